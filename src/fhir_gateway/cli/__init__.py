@@ -1,0 +1,1 @@
+"""Parse, print, exit codes: one file per command group."""

@@ -1,0 +1,44 @@
+"""The command `fhir-gateway`: its groups, and the one place where errors become exit codes."""
+
+import sys
+
+import click
+import typer
+
+from fhir_gateway.domain.errors import GatewayError, UsageError
+
+FINISHED_WITH_OPEN_ROWS = 3
+COULD_NOT_FINISH = 1
+WRONG_USAGE = 2
+
+app = typer.Typer(
+    name="fhir-gateway",
+    help="Makes clinics' legacy records FHIR R4 Patients and Immunizations: each person once, each dose once.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+
+def main() -> None:
+    """Run the command and exit with its code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command with these arguments and return its exit code; errors go to stderr."""
+    try:
+        code = app(args=arguments, prog_name="fhir-gateway", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return WRONG_USAGE
+    except UsageError as error:
+        print(f"fhir-gateway: {error}", file=sys.stderr)
+        return WRONG_USAGE
+    except GatewayError as error:
+        print(f"fhir-gateway: {error}", file=sys.stderr)
+        return COULD_NOT_FINISH
+    except (click.Abort, KeyboardInterrupt):
+        print("fhir-gateway: interrupted", file=sys.stderr)
+        return COULD_NOT_FINISH
+    return code if isinstance(code, int) else 0

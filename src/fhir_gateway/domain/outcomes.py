@@ -1,0 +1,29 @@
+"""What became of a record, and the invariant over a run."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    """A record's one final outcome."""
+
+    LOADED = "loaded"
+    UNCHANGED = "unchanged"
+    REVIEW = "review"
+    REJECTED = "rejected"
+    FAILED = "failed"
+
+
+_WORST_FIRST = (Outcome.FAILED, Outcome.REVIEW, Outcome.REJECTED, Outcome.LOADED, Outcome.UNCHANGED)
+
+
+def worst(*outcomes: Outcome) -> Outcome:
+    """Return the outcome that a row with these outcomes of its doses has."""
+    return min(outcomes, key=_WORST_FIRST.index)
+
+
+def invariant(read: int, counts: Mapping[str, int]) -> str:
+    """Return the line that every run ends with; it says so itself when the books do not balance."""
+    parts = " + ".join(f"{outcome} {counts.get(outcome, 0)}" for outcome in Outcome)
+    sign = "=" if read == sum(counts.values()) else "≠"
+    return f"read {read} {sign} {parts}"

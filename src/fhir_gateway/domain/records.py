@@ -1,0 +1,150 @@
+"""What a row of a source is on its way to becoming resources."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Resource = dict[str, Any]
+"""A FHIR resource as plain JSON: the hot path knows no classes (see docs/decisions)."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRef:
+    """Where a record stands: the file's name and its 1-based data row (title rows, header and blank lines uncounted)."""
+
+    source: str
+    row: int
+
+    def __str__(self) -> str:
+        return f"{self.source}:{self.row}"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why something cannot be loaded.
+
+    `code` is a stable word for counting (`nik-missing`, `vaccine-unmapped`), `text` is for the operator and holds
+    no patient's data, `column` is the source's column where one is to blame.
+    """
+
+    code: str
+    text: str
+    suggestion: str = ""
+    column: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UnmappedValue:
+    """A value that a concept map lacks, so that a site can add it; `line` is ready to paste into its concept map."""
+
+    concept_map: str
+    value: str
+    line: str
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRecord:
+    """A row as it was written: column name → text ("" where empty), stripped of nothing.
+
+    `numeric` names the columns whose cells were stored as numbers (XLSX, NDJSON): a 16-digit number in one has lost
+    its last digit. Dates of XLSX cells arrive in ISO form.
+    """
+
+    ref: SourceRef
+    cells: Mapping[str, str]
+    numeric: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What a mapping expects of a file, so that a source can find its header and the mapping that fits.
+
+    `required` columns must all be there, `known` are all that the mapping reads. Names are compared without regard to
+    case, surrounding blanks and repeated blanks. `sheet`, `delimiter` and `encoding` are given where the mapping fixes
+    them, else "" (detect).
+    """
+
+    mapping: str
+    required: frozenset[str]
+    known: frozenset[str]
+    sheet: str = ""
+    delimiter: str = ""
+    encoding: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadableRow:
+    """A row that cannot be read: its decodable text, and why."""
+
+    ref: SourceRef
+    text: str
+    problem: Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Dose:
+    """One dose of a record: an Immunization without `id` and `patient`.
+
+    `name` tells doses of one record apart (`""` for one-dose rows, else the column group, as `HB0`) and stays the
+    same when the row is corrected.
+    """
+
+    name: str
+    resource: Resource
+
+
+@dataclass(frozen=True, slots=True)
+class MissingDose:
+    """A dose of a record that cannot become an Immunization."""
+
+    name: str
+    problem: Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """A record as FHIR: a Patient without `id`, its doses, and the doses that could not be converted.
+
+    `key` is the record's key (see record_key). `patient` holds everything that the source says of the person; what
+    identity needs is read from it, so that a record and a Patient of a server are compared alike. `corrected` says
+    that the row came from a report that the gateway wrote (it carried its `gateway_key`). `nik_cells` are the columns
+    that hold a NIK with their text, so that a NIK which a spreadsheet damages later can be restored.
+    """
+
+    ref: SourceRef
+    key: str
+    clinic: str
+    patient: Resource
+    doses: tuple[Dose, ...]
+    missing: tuple[MissingDose, ...] = ()
+    unmapped: tuple[UnmappedValue, ...] = ()
+    corrected: bool = False
+    nik_cells: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A record that cannot become a valid resource: every reason, the first one first."""
+
+    ref: SourceRef
+    problems: tuple[Problem, ...]
+    key: str = ""
+    unmapped: tuple[UnmappedValue, ...] = ()
+    nik_cells: tuple[tuple[str, str], ...] = ()
+
+
+def record_key(*, clinic: str, source: str, natural_key: tuple[str, ...]) -> str:
+    """Return a record's opaque key, 32 hex digits, from its clinic, source (mapping's name) and natural key."""
+    text = "\x1f".join((clinic, source, *natural_key))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def person_identifier(key: str) -> str:
+    """Return the value of the gateway's own identifier for the Patient that the record `key` creates."""
+    return hashlib.sha256(f"person\x1f{key}".encode()).hexdigest()[:32]
+
+
+def dose_identifier(key: str, name: str) -> str:
+    """Return the value of the gateway's own identifier for dose `name` of the record `key`."""
+    return hashlib.sha256(f"dose\x1f{key}\x1f{name}".encode()).hexdigest()[:32]

@@ -1,0 +1,70 @@
+"""What flows need of the world, as Protocols; adapters fulfil them and `bootstrap` hands them over."""
+
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from fhir_gateway.domain.identity import Candidates, Probe
+from fhir_gateway.domain.posting import BundleEntry, EntryOutcome
+from fhir_gateway.domain.records import Layout, Resource, SourceRecord, UnreadableRow
+
+
+class Clock(Protocol):
+    """The time, so that tests can hold it."""
+
+    def now(self) -> datetime:
+        """Return the current time, with its zone."""
+        ...
+
+
+class Source(Protocol):
+    """An opened input file; it can be read any number of times."""
+
+    path: Path
+    layout: Layout
+    header: tuple[str, ...]
+    """The columns as the file spells them, `gateway_*` included."""
+
+    def records(self) -> Iterator[SourceRecord | UnreadableRow]:
+        """Yield every data row in order, rows numbered from 1; columns in the layout's spelling."""
+        ...
+
+
+class FhirReader(Protocol):
+    """Reads a FHIR server; every method raises a ServerError when the server's patience is used up."""
+
+    async def read(self, resource_type: str, resource_id: str) -> Resource | None:
+        """Return the resource, None where it is missing or deleted."""
+        ...
+
+    def search(self, resource_type: str, parameters: Mapping[str, Sequence[str]]) -> AsyncIterator[Resource]:
+        """Yield every match of every page; values of one parameter are alternatives (OR).
+
+        Raises UntrustedAnswerError where the server did not search for what was asked (an ignored parameter).
+        """
+        ...
+
+
+class FhirWriter(Protocol):
+    """Writes batches to a FHIR server."""
+
+    async def send(self, entries: Sequence[BundleEntry]) -> Sequence[EntryOutcome]:
+        """Send the entries and return one outcome each, in their order; transient failures have been retried.
+
+        Never raises for what the server did: a server that is gone for longer than the environment's patience gives
+        UNAVAILABLE entries.
+        """
+        ...
+
+
+class CandidateFinder(Protocol):
+    """Finds who a person could be on the server."""
+
+    async def find(self, probes: Sequence[Probe]) -> Candidates:
+        """Return the active Patients that really carry what was probed for, and masters of replaced ones."""
+        ...
+
+    def forget(self, patients: Sequence[Resource]) -> None:
+        """Drop cached answers that a Patient written by ourselves has made stale."""
+        ...
