@@ -1,0 +1,161 @@
+"""The NIK, Indonesia's national identity number: what was written, how far it can be trusted, what it tells.
+
+Sixteen digits PPRRDD DDMMYY SSSS: province, regency, district, birth date (day + 40 for women), serial. There is no
+check digit, and by law a NIK is not reissued when a birth date is corrected or a person moves: what it tells of a
+person is evidence, never a proof.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from functools import lru_cache
+
+PROVINCES = frozenset(
+    "11 12 13 14 15 16 17 18 19 21 31 32 33 34 35 36 51 52 53 61 62 63 64 65 71 72 73 74 75 76 81 82"
+    " 91 92 93 94 95 96".split()
+)
+"""The 38 provinces of 2022 (Kemendagri); older divisions used the same numbers, so a NIK of any year is in here."""
+
+_SCIENTIFIC = re.compile(r"(\d)(?:[.,](\d{1,15}))?\s*[eE]\s*\+?\s*(\d{1,2})")
+_SEPARATORS = re.compile(r"[\s.\-'’`_/]+")
+_DECIMALS = re.compile(r"[.,]0+$")
+_ASCENDING = frozenset({"1234567890123456", "0123456789012345", "1234567812345678"})
+_DAYS_IN_MONTH = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+_FEMALE_OFFSET = 40
+
+
+class NikStatus(StrEnum):
+    """How far a NIK can be trusted."""
+
+    VALID = "valid"
+    IMPLAUSIBLE = "implausible"
+    PLACEHOLDER = "placeholder"
+    TRUNCATED = "truncated"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True)
+class Nik:
+    """A NIK as it was read.
+
+    `digits` are the digits that were written ("" where there are none), `trusted` the leading ones that no spreadsheet
+    can have changed (all 16 of a valid one). `birth_day`, `birth_month` and the two-digit `birth_year` are 0, 0 and -1
+    where the trusted digits do not reach that far or make no date; `gender` is "male", "female" or "". `province`,
+    `regency` and `district` are codes of 2, 4 and 6 digits or "". `reason` says in words why it is not valid.
+    """
+
+    digits: str
+    status: NikStatus
+    trusted: str = ""
+    birth_day: int = 0
+    birth_month: int = 0
+    birth_year: int = -1
+    gender: str = ""
+    province: str = ""
+    regency: str = ""
+    district: str = ""
+    reason: str = ""
+
+    @property
+    def writable(self) -> bool:
+        """Whether it may stand as a NIK identifier: a valid one, or one whose last digit 0 is merely suspicious."""
+        if self.status is NikStatus.VALID:
+            return True
+        return self.status is NikStatus.TRUNCATED and len(self.digits) == 16 and self.reason == _ENDS_IN_ZERO
+
+
+_ENDS_IN_ZERO = "it ends in 0, as one that a spreadsheet has rounded"
+
+
+def read_nik(text: str, *, numeric: bool = False) -> Nik:
+    """Read a NIK from a cell's text; `numeric` says that the cell was stored as a number. Never raises.
+
+    Spaces, dots, dashes, a leading apostrophe and a trailing `.0` are tolerated.
+    """
+    return _read(text, numeric)
+
+
+@lru_cache(maxsize=65536)
+def _read(text: str, numeric: bool) -> Nik:  # noqa: FBT001 - lru_cache is twice as fast with positions
+    stripped = text.strip().strip("'’`\"").strip()
+    if not stripped:
+        return Nik("", NikStatus.MISSING, reason="it is empty")
+    scientific = _SCIENTIFIC.fullmatch(stripped)
+    if scientific:
+        return _from_scientific(scientific[1], scientific[2] or "", int(scientific[3]))
+    digits = _SEPARATORS.sub("", _DECIMALS.sub("", stripped))
+    if not (digits.isascii() and digits.isdigit()):
+        digits = "".join(character for character in digits if character.isascii() and character.isdigit())
+        if len(digits) < 8:
+            return Nik(digits, NikStatus.PLACEHOLDER, reason="it stands for no number")
+        return Nik(digits, NikStatus.IMPLAUSIBLE, reason="it contains other characters than digits")
+    return _classify(digits, numeric=numeric)
+
+
+def _from_scientific(first: str, rest: str, exponent: int) -> Nik:
+    kept = first + rest
+    if exponent != 15 or kept.strip("0") in {"", "1", "2"}:
+        return Nik(kept, NikStatus.PLACEHOLDER, reason="it stands for no number")
+    return _decode(kept.ljust(16, "0"), NikStatus.TRUNCATED, kept[:15], "a spreadsheet wrote it as a power of ten")
+
+
+def _classify(digits: str, *, numeric: bool) -> Nik:
+    if len(digits) < 8 or len(set(digits)) == 1 or digits in _ASCENDING or not digits.strip("0"):
+        return Nik(digits, NikStatus.PLACEHOLDER, reason="it stands for no number")
+    if digits[0] == "0":
+        return Nik(digits, NikStatus.PLACEHOLDER, reason="it begins with 0, as temporary numbers do")
+    if len(digits) != 16:
+        return Nik(digits, NikStatus.IMPLAUSIBLE, reason=f"it has {len(digits)} digits instead of 16")
+    if digits.endswith("0000"):
+        return _decode(digits, NikStatus.TRUNCATED, digits.rstrip("0"), "its serial number is 0000")
+    if numeric:
+        return _decode(digits, NikStatus.TRUNCATED, digits[:15], "the cell was stored as a number")
+    read = _decode(digits, NikStatus.VALID, digits, "")
+    if read.status is NikStatus.VALID and digits[15] == "0":
+        return _decode(digits, NikStatus.TRUNCATED, digits[:15], _ENDS_IN_ZERO)
+    return read
+
+
+def _decode(digits: str, status: NikStatus, trusted: str, reason: str) -> Nik:
+    """Return the NIK with what its trusted digits tell; one that tells the impossible is implausible."""
+    province = trusted[:2] if len(trusted) >= 2 else ""
+    if province not in PROVINCES:
+        return Nik(digits, NikStatus.IMPLAUSIBLE, reason="no province has its first two digits")
+    regency, district = (trusted[:4] if len(trusted) >= 4 else ""), (trusted[:6] if len(trusted) >= 6 else "")
+    if regency.endswith("00") or district.endswith("00"):
+        return Nik(digits, NikStatus.IMPLAUSIBLE, reason="regency or district is 00")
+    if len(trusted) < 12:
+        return Nik(digits, status, trusted, province=province, regency=regency, district=district, reason=reason)
+    day, month, year = int(trusted[6:8]), int(trusted[8:10]), int(trusted[10:12])
+    gender = "female" if day > _FEMALE_OFFSET else "male"
+    day -= _FEMALE_OFFSET if day > _FEMALE_OFFSET else 0
+    leap_day_missing = (day, month) == (29, 2) and year % 4 != 0
+    if not 1 <= month <= 12 or not 1 <= day <= _DAYS_IN_MONTH[month - 1] or leap_day_missing:
+        return Nik(digits, NikStatus.IMPLAUSIBLE, reason="its birth date does not exist")
+    return Nik(digits, status, trusted, day, month, year, gender, province, regency, district, reason)
+
+
+def decoded_birth_date(nik: Nik, *, near: date | None, today: date) -> date | None:
+    """Return the birth date that a NIK tells, None where it tells none.
+
+    The century is the one that lies nearest to `near` (the record's own birth date); without one, the latest that is
+    not in the future. A date after `today` is never returned.
+    """
+    if nik.birth_year < 0:
+        return None
+    possible = [day for day in _in_centuries(nik) if day <= today]
+    if not possible:
+        return None
+    if near is None:
+        return max(possible)
+    return min(possible, key=lambda day: abs((day - near).days))
+
+
+def _in_centuries(nik: Nik) -> Iterator[date]:
+    for century in (1900, 2000):
+        try:
+            yield date(century + nik.birth_year, nik.birth_month, nik.birth_day)
+        except ValueError:  # 29 February 1900
+            continue
