@@ -1,0 +1,32 @@
+"""Digests of what a record supplied, so that a later correction knows what is its own and what others wrote."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from fhir_gateway.domain.records import Dose, MissingDose, Resource
+
+_NOT_COMPARED = frozenset({"resourceType", "id", "meta", "patient"})
+
+
+def digest(value: Any) -> str:
+    """Return 16 hex digits for a JSON value; equal values have equal digests, whatever the order of their keys."""
+    return hashlib.sha256(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
+
+
+def content_digest(patient: Resource, doses: tuple[Dose, ...], missing: tuple[MissingDose, ...]) -> str:
+    """Return the digest of everything that a record was converted to."""
+    return digest(
+        [patient, [[dose.name, dose.resource] for dose in doses], [[dose.name, dose.problem.code] for dose in missing]]
+    )
+
+
+def supplied(resource: Resource) -> Mapping[str, tuple[str, ...]]:
+    """Return field → digests of its elements (one for a field that does not repeat), for every field with content."""
+    return {
+        name: tuple(digest(element) for element in value) if isinstance(value, list) else (digest(value),)
+        for name, value in resource.items()
+        if name not in _NOT_COMPARED
+    }

@@ -1,0 +1,57 @@
+"""What an Immunization becomes: new for a person, corrected by its own source, improved by a better one."""
+
+import copy
+from collections.abc import Mapping, Sequence
+
+from fhir_gateway.bundling.digests import digest, supplied
+from fhir_gateway.domain.records import Resource
+
+_OWN = frozenset({"resourceType", "id", "meta", "patient", "identifier"})
+
+
+def for_patient(resource: Resource, patient_id: str) -> Resource:
+    """Return the Immunization with its reference to the Patient."""
+    return {**resource, "patient": {"reference": f"Patient/{patient_id}"}}
+
+
+def corrected(current: Resource, before: Mapping[str, Sequence[str]], new: Resource) -> Resource | None:
+    """Return the Immunization as its source corrects it, or None where nothing is to be changed.
+
+    A field is changed only where the source changed it and nobody has written over it meanwhile (its content is still
+    what the source supplied, or is missing); what the source left blank stays.
+    """
+    result = copy.deepcopy(current)
+    now = supplied(new)
+    for name, digests in now.items():
+        if name in _OWN or digests == tuple(before.get(name, ())):
+            continue
+        value = current.get(name)
+        untouched = value is None or _digests(value) == tuple(before.get(name, ()))
+        if untouched:
+            if name.startswith("occurrence"):  # a choice type: one of its forms at a time
+                result.pop("occurrenceString", None)
+                result.pop("occurrenceDateTime", None)
+            result[name] = copy.deepcopy(new[name])
+    return None if result == current else result
+
+
+def improved(existing: Resource, better: Resource) -> Resource | None:
+    """Return the Immunization with what a source says that gave the dose itself, or None where that adds nothing.
+
+    Identifiers of both are kept; what only the transcribed one says stays.
+    """
+    result = copy.deepcopy(existing)
+    for name, value in better.items():
+        if name not in _OWN:
+            result[name] = copy.deepcopy(value)
+    if better.get("primarySource"):
+        result.pop("reportOrigin", None)
+    present = {(i.get("system"), i.get("value")) for i in existing.get("identifier", [])}
+    missing = [i for i in better.get("identifier", []) if (i.get("system"), i.get("value")) not in present]
+    if missing:
+        result["identifier"] = [*result.get("identifier", []), *copy.deepcopy(missing)]
+    return None if result == existing else result
+
+
+def _digests(value: object) -> tuple[str, ...]:
+    return tuple(digest(element) for element in value) if isinstance(value, list) else (digest(value),)

@@ -1,0 +1,161 @@
+"""What a Patient becomes: combined from records, enriched by a match, corrected by its own source.
+
+All functions return new resources and leave their arguments alone. Nothing that others wrote is overwritten, and
+nothing that was said is lost: what gives way stays with `use=old`.
+"""
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fhir_gateway.bundling.digests import digest, supplied
+from fhir_gateway.domain import systems
+from fhir_gateway.domain.records import Resource
+
+_LISTS = ("identifier", "name", "telecom", "address", "contact", "extension")
+_AGES = frozenset({"name", "address", "identifier"})
+"""Lists whose replaced elements stay with `use=old`; a telecom's too, see corrected()."""
+_MULTIPLE_BIRTH = ("multipleBirthInteger", "multipleBirthBoolean")
+_DECEASED = ("deceasedDateTime", "deceasedBoolean")
+_SINGLES = ("gender", "birthDate", *_MULTIPLE_BIRTH, *_DECEASED)
+
+
+def combined(patients: Sequence[Resource], *, identifier: str = "") -> Resource:
+    """Return one new Patient from what records say of one person, the fullest record first.
+
+    `identifier` is the value of the gateway's own PERSON identifier. Order of the records does not matter.
+    """
+    ordered = sorted(patients, key=lambda patient: (-_fullness(patient), digest(patient)))
+    result = copy.deepcopy(ordered[0])
+    for other in ordered[1:]:
+        result = enriched(result, other) or result
+    if identifier:
+        own = {"system": systems.PERSON, "value": identifier}
+        result["identifier"] = [own, *result.get("identifier", [])]
+    return result
+
+
+def enriched(current: Resource, addition: Resource) -> Resource | None:
+    """Return the Patient with what it lacks of `addition`, or None where it lacks nothing."""
+    result = copy.deepcopy(current)
+    for name in _SINGLES:
+        _add_single(result, name, addition)
+    _add_identifiers(result, addition.get("identifier", []))
+    _add_names(result, addition.get("name", []))
+    _add_missing(result, "telecom", addition.get("telecom", []), key=lambda t: (t.get("system"), t.get("value")))
+    _add_missing(result, "contact", addition.get("contact", []), key=_contact_key)
+    if addition.get("address") and not result.get("address"):
+        result["address"] = copy.deepcopy(addition["address"])
+    return None if result == current else result
+
+
+def corrected(current: Resource, before: Mapping[str, Sequence[str]], new: Resource) -> Resource | None:
+    """Return the Patient as its source corrects it, or None where nothing is to be changed.
+
+    `before` are the digests of what the same key supplied earlier (see digests.supplied). A field is changed only
+    where the source changed it and nobody else has written over it meanwhile; what the source left blank stays.
+    """
+    result = copy.deepcopy(current)
+    now = supplied(new)
+    for name in _SINGLES:
+        was = before.get(name, ())
+        if name in new and now[name] != tuple(was) and (name not in current or digest(current[name]) in was):
+            result[name] = copy.deepcopy(new[name])
+    for name in _LISTS:
+        _correct_list(result, name, before.get(name, ()), new.get(name, []))
+    return None if result == current else result
+
+
+def _fullness(patient: Resource) -> int:
+    official = any(i.get("system") == systems.NIK for i in patient.get("identifier", []))
+    newborn = any(n.get("use") == "temp" for n in patient.get("name", []))
+    return 100 * official - 50 * newborn + len(patient) + sum(len(patient.get(name, ())) for name in _LISTS)
+
+
+def _add_single(result: Resource, name: str, addition: Resource) -> None:
+    siblings = next((group for group in (_MULTIPLE_BIRTH, _DECEASED) if name in group), (name,))
+    if name in addition and not any(sibling in result for sibling in siblings):
+        result[name] = copy.deepcopy(addition[name])
+
+
+def _add_identifiers(result: Resource, additions: Sequence[Resource]) -> None:
+    present = {(i.get("system"), i.get("value")) for i in result.get("identifier", [])}
+    has_nik = any(system == systems.NIK for system, _ in present)
+    for identifier in additions:
+        system = identifier.get("system")
+        if (system, identifier.get("value")) in present or system == systems.PERSON:
+            continue
+        if system == systems.NIK_AS_WRITTEN and has_nik:
+            continue  # a damaged number says less than the one that is there
+        element = copy.deepcopy(identifier)
+        if system == systems.NIK and has_nik:
+            element["use"] = "secondary"
+        result.setdefault("identifier", []).append(element)
+        present.add((system, identifier.get("value")))
+
+
+def _add_names(result: Resource, additions: Sequence[Resource]) -> None:
+    names: list[Resource] = result.get("name", [])
+    present = {_name_key(name) for name in names}
+    for name in additions:
+        if _name_key(name) in present:
+            continue
+        present.add(_name_key(name))
+        grows_up = bool(names) and name.get("use") != "temp" and all(n.get("use") in {"temp", "old"} for n in names)
+        if grows_up:  # a newborn under its mother's name has got its own
+            names = [copy.deepcopy(name), *({**known, "use": "old"} for known in names)]
+        else:
+            names = [*names, {**copy.deepcopy(name), **({"use": "old"} if names else {})}]
+    if names:
+        result["name"] = names
+
+
+def _name_key(name: Resource) -> str:
+    text = name.get("text") or " ".join([*name.get("given", []), name.get("family", "")])
+    return " ".join(str(text).casefold().split())
+
+
+def _contact_key(contact: Resource) -> Any:
+    codes = [c.get("code") for r in contact.get("relationship", []) for c in r.get("coding", [])]
+    return (tuple(codes), _name_key(contact.get("name", {})))
+
+
+def _add_missing(result: Resource, name: str, additions: Sequence[Resource], *, key: Any) -> None:
+    present = [key(element) for element in result.get(name, [])]
+    for element in additions:
+        if key(element) not in present:
+            present.append(key(element))
+            result.setdefault(name, []).append(copy.deepcopy(element))
+
+
+def _correct_list(result: Resource, name: str, before: Sequence[str], new: Sequence[Resource]) -> None:
+    now = [digest(element) for element in new]
+    current: list[Resource] = result.get(name, [])
+    present = {digest(element) for element in current}
+    arriving = [e for e, d in zip(new, now, strict=True) if d not in before and d not in present]
+    if name == "identifier" and any(i.get("system") == systems.NIK for i in current):
+        arriving = [i for i in arriving if i.get("system") != systems.NIK_AS_WRITTEN]
+    if not arriving:
+        return
+    kept: list[Resource] = []
+    for element in current:
+        given_up = digest(element) in before and digest(element) not in now and _replaceable(name, element, arriving)
+        if given_up and (name in _AGES or name == "telecom"):
+            kept.append({**element, "use": "old"})
+        elif not given_up:
+            kept.append(element)
+    own = [element for element in kept if element.get("system") == systems.PERSON]
+    rest = [element for element in kept if element.get("system") != systems.PERSON]
+    result[name] = [*own, *copy.deepcopy(arriving), *rest]
+
+
+def _replaceable(name: str, element: Resource, arriving: Sequence[Resource]) -> bool:
+    """Tell whether what arrives stands for this element; an identifier gives way to one of its own kind only."""
+    if name != "identifier":
+        return True
+    kinds = (
+        {element.get("system"), systems.NIK}
+        if element.get("system") == systems.NIK_AS_WRITTEN
+        else {element.get("system")}
+    )
+    return any(other.get("system") in kinds for other in arriving)

@@ -1,0 +1,196 @@
+"""What the ledger keeps: runs, spooled records, what became of them, and what is known of a record's key."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from fhir_gateway.domain.identity import Grade, PersonDecision
+from fhir_gateway.domain.outcomes import Outcome
+from fhir_gateway.domain.records import Dose, MissingDose, Resource
+
+
+class RunKind(StrEnum):
+    """What a run is for."""
+
+    LOAD = "load"
+    DRY_RUN = "dry-run"
+    RETRY = "retry"
+    REVIEW = "review"
+
+
+class RunState(StrEnum):
+    """How far a run has come; a killed run resumes from its last state."""
+
+    READING = "reading"
+    DECIDING = "deciding"
+    POSTING = "posting"
+    FINISHED = "finished"
+
+
+@dataclass(frozen=True, slots=True)
+class InputFile:
+    """An input file of a run: its name without folders, its SHA-256 and its modification time."""
+
+    name: str
+    sha256: str
+    modified: datetime
+    mapping: str
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run. `fingerprint` says what it does (files, mappings, clinic, limit), so that it can be found and resumed."""
+
+    id: int
+    kind: RunKind
+    state: RunState
+    fingerprint: str
+    files: tuple[InputFile, ...]
+    clinic: str
+    user: str
+    started: datetime
+    finished: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunTotals:
+    """A run's books, computed from the ledger: rows read, rows per outcome, rows per reason code and its text."""
+
+    read: int
+    outcomes: Mapping[Outcome, int]
+    reasons: Mapping[str, int]
+    texts: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def open_rows(self) -> int:
+        """Rows that did not make it."""
+        return sum(self.outcomes.get(o, 0) for o in (Outcome.REVIEW, Outcome.REJECTED, Outcome.FAILED))
+
+
+@dataclass(frozen=True, slots=True)
+class SpooledRecord:
+    """A converted record in the spool. `number` counts through the run, `person` is its spooled person's number.
+
+    `content` is a digest of everything that was converted; `known` is what earlier runs know of the key.
+    """
+
+    number: int
+    file: int
+    row: int
+    key: str
+    clinic: str
+    content: str
+    person: int
+    patient: Resource
+    doses: tuple[Dose, ...]
+    missing: tuple[MissingDose, ...]
+    corrected: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What became of a record: its final outcome and what the report says of it."""
+
+    number: int
+    outcome: Outcome
+    code: str = ""
+    reason: str = ""
+    suggestion: str = ""
+    patient_id: str = ""
+    immunization_ids: tuple[str, ...] = ()
+    grade: Grade | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KnownKey:
+    """What the environment knows of a record's key from earlier runs.
+
+    `doses` are dose name → Immunization id. `supplied` are field → digests of what this key supplied ("patient" and
+    each dose's name, see bundling.digests). `content` is "" while a part of the record is not on the server; `earlier`
+    are contents that newer exports have replaced. `exported` is the file's modification time.
+    """
+
+    key: str
+    patient_id: str
+    content: str
+    doses: Mapping[str, str]
+    supplied: Mapping[str, Mapping[str, tuple[str, ...]]]
+    exported: datetime
+    earlier: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDecision:
+    """A decision in the spool. `identifier` is the intent: the PERSON identifier that a new Patient will carry.
+
+    `patient_id` of the decision is the receipt too: it is filled in as soon as the Patient is on the server.
+    """
+
+    number: int
+    decision: PersonDecision
+    identifier: str
+    settled: bool = False
+
+
+class ReviewKind(StrEnum):
+    """What an operator is asked."""
+
+    PERSON = "person"
+    DOSE = "dose"
+    KEY = "key"
+    GONE = "gone"
+
+
+class ReviewState(StrEnum):
+    """Whether a review waits for an operator, and what she decided."""
+
+    OPEN = "open"
+    LINKED = "linked"
+    CREATED = "created"
+    REJECTED = "rejected"
+    SUPERSEDED = "superseded"
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewItem:
+    """One question for an operator; the records that hang on it stand in the ledger beside it."""
+
+    id: int
+    kind: ReviewKind
+    state: ReviewState
+    run: int
+    code: str
+    text: str
+    suggestion: str
+    decision: PersonDecision | None
+    rows: int
+    opened: datetime
+    patient_id: str = ""
+    user: str = ""
+    note: str = ""
+    decided: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Which row of which file a dose or Patient came from, by which run."""
+
+    run: int
+    file: str
+    row: int
+    clinic: str
+    mapping: str
+    key: str
+    patient_id: str
+    immunization_ids: tuple[str, ...]
+    loaded: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What an operator said of a person: `digest` is the person's, `same` whether the Patient is she."""
+
+    digest: str
+    patient_id: str
+    same: bool
