@@ -1,0 +1,1 @@
+"""Who a person could be on the server: batched, verified, cached searches."""

@@ -1,0 +1,1 @@
+"""Other people's FHIR servers over HTTP: patient, paced, and believing nothing that was not proved."""
