@@ -1,0 +1,217 @@
+"""Dates and times as clinics write them: named formats, two-digit years, Indonesian months, spreadsheet serials."""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from enum import StrEnum
+from functools import lru_cache
+
+FORMATS = (
+    "yyyy-mm-dd",
+    "dd-mm-yyyy",
+    "mm-dd-yyyy",
+    "dd-mm-yy",
+    "mm-dd-yy",
+    "dd-month-yyyy",
+    "yyyymmdd",
+    "excel-serial",
+)
+"""The formats that a mapping may name; `/`, `.`, blank and `-` are the same in names and in dates."""
+
+_EARLIEST_YEAR = 1900
+_YEARS_AHEAD = 30
+"""How far in the future a two-digit year may lie where the future is allowed (expiry of a lot)."""
+
+_MISSING = frozenset(
+    {"", "-", "--", "---", "0", "null", "nan", "none", "n/a", "na", "nat", "?", "belum", "tidak ada", "kosong", "\\n"}
+)
+_ZEROS = re.compile(r"0{1,4}([-/. ])0{1,2}\1(?:0{4}|0{1,2})(?:[ T]0{1,2}:00(?::00(?:\.0+)?)?)?")
+_CLOCK = re.compile(
+    r"(?P<day>.*?\d{4}.*?|\d[\d/.\-]*)[ T]+(?P<clock>\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?)\s*(?P<zone>Z|[+-]\d{2}:?\d{2})?",
+    re.IGNORECASE,
+)
+_WEEKDAY = re.compile(
+    r"(?:senin|selasa|rabu|kamis|jum'?at|sabtu|minggu|ahad|monday|tuesday|wednesday|thursday|friday|saturday|sunday)"
+    r"\s*,?\s+",
+    re.IGNORECASE,
+)
+_MONTHS = {
+    name: number
+    for number, names in enumerate(
+        (
+            "januari january jan",
+            "februari pebruari february feb peb",
+            "maret march mar mrt",
+            "april apr",
+            "mei may",
+            "juni june jun",
+            "juli july jul",
+            "agustus august agu agt agust ags aug",
+            "september sept sep",
+            "oktober october okt oct",
+            "november nopember nov nop",
+            "desember december des dec",
+        ),
+        start=1,
+    )
+    for name in names.split()
+}
+_EXCEL_EPOCH = date(1899, 12, 30)
+_EXCEL_SERIALS = range(10_000, 80_000)
+"""1927 to 2119; the smaller numbers are more likely something else."""
+
+
+class DateFault(StrEnum):
+    """Why a date could not be read."""
+
+    MISSING = "missing"
+    UNREADABLE = "unreadable"
+    IMPOSSIBLE = "impossible"
+
+
+@dataclass(frozen=True, slots=True)
+class ReadDate:
+    """A date as it was read: `iso` (yyyy-mm-dd), `clock` (hh:mm:ss, "" where none was written), or why not."""
+
+    iso: str = ""
+    clock: str = ""
+    fault: DateFault | None = None
+
+
+_ABSENT = ReadDate(fault=DateFault.MISSING)
+_UNREADABLE = ReadDate(fault=DateFault.UNREADABLE)
+_IMPOSSIBLE = ReadDate(fault=DateFault.IMPOSSIBLE)
+
+
+def format_name(text: str) -> str:
+    """Return a format's name as FORMATS spells it; unknown ones come back in that spelling, too."""
+    return re.sub(r"[\s/.\-_]+", "-", text.strip().lower())
+
+
+@lru_cache(maxsize=65536)
+def read_date(
+    text: str, formats: tuple[str, ...], *, today: date, zone: tzinfo = UTC, future: bool = False
+) -> ReadDate:
+    """Read a date that stands in one of the formats (names of FORMATS); where several fit, the first one holds.
+
+    An ISO date with a time is always understood; one with an offset is turned into the zone's local time. `today`
+    decides the century of two-digit years: the latest one that is not in the future, unless `future` allows it.
+    """
+    stripped = " ".join(text.split())
+    if stripped.lower() in _MISSING or _ZEROS.fullmatch(stripped):
+        return _ABSENT
+    day_text, clock, offset = _split_clock(stripped)
+    day_text = _WEEKDAY.sub("", day_text, count=1) if _WEEKDAY.match(day_text) else day_text
+    if offset:
+        return _read_instant(day_text, clock, offset, zone)
+    latest_year = today.year + (_YEARS_AHEAD if future else 0)
+    matched = False
+    for name in formats:
+        parts = _READERS[name](day_text)
+        if parts is None:
+            continue
+        matched = True
+        day = _make_day(*parts, today=today, future=future)
+        if day is not None and day.year <= max(latest_year, today.year + _YEARS_AHEAD):
+            return ReadDate(day.isoformat(), clock)
+    return _IMPOSSIBLE if matched else _UNREADABLE
+
+
+@lru_cache(maxsize=4096)
+def read_clock(text: str) -> str:
+    """Return a time of day as hh:mm:ss, "" where there is none; midnight is what databases write for unknown."""
+    match = re.fullmatch(r"\s*(\d{1,2})[:.](\d{2})(?:[:.](\d{2})(?:\.\d+)?)?\s*(?:wib|wita|wit)?\s*", text.lower())
+    if not match:
+        return ""
+    try:
+        clock = time(int(match[1]), int(match[2]), int(match[3] or 0))
+    except ValueError:
+        return ""
+    return "" if clock == time() else clock.isoformat()
+
+
+@lru_cache(maxsize=65536)
+def make_instant(iso: str, clock: str, zone: tzinfo) -> str:
+    """Return a FHIR dateTime from a local date and time, with the zone's offset of that day."""
+    return datetime.fromisoformat(f"{iso}T{clock}").replace(tzinfo=zone).isoformat()
+
+
+def _split_clock(text: str) -> tuple[str, str, str]:
+    match = _CLOCK.fullmatch(text)
+    if not match:
+        return text, "", ""
+    clock = read_clock(match["clock"])
+    return match["day"].strip(" ,"), clock, (match["zone"] or "").upper()
+
+
+def _read_instant(day: str, clock: str, offset: str, zone: tzinfo) -> ReadDate:
+    sign = "+00:00" if offset == "Z" else offset
+    try:
+        local = datetime.fromisoformat(f"{day}T{clock or '00:00:00'}{sign}").astimezone(zone)
+    except (ValueError, OverflowError):
+        return _IMPOSSIBLE
+    if local.year < _EARLIEST_YEAR:
+        return _IMPOSSIBLE
+    return ReadDate(local.date().isoformat(), local.time().replace(microsecond=0).isoformat())
+
+
+def _make_day(year: int, month: int, day: int, *, today: date, future: bool) -> date | None:
+    """Return the date, None where there is no such day; a year below 100 gets its century."""
+    for full_year in _centuries(year, today=today, future=future):
+        try:
+            return date(full_year, month, day)
+        except ValueError:
+            continue
+    return None
+
+
+def _centuries(year: int, *, today: date, future: bool) -> Iterable[int]:
+    if year >= 100:
+        return (year,) if year >= _EARLIEST_YEAR else ()
+    latest = today.year + (_YEARS_AHEAD if future else 0)
+    return (2000 + year,) if 2000 + year <= latest else (1900 + year,)
+
+
+def _numeric(pattern: str, order: str) -> Callable[[str], tuple[int, int, int] | None]:
+    """Return a reader of three numbers; `order` tells which of them are year, month and day."""
+    compiled = re.compile(pattern)
+    year, month, day = (order.index(part) + 1 for part in "ymd")
+
+    def read(text: str) -> tuple[int, int, int] | None:
+        match = compiled.fullmatch(text)
+        return (int(match[year]), int(match[month]), int(match[day])) if match else None
+
+    return read
+
+
+_BETWEEN = r"\s*[-/. ]\s*"
+_NAMED_MONTH = re.compile(rf"(\d{{1,2}})(?:{_BETWEEN})?([A-Za-z]+)\.?(?:{_BETWEEN}|,\s*)?(\d{{4}}|\d{{2}})")
+_SERIAL = re.compile(r"(\d{5})(?:[.,]\d+)?")
+
+
+def _read_named_month(text: str) -> tuple[int, int, int] | None:
+    match = _NAMED_MONTH.fullmatch(text)
+    if not match or match[2].lower() not in _MONTHS:
+        return None
+    return int(match[3]), _MONTHS[match[2].lower()], int(match[1])
+
+
+def _read_serial(text: str) -> tuple[int, int, int] | None:
+    match = _SERIAL.fullmatch(text)
+    if not match or int(match[1]) not in _EXCEL_SERIALS:
+        return None
+    day = _EXCEL_EPOCH + timedelta(days=int(match[1]))
+    return day.year, day.month, day.day
+
+
+_READERS: dict[str, Callable[[str], tuple[int, int, int] | None]] = {
+    "yyyy-mm-dd": _numeric(rf"(\d{{4}}){_BETWEEN}(\d{{1,2}}){_BETWEEN}(\d{{1,2}})", "ymd"),
+    "dd-mm-yyyy": _numeric(rf"(\d{{1,2}}){_BETWEEN}(\d{{1,2}}){_BETWEEN}(\d{{4}})", "dmy"),
+    "mm-dd-yyyy": _numeric(rf"(\d{{1,2}}){_BETWEEN}(\d{{1,2}}){_BETWEEN}(\d{{4}})", "mdy"),
+    "dd-mm-yy": _numeric(rf"(\d{{1,2}}){_BETWEEN}(\d{{1,2}}){_BETWEEN}(\d{{2}})", "dmy"),
+    "mm-dd-yy": _numeric(rf"(\d{{1,2}}){_BETWEEN}(\d{{1,2}}){_BETWEEN}(\d{{2}})", "mdy"),
+    "dd-month-yyyy": _read_named_month,
+    "yyyymmdd": _numeric(r"(\d{4})(\d{2})(\d{2})", "ymd"),
+    "excel-serial": _read_serial,
+}

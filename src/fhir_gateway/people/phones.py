@@ -1,0 +1,74 @@
+"""Phone numbers as clinics write them: several in a cell, with remarks, damaged by spreadsheets."""
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+import phonenumbers
+
+_SEPARATORS = re.compile(r"[/;|&\n,\\]|\s+(?:atau|dan|or)\s+|(?<=\d)\s{2,}(?=[0+])", re.IGNORECASE)
+_REMARK = re.compile(r"\([^)0-9]*[A-Za-z][^)0-9]*\)|\[[^\]]*\]")
+_LABEL = re.compile(r"(?:^|(?<=\s))[A-Za-z.'’]+\s*[:.]?(?=\s|$)|^[A-Za-z .]+[:.]\s*")
+_DECIMALS = re.compile(r"(?<=\d)[.,]0+$")
+_SCIENTIFIC = re.compile(r"\d[.,]?\d*\s*[eE]\s*\+?\d+")
+_EMPTY = frozenset({"", "-", "--", "0", "null", "none", "n/a", "na", "?", "tidak ada", "tdk ada", "kosong"})
+_PLACEHOLDER = re.compile(r"(?:62|0)?8?(\d)\1{6,}")
+_LETTER_AMONG_DIGITS = re.compile(r"[^\W\d_]")
+
+
+@dataclass(frozen=True, slots=True)
+class ReadPhones:
+    """The numbers of a cell in E.164, each once; `as_written` is the cell where normalising lost something."""
+
+    numbers: tuple[str, ...] = ()
+    as_written: str = ""
+
+
+@lru_cache(maxsize=32768)
+def read_phones(text: str) -> ReadPhones:
+    """Read every phone number of a cell; Indonesian ones need no country code. Never raises.
+
+    Letters are never dialled: `0812… (ibu)` is a number with a remark, `O812…` is no number. Numbers that only fill
+    the cell (081111111111) are left out, those that a spreadsheet has rounded (8.12E+11) cannot be restored.
+    """
+    stripped = " ".join(text.replace("\n", " / ").split()).strip("'’`\"").strip()
+    if stripped.lower() in _EMPTY:
+        return ReadPhones()
+    if _SCIENTIFIC.fullmatch(stripped):
+        return ReadPhones(as_written=stripped)
+    numbers: list[str] = []
+    lossy = False
+    for piece in _pieces(stripped):
+        bare = _LABEL.sub(" ", _REMARK.sub(" ", piece)).strip()
+        lossy = lossy or bare != piece
+        if bare.lower() in _EMPTY or _is_placeholder(bare):
+            continue
+        number = _normalise(bare)
+        lossy = lossy or not number
+        if number and number not in numbers:
+            numbers.append(number)
+    return ReadPhones(tuple(numbers), stripped if lossy else "")
+
+
+def _pieces(text: str) -> list[str]:
+    """Split a cell where several numbers stand; a comma that ends in zeros is a spreadsheet's decimal."""
+    return [piece.strip() for piece in _SEPARATORS.split(_DECIMALS.sub("", text)) if piece.strip()]
+
+
+def _is_placeholder(text: str) -> bool:
+    digits = "".join(character for character in text if character.isdigit())
+    return not digits.strip("0") or bool(_PLACEHOLDER.fullmatch(digits))
+
+
+def _normalise(text: str) -> str:
+    """Return one number in E.164, "" where it is none."""
+    if _LETTER_AMONG_DIGITS.search(text) or len(text) > 30:
+        return ""
+    international = "+" + text[2:] if text.startswith("00") else text
+    try:
+        parsed = phonenumbers.parse(international, "ID")
+    except phonenumbers.NumberParseException:
+        return ""
+    if not phonenumbers.is_valid_number(parsed):
+        return ""
+    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
