@@ -1,0 +1,80 @@
+"""Compressed JSON for the ledger's payload columns."""
+
+import zlib
+from dataclasses import asdict
+from typing import Any
+
+import orjson
+
+from fhir_gateway.domain.identity import (
+    ComparedPair,
+    Comparison,
+    Evidence,
+    Grade,
+    PersonAction,
+    PersonDecision,
+    Veto,
+)
+from fhir_gateway.domain.records import Dose, MissingDose, Problem
+
+
+def pack(value: Any) -> bytes:
+    """Return a JSON value, compressed."""
+    return zlib.compress(orjson.dumps(value), 1)
+
+
+def unpack(payload: bytes) -> Any:
+    """Return what pack() was given."""
+    return orjson.loads(zlib.decompress(payload))
+
+
+def pack_doses(doses: tuple[Dose, ...], missing: tuple[MissingDose, ...]) -> bytes:
+    """Return a record's doses, compressed."""
+    return pack(
+        {
+            "doses": [[dose.name, dose.resource] for dose in doses],
+            "missing": [[dose.name, asdict(dose.problem)] for dose in missing],
+        }
+    )
+
+
+def unpack_doses(payload: bytes) -> tuple[tuple[Dose, ...], tuple[MissingDose, ...]]:
+    """Return what pack_doses() was given."""
+    body = unpack(payload)
+    return (
+        tuple(Dose(name, resource) for name, resource in body["doses"]),
+        tuple(MissingDose(name, Problem(**problem)) for name, problem in body["missing"]),
+    )
+
+
+def pack_decision(decision: PersonDecision) -> bytes:
+    """Return a decision, compressed."""
+    return pack(asdict(decision))
+
+
+def unpack_decision(payload: bytes) -> PersonDecision:
+    """Return what pack_decision() was given."""
+    body = unpack(payload)
+    return PersonDecision(
+        members=tuple(body["members"]),
+        action=PersonAction(body["action"]),
+        grade=Grade(body["grade"]),
+        reason=body["reason"],
+        text=body["text"],
+        suggestion=body["suggestion"],
+        patient_id=body["patient_id"],
+        candidates=tuple(body["candidates"]),
+        pairs=tuple(
+            ComparedPair(pair["left"], pair["right"], _comparison(pair["comparison"])) for pair in body["pairs"]
+        ),
+        proposals=tuple((left, right) for left, right in body["proposals"]),
+    )
+
+
+def _comparison(body: dict[str, Any]) -> Comparison:
+    return Comparison(
+        evidence=tuple(Evidence(**item) for item in body["evidence"]),
+        vetoes=tuple(Veto(**item) for item in body["vetoes"]),
+        weight=body["weight"],
+        grade=Grade(body["grade"]),
+    )

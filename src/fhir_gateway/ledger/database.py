@@ -1,0 +1,92 @@
+"""Opens a ledger's database, brings it to the newest schema, and turns its errors into the gateway's."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy.exc import DatabaseError, OperationalError
+
+from fhir_gateway.domain.errors import LedgerError
+
+REVISION = "0001"
+"""The newest schema that this version knows; a test holds it equal to the migrations."""
+
+
+def open_engine(url: str) -> Engine:
+    """Return an engine on the ledger at `url`, created or migrated if need be.
+
+    Raises LedgerError where the ledger is of a newer version, damaged or out of reach.
+    """
+    if make_url(url).get_backend_name() == "sqlite":
+        _make_private(make_url(url).database or "")
+    engine = create_engine(url)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _tune)
+    try:
+        with plain_errors(), engine.connect() as connection:
+            _migrate(connection, url)
+    except BaseException:
+        engine.dispose()
+        raise
+    return engine
+
+
+@contextmanager
+def plain_errors() -> Iterator[None]:
+    """Turn the database's errors into LedgerErrors without statements or values (they hold patients' data)."""
+    try:
+        yield
+    except OperationalError as error:
+        raise LedgerError(f"the ledger cannot be written or read: {error.orig}; what is done is kept") from None
+    except DatabaseError as error:
+        raise LedgerError(f"the ledger is damaged or no ledger: {type(error.orig).__name__}") from None
+
+
+def _make_private(database: str) -> None:
+    path = Path(database)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        path.chmod(0o600)
+    except OSError as error:
+        raise LedgerError(f"the ledger {path.name} cannot be opened in {path.parent}: {error.strerror}") from error
+
+
+def _tune(connection: object, _record: object) -> None:
+    cursor = connection.cursor()  # type: ignore[attr-defined]
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.execute("PRAGMA busy_timeout=30000")
+    cursor.execute("PRAGMA cache_size=-16000")
+    cursor.execute("PRAGMA temp_store=FILE")
+    cursor.close()
+
+
+def _migrate(connection: Connection, url: str) -> None:
+    version = _version(connection)
+    if version == REVISION:
+        return
+    if version > REVISION:
+        raise LedgerError(
+            f"the ledger was written by a newer fhir-gateway (schema {version}, this one knows {REVISION}): upgrade"
+        )
+    connection.rollback()
+    config = Config()
+    config.set_main_option("script_location", str(files("fhir_gateway.ledger") / "migrations"))
+    config.set_main_option("path_separator", "os")
+    config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+    connection.commit()
+
+
+def _version(connection: Connection) -> str:
+    if not inspect(connection).has_table("alembic_version"):
+        return ""
+    row = connection.execute(text("SELECT version_num FROM alembic_version")).first()
+    return str(row[0]) if row else ""

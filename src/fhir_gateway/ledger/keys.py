@@ -1,0 +1,145 @@
+"""What the environment knows: records' keys, NIKs as written, where known people may be found, merge proposals."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, delete, insert, or_, select
+from sqlalchemy.engine import Row
+
+from fhir_gateway.domain.outcomes import Outcome
+from fhir_gateway.domain.runs import KnownKey, Provenance, Run
+from fhir_gateway.ledger import codec, tables
+from fhir_gateway.ledger.spool import chunks
+
+
+class Keys:
+    """The long memory of one environment."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def known(self, keys: Iterable[str]) -> dict[str, KnownKey]:
+        """Return key → what is known of it."""
+        table = tables.keys
+        found: dict[str, KnownKey] = {}
+        for chunk in chunks(keys):
+            for row in self._connection.execute(select(table).where(table.c.key.in_(chunk))):
+                found[row.key] = _known(row)
+        return found
+
+    def learn(self, run: Run, known: Sequence[KnownKey]) -> None:
+        """Write what is now known of keys."""
+        for chunk in chunks([key.key for key in known]):
+            self._connection.execute(delete(tables.keys).where(tables.keys.c.key.in_(chunk)))
+        if known:
+            self._connection.execute(
+                insert(tables.keys),
+                [
+                    {
+                        "key": key.key,
+                        "patient_id": key.patient_id,
+                        "content": key.content,
+                        "earlier": " ".join(key.earlier),
+                        "doses": orjson.dumps(dict(key.doses)).decode(),
+                        "supplied": codec.pack({name: dict(fields) for name, fields in key.supplied.items()}),
+                        "exported": key.exported.isoformat(),
+                        "run": run.id,
+                    }
+                    for key in known
+                ],
+            )
+
+    def niks(self, keys: Iterable[str]) -> dict[str, dict[str, str]]:
+        """Return key → column → the NIK's text when the key was first read."""
+        table = tables.nik_cells
+        found: dict[str, dict[str, str]] = {}
+        for chunk in chunks(keys):
+            for key, column, value in self._connection.execute(select(table).where(table.c.key.in_(chunk))):
+                found.setdefault(key, {})[column] = value
+        return found
+
+    def remember_niks(self, cells: Sequence[tuple[str, str, str]]) -> None:
+        """Remember (key, column, text) of cells that hold a NIK."""
+        if cells:
+            self._connection.execute(
+                insert(tables.nik_cells).prefix_with("OR REPLACE", dialect="sqlite"),
+                [
+                    {"key": key, "column": column, "value": value}
+                    for (key, column), value in {(k, c): v for k, c, v in cells}.items()
+                ],
+            )
+
+    def locate(self, patient_id: str, blocks: Iterable[int]) -> None:
+        """Remember under which (hashed) blocking keys a Patient may be found again."""
+        rows = [{"key": key, "patient_id": patient_id} for key in dict.fromkeys(blocks)]
+        if rows:
+            self._connection.execute(insert(tables.known_blocks).prefix_with("OR IGNORE", dialect="sqlite"), rows)
+
+    def located(self, blocks: Iterable[int], *, largest_block: int) -> dict[int, tuple[str, ...]]:
+        """Return (hashed) blocking key → ids of Patients; keys with more than `largest_block` say nothing."""
+        table = tables.known_blocks
+        found: dict[int, list[str]] = {}
+        for chunk in chunks(blocks):
+            for key, patient_id in self._connection.execute(select(table).where(table.c.key.in_(chunk))):
+                found.setdefault(key, []).append(patient_id)
+        return {key: tuple(ids) for key, ids in found.items() if len(ids) <= largest_block}
+
+    def propose(self, run: Run, pairs: Iterable[tuple[str, str]], *, reason: str) -> None:
+        """Remember pairs of Patients that seem to be one person."""
+        rows = [
+            {"left": min(pair), "right": max(pair), "run": run.id, "reason": reason} for pair in dict.fromkeys(pairs)
+        ]
+        if rows:
+            self._connection.execute(insert(tables.proposals).prefix_with("OR IGNORE", dialect="sqlite"), rows)
+
+    def proposals(self) -> list[tuple[str, str, int, str]]:
+        """Return (Patient, Patient, run, reason) of all merge proposals."""
+        rows = self._connection.execute(select(tables.proposals).order_by(tables.proposals.c.run))
+        return [(row.left, row.right, row.run, row.reason) for row in rows]
+
+    def provenance(self, patient_id: str, immunization_ids: Iterable[str]) -> list[Provenance]:
+        """Return which rows a Patient and these Immunizations came from, the oldest first."""
+        records, runs, files = tables.records, tables.runs, tables.files
+        doses = set(immunization_ids)
+        statement = (
+            select(records, files.c.name, files.c.mapping, runs.c.started)
+            .join(runs, runs.c.id == records.c.run)
+            .join(files, (files.c.run == records.c.run) & (files.c.number == records.c.file))
+            .where(
+                records.c.outcome == Outcome.LOADED,
+                or_(
+                    records.c.patient_id == patient_id,
+                    *(records.c.immunization_ids.contains(dose) for dose in sorted(doses)),
+                ),
+            )
+            .order_by(records.c.run, records.c.number)
+        )
+        return [
+            Provenance(
+                run=row.run,
+                file=row.name,
+                row=row.row,
+                clinic=row.clinic,
+                mapping=row.mapping,
+                key=row.key,
+                patient_id=row.patient_id,
+                immunization_ids=tuple(row.immunization_ids.split()),
+                loaded=datetime.fromisoformat(row.started),
+            )
+            for row in self._connection.execute(statement)
+        ]
+
+
+def _known(row: Row[Any]) -> KnownKey:
+    supplied: Mapping[str, Mapping[str, Sequence[str]]] = codec.unpack(row.supplied)
+    return KnownKey(
+        key=row.key,
+        patient_id=row.patient_id,
+        content=row.content,
+        doses=orjson.loads(row.doses),
+        supplied={part: {name: tuple(d) for name, d in fields.items()} for part, fields in supplied.items()},
+        exported=datetime.fromisoformat(row.exported),
+        earlier=tuple(row.earlier.split()),
+    )

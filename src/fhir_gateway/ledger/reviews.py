@@ -1,0 +1,188 @@
+"""The review queue: questions for an operator, the records that hang on them, and her answers."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy.engine import Row
+
+from fhir_gateway.domain.identity import PersonDecision
+from fhir_gateway.domain.runs import ReviewItem, ReviewKind, ReviewState, Run, SpooledRecord, Verdict
+from fhir_gateway.ledger import codec, tables
+from fhir_gateway.ledger.spool import chunks
+
+
+class Reviews:
+    """The review queue of one environment."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def ask(  # noqa: PLR0913 - a question is what its columns say
+        self,
+        run: Run,
+        records: Sequence[SpooledRecord],
+        *,
+        kind: ReviewKind,
+        code: str,
+        text: str,
+        suggestion: str,
+        opened: datetime,
+        decision: PersonDecision | None = None,
+        patient_id: str = "",
+    ) -> int:
+        """Put a question to the queue and return its number.
+
+        Records that already hang on an open question of the same kind (an earlier load of the same rows) bring that
+        question up to date instead of doubling it.
+        """
+        values = {
+            "run": run.id,
+            "code": code,
+            "text": text,
+            "suggestion": suggestion,
+            "body": codec.pack_decision(decision) if decision else None,
+            "patient_id": patient_id,
+        }
+        number = self._open_question(kind, [record.key for record in records])
+        if number is None:
+            result = self._connection.execute(
+                insert(tables.reviews).values(kind=kind, state=ReviewState.OPEN, opened=opened.isoformat(), **values)
+            )
+            number = int(result.inserted_primary_key[0]) if result.inserted_primary_key else 0
+        else:
+            self._connection.execute(update(tables.reviews).where(tables.reviews.c.id == number).values(**values))
+        self._release([record.key for record in records], kind)
+        self._connection.execute(
+            insert(tables.review_records),
+            [
+                {"review": number, "key": r.key, "content": r.content, "run": run.id, "number": r.number}
+                for r in records
+            ],
+        )
+        return number
+
+    def open_items(self) -> list[ReviewItem]:
+        """Return the questions that wait, those on which most rows hang first."""
+        items = [
+            self._item(row)
+            for row in self._connection.execute(
+                select(tables.reviews).where(tables.reviews.c.state == ReviewState.OPEN).order_by(tables.reviews.c.id)
+            )
+        ]
+        return sorted((item for item in items if item.rows), key=lambda item: (-item.rows, item.id))
+
+    def get(self, number: int) -> ReviewItem | None:
+        """Return a question, None where there is no such one."""
+        row = self._connection.execute(select(tables.reviews).where(tables.reviews.c.id == number)).first()
+        return self._item(row) if row else None
+
+    def records(self, number: int) -> list[tuple[int, int]]:
+        """Return (run, record's number) of everything that hangs on a question."""
+        table = tables.review_records
+        rows = self._connection.execute(
+            select(table.c.run, table.c.number).where(table.c.review == number).order_by(table.c.run, table.c.number)
+        )
+        return [(run, record) for run, record in rows]
+
+    def of_record(self, run: Run, number: int) -> int | None:
+        """Return the question that a record hangs on."""
+        table = tables.review_records
+        return self._connection.execute(
+            select(table.c.review).where(table.c.run == run.id, table.c.number == number)
+        ).scalar()
+
+    def answer(  # noqa: PLR0913 - an answer is what its columns say
+        self, number: int, *, state: ReviewState, user: str, note: str, patient_id: str, decided: datetime
+    ) -> None:
+        """Write an operator's answer."""
+        self._connection.execute(
+            update(tables.reviews)
+            .where(tables.reviews.c.id == number)
+            .values(state=state, user=user, note=note, patient_id=patient_id, decided=decided.isoformat())
+        )
+
+    def judge(self, number: int, verdicts: Iterable[Verdict]) -> None:
+        """Remember what an operator said of people, for later loads."""
+        for verdict in verdicts:
+            table = tables.verdicts
+            self._connection.execute(
+                delete(table).where(table.c.digest == verdict.digest, table.c.patient_id == verdict.patient_id)
+            )
+            self._connection.execute(
+                insert(table).values(
+                    digest=verdict.digest, patient_id=verdict.patient_id, same=verdict.same, review=number
+                )
+            )
+
+    def verdicts(self, digests: Iterable[str]) -> list[Verdict]:
+        """Return what operators said of these people."""
+        table = tables.verdicts
+        return [
+            Verdict(row.digest, row.patient_id, row.same)
+            for chunk in chunks(digests)
+            for row in self._connection.execute(select(table).where(table.c.digest.in_(chunk)))
+        ]
+
+    def reject(self, number: int, records: Iterable[SpooledRecord], reason: str) -> None:
+        """Remember that an operator rejected these very records."""
+        for record in records:
+            table = tables.rejections
+            self._connection.execute(delete(table).where(table.c.key == record.key, table.c.content == record.content))
+            self._connection.execute(
+                insert(table).values(key=record.key, content=record.content, reason=reason, review=number)
+            )
+
+    def rejections(self, keys: Iterable[str]) -> dict[tuple[str, str], str]:
+        """Return (key, content) → reason of records that an operator rejected."""
+        table = tables.rejections
+        return {
+            (row.key, row.content): row.reason
+            for chunk in chunks(keys)
+            for row in self._connection.execute(select(table).where(table.c.key.in_(chunk)))
+        }
+
+    def settled_elsewhere(self, keys: Sequence[str]) -> None:
+        """Release records that have been loaded meanwhile; a question without records is superseded."""
+        for kind in ReviewKind:
+            self._release(keys, kind)
+
+    def _open_question(self, kind: ReviewKind, keys: Sequence[str]) -> int | None:
+        table, items = tables.review_records, tables.reviews
+        for chunk in chunks(keys):
+            number = self._connection.execute(
+                select(func.min(items.c.id))
+                .join(table, table.c.review == items.c.id)
+                .where(items.c.kind == kind, items.c.state == ReviewState.OPEN, table.c.key.in_(chunk))
+            ).scalar()
+            if number is not None:
+                return int(number)
+        return None
+
+    def _release(self, keys: Sequence[str], kind: ReviewKind) -> None:
+        table, items = tables.review_records, tables.reviews
+        waiting = select(items.c.id).where(items.c.state == ReviewState.OPEN, items.c.kind == kind)
+        for chunk in chunks(keys):
+            self._connection.execute(delete(table).where(table.c.key.in_(chunk), table.c.review.in_(waiting)))
+
+    def _item(self, row: Row[Any]) -> ReviewItem:
+        rows = self._connection.execute(
+            select(func.count()).select_from(tables.review_records).where(tables.review_records.c.review == row.id)
+        ).scalar()
+        return ReviewItem(
+            id=row.id,
+            kind=ReviewKind(row.kind),
+            state=ReviewState(row.state),
+            run=row.run,
+            code=row.code,
+            text=row.text,
+            suggestion=row.suggestion,
+            decision=codec.unpack_decision(row.body) if row.body else None,
+            rows=rows or 0,
+            opened=datetime.fromisoformat(row.opened),
+            patient_id=row.patient_id,
+            user=row.user,
+            note=row.note,
+            decided=datetime.fromisoformat(row.decided) if row.decided else None,
+        )

@@ -1,0 +1,440 @@
+"""The spool: a run's records, people, comparisons and decisions on disk, so that memory stays flat."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import Connection, Engine, and_, distinct, func, insert, or_, select, update
+from sqlalchemy.engine import Row
+
+from fhir_gateway.domain.identity import Grade, PersonDecision
+from fhir_gateway.domain.outcomes import Outcome
+from fhir_gateway.domain.records import Resource
+from fhir_gateway.domain.runs import Run, Settlement, SpooledRecord, StoredDecision
+from fhir_gateway.ledger import codec, tables
+
+_PARKED = (Outcome.REVIEW, Outcome.FAILED)
+_CHUNK = 500
+"""Values in one IN list; SQLite takes 32,766 parameters, PostgreSQL plans shorter lists faster."""
+
+
+def chunks(values: Iterable[Any], size: int = _CHUNK) -> Iterator[list[Any]]:
+    """Yield the values in lists of at most `size`."""
+    chunk: list[Any] = []
+    for value in values:
+        chunk.append(value)
+        if len(chunk) == size:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+class Spool:
+    """The spool of one environment; every method names its run."""
+
+    def __init__(self, connection: Connection, engine: Engine) -> None:
+        self._connection = connection
+        self._engine = engine
+
+    def add(self, run: Run, records: Sequence[tuple[SpooledRecord, Settlement | None]]) -> None:
+        """Write records; one that is settled already (rejected, unchanged) comes with its settlement."""
+        if records:
+            self._connection.execute(insert(tables.records), [_row(run, *record) for record in records])
+
+    def people(self, run: Run, patients: Mapping[str, Resource]) -> tuple[dict[str, int], dict[str, int]]:
+        """Return digest → number for people known to the spool, and the same for those that are new to it.
+
+        `patients` is digest → Patient; a new person is written with the next free number.
+        """
+        table = tables.persons
+        known: dict[str, int] = {}
+        for chunk in chunks(patients):
+            rows = self._connection.execute(
+                select(table.c.digest, table.c.number).where(table.c.run == run.id, table.c.digest.in_(chunk))
+            )
+            known.update((digest, number) for digest, number in rows)
+        last = self._connection.execute(select(func.max(table.c.number)).where(table.c.run == run.id)).scalar() or 0
+        new = {digest: last + n for n, digest in enumerate((d for d in patients if d not in known), start=1)}
+        if new:
+            self._connection.execute(
+                insert(table),
+                [
+                    {"run": run.id, "number": number, "digest": digest, "payload": codec.pack(patients[digest])}
+                    for digest, number in new.items()
+                ],
+            )
+        return known, new
+
+    def block(self, run: Run, keys: Sequence[tuple[int, int]]) -> None:
+        """Write blocking keys as (hashed key, person) pairs."""
+        if keys:
+            self._connection.execute(
+                insert(tables.blocks).prefix_with("OR IGNORE", dialect="sqlite"),
+                [{"run": run.id, "key": key, "person": person} for key, person in dict.fromkeys(keys)],
+            )
+
+    def conflicts(self, run: Run) -> list[str]:
+        """Return the keys that stand in the run with more than one content."""
+        records = tables.records
+        statement = (
+            select(records.c.key)
+            .where(records.c.run == run.id, records.c.key != "", records.c.content != "")
+            .group_by(records.c.key)
+            .having(func.count(distinct(records.c.content)) > 1)
+        )
+        return list(self._connection.execute(statement).scalars())
+
+    def open_people(self, run: Run) -> Iterator[tuple[int, str, Resource]]:
+        """Yield (number, digest, Patient) of every person who has an unsettled record, by number."""
+        table, records = tables.persons, tables.records
+        last = 0
+        waiting = select(records.c.person).where(
+            records.c.run == run.id, records.c.person == table.c.number, records.c.outcome.is_(None)
+        )
+        statement = select(table.c.number, table.c.digest, table.c.payload).where(
+            table.c.run == run.id, waiting.exists()
+        )
+        while rows := self._connection.execute(
+            statement.where(table.c.number > last).order_by(table.c.number).limit(_CHUNK)
+        ).all():
+            for number, digest, payload in rows:
+                yield number, digest, codec.unpack(payload)
+            last = rows[-1][0]
+
+    def patients_of(self, run: Run, numbers: Iterable[int]) -> dict[int, Resource]:
+        """Return number → Patient of spooled people."""
+        table = tables.persons
+        found: dict[int, Resource] = {}
+        for chunk in chunks(numbers):
+            statement = select(table.c.number, table.c.payload).where(table.c.run == run.id, table.c.number.in_(chunk))
+            found.update((number, codec.unpack(payload)) for number, payload in self._connection.execute(statement))
+        return found
+
+    def digests_of(self, run: Run, numbers: Iterable[int]) -> dict[int, str]:
+        """Return number → digest of spooled people."""
+        table = tables.persons
+        found: dict[int, str] = {}
+        for chunk in chunks(numbers):
+            statement = select(table.c.number, table.c.digest).where(table.c.run == run.id, table.c.number.in_(chunk))
+            found.update((number, digest) for number, digest in self._connection.execute(statement))
+        return found
+
+    def pairs(self, run: Run, *, largest_block: int) -> Iterator[tuple[int, int]]:
+        """Yield pairs of people that share a blocking key, each pair once; blocks above `largest_block` are passed over."""
+        left, right = tables.blocks.alias(), tables.blocks.alias()
+        sizes = (
+            select(tables.blocks.c.key)
+            .where(tables.blocks.c.run == run.id)
+            .group_by(tables.blocks.c.key)
+            .having(func.count().between(2, largest_block))
+            .subquery()
+        )
+        statement = (
+            select(left.c.person, right.c.person)
+            .distinct()
+            .select_from(sizes)
+            .join(left, and_(left.c.run == run.id, left.c.key == sizes.c.key))
+            .join(right, and_(right.c.run == run.id, right.c.key == sizes.c.key, right.c.person > left.c.person))
+            .order_by(left.c.person)
+        )
+        with self._engine.connect() as reading:
+            result = reading.execution_options(yield_per=_CHUNK).execute(statement)
+            yield from ((a, b) for a, b in result)
+
+    def connect(self, run: Run, edges: Sequence[tuple[int, int | str, float]]) -> None:
+        """Write edges (person, other person or patient id, weight); an edge that is there stays."""
+        if edges:
+            self._connection.execute(
+                insert(tables.edges).prefix_with("OR IGNORE", dialect="sqlite"),
+                [
+                    {
+                        "run": run.id,
+                        "person": person,
+                        "other": f"#{other}" if isinstance(other, int) else other,
+                        "other_person": other if isinstance(other, int) else 0,
+                        "weight": weight,
+                    }
+                    for person, other, weight in edges
+                ],
+            )
+
+    def edges(self, run: Run) -> Iterator[tuple[int, int | str]]:
+        """Yield every edge as (person, other person or patient id)."""
+        table = tables.edges
+        statement = select(table.c.person, table.c.other, table.c.other_person).where(table.c.run == run.id)
+        for person, other, other_person in self._connection.execution_options(yield_per=_CHUNK).execute(statement):
+            yield person, other_person or other
+
+    def edges_of(self, run: Run, people: Iterable[int]) -> list[tuple[int, int | str]]:
+        """Return the edges that begin at these people."""
+        table = tables.edges
+        found: list[tuple[int, int | str]] = []
+        for chunk in chunks(people):
+            statement = select(table.c.person, table.c.other, table.c.other_person)
+            rows = self._connection.execute(statement.where(table.c.run == run.id, table.c.person.in_(chunk)))
+            found.extend((person, other_person or other) for person, other, other_person in rows)
+        return found
+
+    def keep_candidates(self, run: Run, patients: Mapping[str, Resource]) -> None:
+        """Keep Patients of the server for the decisions."""
+        if patients:
+            self._connection.execute(
+                insert(tables.candidates).prefix_with("OR REPLACE", dialect="sqlite"),
+                [
+                    {"run": run.id, "patient_id": patient_id, "payload": codec.pack(resource)}
+                    for patient_id, resource in patients.items()
+                ],
+            )
+
+    def candidates(self, run: Run, patient_ids: Iterable[str]) -> dict[str, Resource]:
+        """Return id → Patient of kept candidates."""
+        table = tables.candidates
+        found: dict[str, Resource] = {}
+        for chunk in chunks(patient_ids):
+            statement = select(table.c.patient_id, table.c.payload).where(
+                table.c.run == run.id, table.c.patient_id.in_(chunk)
+            )
+            found.update(
+                (patient_id, codec.unpack(payload)) for patient_id, payload in self._connection.execute(statement)
+            )
+        return found
+
+    def decide(self, run: Run, decisions: Sequence[tuple[PersonDecision, str]]) -> None:
+        """Write decisions, each with the PERSON identifier that it would create, and whose they are."""
+        table = tables.decisions
+        last = self._connection.execute(select(func.max(table.c.number)).where(table.c.run == run.id)).scalar() or 0
+        rows: list[dict[str, Any]] = []
+        members: list[dict[str, int]] = []
+        for number, (decision, identifier) in enumerate(decisions, start=last + 1):
+            rows.append(
+                {
+                    "run": run.id,
+                    "number": number,
+                    "action": decision.action,
+                    "patient_id": decision.patient_id,
+                    "identifier": identifier,
+                    "settled": False,
+                    "body": codec.pack_decision(decision),
+                }
+            )
+            members.extend({"person": member, "to": number} for member in decision.members)
+        if rows:
+            self._connection.execute(insert(table), rows)
+        for member in members:
+            self._connection.execute(
+                update(tables.persons)
+                .where(tables.persons.c.run == run.id, tables.persons.c.number == member["person"])
+                .values(decision=member["to"])
+            )
+
+    def open_decisions(self, run: Run, *, after: int, limit: int) -> list[StoredDecision]:
+        """Return unsettled decisions with a number above `after`, by number."""
+        table = tables.decisions
+        statement = (
+            select(table)
+            .where(table.c.run == run.id, table.c.number > after, table.c.settled.is_(False))
+            .order_by(table.c.number)
+            .limit(limit)
+        )
+        return [_decision(row) for row in self._connection.execute(statement)]
+
+    def decision_of(self, run: Run, person: int) -> StoredDecision | None:
+        """Return the decision on a spooled person."""
+        table, persons = tables.decisions, tables.persons
+        row = self._connection.execute(
+            select(table)
+            .join(persons, and_(persons.c.run == table.c.run, persons.c.decision == table.c.number))
+            .where(table.c.run == run.id, persons.c.number == person)
+        ).first()
+        return _decision(row) if row else None
+
+    def receipt(self, run: Run, decision: int, patient_id: str) -> None:
+        """Note the Patient that a decision led to."""
+        self._connection.execute(
+            update(tables.decisions)
+            .where(tables.decisions.c.run == run.id, tables.decisions.c.number == decision)
+            .values(patient_id=patient_id)
+        )
+
+    def close(self, run: Run, decisions: Sequence[int]) -> None:
+        """Note that nothing is left to do for these decisions."""
+        for chunk in chunks(decisions):
+            self._connection.execute(
+                update(tables.decisions)
+                .where(tables.decisions.c.run == run.id, tables.decisions.c.number.in_(chunk))
+                .values(settled=True)
+            )
+
+    def records_of(self, run: Run, people: Iterable[int]) -> list[SpooledRecord]:
+        """Return the unsettled records of spooled people, by number."""
+        records, persons = tables.records, tables.persons
+        found: list[SpooledRecord] = []
+        for chunk in chunks(people):
+            statement = (
+                select(records, persons.c.payload.label("patient"))
+                .join(persons, and_(persons.c.run == records.c.run, persons.c.number == records.c.person))
+                .where(records.c.run == run.id, records.c.person.in_(chunk), records.c.outcome.is_(None))
+            )
+            found.extend(_spooled(row) for row in self._connection.execute(statement))
+        return sorted(found, key=lambda record: record.number)
+
+    def parked(self, run: Run, outcome: Outcome) -> Iterator[SpooledRecord]:
+        """Yield the records that the run left with this outcome and that can still be sent."""
+        records, persons = tables.records, tables.persons
+        statement = (
+            select(records, persons.c.payload.label("patient"))
+            .join(persons, and_(persons.c.run == records.c.run, persons.c.number == records.c.person))
+            .where(records.c.run == run.id, records.c.outcome == outcome, records.c.payload.is_not(None))
+            .order_by(records.c.number)
+        )
+        yield from (_spooled(row) for row in self._connection.execute(statement))
+
+    def parked_numbers(self, pairs: Iterable[tuple[int, int]]) -> list[SpooledRecord]:
+        """Return parked records by (run, number)."""
+        records, persons = tables.records, tables.persons
+        found: list[SpooledRecord] = []
+        for chunk in chunks(pairs, 200):
+            statement = (
+                select(records, persons.c.payload.label("patient"))
+                .join(persons, and_(persons.c.run == records.c.run, persons.c.number == records.c.person))
+                .where(
+                    records.c.payload.is_not(None),
+                    or_(*(and_(records.c.run == run, records.c.number == number) for run, number in chunk)),
+                )
+            )
+            found.extend(_spooled(row) for row in self._connection.execute(statement))
+        return found
+
+    def settle(self, run: Run, settlements: Sequence[Settlement]) -> None:
+        """Write final outcomes; what is parked keeps its payload, everything else loses it."""
+        for settlement in settlements:
+            values = _settled(settlement)
+            if settlement.outcome not in _PARKED:
+                values["payload"] = None
+            self._connection.execute(
+                update(tables.records)
+                .where(tables.records.c.run == run.id, tables.records.c.number == settlement.number)
+                .values(**values)
+            )
+
+    def unsettled(self, run: Run) -> Iterator[SpooledRecord]:
+        """Yield every record that has no outcome yet."""
+        records, persons = tables.records, tables.persons
+        last = 0
+        statement = (
+            select(records, persons.c.payload.label("patient"))
+            .join(persons, and_(persons.c.run == records.c.run, persons.c.number == records.c.person))
+            .where(records.c.run == run.id, records.c.outcome.is_(None))
+            .order_by(records.c.number)
+            .limit(_CHUNK)
+        )
+        while rows := self._connection.execute(statement.where(records.c.number > last)).all():
+            yield from (_spooled(row) for row in rows)
+            last = rows[-1].number
+
+    def settlements(self, run: Run, *, file: int) -> Iterator[tuple[int, str, Settlement]]:
+        """Yield (row, key, settlement) of a file's settled records, by row."""
+        records = tables.records
+        statement = (
+            select(records)
+            .where(records.c.run == run.id, records.c.file == file, records.c.outcome.is_not(None))
+            .order_by(records.c.row)
+        )
+        with self._engine.connect() as reading:
+            for row in reading.execution_options(yield_per=_CHUNK).execute(statement):
+                yield row.row, row.key, _settlement(row)
+
+    def record_at(self, run: Run, *, file: int, row: int) -> tuple[int, str, Settlement | None] | None:
+        """Return (spooled person, key, settlement) of a row, None where the run has no such row."""
+        records = tables.records
+        found = self._connection.execute(
+            select(records).where(records.c.run == run.id, records.c.file == file, records.c.row == row)
+        ).first()
+        return (found.person, found.key, _settlement(found) if found.outcome else None) if found else None
+
+    def sweep(self, run: Run) -> None:
+        """Drop what only the decisions needed once the run is finished; parked records and their people stay."""
+        for table in (tables.blocks, tables.edges, tables.candidates):
+            self._connection.execute(table.delete().where(table.c.run == run.id))
+        records, persons = tables.records, tables.persons
+        parked = select(records.c.person).where(records.c.run == run.id, records.c.outcome.in_(_PARKED))
+        self._connection.execute(
+            update(persons).where(persons.c.run == run.id, persons.c.number.not_in(parked)).values(payload=None)
+        )
+
+
+def _row(run: Run, record: SpooledRecord, settlement: Settlement | None) -> dict[str, Any]:
+    settled = _settled(settlement or Settlement(record.number, Outcome.LOADED))
+    if settlement is None:
+        settled["outcome"] = None
+    return {
+        "run": run.id,
+        "number": record.number,
+        "file": record.file,
+        "row": record.row,
+        "key": record.key,
+        "clinic": record.clinic,
+        "content": record.content,
+        "person": record.person,
+        "corrected": record.corrected,
+        "payload": None if settlement else codec.pack_doses(record.doses, record.missing),
+        **settled,
+    }
+
+
+def _settled(settlement: Settlement) -> dict[str, Any]:
+    return {
+        "outcome": settlement.outcome,
+        "code": settlement.code,
+        "reason": settlement.reason,
+        "suggestion": settlement.suggestion,
+        "patient_id": settlement.patient_id,
+        "immunization_ids": " ".join(settlement.immunization_ids),
+        "grade": settlement.grade or "",
+    }
+
+
+def _settlement(row: Row[Any]) -> Settlement:
+    return Settlement(
+        number=row.number,
+        outcome=Outcome(row.outcome),
+        code=row.code,
+        reason=row.reason,
+        suggestion=row.suggestion,
+        patient_id=row.patient_id,
+        immunization_ids=tuple(row.immunization_ids.split()),
+        grade=Grade(row.grade) if row.grade else None,
+    )
+
+
+def _spooled(row: Row[Any]) -> SpooledRecord:
+    doses, missing = codec.unpack_doses(row.payload)
+    return SpooledRecord(
+        number=row.number,
+        file=row.file,
+        row=row.row,
+        key=row.key,
+        clinic=row.clinic,
+        content=row.content,
+        person=row.person,
+        patient=codec.unpack(row.patient),
+        doses=doses,
+        missing=missing,
+        corrected=row.corrected,
+    )
+
+
+def _decision(row: Row[Any]) -> StoredDecision:
+    decision = codec.unpack_decision(row.body)
+    return StoredDecision(
+        number=row.number,
+        decision=decision if decision.patient_id == row.patient_id else _with_receipt(decision, row.patient_id),
+        identifier=row.identifier,
+        settled=row.settled,
+    )
+
+
+def _with_receipt(decision: PersonDecision, patient_id: str) -> PersonDecision:
+
+    return replace(decision, patient_id=patient_id)

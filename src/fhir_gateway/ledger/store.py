@@ -1,0 +1,73 @@
+"""The ledger of one environment: its parts over one connection, transactions, and the lock of a load."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from sqlalchemy import make_url
+
+from fhir_gateway.domain.errors import LedgerError
+from fhir_gateway.ledger.database import open_engine, plain_errors
+from fhir_gateway.ledger.keys import Keys
+from fhir_gateway.ledger.reviews import Reviews
+from fhir_gateway.ledger.runs import Runs
+from fhir_gateway.ledger.spool import Spool
+
+
+class Ledger:
+    """The ledger at `url`; close it, or use it as a context manager. Raises LedgerError where it cannot be used."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._engine = open_engine(url)
+        self._connection = self._engine.connect()
+        self.runs = Runs(self._connection)
+        self.spool = Spool(self._connection, self._engine)
+        self.keys = Keys(self._connection)
+        self.reviews = Reviews(self._connection)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Commit everything that happens inside, or nothing."""
+        with plain_errors():
+            try:
+                yield
+            except BaseException:
+                self._connection.rollback()
+                raise
+            self._connection.commit()
+
+    @contextmanager
+    def load_lock(self, what: str) -> Iterator[None]:
+        """Hold the environment's one place for a load; `what` tells others who holds it.
+
+        Raises LedgerError naming the load that runs. The lock goes with the process, however that ends.
+        """
+        path = Path(make_url(self._url).database or "ledger").with_suffix(".lock")
+        descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                holder = os.read(descriptor, 200).decode(errors="replace").strip()
+                raise LedgerError(f"a load runs in this environment already: {holder}; wait for it to end") from None
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, what.encode()[:200])
+            yield
+        finally:
+            os.close(descriptor)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+        self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self.close()
