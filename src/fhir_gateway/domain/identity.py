@@ -90,10 +90,12 @@ class PersonDecision:
 class Probe:
     """Where a spooled person's candidates may be found on a server; empty fields are unknown.
 
-    `identifiers` are (system, value) pairs, best first. `names` are the normalised name tokens worth searching.
+    `patient_ids` are Patients that are candidates already, to be read; `identifiers` are (system, value) pairs, best
+    first. `names` are the normalised name tokens worth searching.
     """
 
     number: int
+    patient_ids: tuple[str, ...] = ()
     identifiers: tuple[tuple[str, str], ...] = ()
     birth_dates: tuple[str, ...] = ()
     gender: str = ""

@@ -1,4 +1,4 @@
-"""What flows need of the world, as Protocols; adapters fulfil them and `bootstrap` hands them over."""
+"""Files, servers and the clock, as flows see them."""
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -25,9 +25,43 @@ class Source(Protocol):
     layout: Layout
     header: tuple[str, ...]
     """The columns as the file spells them, `gateway_*` included."""
+    delimiter: str
+    """What separates the cells of a CSV file, "" in other kinds."""
+    byte_order_mark: bool
+    """Whether a CSV report of this file begins with a BOM: always, unless the file is UTF-8 without one."""
+
+    @property
+    def modified(self) -> datetime:
+        """When the file was last written, in UTC."""
+        ...
+
+    @property
+    def modified(self) -> datetime:
+        """When the file was last written."""
+        ...
+
+    def fingerprint(self) -> str:
+        """Return the SHA-256 of the file's bytes, in hex."""
+        ...
+
+    def progress(self) -> float:
+        """Return how much has been read, from 0 to 1."""
+        ...
 
     def records(self) -> Iterator[SourceRecord | UnreadableRow]:
-        """Yield every data row in order, rows numbered from 1; columns in the layout's spelling."""
+        """Yield every data row in order, rows numbered from 1.
+
+        Columns are in the layout's spelling, their values in the header's order, one for every column of the header.
+        Raises SourceError where the file has changed since it was opened or cannot be read on.
+        """
+        ...
+
+    def fingerprint(self) -> str:
+        """Return the SHA-256 of the file's bytes, in hex."""
+        ...
+
+    def progress(self) -> float:
+        """Return how much of the file the newest `records()` has read, from 0 to 1."""
         ...
 
 
@@ -67,4 +101,16 @@ class CandidateFinder(Protocol):
 
     def forget(self, patients: Sequence[Resource]) -> None:
         """Drop cached answers that a Patient written by ourselves has made stale."""
+        ...
+
+
+class Progress(Protocol):
+    """Shows an operator how far a run has come."""
+
+    def phase(self, name: str, total: int | None = None) -> None:
+        """Begin a phase; `total` counts what it will do, None where that is not known."""
+        ...
+
+    def advance(self, done: int) -> None:
+        """Say how much of the phase is done so far."""
         ...
