@@ -1,0 +1,1 @@
+"""The roads: the only code that knows the order of things."""

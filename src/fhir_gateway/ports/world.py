@@ -35,19 +35,6 @@ class Source(Protocol):
         """When the file was last written, in UTC."""
         ...
 
-    @property
-    def modified(self) -> datetime:
-        """When the file was last written."""
-        ...
-
-    def fingerprint(self) -> str:
-        """Return the SHA-256 of the file's bytes, in hex."""
-        ...
-
-    def progress(self) -> float:
-        """Return how much has been read, from 0 to 1."""
-        ...
-
     def records(self) -> Iterator[SourceRecord | UnreadableRow]:
         """Yield every data row in order, rows numbered from 1.
 

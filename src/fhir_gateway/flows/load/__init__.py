@@ -1,0 +1,1 @@
+"""The load road: read, compare, look up, decide, post, settle."""
