@@ -1,0 +1,299 @@
+"""One FHIR server over HTTP: retries outside, the breaker inside, paced, bounded, and never sent elsewhere."""
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+import tenacity
+
+from fhir_gateway.domain.errors import PermanentServerError
+from fhir_gateway.fhir_server.address import base_url_problem, is_loopback, same_origin
+from fhir_gateway.fhir_server.breaker import BreakerGate, OnWait
+from fhir_gateway.fhir_server.credentials import credentials_for
+from fhir_gateway.fhir_server.failures import BusyError, OutageError
+from fhir_gateway.fhir_server.pace import Pacer
+from fhir_gateway.fhir_server.payload import NotJsonError, is_html, parse_json
+from fhir_gateway.fhir_server.policy import FhirServerPolicy
+from fhir_gateway.fhir_server.timing import Timing
+from fhir_gateway.fhir_server.verdicts import Verdict, judge, pause, retry_after
+
+MOST_ATTEMPTS = 8
+MOST_IN_FLIGHT = 16  # httpx's pool scan is quadratic: 64 in flight were slower than 4
+LARGEST_ANSWER = 64 << 20
+_MOST_REDIRECTS = 3
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_SIZE_STATUSES = frozenset({413, 414, 431})
+
+# Both would write whole URLs (which may hold a patient's id) and headers (which hold tokens) into logs.
+logging.getLogger("httpx").setLevel(logging.WARNING)
+logging.getLogger("httpcore").setLevel(logging.WARNING)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the server said: `body` is parsed JSON, None where there was none or it was none."""
+
+    status: int
+    headers: httpx.Headers
+    body: Any
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the status means for an unconditional request."""
+        return judge(self.status)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request below the base URL. `target` is path and query, already encoded; content and form exclude each other.
+
+    It may be sent several times: a create must be conditional.
+    """
+
+    method: str
+    target: str
+    content: bytes | None = None
+    form: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class FhirClient:
+    """Sends requests to one FHIR server and returns its answers; use as `async with`.
+
+    Answers with any status that is final (2xx, 4xx) are returned. Raises TransientServerError when retries or the
+    patience are used up, PermanentServerError where no FHIR server answers or the credentials are refused.
+    """
+
+    def __init__(
+        self,
+        policy: FhirServerPolicy,
+        *,
+        transport: httpx.AsyncBaseTransport | None = None,
+        timing: Timing | None = None,
+        on_wait: OnWait | None = None,
+    ) -> None:
+        problem = base_url_problem(policy.base_url)
+        if problem:
+            raise PermanentServerError(problem)
+        self.policy = policy
+        self.base = policy.base_url.rstrip("/")
+        self._timing = timing or Timing()
+        self._gate = BreakerGate(patience=policy.wait_for_server, timing=self._timing, on_wait=on_wait)
+        self._pacer = Pacer(policy.requests_per_second, self._timing)
+        self._credentials = credentials_for(policy.auth, self._timing)
+        self._slots = asyncio.Semaphore(MOST_IN_FLIGHT)
+        self._is_fhir = False
+        self._http = httpx.AsyncClient(
+            transport=transport,
+            timeout=httpx.Timeout(policy.timeout, pool=None),
+            limits=httpx.Limits(max_connections=MOST_IN_FLIGHT, max_keepalive_connections=MOST_IN_FLIGHT),
+            follow_redirects=False,
+            trust_env=not is_loopback(httpx.URL(policy.base_url)),
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._http.aclose()
+
+    async def send(self, request: Request) -> Answer:
+        """Send a request, again and again while that may help, and return the final answer."""
+        successes_before = self._gate.successes
+
+        def give_up(state: tenacity.RetryCallState) -> bool:
+            if state.attempt_number < MOST_ATTEMPTS or state.outcome is None:
+                return False
+            # While the whole server is down its patience decides, not the number of attempts.
+            others_succeed = self._gate.successes > successes_before
+            return others_succeed or not isinstance(state.outcome.exception(), OutageError)
+
+        retrying = tenacity.AsyncRetrying(
+            retry=tenacity.retry_if_exception_type((BusyError, OutageError)),
+            stop=give_up,
+            wait=self._pause,
+            sleep=self._timing.sleep,
+            reraise=True,
+        )
+        return await retrying(self._attempt, request)
+
+    def _pause(self, state: tenacity.RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        asked = error.retry_after if isinstance(error, BusyError | OutageError) else None
+        return pause(state.attempt_number, asked=asked, chance=self._timing.chance())
+
+    async def _attempt(self, request: Request) -> Answer:
+        """Send once: parked before that while the server is down, which is no attempt."""
+        while True:
+            async with self._slots:
+                if self._gate.closed:
+                    return await self._pass(request, probing=False)
+            # Parked without a slot, or the parked ones would keep each other from asking.
+            if await self._gate.admit():
+                return await self._pass(request, probing=True)
+
+    async def _pass(self, request: Request, *, probing: bool) -> Answer:
+        async with self._gate.passage(probing=probing):
+            await self._pacer.turn()
+            return await self._authorised(request)
+
+    async def _authorised(self, request: Request) -> Answer:
+        for _ in range(2):
+            header = await self._credentials.header(self._http)
+            answer = await self._exchange(request, {} if header is None else {"Authorization": header})
+            if answer.status != 401 or not self._credentials.refused(header):
+                break
+        if answer.status in {401, 403}:
+            said = (
+                "the credentials are missing or wrong" if answer.status == 401 else "the credentials do not permit this"
+            )
+            raise PermanentServerError(
+                f"The FHIR server answered {answer.status} to {_name(request)}: {said}; check [fhir_server.auth]",
+                status=answer.status,
+            )
+        return answer
+
+    async def _exchange(self, request: Request, authorization: dict[str, str]) -> Answer:
+        url = httpx.URL(f"{self.base}/{request.target}" if request.target else self.base)
+        response, body = await self._roundtrip(request, url, authorization)
+        for _ in range(_MOST_REDIRECTS):
+            if response.status_code not in _REDIRECTS:
+                return self._understood(request, response, body)
+            url = _redirected(request, url, response)
+            response, body = await self._roundtrip(request, url, authorization)
+        raise PermanentServerError(f"The FHIR server redirects {_name(request)} in circles; check base_url")
+
+    async def _roundtrip(
+        self, request: Request, url: httpx.URL, authorization: dict[str, str]
+    ) -> tuple[httpx.Response, bytes]:
+        headers = {"Accept": "application/fhir+json", **request.headers, **authorization}
+        content = request.content
+        if content is not None:
+            headers["Content-Type"] = "application/fhir+json; charset=utf-8"
+        elif request.form is not None:
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
+            content = request.form.encode("ascii")
+        built = self._http.build_request(request.method, url, content=content, headers=headers)
+        try:
+            # httpx's timeouts are for each read; a server that drips a byte now and then never answers either.
+            async with asyncio.timeout(self.policy.timeout):
+                return await self._received(built)
+        except TimeoutError:
+            raise OutageError(f"The FHIR server gave no answer within {self.policy.timeout:g} s") from None
+        except httpx.TransportError as error:
+            raise _no_answer(error, self.policy.timeout) from None  # the request hangs on the error: data, tokens
+        except httpx.DecodingError:
+            raise BusyError("The FHIR server's answer is cut or wrongly compressed") from None
+
+    async def _received(self, request: httpx.Request) -> tuple[httpx.Response, bytes]:
+        response = await self._http.send(request, stream=True)
+        try:
+            return response, await _bounded(response)
+        finally:
+            await response.aclose()
+
+    def _understood(self, request: Request, response: httpx.Response, raw: bytes) -> Answer:
+        status = response.status_code
+        asked = retry_after(response.headers.get("Retry-After"), self._timing.now())
+        verdict = judge(status)
+        if verdict is Verdict.OUTAGE:
+            raise OutageError(f"The FHIR server answered {status}", retry_after=asked)
+        if verdict is Verdict.BUSY:
+            if asked is not None and status == 429:
+                self._pacer.rest(asked)
+            raise BusyError(f"The FHIR server answered {status} to {_name(request)}", retry_after=asked)
+        body = self._json(request, response, raw)
+        if isinstance(body, dict) and isinstance(body.get("resourceType"), str):
+            self._is_fhir = True
+        return Answer(status=status, headers=response.headers, body=body)
+
+    def _json(self, request: Request, response: httpx.Response, raw: bytes) -> Any:
+        """Return the JSON body; raises where something that is no FHIR server answered in its place."""
+        status = response.status_code
+        if not raw.strip():
+            return None
+        if is_html(response.headers.get("Content-Type", ""), raw):
+            if status in _SIZE_STATUSES or status in {401, 403, 405}:
+                return None
+            raise self._no_fhir(f"answered {status} to {_name(request)} with a web page (HTML) or XML instead of FHIR")
+        try:
+            return parse_json(raw)
+        except NotJsonError as error:
+            if status >= 400:
+                return None
+            raise self._no_fhir(f"answered {status} to {_name(request)} with {error} instead of FHIR") from None
+
+    def _no_fhir(self, said: str) -> BusyError | PermanentServerError:
+        """Return the error: a server that spoke FHIR before is disturbed by a proxy and may recover; another is none."""
+        if self._is_fhir:
+            return BusyError(f"The FHIR server {said}")
+        return PermanentServerError(f"No FHIR server at {self.base}: it {said}; check base_url")
+
+
+async def _bounded(response: httpx.Response) -> bytes:
+    """Return the whole body, unpacked; raises PermanentServerError where it is larger than anything expected."""
+    chunks, size = [], 0
+    async for chunk in response.aiter_bytes():
+        size += len(chunk)
+        if size > LARGEST_ANSWER:
+            raise PermanentServerError(
+                f"The FHIR server's answer is larger than {LARGEST_ANSWER >> 20} MiB", status=response.status_code
+            )
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _redirected(request: Request, url: httpx.URL, response: httpx.Response) -> httpx.URL:
+    """Return where a redirect leads, on the same server only."""
+    try:
+        target = url.join(response.headers.get("Location", ""))
+    except httpx.InvalidURL:
+        target = httpx.URL("invalid:")
+    if not same_origin(url, target):
+        raise PermanentServerError(
+            f"The FHIR server redirects {_name(request)} to another server ({target.scheme}://{target.host});"
+            " nothing is sent there: if that is right, make it the base_url",
+            status=response.status_code,
+        )
+    if request.method != "GET" and response.status_code not in {307, 308}:
+        raise PermanentServerError(
+            f"The FHIR server redirects {_name(request)} with {response.status_code}; check base_url",
+            status=response.status_code,
+        )
+    return target
+
+
+def _no_answer(error: httpx.TransportError, timeout: float) -> OutageError | PermanentServerError:
+    """Return what a failed exchange means, in words without addresses of data."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return PermanentServerError(f"The FHIR server's certificate is not trusted: {cause.verify_message}")
+        cause = cause.__cause__ or cause.__context__
+    match error:
+        case httpx.ConnectTimeout() | httpx.ConnectError():
+            return OutageError("The FHIR server cannot be reached (is it running, is base_url right?)")
+        case httpx.TimeoutException():
+            return OutageError(f"The FHIR server gave no answer within {timeout:g} s")
+        case httpx.UnsupportedProtocol():
+            return PermanentServerError("base_url must begin with http:// or https://")
+        case _:
+            return OutageError("The FHIR server cut the connection")
+
+
+def _name(request: Request) -> str:
+    """Name a request for messages: method and resource type or operation, without ids and parameters."""
+    first, *rest = request.target.split("?")[0].split("/")
+    suffix = "/_search" if rest == ["_search"] else ("/…" if rest else "")
+    return f"{request.method} {first or 'the base URL'}{suffix}"
