@@ -1,6 +1,7 @@
 """What became of a record, and the invariant over a run."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -12,6 +13,20 @@ class Outcome(StrEnum):
     REVIEW = "review"
     REJECTED = "rejected"
     FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class RowOutcome:
+    """What the report says of one data row; ids are bare, `match_grade` is a code of FHIR's or ""."""
+
+    row: int
+    outcome: Outcome
+    reason: str = ""
+    suggestion: str = ""
+    patient_id: str = ""
+    immunization_ids: tuple[str, ...] = ()
+    match_grade: str = ""
+    key: str = ""
 
 
 _WORST_FIRST = (Outcome.FAILED, Outcome.REVIEW, Outcome.REJECTED, Outcome.LOADED, Outcome.UNCHANGED)

@@ -48,12 +48,14 @@ class SourceRecord:
     """A row as it was written: column name → text ("" where empty), stripped of nothing.
 
     `numeric` names the columns whose cells were stored as numbers (XLSX, NDJSON): a 16-digit number in one has lost
-    its last digit. Dates of XLSX cells arrive in ISO form.
+    its last digit. Dates of XLSX cells arrive in ISO form. `written` is the row as the file has it where its cells
+    alone do not tell (NDJSON: the line, so that a report keeps each value's type), else "".
     """
 
     ref: SourceRef
     cells: Mapping[str, str]
     numeric: frozenset[str] = frozenset()
+    written: str = ""
 
 
 @dataclass(frozen=True, slots=True)

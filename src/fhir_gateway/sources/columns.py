@@ -1,0 +1,132 @@
+"""Which row is a file's header and which mapping's layout fits it best."""
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from fhir_gateway.domain.errors import SourceError
+from fhir_gateway.domain.records import Layout
+
+HEADER_WITHIN = 50
+"""The header stands in one of the first so many rows; title rows may stand above it."""
+
+GATEWAY_PREFIX = "gateway_"
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """A header row that fits a layout: `names` as the file spells them, `keys` the cells' names, `row` its index."""
+
+    layout: Layout
+    names: tuple[str, ...]
+    keys: tuple[str, ...]
+    row: int
+    known: int
+
+
+def column_key(name: str) -> str:
+    """Return a column's name as it is compared: without regard to case, surrounding and repeated blanks."""
+    return " ".join(name.replace("\ufeff", "").split()).casefold()
+
+
+def fitting_headers(rows: Sequence[Sequence[str]], layouts: Iterable[Layout]) -> list[Header]:
+    """Return for each layout that fits the best of the rows as its header."""
+    found = []
+    for layout in layouts:
+        headers = [header for index, row in enumerate(rows) if (header := _as_header(index, row, layout))]
+        if headers:
+            found.append(max(headers, key=lambda header: header.known))
+    return found
+
+
+def best_header(headers: Sequence[Header], file: str) -> Header:
+    """Return the header with the most known columns.
+
+    Raises SourceError where two mappings fit equally well, or where a column that the mapping reads stands twice.
+    """
+    best = max(headers, key=lambda header: header.known)
+    equal = sorted({header.layout.mapping for header in headers if header.known == best.known})
+    if len(equal) > 1:
+        names = ", ".join(equal)
+        raise SourceError(f"{file}: the mappings {names} fit equally well: choose one with --mapping")
+    if repeated := _repeated_columns(best):
+        raise SourceError(
+            f"{file}: columns stand more than once in the header: {', '.join(repeated)}: keep one of each"
+        )
+    return best
+
+
+def _as_header(index: int, row: Sequence[str], layout: Layout) -> Header | None:
+    names = _without_blank_end(row)
+    compared = [column_key(name) for name in names]
+    if not {column_key(name) for name in layout.required}.issubset(compared):
+        return None
+    spelling = {column_key(name): name for name in layout.known | layout.required}
+    known = sum(1 for name in spelling if name in compared)
+    return Header(layout, names, _unique_keys(compared, names, spelling), index, known) if known else None
+
+
+def _without_blank_end(row: Sequence[str]) -> tuple[str, ...]:
+    names = [name.strip("\r\n") for name in row]
+    while names and not names[-1].strip():
+        names.pop()
+    return tuple(names)
+
+
+def _unique_keys(compared: Sequence[str], names: Sequence[str], spelling: dict[str, str]) -> tuple[str, ...]:
+    """Name the cells: the layout's spelling, else the file's; the first of equal names keeps it."""
+    keys: list[str] = []
+    for number, (name, written) in enumerate(zip(compared, names, strict=True), start=1):
+        key = spelling.get(name) or (name if name.startswith(GATEWAY_PREFIX) else written.strip()) or f"column {number}"
+        keys.append(f"{key} ({number})" if key in keys else key)
+    return tuple(keys)
+
+
+def _repeated_columns(header: Header) -> list[str]:
+    compared = [column_key(name) for name in header.names]
+    return sorted(name for name in header.layout.known | header.layout.required if compared.count(column_key(name)) > 1)
+
+
+def misfit(
+    file: str, rows: Sequence[Sequence[str]], layouts: Sequence[Layout], *, others: Sequence[Layout] = ()
+) -> SourceError:
+    """Return the error for a file that no layout fits: what is missing, nearest names, and which mapping would fit."""
+    if not layouts:
+        return SourceError(f"{file}: there is no mapping to read it with")
+    layout, row, missing = _nearest(rows, layouts)
+    if len(missing) == len(layout.required):
+        wanted = ", ".join(sorted(layout.required))
+        text = f"{file}: no header row in its first {HEADER_WITHIN} rows; mapping {layout.mapping} needs the columns {wanted}"
+    else:
+        named = ", ".join(_missing_with_nearest(missing, row, layout))
+        none = "fits no mapping, nearest is" if len(layouts) > 1 else "lacks columns of mapping"
+        text = f"{file}: {none} {layout.mapping}" + (f", but lacks {named}" if len(layouts) > 1 else f": {named}")
+    would_fit = fitting_headers(rows, others)
+    if would_fit:
+        best = max(would_fit, key=lambda header: header.known)
+        text += f"; mapping {best.layout.mapping} would fit: --mapping {best.layout.mapping}"
+    return SourceError(text)
+
+
+def _nearest(rows: Sequence[Sequence[str]], layouts: Sequence[Layout]) -> tuple[Layout, Sequence[str], list[str]]:
+    """Return the layout and the row that share the largest part of the required columns, and what is missing."""
+
+    def share(layout: Layout, row: Sequence[str]) -> tuple[float, int]:
+        compared = {column_key(name) for name in row}
+        required = {column_key(name) for name in layout.required}
+        known = {column_key(name) for name in layout.known}
+        return len(required & compared) / max(1, len(required)), len(known & compared)
+
+    layout, row = max(((layout, row) for layout in layouts for row in [*rows, ()]), key=lambda pair: share(*pair))
+    compared = {column_key(name) for name in row}
+    return layout, row, sorted(name for name in layout.required if column_key(name) not in compared)
+
+
+def _missing_with_nearest(missing: Sequence[str], row: Sequence[str], layout: Layout) -> list[str]:
+    known = {column_key(name) for name in layout.known | layout.required}
+    free = {column_key(name): name.strip() for name in row if column_key(name) not in known}
+    named = []
+    for name in missing:
+        near = difflib.get_close_matches(column_key(name), list(free), n=1, cutoff=0.75)
+        named.append(f"'{name}' (did you mean '{free[near[0]]}'?)" if near else f"'{name}'")
+    return named

@@ -1,0 +1,176 @@
+"""Rows of a CSV file from its lines; a broken row is told apart from its neighbours and never swallows them."""
+
+import csv
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from fhir_gateway.domain.records import Problem
+from fhir_gateway.sources.text_lines import LONGEST_ROW, UNDECODABLE, readable
+
+_BLANKS = " \t\r\n\v\f\xa0\x1a"  # \x1a: DOS's mark of the end of a file
+_RUNNABLE = ("'=", "'+", "'-", "'@", "'\t", "'\r")
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenRow:
+    """A row that cannot be split into its cells: its text, and why."""
+
+    text: str
+    problem: Problem
+
+
+def without_apostrophe(cell: str) -> str:
+    """Take off the apostrophe that a report puts before what a spreadsheet would run."""
+    return cell[1:] if cell.startswith(_RUNNABLE) else cell
+
+
+class CsvRows:
+    """Splits lines into rows of `width` cells.
+
+    Quoted cells may hold line breaks. An unclosed quote breaks only its own line: a quoted cell is believed to go on
+    over lines only when it closes within LONGEST_ROW characters, the row then has the right number of cells, and no
+    line in between is a whole row by itself.
+    """
+
+    def __init__(self, lines: Iterator[str], *, delimiter: str, width: int) -> None:
+        self._lines = lines
+        self._ahead: deque[str] = deque()
+        self._delimiter = delimiter
+        self._width = width
+
+    def __iter__(self) -> Iterator[list[str] | BrokenRow]:
+        delimiter, width, ahead, lines = self._delimiter, self._width, self._ahead, self._lines
+        blanks = _BLANKS + delimiter
+        while True:
+            line = ahead.popleft() if ahead else next(lines, None)
+            if line is None:
+                return
+            if not line.strip(blanks):
+                continue
+            if '"' in line or "\r" in line or "\0" in line or UNDECODABLE in line or len(line) > LONGEST_ROW:
+                row = self._unusual(line)
+                if row is None:
+                    continue
+            else:
+                row = line.split(delimiter)
+                if len(row) != width:
+                    row = self._fitted(row, line)
+            if "'" in line and isinstance(row, list):
+                row = [without_apostrophe(cell) for cell in row]
+            yield row
+
+    def _unusual(self, line: str) -> list[str] | BrokenRow | None:
+        """Split a line that holds more than plain cells; None where it was put back as several rows, or is blank."""
+        if '"' in line:
+            cells, text = self._quoted(line)
+        else:
+            text = line.removesuffix("\r")
+            if "\r" in text:
+                return self._lone_carriage_return(text)
+            cells = text.split(self._delimiter)
+        if reason := _unusable(text):
+            return BrokenRow(readable(text[:LONGEST_ROW]), reason)
+        if cells is None:
+            return BrokenRow(readable(text), _UNCLOSED)
+        if not any(map(str.strip, cells)):
+            return None
+        return self._fitted(cells, text)
+
+    def _fitted(self, cells: list[str], text: str) -> list[str] | BrokenRow:
+        """Return exactly as many cells as the header has; more are tolerated where they are empty."""
+        width = self._width
+        if len(cells) < width:
+            return BrokenRow(readable(text), _too_few(len(cells), width))
+        if any(map(str.strip, cells[width:])):
+            return BrokenRow(readable(text), _too_many(len(cells), width))
+        return cells[:width]
+
+    def _lone_carriage_return(self, line: str) -> BrokenRow | None:
+        """Take apart rows that end in a carriage return alone; elsewhere it is a broken row."""
+        pieces = line.split("\r")
+        if all(piece.count(self._delimiter) == self._width - 1 for piece in pieces) and self._width > 1:
+            self._ahead.extendleft(reversed(pieces))
+            return None
+        return BrokenRow(readable(line), _LONE_RETURN)
+
+    def _quoted(self, line: str) -> tuple[list[str] | None, str]:
+        """Return the cells of a row that begins with this line, and its text; None for quotes that do not match."""
+        try:
+            return next(csv.reader((line,), delimiter=self._delimiter, strict=True)), line
+        except csv.Error:
+            pass
+        taken = [line]
+        try:
+            cells = next(csv.reader(self._going_on(taken), delimiter=self._delimiter, strict=True))
+        except csv.Error:
+            cells = []
+        if len(cells) < self._width or any(cells[self._width :]) or self._are_two_rows(taken):
+            self._ahead.extendleft(reversed(taken[1:]))
+            return None, line
+        return cells, "\n".join(taken)
+
+    def _going_on(self, taken: list[str]) -> Iterator[str]:
+        """Yield lines for as long as a quoted cell may go on, and note them in `taken`."""
+        length = len(taken[0])
+        yield taken[0] + "\n"
+        while length <= LONGEST_ROW and not (len(taken) > 1 and self._is_whole_row(taken[-1])):
+            line = self._ahead.popleft() if self._ahead else next(self._lines, None)
+            if line is None:
+                return
+            taken.append(line)
+            length += len(line) + 1
+            yield line + "\n"
+
+    def _is_whole_row(self, line: str) -> bool:
+        if self._width == 1:
+            return False
+        if '"' not in line:
+            return line.count(self._delimiter) == self._width - 1
+        try:
+            return len(next(csv.reader((line,), delimiter=self._delimiter, strict=True))) == self._width
+        except csv.Error:
+            return False
+
+    def _are_two_rows(self, taken: list[str]) -> bool:
+        """Tell two rows with a stray quote each from one row with a line break: each has all its delimiters."""
+        expected = self._width - 1
+        return expected > 0 and all(line.count(self._delimiter) == expected for line in (taken[0], taken[-1]))
+
+
+_UNCLOSED = Problem(
+    "row-quotes", "the row's quotation marks do not match", "close each quoted cell, and double quotation marks in it"
+)
+_LONE_RETURN = Problem(
+    "row-line-end", "a carriage return stands alone in the row", "remove it, or put the cell in quotation marks"
+)
+
+
+def _unusable(text: str) -> Problem | None:
+    if len(text) > LONGEST_ROW:
+        return Problem(
+            "row-too-long", f"the row is longer than {LONGEST_ROW} characters", "correct the row in the export"
+        )
+    if UNDECODABLE in text:
+        return Problem(
+            "row-encoding", "the row holds bytes that are no text in the file's encoding", "correct or retype the row"
+        )
+    if "\0" in text:
+        return Problem("row-nul", "the row holds NUL bytes", "correct or retype the row")
+    return None
+
+
+def _too_few(found: int, width: int) -> Problem:
+    return Problem(
+        "row-too-few-cells",
+        f"the row has {found} cells, the header {width}",
+        "complete the row; a line break inside a cell needs quotation marks around the cell",
+    )
+
+
+def _too_many(found: int, width: int) -> Problem:
+    return Problem(
+        "row-too-many-cells",
+        f"the row has {found} cells, the header {width}",
+        "put a cell that holds the delimiter in quotation marks",
+    )

@@ -1,0 +1,94 @@
+"""CSV files: delimiter, encoding and header are found or given; rows are streamed."""
+
+import csv
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fhir_gateway.domain.errors import SourceError
+from fhir_gateway.domain.records import Layout, SourceRecord, SourceRef, UnreadableRow
+from fhir_gateway.sources.columns import HEADER_WITHIN, Header, best_header, fitting_headers, misfit
+from fhir_gateway.sources.csv_rows import CsvRows
+from fhir_gateway.sources.encodings import detect_encoding, has_utf8_mark
+from fhir_gateway.sources.file_source import FileSource
+from fhir_gateway.sources.text_lines import TextLines
+
+_DELIMITERS = (",", ";", "\t", "|")
+
+
+class CsvSource(FileSource):
+    """An opened CSV file; `title_lines` are the lines up to the header's end, blank ones uncounted."""
+
+    def __init__(  # noqa: PLR0913 -- what detection found out, each of its own kind
+        self, path: Path, header: Header, *, delimiter: str, encoding: str, terminator: str, title_lines: int
+    ) -> None:
+        super().__init__(path, header)
+        self.delimiter = delimiter
+        self.encoding = encoding
+        self.byte_order_mark = encoding != "utf-8-sig" or has_utf8_mark(path)
+        self._title_lines = title_lines
+        self._lines = TextLines(path, encoding, terminator=terminator)
+
+    def position(self) -> int:
+        """Return the number of bytes read."""
+        return self._lines.position
+
+    def _rows(self) -> Iterator[SourceRecord | UnreadableRow]:
+        name, keys = self.path.name, self.keys
+        lines = iter(self._lines)
+        for _ in itertools.islice(_not_blank(lines), self._title_lines):
+            pass
+        rows = CsvRows(lines, delimiter=self.delimiter, width=len(keys))
+        for number, row in enumerate(rows, start=1):
+            ref = SourceRef(name, number)
+            if isinstance(row, list):
+                yield SourceRecord(ref, dict(zip(keys, row, strict=True)))
+            else:
+                yield UnreadableRow(ref, row.text, row.problem)
+
+
+def open_csv(
+    path: Path, layouts: Sequence[Layout], *, delimiter: str, encoding: str, others: Sequence[Layout]
+) -> CsvSource:
+    """Open a CSV file; raises SourceError where no layout fits it."""
+    if delimiter and len(delimiter) != 1:
+        raise SourceError(f"the delimiter must be one character, not {delimiter!r}")
+    expected = {layout.encoding for layout in layouts}
+    codec = detect_encoding(path, given=encoding, expected=expected.pop() if len(expected) == 1 else "")
+    terminator = _terminator(path, codec)
+    sample = list(itertools.islice(_not_blank(iter(TextLines(path, codec, terminator=terminator))), HEADER_WITHIN))
+    tables = {each: _table(sample, each) for each in ((delimiter,) if delimiter else _DELIMITERS)}
+    found = {header: each for each, table in tables.items() for header in fitting_headers(table.rows, layouts)}
+    if not found:
+        widest = max(tables.values(), key=lambda table: max(map(len, table.rows), default=0))
+        raise misfit(str(path), widest.rows, layouts, others=others)
+    header = best_header(list(found), str(path))
+    table = tables[found[header]]
+    return CsvSource(
+        path, header, delimiter=found[header], encoding=codec, terminator=terminator, title_lines=table.ends[header.row]
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """The rows of a sample, and how many lines each had taken at its end (a header's cells may hold line breaks)."""
+
+    rows: list[list[str]]
+    ends: list[int]
+
+
+def _table(sample: Sequence[str], delimiter: str) -> _Table:
+    reader = csv.reader((line + "\n" for line in sample), delimiter=delimiter)
+    pairs = [(row, reader.line_num) for row in reader]
+    return _Table([row for row, _ in pairs], [end for _, end in pairs])
+
+
+def _not_blank(lines: Iterator[str]) -> Iterator[str]:
+    return (line for line in lines if line.strip())
+
+
+def _terminator(path: Path, encoding: str) -> str:
+    """Return what ends the file's lines: a carriage return alone only where no line feed is near."""
+    first = next(iter(TextLines(path, encoding)), "")
+    return "\r" if "\r" in first.removesuffix("\r") else "\n"

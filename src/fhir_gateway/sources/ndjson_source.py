@@ -1,0 +1,143 @@
+"""NDJSON files: one object a line, nested values as JSON text, numbers with the digits that they were written with."""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import orjson
+
+from fhir_gateway.domain.errors import SourceError
+from fhir_gateway.domain.records import Layout, Problem, SourceRecord, SourceRef, UnreadableRow
+from fhir_gateway.sources.columns import Header, best_header, column_key, fitting_headers, misfit
+from fhir_gateway.sources.encodings import detect_encoding, has_utf8_mark
+from fhir_gateway.sources.file_source import FileSource
+from fhir_gateway.sources.text_lines import LONGEST_ROW, UNDECODABLE, TextLines, readable
+
+_MOST_COLUMNS = 5_000
+
+
+class _Number(str):
+    """A number as it was written; a class of its own tells it from a text of digits."""
+
+    __slots__ = ()
+
+
+class NdjsonSource(FileSource):
+    """An opened NDJSON file; its header are the keys of all its objects."""
+
+    def __init__(self, path: Path, header: Header, *, encoding: str) -> None:
+        super().__init__(path, header)
+        self.byte_order_mark = encoding != "utf-8-sig" or has_utf8_mark(path)
+        self._lines = TextLines(path, encoding)
+
+    def position(self) -> int:
+        """Return the number of bytes read."""
+        return self._lines.position
+
+    def _rows(self) -> Iterator[SourceRecord | UnreadableRow]:
+        name = self.path.name
+        columns = {column_key(written): key for written, key in zip(self.header, self.keys, strict=True)}
+        empty = dict.fromkeys(self.keys, "")
+        lines = (line for line in self._lines if line.strip())
+        for number, line in enumerate(lines, start=1):
+            ref = SourceRef(name, number)
+            item = _read(line)
+            if isinstance(item, Problem):
+                yield UnreadableRow(ref, readable(line[:LONGEST_ROW]), item)
+                continue
+            cells = empty.copy()
+            numeric = set()
+            for written, value in item.items():
+                key = columns[column_key(written)]  # every key was seen when the file was opened
+                cells[key] = _text(value)
+                if isinstance(value, _Number):
+                    numeric.add(key)
+            yield SourceRecord(ref, cells, frozenset(numeric), line)
+
+
+def open_ndjson(path: Path, layouts: Sequence[Layout], *, encoding: str, others: Sequence[Layout]) -> NdjsonSource:
+    """Open an NDJSON file; raises SourceError where no layout fits it."""
+    codec = detect_encoding(path, given=encoding, expected="utf-8")
+    names = _all_keys(path, codec)
+    found = fitting_headers([names], layouts)
+    if not found:
+        raise misfit(str(path), [names], layouts, others=others)
+    return NdjsonSource(path, best_header(found, str(path)), encoding=codec)
+
+
+def _all_keys(path: Path, encoding: str) -> list[str]:
+    """Return every key that an object of the file has, in the order of their first appearance."""
+    names: dict[str, str] = {}
+    for line in TextLines(path, encoding):
+        try:
+            item = orjson.loads(line) if len(line) <= LONGEST_ROW else None
+        except orjson.JSONDecodeError:
+            continue
+        for name in item if isinstance(item, dict) else ():
+            names.setdefault(column_key(name), name)
+        if len(names) > _MOST_COLUMNS:
+            raise SourceError(f"{path}: its objects have more than {_MOST_COLUMNS} different keys: not a table")
+    return list(names.values())
+
+
+def _read(line: str) -> dict[str, Any] | Problem:
+    if len(line) > LONGEST_ROW:
+        return _TOO_LONG
+    if UNDECODABLE in line:
+        return _NO_TEXT
+    try:
+        item = json.loads(
+            line, parse_int=_Number, parse_float=_Number, parse_constant=_refuse, object_pairs_hook=_without_repeats
+        )
+    except (ValueError, RecursionError):
+        return _NO_OBJECT
+    if not isinstance(item, dict) or len({column_key(name) for name in item}) < len(item):
+        return _NO_OBJECT
+    sound = "\\u" not in line or all(_is_sound(part) for pair in item.items() for part in pair)
+    return item if sound else _NO_TEXT
+
+
+_TOO_LONG = Problem("row-too-long", f"the row is longer than {LONGEST_ROW} characters", "correct the row in the export")
+_NO_OBJECT = Problem("row-json", "the line is no JSON object with distinct keys", "write one JSON object a line")
+_NO_TEXT = Problem("row-encoding", "the row holds characters that are no text", "correct or retype the row")
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON")
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    item = dict(pairs)
+    if len(item) < len(pairs):
+        raise ValueError("a key stands twice")
+    return item
+
+
+def _is_sound(value: Any) -> bool:
+    """Tell whether an escaped text is text: no half of a surrogate pair, no NUL."""
+    text = _text(value)
+    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return str(value)
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return _json_text(value)
+
+
+def _json_text(value: Any) -> str:
+    """Write a nested value as JSON, numbers as they were written."""
+    if isinstance(value, dict):
+        return (
+            "{"
+            + ",".join(f"{json.dumps(key, ensure_ascii=False)}:{_json_text(each)}" for key, each in value.items())
+            + "}"
+        )
+    if isinstance(value, list):
+        return "[" + ",".join(map(_json_text, value)) + "]"
+    return value if isinstance(value, _Number) else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,60 @@
+"""Lines of a text file, decoded in blocks of bounded size; what cannot be decoded marks only its own line."""
+
+import codecs
+from collections.abc import Iterator
+from pathlib import Path
+
+LONGEST_ROW = 131_072
+"""Characters of a row, its embedded line breaks included; the same limit as Python's csv has for one cell."""
+
+UNDECODABLE = "\udc80"
+"""Stands in a line for bytes that are no text in the file's encoding; no codec yields it for real text."""
+
+_BLOCK = 1 << 18
+_ERRORS = "fhir-gateway-mark"
+
+
+def _mark(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return UNDECODABLE, error.end
+
+
+codecs.register_error(_ERRORS, _mark)
+
+
+class TextLines:
+    """Iterates over the lines of a file without their terminator.
+
+    A line longer than LONGEST_ROW is cut to one character more, so that the reader sees that it is too long.
+    `position` is the number of bytes read so far.
+    """
+
+    def __init__(self, path: Path, encoding: str, *, terminator: str = "\n") -> None:
+        self._path = path
+        self._encoding = encoding
+        self._terminator = terminator
+        self.position = 0
+
+    def __iter__(self) -> Iterator[str]:
+        rest = ""
+        self.position = 0
+        for block in self._blocks():
+            lines = (rest + block).split(self._terminator)
+            rest = lines.pop()[: LONGEST_ROW + 1]
+            yield from lines
+        if rest:
+            yield rest
+
+    def _blocks(self) -> Iterator[str]:
+        decoder = codecs.getincrementaldecoder(self._encoding)(_ERRORS)
+        with self._path.open("rb") as file:
+            while block := file.read(_BLOCK):
+                self.position += len(block)
+                yield decoder.decode(block)
+        yield decoder.decode(b"", final=True)
+
+
+def readable(line: str) -> str:
+    """Return a line as text that can be written again: what was no text, and NUL, became U+FFFD."""
+    return line.replace(UNDECODABLE, "\N{REPLACEMENT CHARACTER}").replace("\0", "\N{REPLACEMENT CHARACTER}").strip("\r")
