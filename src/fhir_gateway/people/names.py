@@ -1,18 +1,56 @@
-"""SKELETON: signatures are final, bodies follow within minutes."""
+"""Reading names as clinics write them: titles, degrees, bin/binti, newborns under their mother's name, nicknames.
 
+Indonesian names have no family name; many people have one name only. What is displayed keeps the writer's spelling;
+what is compared (`tokens`, `key`) is normalised further and never shown.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import StrEnum
+from functools import lru_cache
+
+from fhir_gateway.people.name_sounds import compared_form, sound_key
+from fhir_gateway.people.name_words import (
+    ABDUL_WITH,
+    CERTAIN_DEGREES,
+    DEGREES,
+    DOTTED_TITLES,
+    FATHER_WORDS,
+    MOTHER_WORDS,
+    NEWBORN_WORDS,
+    ROMAN_ORDER,
+    TITLES,
+    WEAK_WORDS,
+)
+
+_LONGEST_KEPT = 40
+"""SIMRS Khanza cuts names at 40 characters (pasien.nm_pasien)."""
+
+_BLANKS = re.compile(r"\s+")
+_PARENTHESIS = re.compile(r"[(\[{][^)\]}]*[)\]}]?")
+_ALIAS = re.compile(r"\s(?:alias|als\.?|a\.?k\.?a\.?)\s.*$|\s*/.*$", re.IGNORECASE)
+_TWIN = re.compile(
+    r"\b(?:kembar|kmbr|twin)[\s.\-]*(?:ke[\s.\-]*)?(iii|ii|iv|i|[1-4]|a|b)\b|\banak ke[\s.\-]*([1-4])\b", re.IGNORECASE
+)
+_DOT_INSIDE = re.compile(r"\.(?=\w)")
+_NOT_A_LETTER = re.compile(r"[^a-z]+")
+_LETTER_DIGITS = str.maketrans("01345", "oieas")
+_QUOTES = "'\u2018\u2019`\u00b4\"\u02bc"
+_WITHOUT_QUOTES = str.maketrans(dict.fromkeys(_QUOTES, ""))
 
 
 @dataclass(frozen=True, slots=True)
 class PersonName:
     """A person's name, read.
 
-    `text` is the name as it may be displayed: without titles, degrees, birth-order marks and newborn's prefix.
-    `prefix` and `suffix` are the titles and degrees as written. `given` are the words of `text` (without bin/binti +
-    father). `father` is the father's name after bin/binti. `newborn_of` is the mother's name where this is a newborn's
-    temporary name ("By. Ny. Siti"), `newborn` says that it is one. `birth_order` is 0 where the name tells none.
-    `tokens` are normalised for comparing only.
+    `text` is the name as it may be displayed: without titles, degrees and remarks, in capitals and small letters; a
+    newborn's temporary name keeps its "By. Ny.". `prefix` and `suffix` are the titles and degrees as written, `given`
+    the words of the person's own name (none in a temporary one), `father` the father's name after bin/binti.
+    `newborn_of` is the mother's name in a newborn's temporary name, `newborn` says that it is one; "By. X" without "Ny."
+    may as well name the child itself, so there `tokens` and `key` hold X. `birth_order` is 1 for the first of twins, 0
+    where the name tells none. `tokens` and `key` are for comparing only; `truncated` says
+    that the source may have cut the name's end off.
     """
 
     original: str
@@ -26,52 +64,218 @@ class PersonName:
     newborn_of: str = ""
     birth_order: int = 0
     truncated: bool = False
+    key: str = ""
 
     @property
     def mononym(self) -> bool:
         """Whether the person has one name only."""
-        return len(self.tokens) == 1
+        return len(self.given) == 1
 
 
-class NameLevel(StrEnum):
-    """How far two names agree, best first."""
+class _Casing:
+    """Writes a word in capitals and small letters where the whole name stands in one case."""
 
-    EXACT = "exact"
-    EQUIVALENT = "equivalent"
-    NEAR = "near"
-    SUBSET = "subset"
-    INITIALS = "initials"
-    PARTIAL = "partial"
-    DIFFERENT = "different"
-    UNKNOWN = "unknown"
+    __slots__ = ("_one_case",)
 
+    def __init__(self, name: str) -> None:
+        self._one_case = name.isupper() or name.islower()
 
-@dataclass(frozen=True, slots=True)
-class NameAgreement:
-    """How far two names agree, which normalised tokens they share, and which differ."""
-
-    level: NameLevel
-    shared: tuple[str, ...] = ()
-    left_only: tuple[str, ...] = ()
-    right_only: tuple[str, ...] = ()
-    similarity: float = 0.0
+    def __call__(self, word: str) -> str:
+        return word[:1].upper() + word[1:].lower() if self._one_case else word
 
 
+@lru_cache(maxsize=16384)
 def read_name(text: str) -> PersonName:
-    """Read a name as it was written; never raises, an unreadable one has no tokens and text ""."""
-    raise NotImplementedError
+    """Read a name as it was written; never raises, an unreadable one has no tokens and the text ""."""
+    cleaned = _clean(text)
+    order = _birth_order(cleaned)
+    bare = _BLANKS.sub(" ", _ALIAS.sub("", _TWIN.sub(" ", _PARENTHESIS.sub(" ", cleaned)))).strip(" ,;-")
+    truncated = len(text.strip()) >= _LONGEST_KEPT - 1
+    newborn = _read_newborn(text, bare, order)
+    if newborn is not None:
+        return newborn
+    prefix, words = _split_titles(bare)
+    words, suffix = _split_degrees(words)
+    own, father = _split_father(words)
+    capitals = _Casing(" ".join(own + father))
+    given = tuple(capitals(word.strip(",;")) for word in own if _letters(word))
+    father_text = " ".join(capitals(word.strip(",;")) for word in father)
+    own_words = _plain_words(given)
+    return PersonName(
+        original=text,
+        text=_with_father(words, capitals) if father else " ".join(given),
+        prefix=prefix,
+        suffix=suffix,
+        given=given,
+        tokens=_tokens(own_words),
+        father=father_text,
+        birth_order=order,
+        truncated=truncated,
+        key=_key(own_words, _plain_words(father), truncated=truncated),
+    )
 
 
-def compare_names(left: PersonName, right: PersonName) -> NameAgreement:
-    """Compare two names; symmetric."""
-    raise NotImplementedError
-
-
-def sound_key(token: str) -> str:
-    """Return a token's phonetic key for blocking."""
-    raise NotImplementedError
+def tokens_of_key(key: str) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], bool]:
+    """Return what a name's `key` holds: its plain words, their compared forms, the father's compared forms, cut off."""
+    own, father, cut = key.split("|")
+    plain = tuple(own.split())
+    return plain, _tokens(plain), _tokens(tuple(father.split())), bool(cut)
 
 
 def name_keys(name: PersonName) -> tuple[str, ...]:
-    """Return the blocking keys of a name: one per telling token."""
-    raise NotImplementedError
+    """Return the sound keys of the name's telling words, of all where none is telling; longest words first."""
+    telling = [token for token in name.tokens if token not in WEAK_WORDS and len(token) > 1]
+    words = telling or [token for token in name.tokens if len(token) > 1] or list(name.tokens)
+    ordered = sorted(set(words), key=lambda word: (-len(word), word))
+    return tuple(dict.fromkeys(sound_key(word) for word in ordered))
+
+
+def _clean(text: str) -> str:
+    visible = "".join(
+        character if character.isprintable() else " " for character in unicodedata.normalize("NFKC", text)
+    )
+    return _BLANKS.sub(" ", visible).strip().lstrip("'").strip(" ,;-_*#")
+
+
+def _birth_order(cleaned: str) -> int:
+    found = _TWIN.search(cleaned)
+    return ROMAN_ORDER[(found[1] or found[2]).lower()] if found else 0
+
+
+def _read_newborn(original: str, bare: str, order: int) -> PersonName | None:
+    """Read "By. Ny. X", "Bayi Ibu X", "An. Ny. X", "By X 2"; None where it is no newborn's temporary name."""
+    words = _spaced(bare).split()
+    first = _bare_word(words[0]) if words else ""
+    second = _bare_word(words[1]) if len(words) > 1 else ""
+    for_mother = second in MOTHER_WORDS and first in NEWBORN_WORDS | {"an", "anak"}
+    if len(words) < 2 or not (for_mother or first in NEWBORN_WORDS):
+        return None
+    rest = words[2:] if for_mother else words[1:]
+    if len(rest) > 1 and _bare_word(rest[-1]) in ROMAN_ORDER:
+        order = order or ROMAN_ORDER[_bare_word(rest[-1])]
+        rest = rest[:-1]
+    mother = read_name(" ".join(rest)) if rest else read_name("")
+    text = f"By. Ny. {mother.text}" if for_mother else f"By. {mother.text}"
+    return PersonName(
+        original,
+        text.strip(),
+        tokens=() if for_mother else mother.tokens,
+        newborn=True,
+        newborn_of=mother.text,
+        birth_order=order,
+        key="" if for_mother else mother.key,
+    )
+
+
+def _split_titles(bare: str) -> tuple[tuple[str, ...], list[str]]:
+    """Take titles off the front, as long as a name remains."""
+    words = _spaced(bare).split()
+    prefix: list[str] = []
+    while len(words) > 1 and _is_title(words[0], words[1]):
+        prefix.append(words.pop(0))
+    return tuple(prefix), words
+
+
+def _is_title(word: str, following: str) -> bool:
+    bare = _bare_word(word)
+    if bare not in TITLES or not _letters(following):
+        return False
+    if bare not in DOTTED_TITLES or word.endswith("."):
+        return True
+    return bare in {"h", "r"} or (bare == "an" and not following.lower().startswith("n"))
+
+
+def _split_degrees(words: list[str]) -> tuple[list[str], tuple[str, ...]]:
+    """Take degrees off the end, as long as a name remains: everything behind a comma, and words that are degrees."""
+    rest, suffix = list(words), []
+    comma = next((index for index, word in enumerate(rest) if word.endswith(",")), None)
+    if comma is not None and any(_bare_word(word) in DEGREES or "." in word for word in rest[comma + 1 :]):
+        suffix = [word.strip(",") for word in rest[comma + 1 :] if word.strip(",")]
+        rest = rest[: comma + 1]
+    while len(rest) > 1 and _is_degree(rest):
+        suffix.insert(0, rest.pop().strip(","))
+    return rest, tuple(suffix)
+
+
+def _is_degree(words: list[str]) -> bool:
+    word = words[-1].strip(",;")
+    bare = _bare_word(word)
+    if bare in CERTAIN_DEGREES:
+        return True
+    if bare not in DEGREES:
+        return False
+    in_capitals = word.isupper() and not words[0].isupper()
+    return "." in word.rstrip(".") or in_capitals or words[-2].endswith(",")
+
+
+def _split_father(words: list[str]) -> tuple[list[str], list[str]]:
+    for index in range(1, len(words) - 1):
+        if _bare_word(words[index]) in FATHER_WORDS:
+            return words[:index], words[index + 1 :]
+    return words, []
+
+
+def _with_father(words: list[str], capitals: _Casing) -> str:
+    return " ".join(
+        word.lower().rstrip(".") if _bare_word(word) in FATHER_WORDS and index else capitals(word.strip(",;"))
+        for index, word in enumerate(words)
+    )
+
+
+def _spaced(text: str) -> str:
+    """Put a blank behind dots that join words ("Moh.Rizki"), and leave degrees (S.Kom, A.Md.Keb) and initials whole."""
+    parts = []
+    for word in text.replace(",", ", ").split():
+        bare = _bare_word(word)
+        head = _DOT_INSIDE.split(word)[0]
+        keep = bare in DEGREES or bare in TITLES or (len(head) == 1 and len(word) <= 5)
+        parts.append(word if keep else _DOT_INSIDE.sub(". ", word))
+    return " ".join(parts)
+
+
+def _bare_word(word: str) -> str:
+    return word.lower().replace(".", "").strip(",;")
+
+
+def _letters(word: str) -> str:
+    return "".join(character for character in word if character.isalpha())
+
+
+def _plain_words(words: Iterable[str]) -> tuple[str, ...]:
+    """Return words in plain small letters: no accents, quotes or dots; digits inside words are letters mistyped."""
+    plain: list[str] = []
+    for word in words:
+        lowered = word.lower().translate(_WITHOUT_QUOTES)
+        if not lowered.isascii():
+            lowered = "".join(c for c in unicodedata.normalize("NFKD", lowered) if not unicodedata.combining(c))
+        if not lowered.isalpha() and any(c.isalpha() for c in lowered) and any(c.isdigit() for c in lowered):
+            lowered = lowered.translate(_LETTER_DIGITS)
+        plain.extend(part for part in _NOT_A_LETTER.sub(" ", lowered).split() if part)
+    return tuple(plain)
+
+
+def _tokens(plain: tuple[str, ...]) -> tuple[str, ...]:
+    forms: list[str] = []
+    for index, word in enumerate(plain):
+        if index == 0 and word in {"m", "mh"} and len(plain) > 1:
+            forms.append("muhamad")
+        else:
+            forms.extend(_parts(word))
+    return tuple(forms)
+
+
+def _parts(word: str) -> tuple[str, ...]:
+    """Return a word's compared form, `abdurrahman` as `abdul` and `rahman`."""
+    if word.startswith("abd") and len(word) > 8 and not word.startswith("abdulla"):
+        for beginning in sorted(ABDUL_WITH, key=len, reverse=True):
+            rest = word.removeprefix(beginning)
+            if rest != word and len(rest) >= 3:
+                assimilated = beginning[-1] if beginning != "abdul" and rest[0] in "aeiou" else ""
+                return ("abdul", compared_form(assimilated + rest))
+        if word.startswith("abdu"):
+            return ("abdul", compared_form(word[4:]))
+    return (compared_form(word),)
+
+
+def _key(own: tuple[str, ...], father: tuple[str, ...], *, truncated: bool) -> str:
+    return f"{' '.join(own)}|{' '.join(father)}|{'cut' if truncated else ''}" if own else ""

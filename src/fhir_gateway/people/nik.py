@@ -13,17 +13,30 @@ from enum import StrEnum
 from functools import lru_cache
 
 PROVINCES = frozenset(
-    "11 12 13 14 15 16 17 18 19 21 31 32 33 34 35 36 51 52 53 61 62 63 64 65 71 72 73 74 75 76 81 82"
-    " 91 92 93 94 95 96".split()
+    f"{code}"
+    for island in (
+        range(11, 20),
+        (21,),
+        range(31, 37),
+        (51, 52, 53),
+        range(61, 66),
+        range(71, 77),
+        (81, 82),
+        range(91, 97),
+    )
+    for code in island
 )
 """The 38 provinces of 2022 (Kemendagri); older divisions used the same numbers, so a NIK of any year is in here."""
 
 _SCIENTIFIC = re.compile(r"(\d)(?:[.,](\d{1,15}))?\s*[eE]\s*\+?\s*(\d{1,2})")
-_SEPARATORS = re.compile(r"[\s.\-'’`_/]+")
+_SEPARATORS = re.compile(r"[\s.\-'\u2019`_/]+")
 _DECIMALS = re.compile(r"[.,]0+$")
 _ASCENDING = frozenset({"1234567890123456", "0123456789012345", "1234567812345678"})
 _DAYS_IN_MONTH = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _FEMALE_OFFSET = 40
+_ENDS_IN_ZERO = "it ends in 0, as one that a spreadsheet has rounded"
+_NO_SERIAL = "its serial number is 0000"
+_PARENT_YEARS = range(12, 61)
 
 
 class NikStatus(StrEnum):
@@ -66,9 +79,6 @@ class Nik:
         return self.status is NikStatus.TRUNCATED and len(self.digits) == 16 and self.reason == _ENDS_IN_ZERO
 
 
-_ENDS_IN_ZERO = "it ends in 0, as one that a spreadsheet has rounded"
-
-
 def read_nik(text: str, *, numeric: bool = False) -> Nik:
     """Read a NIK from a cell's text; `numeric` says that the cell was stored as a number. Never raises.
 
@@ -79,7 +89,7 @@ def read_nik(text: str, *, numeric: bool = False) -> Nik:
 
 @lru_cache(maxsize=65536)
 def _read(text: str, numeric: bool) -> Nik:  # noqa: FBT001 - lru_cache is twice as fast with positions
-    stripped = text.strip().strip("'’`\"").strip()
+    stripped = text.strip().strip("'\u2019`\"").strip()
     if not stripped:
         return Nik("", NikStatus.MISSING, reason="it is empty")
     scientific = _SCIENTIFIC.fullmatch(stripped)
@@ -98,18 +108,20 @@ def _from_scientific(first: str, rest: str, exponent: int) -> Nik:
     kept = first + rest
     if exponent != 15 or kept.strip("0") in {"", "1", "2"}:
         return Nik(kept, NikStatus.PLACEHOLDER, reason="it stands for no number")
-    return _decode(kept.ljust(16, "0"), NikStatus.TRUNCATED, kept[:15], "a spreadsheet wrote it as a power of ten")
+    # What is displayed is rounded: its last digit may be one too high, unless all that a spreadsheet keeps is shown.
+    trusted = kept if len(kept) >= 15 else kept[:-1]
+    return _decode(kept.ljust(16, "0"), NikStatus.TRUNCATED, trusted[:15], "a spreadsheet wrote it as a power of ten")
 
 
 def _classify(digits: str, *, numeric: bool) -> Nik:
-    if len(digits) < 8 or len(set(digits)) == 1 or digits in _ASCENDING or not digits.strip("0"):
-        return Nik(digits, NikStatus.PLACEHOLDER, reason="it stands for no number")
-    if digits[0] == "0":
-        return Nik(digits, NikStatus.PLACEHOLDER, reason="it begins with 0, as temporary numbers do")
-    if len(digits) != 16:
-        return Nik(digits, NikStatus.IMPLAUSIBLE, reason=f"it has {len(digits)} digits instead of 16")
+    early = _classify_unlike(digits)
+    if early is not None:
+        return early
     if digits.endswith("0000"):
-        return _decode(digits, NikStatus.TRUNCATED, digits.rstrip("0"), "its serial number is 0000")
+        whole_date = _decode(digits, NikStatus.TRUNCATED, digits[:12], _NO_SERIAL)
+        if whole_date.status is NikStatus.TRUNCATED:
+            return whole_date
+        return _decode(digits, NikStatus.TRUNCATED, digits.rstrip("0")[:-1], _NO_SERIAL)
     if numeric:
         return _decode(digits, NikStatus.TRUNCATED, digits[:15], "the cell was stored as a number")
     read = _decode(digits, NikStatus.VALID, digits, "")
@@ -118,9 +130,22 @@ def _classify(digits: str, *, numeric: bool) -> Nik:
     return read
 
 
+def _classify_unlike(digits: str) -> Nik | None:
+    """Return what digits are that are no sixteen of a NIK's form, None where they are."""
+    if len(digits) < 8 or len(set(digits)) == 1 or digits in _ASCENDING:
+        return Nik(digits, NikStatus.PLACEHOLDER, reason="it stands for no number")
+    if digits[0] == "0":
+        return Nik(digits, NikStatus.PLACEHOLDER, reason="it begins with 0, as temporary numbers do")
+    if len(digits) != 16:
+        return Nik(digits, NikStatus.IMPLAUSIBLE, reason=f"it has {len(digits)} digits instead of 16")
+    return None
+
+
 def _decode(digits: str, status: NikStatus, trusted: str, reason: str) -> Nik:
     """Return the NIK with what its trusted digits tell; one that tells the impossible is implausible."""
     province = trusted[:2] if len(trusted) >= 2 else ""
+    if len(trusted) < 2:
+        return Nik(digits, status, trusted, reason=reason)
     if province not in PROVINCES:
         return Nik(digits, NikStatus.IMPLAUSIBLE, reason="no province has its first two digits")
     regency, district = (trusted[:4] if len(trusted) >= 4 else ""), (trusted[:6] if len(trusted) >= 6 else "")
@@ -159,3 +184,27 @@ def _in_centuries(nik: Nik) -> Iterator[date]:
             yield date(century + nik.birth_year, nik.birth_month, nik.birth_day)
         except ValueError:  # 29 February 1900
             continue
+
+
+def is_parents_nik(nik: Nik, *, birth_date: date | None, newborn: bool = False) -> bool:
+    """Say whether a NIK in a person's own column is evidently the mother's (or father's).
+
+    A newborn under its mother's name has no NIK of its own yet, unless the NIK tells the child's own birth date; else
+    the birth date that the NIK tells lies a generation before the record's. A NIK that fits neither is taken as the person's own:
+    birth dates are corrected, NIKs are not.
+    """
+    if nik.birth_year < 0:
+        return False
+    if birth_date is None:
+        return newborn
+    if (nik.birth_day, nik.birth_month, nik.birth_year) == (birth_date.day, birth_date.month, birth_date.year % 100):
+        return False
+    if newborn:
+        return True
+    told = decoded_birth_date(nik, near=birth_date, today=birth_date)
+    return told is not None and birth_date.year - told.year in _PARENT_YEARS and _written_otherwise(told, birth_date)
+
+
+def _written_otherwise(told: date, birth_date: date) -> bool:
+    """Whether two dates differ by more than a mistyped year: a parent's day and month are not the child's."""
+    return (told.day, told.month) != (birth_date.day, birth_date.month)

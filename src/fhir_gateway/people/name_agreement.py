@@ -1,0 +1,220 @@
+"""How far two names agree, word by word.
+
+No set ratio decides: such ratios score "Budi" against "Budi Santoso", and "Bayi Ny. Siti" against "Siti", as equal.
+Words are aligned one to one instead, and what is left over on either side decides the level.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+
+from rapidfuzz.distance import OSA
+
+from fhir_gateway.people.name_sounds import compared_form, sound_form
+from fhir_gateway.people.name_words import WEAK_WORDS
+from fhir_gateway.people.names import PersonName, tokens_of_key
+
+
+class NameLevel(StrEnum):
+    """How far two names agree, best first.
+
+    EXACT: the same words. EQUIVALENT: the same name in another spelling, order or division of words. NEAR: each word
+    has its counterpart, some mistyped or misheard. SUBSET: one name lacks words of the other (a mononym beside the full
+    name). INITIALS: words stand beside their initials. PARTIAL: a telling word is shared, others contradict.
+    DIFFERENT: no telling word is shared. UNKNOWN: one has no name of its own.
+    """
+
+    EXACT = "exact"
+    EQUIVALENT = "equivalent"
+    NEAR = "near"
+    SUBSET = "subset"
+    INITIALS = "initials"
+    PARTIAL = "partial"
+    DIFFERENT = "different"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class NameAgreement:
+    """How far two names agree: the compared forms that they share, and the pairs of words that are nearly the same."""
+
+    level: NameLevel
+    shared: tuple[str, ...] = ()
+    near: tuple[tuple[str, str], ...] = ()
+    initials: int = 0
+
+
+_UNKNOWN = NameAgreement(NameLevel.UNKNOWN)
+
+
+def compare_names(left: PersonName, right: PersonName) -> NameAgreement:
+    """Compare two people's own names; symmetric. Newborns' temporary names are UNKNOWN."""
+    return compare_keys(left.key, right.key)
+
+
+def compare_keys(left: str, right: str) -> NameAgreement:
+    """Compare names by their keys (PersonName.key)."""
+    if not left or not right:
+        return _UNKNOWN
+    return _compare(left, right) if left <= right else _mirrored(_compare(right, left))
+
+
+def _mirrored(agreement: NameAgreement) -> NameAgreement:
+    if not agreement.near:
+        return agreement
+    near = tuple((right, left) for left, right in agreement.near)
+    return NameAgreement(agreement.level, agreement.shared, near, agreement.initials)
+
+
+@lru_cache(maxsize=32768)
+def _compare(left: str, right: str) -> NameAgreement:
+    plain_left, own_left, father_left, cut_left = tokens_of_key(left)
+    plain_right, own_right, father_right, cut_right = tokens_of_key(right)
+    agreement = _compare_words(own_left, own_right, exact=plain_left == plain_right, cut=(cut_left, cut_right))
+    if father_left and father_right:
+        return _with_fathers(
+            agreement, _compare_words(father_left, father_right, exact=False, cut=(cut_left, cut_right))
+        )
+    if (father_left or father_right) and agreement.level not in {NameLevel.EXACT, NameLevel.EQUIVALENT}:
+        whole = _compare_words(own_left + father_left, own_right + father_right, exact=False, cut=(cut_left, cut_right))
+        return min(agreement, whole, key=lambda one: _RANK[one.level])
+    return agreement
+
+
+_RANK = {level: rank for rank, level in enumerate(NameLevel)}
+
+
+def _with_fathers(own: NameAgreement, fathers: NameAgreement) -> NameAgreement:
+    """Two people of one name whose fathers' names differ are two people."""
+    if fathers.level is NameLevel.DIFFERENT and own.level is not NameLevel.DIFFERENT:
+        return NameAgreement(NameLevel.PARTIAL, own.shared, own.near, own.initials)
+    if fathers.level in {NameLevel.EXACT, NameLevel.EQUIVALENT}:
+        return NameAgreement(own.level, own.shared + fathers.shared, own.near, own.initials)
+    return own
+
+
+def _compare_words(
+    left: tuple[str, ...], right: tuple[str, ...], *, exact: bool, cut: tuple[bool, bool]
+) -> NameAgreement:
+    if left == right:
+        return NameAgreement(NameLevel.EXACT if exact else NameLevel.EQUIVALENT, left)
+    if sorted(left) == sorted(right) or compared_form("".join(left)) == compared_form("".join(right)):
+        return NameAgreement(NameLevel.EQUIVALENT, max(left, right, key=lambda words: (len(words), words)))
+    alignment = _Alignment(left, right)
+    alignment.match_cut_off(*cut)
+    return alignment.judge()
+
+
+class _Alignment:
+    """Pairs the words of two names off: equal ones first, then joined, near ones, initials."""
+
+    def __init__(self, left: tuple[str, ...], right: tuple[str, ...]) -> None:
+        self.whole = ("".join(left), "".join(right))
+        self.left, self.right = list(left), list(right)
+        self.shared: list[str] = []
+        self.near: list[tuple[str, str]] = []
+        self.initials = 0
+        self._match_equal()
+        self._match_joined(self.left, self.right)
+        self._match_joined(self.right, self.left)
+        self._match_near()
+        self._match_initials()
+
+    def _match_equal(self) -> None:
+        for word in tuple(self.left):
+            if word in self.right:
+                self.left.remove(word)
+                self.right.remove(word)
+                self.shared.append(word)
+
+    def _match_joined(self, divided: list[str], joined: list[str]) -> None:
+        """Pair "nur hayati" with "nurhayati"."""
+        for index in range(len(divided) - 2, -1, -1):
+            if index + 1 < len(divided):
+                word = compared_form(divided[index] + divided[index + 1])
+                if word in joined:
+                    joined.remove(word)
+                    self.shared.append(word)
+                    del divided[index : index + 2]
+
+    def _match_near(self) -> None:
+        possible = sorted(
+            (distance, left, right)
+            for left in set(self.left)
+            for right in set(self.right)
+            if (distance := nearness(left, right)) is not None
+        )
+        for _, left, right in possible:
+            if left in self.left and right in self.right:
+                self.left.remove(left)
+                self.right.remove(right)
+                self.near.append((left, right))
+
+    def _match_initials(self) -> None:
+        for mine, other in ((self.left, self.right), (self.right, self.left)):
+            for word in [word for word in mine if len(word) == 1]:
+                full = next((candidate for candidate in other if candidate[0] == word), None)
+                if full is not None:
+                    mine.remove(word)
+                    other.remove(full)
+                    self.initials += 1
+
+    def match_cut_off(self, left_cut: bool, right_cut: bool) -> None:  # noqa: FBT001 - a pair of sides
+        """Where the source cut a name off, its last word may be the beginning of the other's, and the rest missing."""
+        for is_cut, mine, other in ((left_cut, self.left, self.right), (right_cut, self.right, self.left)):
+            if is_cut and len(self.shared) + len(self.near) >= 2 and len(mine) <= 1:
+                if mine and not any(word.startswith(mine[0][:-1] or mine[0]) for word in other):
+                    continue
+                mine.clear()
+                other.clear()
+
+    def judge(self) -> NameAgreement:
+        level = self._level()
+        if level is NameLevel.NEAR and self.left and self.right:
+            self.near.append(("".join(self.left), "".join(self.right)))
+        return NameAgreement(level, tuple(self.shared), tuple(self.near), self.initials)
+
+    def _level(self) -> NameLevel:
+        telling = [word for word in self.shared if word not in WEAK_WORDS and len(word) > 1]
+        telling += [word for pair in self.near for word in pair[:1] if word not in WEAK_WORDS]
+        if self.left and self.right:
+            if _nearly_whole(*self.whole):
+                return NameLevel.NEAR
+            return NameLevel.PARTIAL if telling else NameLevel.DIFFERENT
+        if self.left or self.right:
+            return (
+                NameLevel.SUBSET if telling else NameLevel.PARTIAL if self.shared or self.near else NameLevel.DIFFERENT
+            )
+        if self.initials:
+            return NameLevel.INITIALS if telling else NameLevel.PARTIAL
+        if not self.near:
+            return NameLevel.EQUIVALENT
+        return NameLevel.NEAR if self._near_enough() else NameLevel.PARTIAL
+
+    def _near_enough(self) -> bool:
+        """Several mistyped words are believed only where as many are right, or the whole is nearly the same."""
+        return len(self.near) <= max(1, len(self.shared)) or _nearly_whole(*self.whole)
+
+
+@lru_cache(maxsize=32768)
+def nearness(left: str, right: str) -> int | None:
+    """Return how far apart two words are where one may be the other mistyped or misheard, else None; 0: they sound alike.
+
+    One error in words of four to seven letters, two in longer ones; shorter words must sound alike.
+    """
+    longest, shortest = max(len(left), len(right)), min(len(left), len(right))
+    if shortest < 3:
+        return None
+    if sound_form(left) == sound_form(right):
+        return 0
+    allowed = 0 if longest < 4 else 1 if longest < 8 else 2
+    distance = OSA.distance(left, right, score_cutoff=allowed)
+    return distance if distance <= allowed else None
+
+
+def _nearly_whole(left: str, right: str) -> bool:
+    longest = max(len(left), len(right))
+    if min(len(left), len(right)) < 7:
+        return False
+    allowed = 1 if longest < 10 else 2
+    return bool(OSA.distance(left, right, score_cutoff=allowed) <= allowed)

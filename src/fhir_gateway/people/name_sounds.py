@@ -1,0 +1,77 @@
+"""Spellings of one sound: the forms in which the words of names are compared and blocked. For comparing only.
+
+Old spelling (until 1972: oe/u, dj/j, tj/c, sj/sy, ch/kh, j/y) and Arabic names written by ear (kh/h, dh/d, final h,
+y/i, double letters) make one name many words. `j` for today's `y` is an alternative and no rewriting: Jusuf is Yusuf,
+yet Panji and Anjani keep their j.
+"""
+
+import re
+from functools import lru_cache
+
+from fhir_gateway.people.name_words import ABBREVIATIONS
+
+_SPELLINGS = (
+    ("oe", "u"),
+    ("dj", "j"),
+    ("tj", "c"),
+    ("sj", "s"),
+    ("sy", "s"),
+    ("sh", "s"),
+    ("kh", "k"),
+    ("ch", "k"),
+    ("ph", "f"),
+    ("th", "t"),
+    ("dh", "d"),
+    ("dz", "z"),
+    ("ts", "s"),
+    ("gh", "g"),
+    ("bh", "b"),
+    ("ck", "k"),
+    ("q", "k"),
+    ("x", "ks"),
+    ("ee", "i"),
+    ("ie", "i"),
+    ("oo", "u"),
+    ("ae", "ai"),
+)
+_DOUBLED = re.compile(r"(.)\1+")
+_GLIDES = (
+    (re.compile(r"iy(?=[aeou])"), "i"),
+    (re.compile(r"uw(?=[aeio])"), "u"),
+    (re.compile(r"(?<=.)y(?![aeiou])"), "i"),
+    (re.compile(r"(?<=a)w(?![aeiou])"), "u"),
+    (re.compile(r"(?<=[aeiou])h$"), ""),
+)
+_BY_EAR = str.maketrans({"v": "f", "p": "f", "z": "s", "j": "y", "c": "k", "w": "u", "e": "i", "o": "u", "h": None})
+_FINAL = str.maketrans({"d": "t", "b": "f", "g": "k"})
+_VOWELS = re.compile(r"(?<=.)[aeiou]+")
+
+
+@lru_cache(maxsize=32768)
+def compared_form(word: str) -> str:
+    """Return a lower-case word with abbreviation and spelling resolved: equal forms are one name."""
+    word = ABBREVIATIONS.get(word, word)
+    if len(word) <= 2:
+        return word
+    for old, new in _SPELLINGS:
+        if old in word:
+            word = word.replace(old, new)
+    word = _DOUBLED.sub(r"\1", word)
+    for pattern, replacement in _GLIDES:
+        word = pattern.sub(replacement, word)
+    return _DOUBLED.sub(r"\1", word)
+
+
+@lru_cache(maxsize=32768)
+def sound_form(form: str) -> str:
+    """Return a compared form as it may be heard: f/p/v, s/z, y/j, e/i, o/u, silent h, final d/t are one."""
+    heard = form.translate(_BY_EAR)
+    if len(heard) > 3:
+        heard = heard[:-1] + heard[-1].translate(_FINAL)
+    return _DOUBLED.sub(r"\1", heard)
+
+
+@lru_cache(maxsize=32768)
+def sound_key(form: str) -> str:
+    """Return a compared form's key for blocking: its first sound and its consonants, at most six."""
+    return _DOUBLED.sub(r"\1", _VOWELS.sub("", sound_form(form)))[:6]
