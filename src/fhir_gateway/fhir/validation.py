@@ -1,0 +1,183 @@
+"""Is this JSON a valid R4 resource? Structure, codes, dates, references' targets; in plain words and without values.
+
+The schema is compiled from the fhir.resources models (see compile_schema) and run by jsonschema-rs. A type's validator
+is compiled when it is first asked for: Patient and Immunization take some milliseconds, all types together seconds.
+"""
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import jsonschema_rs
+import orjson
+
+from fhir_gateway.domain.records import Problem, Resource
+from fhir_gateway.fhir.problem_words import ONE_CHOICE, explain
+
+MOST_PROBLEMS = 20
+_HOLDS_RESOURCES = frozenset({"Bundle", "Parameters"})
+_DEFINITION = re.compile(r'"#/\$defs/([^"]+)"')
+_NAME = re.compile(r"_?[A-Za-z][A-Za-z0-9]{0,63}")
+
+
+@cache
+def _compiled() -> Mapping[str, Any]:
+    content: Mapping[str, Any] = orjson.loads(resources.files(__package__).joinpath("r4_schema.json").read_bytes())
+    return content
+
+
+@cache
+def resource_types() -> frozenset[str]:
+    """Return the names of all known resource types."""
+    return frozenset(_compiled()["resourceTypes"])
+
+
+@cache
+def _schema(resource_type: str) -> dict[str, Any]:
+    """Return a resource type's schema with just the definitions that it reaches."""
+    every = _compiled()["$defs"]
+    reached: dict[str, Any] = {}
+    waiting = [resource_type]
+    while waiting:
+        name = waiting.pop()
+        if name not in reached:
+            reached[name] = every[name]
+            waiting += _DEFINITION.findall(orjson.dumps(every[name]).decode())
+    return {"$ref": f"#/$defs/{resource_type}", "$defs": reached}
+
+
+@cache
+def _validator(resource_type: str) -> jsonschema_rs.Draft202012Validator:
+    return jsonschema_rs.Draft202012Validator(
+        _schema(resource_type), pattern_options=jsonschema_rs.RegexOptions(), validate_formats=False
+    )
+
+
+def prepare(*types: str) -> None:
+    """Compile the validators of these types now, so that the first resource does not wait for them."""
+    for resource_type in types:
+        _validator(resource_type)
+
+
+def is_valid(resource: Resource) -> bool:
+    """Tell whether this is a valid R4 resource; several times faster than asking validate() for reasons."""
+    resource_type = resource.get("resourceType")
+    if not isinstance(resource_type, str) or resource_type not in resource_types():
+        return False
+    try:
+        if not _validator(resource_type).is_valid(resource):
+            return False
+    except (ValueError, RecursionError):
+        return False
+    if "contained" not in resource and resource_type not in _HOLDS_RESOURCES:
+        return True
+    return all(not _misplaced(path, held) and is_valid(held) for path, held in _held_resources(resource, ""))
+
+
+def validate(resource: Resource) -> tuple[Problem, ...]:
+    """Return what is wrong with a resource, at most MOST_PROBLEMS, none where it is valid.
+
+    A problem's code begins with `fhir-`; its text names the element by its path and says what is expected there, never
+    what stands there.
+    """
+    if isinstance(resource, dict) and is_valid(resource):
+        return ()
+    problems = dict.fromkeys(_problems(resource, ""))
+    return tuple(problems)[:MOST_PROBLEMS]
+
+
+def _problems(resource: Any, path: str) -> Iterator[Problem]:
+    resource_type = resource.get("resourceType") if isinstance(resource, dict) else None
+    if not isinstance(resource_type, str) or resource_type not in resource_types():
+        yield Problem("fhir-resource-type", f"{path or 'the resource'}: resourceType is missing or no R4 resource type")
+        return
+    try:
+        for error in _validator(resource_type).iter_errors(resource):
+            yield _problem(resource_type, path or resource_type, error)
+    except (ValueError, RecursionError):
+        yield Problem("fhir-not-json", f"{path or resource_type}: holds what JSON cannot (half a character, endless nesting)")
+        return
+    for below, held in _held_resources(resource, path or resource_type):
+        misplaced = _misplaced(below, held)
+        if misplaced:
+            yield misplaced
+        else:
+            yield from _problems(held, below)
+
+
+def _misplaced(path: str, held: Resource) -> Problem | None:
+    """Return what is wrong with where a resource stands: contained ones need an id and contain none themselves."""
+    if ".contained[" not in path:
+        return None
+    if "contained" in held:
+        return Problem("fhir-contained", f"{path}: a contained resource must not contain others")
+    if "id" not in held:
+        return Problem("fhir-contained", f"{path}: a contained resource needs an id")
+    return None
+
+
+def _held_resources(element: Any, path: str) -> Iterator[tuple[str, Resource]]:
+    """Yield the resources inside a resource with their paths, not those inside these."""
+    if isinstance(element, dict):
+        for name, value in element.items():
+            yield from _held(value, f"{path}.{name}")
+    elif isinstance(element, list):
+        for number, value in enumerate(element):
+            yield from _held(value, f"{path}[{number}]")
+
+
+def _held(value: Any, path: str) -> Iterator[tuple[str, Resource]]:
+    if isinstance(value, dict) and "resourceType" in value:
+        yield path, value
+    elif isinstance(value, dict | list):
+        yield from _held_resources(value, path)
+
+
+def _problem(resource_type: str, root: str, error: jsonschema_rs.ValidationError) -> Problem:
+    path = root + "".join(_step(step) for step in error.instance_path)
+    unknown = getattr(error.kind, "unexpected", None)
+    if unknown is not None:
+        return _unknown_elements(resource_type, path, list(unknown), error.schema_path)
+    if "propertyNames" in error.schema_path:
+        return Problem("fhir-choice", f"{path}: {ONE_CHOICE}")
+    missing = getattr(error.kind, "property", None)
+    if missing is not None:
+        return Problem("fhir-missing-element", f"{path}: needs {missing}")
+    subschema, kind = _follow(resource_type, error.schema_path)
+    code, words = explain(error.schema_path[-1], subschema, kind)
+    return Problem(code, f"{path}: {words}")
+
+
+def _step(step: str | int) -> str:
+    if isinstance(step, int):
+        return f"[{step}]"
+    return f".{step}" if _NAME.fullmatch(step) else ".…"
+
+
+def _unknown_elements(resource_type: str, path: str, unknown: list[str], schema_path: list[str | int]) -> Problem:
+    subschema, _ = _follow(resource_type, schema_path[:-1])
+    known = list(subschema.get("properties", ()))
+    named = [name for name in unknown if _NAME.fullmatch(name)][:5]
+    near = {name: difflib.get_close_matches(name, known, n=1) for name in named}
+    hints = "; ".join(f"did you mean {found[0]}?" for found in near.values() if found)
+    words = f"unknown element {', '.join(named)}" if named else "an unknown element"
+    return Problem("fhir-unknown-element", f"{path}: {words}", hints)
+
+
+def _follow(resource_type: str, schema_path: list[str | int]) -> tuple[Any, str]:
+    """Return the subschema at a path and the name of the definition that it stands in."""
+    definitions = _compiled()["$defs"]
+    kind = resource_type
+    schema: Any = {"$ref": f"#/$defs/{resource_type}", "$defs": definitions}
+    for number, step in enumerate(schema_path):
+        if step == "$defs":
+            schema = definitions
+        elif step == "$ref" or (number and schema_path[number - 1] == "$defs"):
+            kind = schema["$ref"].removeprefix("#/$defs/") if step == "$ref" else str(step)
+            schema = definitions[kind]
+        else:
+            schema = schema[step]
+    return schema, kind
