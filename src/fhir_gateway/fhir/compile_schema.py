@@ -228,7 +228,10 @@ def compile_schema() -> dict[str, Any]:
     extension = definitions[_PRIMITIVE_EXTENSION]
     definitions[_PRIMITIVE_EXTENSION] = extension | _any_of(["extension", "id"])
     extension.pop("dependentSchemas", None)
-    definitions["Reference"]["properties"]["reference"] = {"type": "string", "pattern": reference_pattern(resource_types())}
+    definitions["Reference"]["properties"]["reference"] = {
+        "type": "string",
+        "pattern": reference_pattern(resource_types()),
+    }
     return {"resourceTypes": list(resource_types()), "$defs": definitions}
 
 
@@ -252,7 +255,7 @@ def compile_references() -> dict[str, Any]:
     return {
         name: {element: kind for element, kind in elements.items() if kind[0] in leading}
         for name, elements in graph.items()
-        if name in leading and name != "Reference"
+        if name in leading
     }
 
 

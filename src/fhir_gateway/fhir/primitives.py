@@ -24,7 +24,10 @@ _BASE64 = r"[0-9A-Za-z+/]\s*"
 _RELATIVE_URL = r"/?[A-Za-z0-9\-.#]+(?:/\S*|[?#]\S*)?"
 
 ID_PATTERN = r"[A-Za-z0-9\-.]{1,64}"
-MIME_TYPE = {"type": "string", "pattern": r"^[A-Za-z0-9!#$&^_.+\-]+/[A-Za-z0-9!#$&^_.+\-]+(?:\s*;\s*[^\x00-\x1f\x7f]+)?$"}
+MIME_TYPE = {
+    "type": "string",
+    "pattern": r"^[A-Za-z0-9!#$&^_.+\-]+/[A-Za-z0-9!#$&^_.+\-]+(?:\s*;\s*[^\x00-\x1f\x7f]+)?$",
+}
 LANGUAGE = {"type": "string", "pattern": r"^[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*$"}
 
 

@@ -15,8 +15,11 @@ import orjson
 
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.fhir.primitives import ID_PATTERN
+from fhir_gateway.fhir.validation import resource_types
 
-_LITERAL = re.compile(rf"(?P<base>https?://\S+/)?(?P<type>[A-Z][A-Za-z]+)/(?P<id>{ID_PATTERN})(?:/_history/(?P<version>{ID_PATTERN}))?")
+_LITERAL = re.compile(
+    rf"(?P<base>https?://\S+/)?(?P<type>[A-Z][A-Za-z]+)/(?P<id>{ID_PATTERN})(?:/_history/(?P<version>{ID_PATTERN}))?"
+)
 _DEEPEST = 12
 
 
@@ -86,12 +89,8 @@ def _walk(element: Mapping[str, Any], kind: str, path: str) -> Iterator[FoundRef
 def _visit(item: dict[str, Any], child: str, path: str) -> Iterator[FoundReference]:
     if child == "Reference":
         yield FoundReference(path, item)
-        if "identifier" in item:
-            yield from _walk(item["identifier"], "Identifier", f"{path}.identifier")
-    elif child == "Resource":
-        yield from _walk(item, str(item.get("resourceType", "")), path)
-    else:
-        yield from _walk(item, child, path)
+    kind = str(item.get("resourceType", "")) if child == "Resource" else child
+    yield from _walk(item, kind, path)
 
 
 @cache
@@ -101,8 +100,8 @@ def paths_to(target: str) -> Mapping[str, tuple[str, ...]]:
     Extensions and contained resources are left out, as they may stand anywhere; recursive elements (a questionnaire's
     items) are listed to a depth of one repetition. iterate_references finds all.
     """
-    known = set(orjson.loads(resources.files(__package__).joinpath("r4_schema.json").read_bytes())["resourceTypes"])
-    found = {name: tuple(sorted(set(_paths(name, target, "", (name,))))) for name in sorted(known & set(_graph()))}
+    known = sorted(resource_types() & set(_graph()))
+    found = {name: tuple(sorted(set(_paths(name, target, "", (name,))))) for name in known}
     return {name: paths for name, paths in found.items() if paths}
 
 

@@ -98,7 +98,9 @@ def _problems(resource: Any, path: str) -> Iterator[Problem]:
         for error in _validator(resource_type).iter_errors(resource):
             yield _problem(resource_type, path or resource_type, error)
     except (ValueError, RecursionError):
-        yield Problem("fhir-not-json", f"{path or resource_type}: holds what JSON cannot (half a character, endless nesting)")
+        yield Problem(
+            "fhir-not-json", f"{path or resource_type}: holds what JSON cannot (half a character, endless nesting)"
+        )
         return
     for below, held in _held_resources(resource, path or resource_type):
         misplaced = _misplaced(below, held)

@@ -1,0 +1,33 @@
+"""JSON as FHIR wants it: decimals keep their digits (0.50 is not 0.5), and what is no JSON is refused."""
+
+import json
+import re
+from decimal import Decimal
+from typing import Any
+
+import orjson
+
+_DECIMAL = re.compile(rb"[:\[,]\s*-?\d+[.eE]")
+
+
+def parse(body: bytes | str) -> Any:
+    """Return the JSON value in `body`, numbers with a fraction as Decimal; raises ValueError where it is no JSON."""
+    try:
+        value = orjson.loads(body)
+        if _DECIMAL.search(body if isinstance(body, bytes) else body.encode()):
+            # orjson has judged the text already; json only reads it once more for the digits.
+            value = json.loads(body, parse_float=Decimal)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    return value
+
+
+def dump(value: Any) -> bytes:
+    """Return `value` as compact JSON; Decimals as they were written. Raises TypeError for what JSON cannot hold."""
+    return orjson.dumps(value, default=_decimal)
+
+
+def _decimal(value: Any) -> orjson.Fragment:
+    if isinstance(value, Decimal) and value.is_finite():
+        return orjson.Fragment(str(value))
+    raise TypeError(f"{type(value).__name__} is no JSON")
