@@ -1,13 +1,121 @@
-"""XLSX."""
+"""XLSX files: the sheet is named, or found by its header, which may stand below title rows; rows are streamed."""
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from fhir_gateway.domain.errors import SourceError
-from fhir_gateway.domain.records import Layout
+from fhir_gateway.domain.records import Layout, Problem, SourceRecord, SourceRef, UnreadableRow
+from fhir_gateway.sources.columns import HEADER_WITHIN, Header, best_header, column_key, fitting_headers, misfit
+from fhir_gateway.sources.csv_rows import BrokenRow
 from fhir_gateway.sources.file_source import FileSource
+from fhir_gateway.sources.xlsx_cells import EMPTY, Cell
+from fhir_gateway.sources.xlsx_workbook import Sheet, Workbook
 
 
-def open_xlsx(path: Path, layouts: Sequence[Layout], *, sheet: str, others: Sequence[Layout]) -> FileSource:
-    """Open."""
-    raise SourceError(f"{path}: XLSX cannot be read yet ({len(layouts)}, {sheet}, {len(others)})")
+class XlsxSource(FileSource):
+    """An opened sheet of a workbook; cells right of the header's last column are no part of the table."""
+
+    def __init__(self, path: Path, header: Header, *, workbook: Workbook, sheet: Sheet) -> None:
+        super().__init__(path, header)
+        self._workbook = workbook
+        self._sheet = sheet
+        self._title_rows = header.row + 1
+        self._read = {column_key(name) for name in header.layout.known | header.layout.required}
+
+    def position(self) -> int:
+        """Return the number of the sheet's bytes read."""
+        return self._workbook.position
+
+    def extent(self) -> int:
+        """Return the sheet's unpacked size."""
+        return self._sheet.size
+
+    def _rows(self) -> Iterator[SourceRecord | UnreadableRow]:
+        width, number = len(self.keys), 0
+        for row in itertools.islice(self._workbook.rows(self._sheet), self._title_rows, None):
+            cells = row if isinstance(row, BrokenRow) else (row + [EMPTY] * (width - len(row)))[:width]
+            if not isinstance(cells, BrokenRow) and not any(cell.lost or cell.text.strip() for cell in cells):
+                continue
+            number += 1
+            yield self._record(SourceRef(self.path.name, number), cells)
+
+    def _record(self, ref: SourceRef, cells: list[Cell] | BrokenRow) -> SourceRecord | UnreadableRow:
+        if isinstance(cells, BrokenRow):
+            return UnreadableRow(ref, cells.text, cells.problem)
+        for key, cell in zip(self.keys, cells, strict=True):
+            if cell.lost and column_key(key) in self._read:
+                text = " ".join(cell.text for cell in cells if cell.text)
+                return UnreadableRow(ref, text, _lost(key))
+        numeric = frozenset(key for key, cell in zip(self.keys, cells, strict=True) if cell.numeric)
+        return SourceRecord(ref, {key: cell.text for key, cell in zip(self.keys, cells, strict=True)}, numeric)
+
+
+def _lost(column: str) -> Problem:
+    return Problem(
+        "cell-formula",
+        "the cell holds a formula whose value is not stored in the file",
+        "open the file in a spreadsheet program and save it, or replace the formula by its value",
+        column,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    header: Header
+    sheet: Sheet
+    has_data: bool
+
+
+def open_xlsx(path: Path, layouts: Sequence[Layout], *, sheet: str, others: Sequence[Layout]) -> XlsxSource:
+    """Open a workbook; raises SourceError where no sheet fits a layout, or several do."""
+    workbook = Workbook(path)
+    sheets = _asked_for(path, workbook, sheet)
+    fits: list[_Fit] = []
+    widest: list[list[str]] = []
+    for each in sheets:
+        rows = _sample(workbook, each)
+        named_here = [layout for layout in layouts if _may_use(layout, each, sheets)]
+        fits.extend(_Fit(header, each, len(rows) > header.row + 1) for header in fitting_headers(rows, named_here))
+        widest = max(widest, rows, key=lambda table: max(map(len, table), default=0))
+    if not fits:
+        raise misfit(str(path), widest, layouts, others=others)
+    fit = _best(path, fits)
+    return XlsxSource(path, fit.header, workbook=workbook, sheet=fit.sheet)
+
+
+def _asked_for(path: Path, workbook: Workbook, name: str) -> list[Sheet]:
+    if not name:
+        return [sheet for sheet in workbook.sheets if not sheet.hidden]
+    named = [sheet for sheet in workbook.sheets if column_key(sheet.name) == column_key(name)]
+    if not named:
+        raise SourceError(f"{path}: has no sheet '{name}', only {', '.join(sheet.name for sheet in workbook.sheets)}")
+    return named
+
+
+def _may_use(layout: Layout, sheet: Sheet, sheets: Sequence[Sheet]) -> bool:
+    """Tell whether the layout's own sheet is this one, or not in the workbook at all (a report has but one sheet)."""
+    wanted = column_key(layout.sheet)
+    return column_key(sheet.name) == wanted or wanted not in {column_key(each.name) for each in sheets}
+
+
+def _sample(workbook: Workbook, sheet: Sheet) -> list[list[str]]:
+    rows = itertools.islice(workbook.rows(sheet), HEADER_WITHIN)
+    return [[] if isinstance(row, BrokenRow) else [cell.text for cell in row] for row in rows]
+
+
+def _best(path: Path, fits: Sequence[_Fit]) -> _Fit:
+    """Return the best fit among the sheets with rows; two sheets that fit equally well are not chosen between."""
+    filled = [fit for fit in fits if fit.has_data] or fits
+    header = best_header([fit.header for fit in filled], str(path))
+    equal = [
+        fit for fit in filled if fit.header.layout.mapping == header.layout.mapping and fit.header.known == header.known
+    ]
+    if len(equal) > 1 and equal[0].has_data:
+        names = ", ".join(f"'{fit.sheet.name}'" for fit in equal)
+        raise SourceError(
+            f"{path}: the sheets {names} fit equally well: save each as a file of its own, or name one as the"
+            " mapping's `sheet`"
+        )
+    return equal[0]

@@ -1,0 +1,74 @@
+"""Cells of a workbook as text: dates in ISO form, numbers without exponent, each as its spreadsheet means it."""
+
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+
+from openpyxl.utils.datetime import from_excel
+
+from fhir_gateway.sources.csv_rows import without_apostrophe
+
+
+@dataclass(frozen=True, slots=True)
+class CellFormats:
+    """Which of the workbook's styles (by number) mean dates or durations, and the day its serials count from."""
+
+    dates: frozenset[int]
+    durations: frozenset[int]
+    epoch: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A cell's text; `numeric` where it was stored as a number, `lost` for a formula whose value was not stored."""
+
+    text: str
+    numeric: bool = False
+    lost: bool = False
+
+
+EMPTY = Cell("")
+LOST = Cell("", lost=True)
+
+
+def as_cell(value: Any, style: int, formats: CellFormats) -> Cell:
+    """Return a parsed value as a cell; a serial that is no possible date stays a number."""
+    if value is None:
+        return EMPTY
+    if isinstance(value, str):
+        return Cell(without_apostrophe(value))
+    if isinstance(value, bool):
+        return Cell("true" if value else "false")
+    if isinstance(value, int | float):
+        return _dated(value, style, formats) or Cell(_number(value), numeric=True)
+    return Cell(_moment(value))
+
+
+def _dated(value: float, style: int, formats: CellFormats) -> Cell | None:
+    if style not in formats.dates:
+        return None
+    try:
+        return Cell(_moment(from_excel(value, formats.epoch, timedelta=style in formats.durations)))
+    except (OverflowError, ValueError):
+        return None
+
+
+def _number(value: float) -> str:
+    text = format(Decimal(repr(value)), "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _moment(value: Any) -> str:
+    """Write a date without a time where there is none; seconds are rounded, serials are not exact."""
+    if isinstance(value, datetime):
+        rounded = (value + timedelta(microseconds=500_000)).replace(microsecond=0)
+        return rounded.date().isoformat() if rounded.time() == time() else rounded.isoformat()
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, time):
+        return value.replace(microsecond=0).isoformat()
+    if isinstance(value, timedelta):
+        seconds = round(value.total_seconds())
+        return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
+    return str(value)

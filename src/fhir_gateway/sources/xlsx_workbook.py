@@ -1,0 +1,160 @@
+"""A workbook's sheets and their rows, streamed: only the shared texts and the styles stay in memory.
+
+The parts are read with openpyxl's own readers. Its read-only worksheet is not used: it believes dimension records,
+keeps an element for each row, and does not tell a formula without a value from an empty cell.
+"""
+
+import warnings
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from xml.etree.ElementTree import Element, ParseError
+
+from defusedxml.common import DefusedXmlException
+from defusedxml.ElementTree import iterparse
+from openpyxl.reader.excel import ExcelReader
+from openpyxl.styles.stylesheet import apply_stylesheet
+from openpyxl.worksheet._reader import DATA_TAG, FORMULA_TAG, ROW_TAG, VALUE_TAG, WorkSheetParser
+
+from fhir_gateway.domain.errors import SourceError
+from fhir_gateway.domain.records import Problem
+from fhir_gateway.sources.csv_rows import BrokenRow
+from fhir_gateway.sources.text_lines import readable
+from fhir_gateway.sources.xlsx_archive import SheetStream, check_archive
+from fhir_gateway.sources.xlsx_cells import EMPTY, LOST, Cell, CellFormats, as_cell
+
+MOST_COLUMNS = 16_384
+"""Columns of a sheet (https://support.microsoft.com: Excel specifications and limits)."""
+
+_DAMAGED = (
+    zipfile.BadZipFile,
+    ParseError,
+    KeyError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    IndexError,
+    EOFError,
+    OSError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A worksheet: its name, whether it is hidden, its part in the archive and that part's unpacked size."""
+
+    name: str
+    hidden: bool
+    part: str
+    size: int
+
+
+class Workbook:
+    """An opened workbook; `position` is how many bytes of a sheet the newest `rows()` has read."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._stream: SheetStream | None = None
+        try:
+            self._open()
+        except SourceError:
+            raise
+        except DefusedXmlException as error:
+            raise self._forbidden() from error
+        except _DAMAGED as error:
+            raise self._damaged() from error
+
+    def _open(self) -> None:
+        with self._path.open("rb") as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # openpyxl tells of styles and extensions that are of no concern here
+            reader = ExcelReader(file, read_only=True, data_only=True, keep_links=False)
+            check_archive(self._path, reader.archive)
+            reader.read_manifest()
+            reader.read_strings()
+            reader.read_workbook()
+            apply_stylesheet(reader.archive, reader.wb)
+            book: Any = reader.wb
+            self._strings = reader.shared_strings
+            self._formats = CellFormats(frozenset(book._date_formats), frozenset(book._timedelta_formats), book.epoch)  # noqa: SLF001 -- openpyxl has no other name for them
+            sizes = {part.filename: part.file_size for part in reader.archive.infolist()}
+            self.sheets = tuple(
+                Sheet(sheet.name, sheet.state != "visible", rel.target, sizes[rel.target])
+                for sheet, rel in reader.parser.find_sheets()
+                if rel.target in sizes and "chartsheet" not in rel.Type
+            )
+
+    @property
+    def position(self) -> int:
+        """The bytes of the sheet that the newest `rows()` has read."""
+        return self._stream.position if self._stream else 0
+
+    def rows(self, sheet: Sheet) -> Iterator[list[Cell] | BrokenRow]:
+        """Yield every row that is not blank; raises SourceError where the sheet cannot be read on."""
+        parser = _CellParser(self._strings)
+        try:
+            with zipfile.ZipFile(self._path) as archive, archive.open(sheet.part) as part:
+                self._stream = SheetStream(self._path, part)
+                for element in _row_elements(self._stream):
+                    row = self._row(element, parser)
+                    if row is not None:
+                        yield row
+        except DefusedXmlException as error:
+            raise self._forbidden() from error
+        except (zipfile.BadZipFile, ParseError, EOFError, OSError, KeyError) as error:
+            raise self._damaged() from error
+
+    def _row(self, element: Any, parser: "_CellParser") -> list[Cell] | BrokenRow | None:
+        try:
+            _, parsed = parser.parse_row(element)
+            cells = [EMPTY] * max((cell["column"] for cell in parsed), default=0)
+            for cell in parsed:
+                lost = cell["data_type"] == "f"
+                value = as_cell(cell["value"], cell["style_id"], self._formats)
+                cells[cell["column"] - 1] = LOST if lost else value
+        except (ValueError, IndexError, KeyError, TypeError, OverflowError):
+            text = " ".join(text for text in element.itertext() if text.strip())
+            return BrokenRow(readable(text), _UNREADABLE)
+        return cells if any(cell.lost or cell.text.strip() for cell in cells) else None
+
+    def _damaged(self) -> SourceError:
+        return SourceError(f"{self._path}: the workbook is damaged: open it in a spreadsheet program and save it again")
+
+    def _forbidden(self) -> SourceError:
+        return SourceError(f"{self._path}: the workbook's XML declares entities, which no spreadsheet program writes")
+
+
+_UNREADABLE = Problem("row-cells", "the row holds cells that no spreadsheet program writes", "retype the row")
+
+
+class _CellParser(WorkSheetParser):
+    """openpyxl's parser of rows; dates are left as numbers, and formulas without a value are told (type `f`)."""
+
+    def __init__(self, strings: list[str]) -> None:
+        super().__init__("", strings, data_only=True)  # it is given rows, and opens no file
+
+    def parse_cell(self, element: Element) -> dict[str, Any]:
+        cell: dict[str, Any] = super().parse_cell(element)
+        if not 1 <= cell["column"] <= MOST_COLUMNS:
+            raise ValueError("a column that no sheet has")
+        # A formula may well yield an empty text: then its type is `str` and its value element is there, empty.
+        if cell["value"] is None and element.find(FORMULA_TAG) is not None:
+            yields_nothing = element.get("t") == "str" and element.find(VALUE_TAG) is not None
+            cell["data_type"] = "s" if yields_nothing else "f"
+        return cell
+
+
+def _row_elements(stream: SheetStream) -> Iterator[Any]:
+    """Yield each row's element and forget it afterwards; ends with the sheet's data."""
+    data = None
+    for event, element in iterparse(stream, events=("start", "end"), forbid_dtd=True):
+        if event == "start":
+            data = element if element.tag == DATA_TAG else data
+        elif element.tag == ROW_TAG:
+            stream.row_ended()
+            yield element
+            if data is not None:
+                data.clear()
+        elif element.tag == DATA_TAG:
+            return
