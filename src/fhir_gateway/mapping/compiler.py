@@ -1,0 +1,268 @@
+"""Compile a mapping's YAML; all its faults at once, each with file, line, column and what would be right."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from fhir_gateway.domain.errors import ConfigurationProblem
+from fhir_gateway.domain.records import Layout
+from fhir_gateway.mapping.concept_maps import ConceptMap
+from fhir_gateway.mapping.conversion import CompiledMapping, DoseGroup, Element, KeyReader
+from fhir_gateway.mapping.document import Faults, Node, Place, parse_yaml
+from fhir_gateway.mapping.dose_functions import DOSE_FUNCTIONS
+from fhir_gateway.mapping.functions import Facts, MappingFunction
+from fhir_gateway.mapping.general_functions import GENERAL_FUNCTIONS
+from fhir_gateway.mapping.person_functions import PERSON_FUNCTIONS
+from fhir_gateway.mapping.values import Cells, Compiling, Evaluate, compile_value, is_value
+from fhir_gateway.people.dates import FORMATS, format_name
+
+FUNCTIONS: Mapping[str, MappingFunction] = {
+    function.name: function for function in (*PERSON_FUNCTIONS, *DOSE_FUNCTIONS, *GENERAL_FUNCTIONS)
+}
+TOP_KEYS = ("mapping", "title", "source", "aliases", "dates", "key", "clinic", "patient", "immunization")
+_REQUIRED_KEYS = ("mapping", "source", "key", "patient", "immunization")
+SOURCE_KEYS = ("required", "sheet", "delimiter", "encoding")
+IMMUNIZATION_KEYS = ("for_each", "when", "resource")
+SET_BY_THE_GATEWAY = frozenset({"resourceType", "id", "meta", "patient"})
+_FIRST = {
+    "Patient": ("birthDate", "gender", "name"),
+    "Immunization": ("status", "occurrenceDateTime", "vaccineCode"),
+}
+"""What functions of other elements need to know, so it is evaluated before them."""
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+
+
+def compile_mapping(
+    text: str,
+    file: str,
+    *,
+    concept_maps: Mapping[str, ConceptMap],
+    functions: Mapping[str, MappingFunction] = FUNCTIONS,
+) -> CompiledMapping:
+    """Compile a mapping's text; `file` is its name for messages. Raises ConfigurationError with all faults."""
+    root = parse_yaml(text, file)
+    faults = Faults(file)
+    if not root.is_mapping:
+        faults.add(root.place, "a mapping begins with its keys", f"known: {', '.join(TOP_KEYS)}")
+        faults.raise_if_any()
+    _check_keys(root, "key", TOP_KEYS, faults)
+    for key in _REQUIRED_KEYS:
+        if key not in root.value:
+            faults.add(root.place, f"the key '{key}' is missing")
+    compiling = Compiling(faults, functions, concept_maps)
+    compiling.formats = _formats(root.value.get("dates"), faults)
+    compiling.aliases = _aliases(root.value.get("aliases"), faults)
+    mapping = _assemble(root, compiling)
+    faults.problems = _once(faults.problems)
+    faults.raise_if_any()
+    return mapping
+
+
+def _assemble(root: Node, compiling: Compiling) -> CompiledMapping:
+    faults = compiling.faults
+    name_node = root.value.get("mapping") or Node(None, root.place)
+    if not _NAME.fullmatch(name_node.text):
+        faults.add(name_node.place, "a mapping's name is made of small letters, digits and dashes")
+    clinic_node = root.value.get("clinic")
+    clinic = compiling.reader(clinic_node.text) if clinic_node is not None else None
+    patient = _resource(root.value.get("patient"), "Patient", compiling)
+    groups = _dose_groups(root.value.get("immunization"), compiling)
+    key = _key(root.value.get("key"), compiling)
+    return CompiledMapping(
+        name=name_node.text,
+        title=root.value["title"].text if "title" in root.value else "",
+        layout=_layout(name_node.text, root.value.get("source"), compiling),
+        key=key,
+        clinic=clinic,
+        patient=patient,
+        doses=groups,
+        nik_columns=tuple(compiling.nik_columns),
+    )
+
+
+def _layout(name: str, node: Node | None, compiling: Compiling) -> Layout:
+    faults = compiling.faults
+    if node is None or not node.is_mapping:
+        return Layout(name, frozenset(), frozenset(compiling.columns))
+    _check_keys(node, "key", SOURCE_KEYS, faults)
+    required = _texts(node.value.get("required"), "required is a list of columns' names", faults)
+    if not required:
+        faults.add(node.place, "the source's required columns are missing: they tell its files from others")
+    for child in node.value["required"].value if required else ():
+        if child.text not in compiling.columns:
+            faults.unknown(child.place, "column (required, but read nowhere)", child.text, compiling.columns)
+    given = {key: node.value[key].text for key in ("sheet", "delimiter", "encoding") if key in node.value}
+    return Layout(name, frozenset(required), frozenset(compiling.columns), **given)
+
+
+def _key(node: Node | None, compiling: Compiling) -> tuple[KeyReader, ...]:
+    """Compile the key: columns, or values as `{column: …, through: date}` so that a spelling does not matter."""
+    if node is None:
+        return ()
+    if not node.is_list or not node.value:
+        compiling.faults.add(node.place, "the key is a list of columns")
+        return ()
+    readers: list[KeyReader] = []
+    for child in node.value:
+        raw = child.value.get("column") if child.is_mapping else child
+        if raw is None or not raw.text:
+            compiling.faults.add(child.place, "a part of the key is a column, or {column: …, through: …}")
+            continue
+        evaluate = compile_value(child, "key", compiling) if child.is_mapping else None
+        readers.append(KeyReader(compiling.reader(raw.text), evaluate))
+    return tuple(readers)
+
+
+def _dose_groups(node: Node | None, compiling: Compiling) -> tuple[DoseGroup, ...]:
+    faults = compiling.faults
+    if node is None:
+        return ()
+    if not node.is_mapping:
+        faults.add(node.place, "immunization has the keys resource, and for_each and when where a row holds several doses")
+        return ()
+    _check_keys(node, "key of immunization", IMMUNIZATION_KEYS, faults)
+    resource = node.value.get("resource")
+    if resource is None:
+        faults.add(node.place, "the key 'resource' is missing")
+    groups = []
+    for variables in _items(node.value.get("for_each"), faults):
+        compiling.variables = variables
+        when = node.value.get("when")
+        condition = compiling.reader(compiling.fill(when.text)) if when is not None else None
+        groups.append(DoseGroup(variables.get("each", ""), condition, _resource(resource, "Immunization", compiling)))
+    compiling.variables = {}
+    names = [group.name for group in groups]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        faults.add(node.place, f"for_each names '{name}' twice")
+    return tuple(groups)
+
+
+def _items(node: Node | None, faults: Faults) -> list[dict[str, str]]:
+    """Return the variables of every column group; a row without for_each is one group without a name."""
+    if node is None:
+        return [{}]
+    if not node.is_list or not node.value:
+        faults.add(node.place, "for_each is a list of names")
+        return []
+    items = []
+    for child in node.value:
+        if child.is_mapping and "each" in child.value:
+            items.append({key: value.text for key, value in child.value.items()})
+        elif child.text:
+            items.append({"each": child.text})
+        else:
+            faults.add(child.place, "an item of for_each is a name, or {each: name, other: text}")
+    return items
+
+
+def _resource(node: Node | None, resource_type: str, compiling: Compiling) -> tuple[Element, ...]:
+    """Compile a resource's elements in the order in which their functions need each other."""
+    if node is None:
+        return ()
+    if not node.is_mapping or is_value(node):
+        compiling.faults.add(node.place, f"here stand the elements of the {resource_type}")
+        return ()
+    for name in SET_BY_THE_GATEWAY & set(node.value):
+        compiling.faults.add(node.keys[name], f"the element '{name}' is set by the gateway")
+    first = [name for name in _FIRST[resource_type] if name in node.value]
+    ordered = [*first, *(name for name in node.value if name not in first)]
+    return tuple(Element(name, _compile(node.value[name], f"{resource_type}.{name}", compiling)[0]) for name in ordered)
+
+
+def _compile(node: Node, path: str, compiling: Compiling) -> tuple[Evaluate, bool]:
+    """Compile a node; the flag says that it is constant all through, so that it makes no element alone."""
+    if is_value(node):
+        constant = "constant" in node.value and "through" not in node.value
+        return compile_value(node, path, compiling), constant
+    if node.is_list:
+        return _compile_list(node, path, compiling)
+    if node.is_mapping:
+        return _compile_element(node, path, compiling)
+    value = compiling.fill(node.text) if not isinstance(node.value, bool | int) else node.value
+    if node.value is None:
+        compiling.faults.add(node.place, f"{path} has no value")
+    return (lambda cells, facts: value), True  # noqa: ARG005 - the signature of all values
+
+
+def _compile_list(node: Node, path: str, compiling: Compiling) -> tuple[Evaluate, bool]:
+    compiled = [_compile(child, path, compiling) for child in node.value]
+    evaluates = tuple(evaluate for evaluate, _ in compiled)
+
+    def evaluate(cells: Cells, facts: Facts) -> Any:
+        result: list[Any] = []
+        for one in evaluates:
+            value = one(cells, facts)
+            if isinstance(value, list):
+                result += value
+            elif value is not None and value not in result:
+                result.append(value)
+        return result or None
+
+    return evaluate, all(constant for _, constant in compiled)
+
+
+def _compile_element(node: Node, path: str, compiling: Compiling) -> tuple[Evaluate, bool]:
+    compiled = [(name, *_compile(child, f"{path}.{name}", compiling)) for name, child in node.value.items()]
+    constant = all(is_constant for _, _, is_constant in compiled)
+    # What comes from the row is evaluated first: where it is empty, the constants beside it are not needed.
+    from_row = tuple((name, evaluate) for name, evaluate, is_constant in compiled if constant or not is_constant)
+    beside = tuple((name, evaluate) for name, evaluate, is_constant in compiled if is_constant and not constant)
+
+    def evaluate(cells: Cells, facts: Facts) -> Any:
+        result: dict[str, Any] = {}
+        for name, one in from_row:
+            value = one(cells, facts)
+            if value is not None:
+                result[name] = value
+        if not result:
+            return None
+        for name, one in beside:
+            result[name] = one(cells, facts)
+        return result
+
+    return evaluate, constant
+
+
+def _formats(node: Node | None, faults: Faults) -> tuple[str, ...]:
+    if node is None:
+        return ("yyyy-mm-dd",)
+    names = []
+    for child in node.value if node.is_list else [node]:
+        name = format_name(child.text)
+        if name not in FORMATS:
+            faults.unknown(child.place, "date format", child.text, FORMATS)
+        names.append(name)
+    return tuple(names)
+
+
+def _aliases(node: Node | None, faults: Faults) -> dict[str, tuple[str, ...]]:
+    if node is None:
+        return {}
+    if not node.is_mapping:
+        faults.add(node.place, "aliases name for a column its other names: {Column: [Other name]}")
+        return {}
+    return {
+        column: _texts(child, f"the aliases of '{column}' are a list of names", faults) for column, child in node.value.items()
+    }
+
+
+def _texts(node: Node | None, message: str, faults: Faults) -> tuple[str, ...]:
+    if node is None:
+        return ()
+    if not node.is_list or any(not child.text for child in node.value):
+        faults.add(node.place, message)
+        return ()
+    return tuple(child.text for child in node.value)
+
+
+def _check_keys(node: Node, what: str, known: Iterable[str], faults: Faults) -> None:
+    names = tuple(known)
+    for key in node.value:
+        if key not in names:
+            faults.unknown(node.keys.get(key, Place()), what, key, names)
+
+
+def _once(problems: Iterable[ConfigurationProblem]) -> list[ConfigurationProblem]:
+    """Drop repeats: every item of for_each compiles the same lines."""
+    return list(dict.fromkeys(problems))

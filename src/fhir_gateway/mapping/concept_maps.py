@@ -1,0 +1,231 @@
+"""Concept maps: what a source writes → codes, kept as CSV beside the mappings, a site's own lines over the shipped ones.
+
+`<map>.csv` holds lines `value,<system>,…,from,until,clinic`: a column for every code system, the dates between which
+the line holds where a name meant different things at different times (`until` is the first day on which it no longer
+holds), and the clinic where the value is a clinic's own code. `<map>_codes.csv` holds lines `system,code,display,with`: the codes that may be used, with the codes that always
+go along. The word `not-an-immunization` in a code's place rejects what is no vaccine at all.
+"""
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from functools import lru_cache
+
+from rapidfuzz import fuzz, process
+
+from fhir_gateway.domain import systems
+from fhir_gateway.domain.errors import ConfigurationProblem
+from fhir_gateway.mapping.document import Faults, Place, did_you_mean
+from fhir_gateway.mapping.spellings import UNKNOWN_DOSE, DoseNumber, spelling_key, spellings
+
+NOT_AN_IMMUNIZATION = "not-an-immunization"
+SYSTEMS = {"cvx": systems.CVX, "kfa": systems.KFA}
+_NEAR_ENOUGH = 75
+_CACHE_SIZE = 65536
+
+
+@dataclass(frozen=True, slots=True)
+class CsvText:
+    """A concept map's file: its name for messages, and its text."""
+
+    file: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A code of a system, with the codes that always go along (as `kfa:VG45`)."""
+
+    system: str
+    code: str
+    display: str
+    along: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What a value means between two dates (ISO, "" for open ends; `until` is no longer included)."""
+
+    codes: tuple[Code, ...]
+    since: str = ""
+    until: str = ""
+    value: str = ""
+
+    @property
+    def no_immunization(self) -> bool:
+        """Whether the value is no vaccine at all."""
+        return not self.codes
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """What a text means, and the dose number that stood in it."""
+
+    meanings: tuple[Meaning, ...]
+    dose: DoseNumber = UNKNOWN_DOSE
+
+    def on(self, day: str) -> Meaning | None:
+        """Return the meaning on a day (ISO); "" takes the first without dates, else the last one."""
+        if not day:
+            return next((m for m in self.meanings if not m.since and not m.until), self.meanings[-1])
+        return next((m for m in self.meanings if m.since <= day and (not m.until or day < m.until)), None)
+
+
+@dataclass(frozen=True, slots=True)
+class ConceptMap:
+    """A concept map; `meanings` by spelling key."""
+
+    name: str
+    meanings: Mapping[str, tuple[Meaning, ...]]
+    values: tuple[str, ...] = ()
+    _cache: dict[tuple[str, str], Match | None] = field(default_factory=dict, compare=False)
+
+    def match(self, text: str, clinic: str = "") -> Match | None:
+        """Return what a name means, at a clinic where that matters; None where the map lacks it."""
+        key = (text, clinic)
+        try:
+            return self._cache[key]
+        except KeyError:
+            found = self._find(text, clinic)
+            if len(self._cache) < _CACHE_SIZE:
+                self._cache[key] = found
+            return found
+
+    def match_code(self, code: str, clinic: str = "") -> Match | None:
+        """Return what a clinic's own code means; the whole code counts, nothing is taken off."""
+        key = spelling_key(code)
+        meanings = self.meanings.get(_at(clinic, key)) or self.meanings.get(key)
+        return Match(meanings) if meanings else None
+
+    def nearest(self, text: str) -> str:
+        """Return the value of the map that is spelled most like the text, "" where none is near."""
+        return _nearest(text.casefold(), self.values)
+
+    def _find(self, text: str, clinic: str) -> Match | None:
+        for spelling in spellings(text):
+            meanings = self.meanings.get(_at(clinic, spelling.key)) or self.meanings.get(spelling.key)
+            if meanings:
+                return Match(meanings, spelling.dose)
+        return None
+
+
+def _at(clinic: str, key: str) -> str:
+    return f"{clinic.casefold()}\x1f{key}"
+
+
+@lru_cache(maxsize=4096)
+def _nearest(text: str, values: tuple[str, ...]) -> str:
+    best = process.extractOne(text, values, scorer=fuzz.token_sort_ratio, processor=str.casefold)
+    return best[0] if best and best[1] >= _NEAR_ENOUGH else ""
+
+
+def unmapped_line(value: str) -> str:
+    """Return the line that a site pastes into its own concept map and completes with the code."""
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="").writerow([" ".join(value.split()), "?"])
+    return buffer.getvalue()
+
+
+def parse_concept_map(
+    name: str, maps: Sequence[CsvText], codes: Sequence[CsvText]
+) -> tuple[ConceptMap, tuple[ConfigurationProblem, ...]]:
+    """Build a concept map from its files, later ones over earlier ones; faults come with file and line."""
+    problems: list[ConfigurationProblem] = []
+    known: dict[str, Code] = {}
+    for source in codes:
+        faults = Faults(source.file)
+        for line, row in _rows(source, faults, ("system", "code", "display", "with")):
+            code = _read_code(line, row, faults)
+            if code:
+                known[f"{code.system}:{code.code}"] = code
+        problems += faults.problems
+    meanings: dict[str, tuple[Meaning, ...]] = {}
+    for source in maps:
+        faults = Faults(source.file)
+        meanings.update(_read_meanings(source, known, faults))
+        problems += faults.problems
+    values = tuple(sorted({m.value for several in meanings.values() for m in several}))
+    return ConceptMap(name, meanings, values), tuple(problems)
+
+
+def _rows(source: CsvText, faults: Faults, columns: Iterable[str]) -> Iterable[tuple[int, dict[str, str]]]:
+    reader = csv.reader(io.StringIO(source.text.removeprefix("\ufeff")))
+    header: list[str] = []
+    known = tuple(columns)
+    for cells in reader:
+        stripped = [cell.strip() for cell in cells]
+        if not any(stripped) or stripped[0].startswith("#"):
+            continue
+        if not header:
+            header = [cell.lower() for cell in stripped]
+            for number, name in enumerate(header, start=1):
+                if name not in known:
+                    faults.unknown(Place(reader.line_num, number), "column", name, known)
+            for name in {"value", "code"} & set(known) - set(header):
+                faults.add(Place(reader.line_num, 1), f"the column '{name}' is missing")
+            continue
+        if len(stripped) > len(header):
+            faults.add(Place(reader.line_num, 1), "more cells than the header has columns", "quote a value with commas")
+            continue
+        yield reader.line_num, dict(zip(header, stripped + [""] * (len(header) - len(stripped)), strict=True))
+
+
+def _read_code(line: int, row: Mapping[str, str], faults: Faults) -> Code | None:
+    system = row.get("system", "")
+    if system not in SYSTEMS:
+        faults.unknown(Place(line, 1), "code system", system, SYSTEMS)
+        return None
+    return Code(system, row.get("code", ""), row.get("display", ""), tuple(row.get("with", "").split()))
+
+
+def _read_meanings(source: CsvText, known: Mapping[str, Code], faults: Faults) -> dict[str, tuple[Meaning, ...]]:
+    found: dict[str, tuple[Meaning, ...]] = {}
+    for line, row in _rows(source, faults, ("value", *SYSTEMS, "from", "until", "clinic", "comment")):
+        key = spelling_key(row.get("value", ""))
+        codes = _read_codes(line, row, known, faults)
+        if not key:
+            faults.add(Place(line, 1), "the value is empty")
+        if not key or codes is None:
+            continue
+        since, until = row.get("from", ""), row.get("until", "")
+        for column, text in (("from", since), ("until", until)):
+            if text and not _is_iso(text):
+                faults.add(Place(line, 1), f"'{text}' in column {column} is no date", "write it as 2016-04-04")
+        key = _at(row["clinic"], key) if row.get("clinic") else key
+        found[key] = (*found.get(key, ()), Meaning(codes, since, until, row["value"]))
+    return found
+
+
+def _read_codes(line: int, row: Mapping[str, str], known: Mapping[str, Code], faults: Faults) -> tuple[Code, ...] | None:
+    """Return the codes of a line with those that go along, () for what is no immunization, None where it is faulty."""
+    written = [(system, row[system]) for system in SYSTEMS if row.get(system)]
+    if any(code == NOT_AN_IMMUNIZATION for _, code in written):
+        return ()
+    if not written or any(code == "?" for _, code in written):
+        faults.add(Place(line, 1), f"'{row.get('value', '')}' has no code yet", "write its CVX code, as 198")
+        return None
+    names = [f"{system}:{code}" for system, code in written]
+    stacked: dict[str, Code] = {}
+    for name in names:
+        if name not in known:
+            faults.add(Place(line, 1), f"unknown code {name}", _hint(name, known))
+            return None
+        for one in (name, *known[name].along):
+            if one not in known:
+                faults.add(Place(line, 1), f"unknown code {one}, which goes along with {name}", _hint(one, known))
+                return None
+            stacked[one] = known[one]
+    return tuple(stacked.values())
+
+
+def _hint(name: str, known: Mapping[str, Code]) -> str:
+    return did_you_mean(name, known) or "add it to the file of codes beside the map: system,code,display"
+
+
+def _is_iso(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False

@@ -1,0 +1,230 @@
+"""Mapping functions for what a row tells of a dose, and for dates."""
+
+import re
+from typing import Any
+
+from fhir_gateway.domain import systems
+from fhir_gateway.domain.records import Problem, UnmappedValue
+from fhir_gateway.mapping.concept_maps import SYSTEMS, ConceptMap, Match, Meaning, unmapped_line
+from fhir_gateway.mapping.functions import Apply, Facts, MappingFunction, Option, Setup
+from fhir_gateway.mapping.spellings import UNKNOWN_DOSE, read_dose_number
+from fhir_gateway.people.dates import FORMATS, DateFault, ReadDate, make_instant, read_clock, read_date
+
+_REFUSED = re.compile(r"\b(?:menolak|ditolak|tolak|refused?|tidak (?:mau|bersedia|diberikan)|tdk mau|penolakan)\b", re.IGNORECASE)
+_DEFERRED = re.compile(r"\b(?:ditunda|tunda|penundaan|deferred|menunda)\b", re.IGNORECASE)
+_NO_LOT = re.compile(r"BATCH-\d{14}", re.IGNORECASE)
+_DAMAGED_NUMBER = re.compile(r"\d[.,]?\d*E[+-]?\d+", re.IGNORECASE)
+
+
+class _DateReader:
+    """Reads the dates of one element: its formats, whether the future is allowed, and its problems."""
+
+    def __init__(self, setup: Setup) -> None:
+        self._formats: tuple[str, ...] = tuple(setup.options.get("formats") or setup.formats)
+        self._future = bool(setup.options.get("future"))
+        self._column = setup.columns[0]
+        self._keeps = setup.options.get("unreadable") == "keep"
+        subject, words = setup.subject, setup.subject.replace("-", " ")
+        formats = ", ".join(self._formats)
+        self._faults = {
+            DateFault.UNREADABLE: setup.problem(
+                f"{subject}-unreadable", f"the {words} is in no format that the mapping knows", f"write it as one of {formats}"
+            ),
+            DateFault.IMPOSSIBLE: setup.problem(
+                f"{subject}-impossible", f"the {words} does not exist or is incomplete", "correct day, month and year"
+            ),
+        }
+        self._in_future = setup.problem(f"{subject}-future", f"the {words} lies in the future", "correct the date")
+
+    def read(self, text: str, facts: Facts) -> ReadDate | Problem | None:
+        """Return the date, None where there is none, or what is wrong with it."""
+        context = facts.context
+        found = read_date(text, self._formats, today=context.today, zone=context.zone, future=self._future)
+        if found.fault is None:
+            return self._in_future if not self._future and found.iso > facts.today else found
+        if found.fault is DateFault.MISSING:
+            return None
+        if self._keeps:
+            facts.kept.append(f"{self._column}: {text}")
+            return None
+        return self._faults[found.fault]
+
+
+def _build_date(setup: Setup) -> Apply:
+    reader = _DateReader(setup)
+
+    def apply(texts: tuple[str, ...], facts: Facts) -> Any:
+        found = reader.read(next(filter(None, texts), ""), facts)
+        return found.iso if isinstance(found, ReadDate) else found
+
+    return apply
+
+
+def _build_date_time(setup: Setup) -> Apply:
+    reader = _DateReader(setup)
+
+    def apply(texts: tuple[str, ...], facts: Facts) -> Any:
+        found = reader.read(texts[0], facts)
+        if not isinstance(found, ReadDate):
+            return found
+        clock = (read_clock(texts[1]) if len(texts) > 1 else "") or found.clock
+        return make_instant(found.iso, clock, facts.context.zone) if clock else found.iso
+
+    return apply
+
+
+def _build_concept_map(setup: Setup) -> Apply:
+    name = str(setup.options["map"])
+    concept_map = setup.maps[name]
+    codes = frozenset(setup.options.get("codes") or ())
+    readers = [(column in codes, number) for number, column in enumerate(setup.columns)] or [(False, 0)]
+    subject = setup.subject
+    no_immunization = setup.problem(
+        "not-an-immunization", "this is not an immunization", "nothing to do: it is not a vaccine and is not loaded"
+    )
+
+    def apply(texts: tuple[str, ...], facts: Facts) -> Any:
+        written = next((texts[number] for is_code, number in readers if not is_code and texts[number]), "") or next(
+            filter(None, texts), ""
+        )
+        if not written:
+            return None
+        match = _find(concept_map, readers, texts, facts.clinic)
+        meaning = match.on(facts.occurrence[:10]) if match else None
+        if match is None or meaning is None:
+            return _unmapped(setup, concept_map, subject, written, facts)
+        if meaning.no_immunization:
+            return no_immunization
+        facts.dose = match.dose
+        return {"coding": _codings(meaning), "text": written}
+
+    return apply
+
+
+def _find(concept_map: ConceptMap, readers: list[tuple[bool, int]], texts: tuple[str, ...], clinic: str) -> Match | None:
+    for is_code, number in readers:
+        text = texts[number]
+        if text:
+            match = concept_map.match_code(text, clinic) if is_code else concept_map.match(text, clinic)
+            if match is not None:
+                return match
+    return None
+
+
+def _codings(meaning: Meaning) -> list[dict[str, str]]:
+    return [{"system": SYSTEMS[code.system], "code": code.code, "display": code.display} for code in meaning.codes]
+
+
+def _unmapped(setup: Setup, concept_map: ConceptMap, subject: str, written: str, facts: Facts) -> Problem:
+    line = unmapped_line(written)
+    facts.unmapped.append(UnmappedValue(concept_map.name, written, line))
+    near = concept_map.nearest(written)
+    hint = f"did you mean '{near}'? Else add" if near else "add"
+    return setup.problem(
+        f"{subject}-unmapped",
+        f"the concept map {concept_map.name} lacks '{written[:80]}'",
+        f"{hint} the line {line} with its code to mappings/concept_maps/{concept_map.name}.csv",
+    )
+
+
+def _build_dose_number(setup: Setup) -> Apply:
+    free = frozenset(setup.options.get("free_text") or ())
+    own = [column not in free for column in setup.columns]
+    columns = setup.columns
+
+    def apply(texts: tuple[str, ...], facts: Facts) -> Any:
+        dose = UNKNOWN_DOSE
+        for column, own_column, text in zip(columns, own, texts, strict=True):
+            if not text:
+                continue
+            dose = read_dose_number(text, own_column=own_column)
+            if dose:
+                break
+            facts.kept.append(f"{column}: {text}")
+        dose = dose or facts.dose
+        if dose.booster:
+            return {"doseNumberString": "Booster"}
+        return {"doseNumberPositiveInt": dose.number} if dose.number else None
+
+    return apply
+
+
+def _build_lot_number(setup: Setup) -> Apply:
+    column = setup.columns[0]
+
+    def apply(texts: tuple[str, ...], facts: Facts) -> Any:
+        text = texts[0]
+        if not text or not text.strip("0-. "):
+            return None
+        if facts.not_done:
+            return None
+        if _NO_LOT.fullmatch(text) or _DAMAGED_NUMBER.fullmatch(text):
+            facts.kept.append(f"{column}: {text}")  # a program invented it, or a spreadsheet damaged it: no lot evidence
+            return None
+        return text
+
+    return apply
+
+
+def _refusal(texts: tuple[str, ...]) -> tuple[str, str] | None:
+    for text in texts:
+        if text and _REFUSED.search(text):
+            return "IS000002", "Tidak Diberikan"
+        if text and _DEFERRED.search(text):
+            return "IS000001", "Tunda"
+    return None
+
+
+def _build_dose_status(setup: Setup) -> Apply:  # noqa: ARG001 - the signature of all functions
+    def apply(texts: tuple[str, ...], facts: Facts) -> Any:
+        facts.not_done = _refusal(texts) is not None
+        return "not-done" if facts.not_done else "completed"
+
+    return apply
+
+
+def _build_dose_status_reason(setup: Setup) -> Apply:  # noqa: ARG001 - the signature of all functions
+    def apply(texts: tuple[str, ...], facts: Facts) -> Any:
+        reason = _refusal(texts) if facts.not_done else None
+        if reason is None:
+            return None
+        text = next(text for text in texts if text and (_REFUSED.search(text) or _DEFERRED.search(text)))
+        return {"coding": [{"system": systems.STATUS_REASON, "code": reason[0], "display": reason[1]}], "text": text}
+
+    return apply
+
+
+DOSE_FUNCTIONS = (
+    MappingFunction(
+        "date",
+        "a date; of several columns the first that is filled",
+        _build_date,
+        {
+            "formats": Option("list", choices=FORMATS),
+            "future": Option("flag"),
+            "unreadable": Option(choices=("reject", "keep")),
+        },
+    ),
+    MappingFunction(
+        "date_time",
+        "a date, with the time of day from a second column where one is known",
+        _build_date_time,
+        {"formats": Option("list", choices=FORMATS)},
+    ),
+    MappingFunction(
+        "concept_map",
+        "a CodeableConcept by a concept map; the first column that the map knows",
+        _build_concept_map,
+        {"map": Option(required=True), "codes": Option("list")},
+    ),
+    MappingFunction(
+        "dose_number",
+        "the dose number from these columns, else from the vaccine's name; nothing where it is unknown",
+        _build_dose_number,
+        {"free_text": Option("list")},
+        needs_columns=False,
+    ),
+    MappingFunction("lot_number", "a lot number; those that programs invent are kept aside", _build_lot_number),
+    MappingFunction("dose_status", "completed, or not-done where a refusal or a deferral is written", _build_dose_status),
+    MappingFunction("dose_status_reason", "why a dose was not given, as written", _build_dose_status_reason),
+)

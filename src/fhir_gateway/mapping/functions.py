@@ -1,0 +1,130 @@
+"""What a mapping function is, and what it may know of the row: the contract for built-in and installed functions.
+
+A package adds functions by an entry point in the group `fhir_gateway.mapping_functions` that names a MappingFunction.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, tzinfo
+from typing import Any
+
+from fhir_gateway.domain.records import Problem, UnmappedValue
+from fhir_gateway.mapping.concept_maps import ConceptMap
+from fhir_gateway.mapping.spellings import UNKNOWN_DOSE, DoseNumber
+from fhir_gateway.people.names import PersonName
+
+ENTRY_POINT_GROUP = "fhir_gateway.mapping_functions"
+
+
+@dataclass(frozen=True, slots=True)
+class ClinicEntry:
+    """What the environment says of a clinic; `reference` is its Organization on the server ("Organization/…") or ""."""
+
+    name: str = ""
+    identifier_system: str = ""
+    identifier_value: str = ""
+    reference: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ConversionContext:
+    """What a conversion needs beside the row.
+
+    `clinic` is the clinic's id where the operator named one (else ""), `clinics` what the environment says of clinics
+    by id, `zone` the environment's time zone and `today` the day of the run.
+    """
+
+    zone: tzinfo
+    today: date
+    clinic: str = ""
+    clinics: Mapping[str, ClinicEntry] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Facts:
+    """What is known of the row so far; functions read it and add to it.
+
+    Birth date, gender and name are evaluated before the rest of the Patient; status, date and vaccine of a dose before
+    its rest. Dates are ISO texts. `kept` are original texts that would be lost otherwise, `problems` what is wrong.
+    """
+
+    context: ConversionContext
+    today: str
+    clinic: str
+    clinic_display: str
+    safe_clinic: str
+    numeric: frozenset[str]
+    name: PersonName | None = None
+    birth_date: str = ""
+    gender: str = ""
+    occurrence: str = ""
+    not_done: bool = False
+    dose: DoseNumber = UNKNOWN_DOSE
+    kept: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    unmapped: list[UnmappedValue] = field(default_factory=list)
+
+    def start_dose(self) -> None:
+        """Forget the previous dose's facts."""
+        self.occurrence = ""
+        self.not_done = False
+        self.dose = UNKNOWN_DOSE
+        self.kept = []
+        self.problems = []
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """Where a function is used: its options, its columns, the FHIR path, and what the mapping declares for all."""
+
+    path: str
+    columns: tuple[str, ...]
+    options: Mapping[str, Any]
+    formats: tuple[str, ...]
+    maps: Mapping[str, ConceptMap]
+
+    @property
+    def subject(self) -> str:
+        """The word for the path in the codes of problems, as `birth-date`."""
+        return _SUBJECTS.get(self.path) or self.path.rpartition(".")[2].lower()
+
+    def problem(self, code: str, text: str, suggestion: str = "") -> Problem:
+        """Return a problem that blames the first column."""
+        return Problem(code, text, suggestion, self.columns[0] if self.columns else "")
+
+
+_SUBJECTS = {
+    "Patient.birthDate": "birth-date",
+    "Patient.name": "name",
+    "Immunization.occurrenceDateTime": "dose-date",
+    "Immunization.expirationDate": "expiry-date",
+    "Immunization.vaccineCode": "vaccine",
+}
+
+Apply = Callable[[tuple[str, ...], Facts], Any]
+"""Texts of the columns (stripped, "" where empty) and the facts → a FHIR value, a list of them, None, or a Problem."""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """An option of a function: kind is text, flag, list or any; `choices` where only some values are right."""
+
+    kind: str = "text"
+    required: bool = False
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MappingFunction:
+    """A named pure function: `build` is called once for each use and returns what is applied to every row.
+
+    `free_options` says that any key may stand among the options; `needs_columns` that it makes no sense without one.
+    """
+
+    name: str
+    summary: str
+    build: Callable[[Setup], Apply]
+    options: Mapping[str, Option] = field(default_factory=dict)
+    free_options: bool = False
+    needs_columns: bool = True
+    nik: bool = False

@@ -1,0 +1,75 @@
+"""Mapping functions that belong to no one thing: words, references, the clinic."""
+
+import re
+from typing import Any
+from urllib.parse import quote
+
+from fhir_gateway.domain import systems
+from fhir_gateway.domain.records import Resource
+from fhir_gateway.mapping.functions import Apply, Facts, MappingFunction, Option, Setup
+
+_REFERENCE_TYPES = ("Practitioner", "PractitionerRole", "Organization", "Location")
+
+
+def _build_word(setup: Setup) -> Apply:
+    """The first listed word that stands in the text decides; a word listed with null decides for nothing."""
+    words = [(re.compile(rf"(?<!\w){re.escape(str(word).casefold())}(?!\w)"), value) for word, value in setup.options.items()]
+
+    def apply(texts: tuple[str, ...], facts: Facts) -> Any:  # noqa: ARG001 - the signature of all functions
+        for text in texts:
+            folded = " ".join(text.casefold().split())
+            for pattern, value in words:
+                if folded and pattern.search(folded):
+                    return value
+        return None
+
+    return apply
+
+
+def _build_reference(setup: Setup) -> Apply:
+    kind = str(setup.options["type"])
+    excluded = tuple(str(word).casefold() for word in setup.options.get("except") or ())
+
+    def apply(texts: tuple[str, ...], facts: Facts) -> Any:
+        text = next(filter(None, texts), "")
+        if not text or any(word in text.casefold() for word in excluded):
+            return None
+        system = f"{systems.LOCAL_IDENTIFIERS}/{kind.lower()}/{facts.safe_clinic}"
+        return {"type": kind, "identifier": {"system": system, "value": text}, "display": text}
+
+    return apply
+
+
+def _build_clinic(setup: Setup) -> Apply:  # noqa: ARG001 - the signature of all functions
+    def apply(texts: tuple[str, ...], facts: Facts) -> Any:  # noqa: ARG001 - the signature of all functions
+        return clinic_reference(facts)
+
+    return apply
+
+
+def clinic_reference(facts: Facts) -> Resource:
+    """Return the clinic as the Organization that the environment names, else as a logical reference."""
+    entry = facts.context.clinics.get(facts.clinic)
+    display = (entry.name if entry else "") or facts.clinic_display
+    if entry and entry.reference:
+        return {"reference": entry.reference, "display": display}
+    system = (entry.identifier_system if entry else "") or f"{systems.LOCAL_IDENTIFIERS}/organization/{facts.safe_clinic}"
+    value = (entry.identifier_value if entry else "") or facts.clinic
+    return {"type": "Organization", "identifier": {"system": system, "value": value}, "display": display}
+
+
+def uri_safe(text: str) -> str:
+    """Return a text as it may stand in a URI."""
+    return quote(text, safe="")
+
+
+GENERAL_FUNCTIONS = (
+    MappingFunction("word", "the value beside the first listed word that the text holds", _build_word, free_options=True),
+    MappingFunction(
+        "reference",
+        "a logical reference: identifier and display",
+        _build_reference,
+        {"type": Option(required=True, choices=_REFERENCE_TYPES), "except": Option("list")},
+    ),
+    MappingFunction("clinic", "the clinic that the record comes from", _build_clinic, needs_columns=False),
+)

@@ -1,0 +1,225 @@
+"""Mapping functions for what a row tells of the person."""
+
+from datetime import date
+from functools import lru_cache
+from typing import Any
+
+from fhir_gateway.domain import systems
+from fhir_gateway.domain.records import Resource
+from fhir_gateway.mapping.functions import Apply, Facts, MappingFunction, Option, Setup
+from fhir_gateway.people.addresses import PARTS, AddressText, read_address
+from fhir_gateway.people.names import PersonName, read_name
+from fhir_gateway.people.nik import Nik, NikStatus, decoded_birth_date, read_nik
+from fhir_gateway.people.phones import read_phones
+
+_GENDERS = {
+    **dict.fromkeys(("l", "lk", "laki", "laki laki", "lelaki", "pria", "male", "m", "1", "cowok", "putra"), "male"),
+    **dict.fromkeys(("p", "pr", "perempuan", "wanita", "female", "f", "2", "cewek", "putri"), "female"),
+}
+_RELATIONSHIPS = {"mother": ("MTH", "mother"), "father": ("FTH", "father"), "parent": ("PRN", "parent")}
+_MEDICAL_RECORD_TYPE = {
+    "coding": [{"system": "http://terminology.hl7.org/CodeSystem/v2-0203", "code": "MR", "display": "Medical record number"}]
+}
+_YOUNGEST_MOTHER, _OLDEST_MOTHER, _CHILD_UNTIL = 12, 55, 18
+_DAYS_A_YEAR = 365.2425
+
+
+def as_written(text: str) -> Resource:
+    """Return the extension that keeps an original text."""
+    return {"url": systems.AS_WRITTEN, "valueString": text}
+
+
+def _build_person_name(setup: Setup) -> Apply:
+    unreadable = setup.problem("name-unreadable", "the name holds no letters", "write the person's name")
+
+    def apply(texts: tuple[str, ...], facts: Facts) -> Any:
+        text = next(filter(None, texts), "")
+        if not text:
+            return None
+        name = read_name(text)
+        if not name.tokens:
+            return unreadable
+        facts.name = name
+        return {"use": "temp" if name.newborn else "official", **human_name(name)}
+
+    return apply
+
+
+def human_name(name: PersonName) -> Resource:
+    """Return a HumanName without use; Indonesian names have no family name, so all words are given names."""
+    text = " ".join(name.original.split()) if name.newborn or not name.text else name.text
+    result: Resource = {"text": text}
+    if name.given and not name.newborn:
+        result["given"] = list(name.given)
+    if name.prefix and not name.newborn:
+        result["prefix"] = list(name.prefix)
+    if name.suffix and not name.newborn:
+        result["suffix"] = list(name.suffix)
+    if _loses_meaning(name, text):
+        result["extension"] = [as_written(" ".join(name.original.split()))]
+    return result
+
+
+@lru_cache(maxsize=16384)
+def _loses_meaning(name: PersonName, text: str) -> bool:
+    shown = text if name.newborn else " ".join((*name.prefix, text, *name.suffix))
+    return _letters(shown) != _letters(name.original)
+
+
+def _letters(text: str) -> str:
+    return "".join(character for character in text.casefold() if character.isalnum())
+
+
+def _build_gender(setup: Setup) -> Apply:
+    column = setup.columns[0]
+
+    def apply(texts: tuple[str, ...], facts: Facts) -> Any:
+        text = texts[0]
+        if not text:
+            return None
+        gender = _GENDERS.get(text.casefold()) or _GENDERS.get(" ".join(text.casefold().replace("-", " ").replace(".", "").split()))
+        if gender is None:
+            facts.kept.append(f"{column}: {text}")
+        else:
+            facts.gender = gender
+        return gender
+
+    return apply
+
+
+def _build_nik(setup: Setup) -> Apply:
+    column = setup.columns[0]
+
+    def apply(texts: tuple[str, ...], facts: Facts) -> Any:
+        nik = read_nik(texts[0], numeric=column in facts.numeric)
+        if nik.status in {NikStatus.MISSING, NikStatus.PLACEHOLDER}:
+            return None
+        if _is_mothers(nik, facts):
+            return {"system": systems.NIK_IBU, "value": nik.digits} if nik.writable else None
+        if nik.writable:
+            return {"use": "official", "system": systems.NIK, "value": nik.digits}
+        return {"system": systems.NIK_AS_WRITTEN, "value": texts[0]}
+
+    return apply
+
+
+def _is_mothers(nik: Nik, facts: Facts) -> bool:
+    """Whether a NIK in the person's own column is the mother's: the person is a newborn under her name, or only she fits.
+
+    A NIK that merely disagrees with the record stays the person's own: it is not reissued when a date is corrected.
+    """
+    newborn = facts.name is not None and facts.name.newborn
+    if nik.birth_year < 0 or not facts.birth_date:
+        return newborn
+    born = date.fromisoformat(facts.birth_date)
+    if (nik.birth_day, nik.birth_month, nik.birth_year) == (born.day, born.month, born.year % 100):
+        return newborn and bool(facts.gender) and facts.gender != nik.gender
+    today = facts.context.today
+    decoded = decoded_birth_date(nik, near=born, today=today)
+    older = (born - decoded).days / _DAYS_A_YEAR if decoded else 0.0
+    could_be_mother = nik.gender == "female" and _YOUNGEST_MOTHER <= older <= _OLDEST_MOTHER
+    return could_be_mother and (newborn or (today - born).days / _DAYS_A_YEAR < _CHILD_UNTIL)
+
+
+def _build_parent_nik(setup: Setup) -> Apply:
+    column = setup.columns[0]
+
+    def apply(texts: tuple[str, ...], facts: Facts) -> Any:
+        nik = read_nik(texts[0], numeric=column in facts.numeric)
+        if not nik.writable or nik.gender != "female":
+            return None  # a father's NIK has no place in nik-ibu
+        return {"system": systems.NIK_IBU, "value": nik.digits}
+
+    return apply
+
+
+def _build_phones(setup: Setup) -> Apply:
+    def apply(texts: tuple[str, ...], facts: Facts) -> Any:  # noqa: ARG001 - the signature of all functions
+        points: list[Resource] = []
+        for text in filter(None, texts):
+            read = read_phones(text)
+            for number in read.numbers:
+                use = {"use": "mobile"} if number.startswith("+628") else {}
+                points.append({"system": "phone", "value": number, **use})
+            if read.as_written:
+                if not read.numbers:
+                    points.append({"system": "phone"})
+                points[-1]["extension"] = [as_written(read.as_written)]
+        return points or None
+
+    return apply
+
+
+def _build_address(setup: Setup) -> Apply:
+    parts = tuple(setup.options.get("parts") or ("text",))
+    country = setup.options.get("country")
+
+    def apply(texts: tuple[str, ...], facts: Facts) -> Any:  # noqa: ARG001 - the signature of all functions
+        if not any(texts):
+            return None
+        said = dict(zip(parts, texts, strict=False))
+        address = dict(read_address(AddressText(**said)))
+        if country:
+            address["country"] = country
+        return address
+
+    return apply
+
+
+def _build_contact_person(setup: Setup) -> Apply:
+    relationship = str(setup.options.get("relationship") or "parent")
+    code, display = _RELATIONSHIPS[relationship]
+
+    def apply(texts: tuple[str, ...], facts: Facts) -> Any:
+        text = texts[0]
+        if not text and relationship == "mother" and facts.name is not None:
+            text = facts.name.newborn_of
+        name = read_name(text) if text else None
+        if name is None or not name.tokens:
+            return None
+        coding = {"system": systems.RELATIONSHIP, "code": code, "display": display}
+        return {"relationship": [{"coding": [coding]}], "name": human_name(name)}
+
+    return apply
+
+
+def _build_birth_order(setup: Setup) -> Apply:  # noqa: ARG001 - the signature of all functions
+    def apply(texts: tuple[str, ...], facts: Facts) -> Any:
+        name = read_name(texts[0]) if texts and texts[0] else facts.name
+        return name.birth_order if name is not None and name.birth_order > 0 else None
+
+    return apply
+
+
+def _build_medical_record(setup: Setup) -> Apply:  # noqa: ARG001 - the signature of all functions
+    def apply(texts: tuple[str, ...], facts: Facts) -> Any:
+        if not texts[0]:
+            return None
+        system = systems.medical_record(facts.safe_clinic)
+        kind = {"coding": [dict(coding) for coding in _MEDICAL_RECORD_TYPE["coding"]]}
+        return {"use": "usual", "type": kind, "system": system, "value": texts[0]}
+
+    return apply
+
+
+PERSON_FUNCTIONS = (
+    MappingFunction("person_name", "a HumanName without titles, degrees apart, the original kept", _build_person_name),
+    MappingFunction("gender", "FHIR's gender from L/P, laki-laki/perempuan and the like", _build_gender),
+    MappingFunction("nik", "the identifier that a NIK is: the person's own, the mother's, or damaged", _build_nik, nik=True),
+    MappingFunction("parent_nik", "the mother's NIK from a parent's column; a father's is left out", _build_parent_nik, nik=True),
+    MappingFunction("phones", "every phone number of a cell in E.164", _build_phones),
+    MappingFunction(
+        "address",
+        "an Address with Indonesia's administrative codes where they can be told",
+        _build_address,
+        {"parts": Option("list", choices=PARTS), "country": Option()},
+    ),
+    MappingFunction(
+        "contact_person",
+        "a contact with name and relationship",
+        _build_contact_person,
+        {"relationship": Option(required=True, choices=tuple(_RELATIONSHIPS))},
+    ),
+    MappingFunction("birth_order", "the number of a twin where the name tells it", _build_birth_order),
+    MappingFunction("medical_record", "the clinic's medical record number", _build_medical_record),
+)

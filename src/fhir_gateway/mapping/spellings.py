@@ -1,0 +1,132 @@
+"""How vaccine names and dose numbers are written: the same name in many spellings becomes the same key."""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+_BRACKETS = re.compile(r"[(\[{]([^)\]}]*)[)\]}]?")
+_NOISE = re.compile(
+    r"\b(?:vaksin|vaksinasi|vaccine|vaccin|vacc|vac|imunisasi|imun|injeksi|inj|injection|program|bias|lanjutan|rutin|"
+    r"dasar|tambahan|baduta|balita|bayi|kejar|ditolak|menolak|tolak|ditunda|tunda|bio\s*farma|biofarma|"
+    r"pfs|vial|flash|ampul|amp|fls|botol)\b"
+)
+_UNITS = re.compile(
+    r"(?<![a-z\d])\d+(?:[.,]\d+)*\s*(?:ml|cc|mcg|ug|µg|mg|iu|ui|lf|dss?|dosis|doses|dose|gtt|vial|amp|ampul)(?![a-z])"
+    r"(?!\s*(?:ke\b|\d))"
+)
+_AGES = re.compile(
+    r"[<>]?\s*(?<![a-z\d])\d+(?:\s*-\s*\d+)?\s*(?:hari|jam|bulan|bln|bl|tahun|thn|th|minggu|mgg|kelas)\b|\bkelas\s*\w+"
+)
+_TOKENS = re.compile(r"[^\W\d_]+|\d+")
+_ROMAN = {
+    roman: number for number, roman in enumerate(("i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x"), start=1)
+}
+_WORDS = {"pertama": 1, "kedua": 2, "ketiga": 3, "keempat": 4, "kelima": 5, "satu": 1, "dua": 2, "tiga": 3, "empat": 4}
+_DOSE_WORDS = frozenset({"dosis", "ke", "dose", "suntikan", "d", "no", "nomor"})
+_BOOSTERS = frozenset({"booster", "boster", "ulangan", "penguat"})
+HIGHEST_DOSE = 10
+
+_OWN_COLUMN = re.compile(
+    r"(?:(?:dosis|dose|suntikan|d|imunisasi)?\s*(?:ke|no\.?|nomor)?\s*[-.:#]?\s*)"
+    r"(\d{1,2}|[ivx]{1,4}|pertama|kedua|ketiga|keempat|kelima|satu|dua|tiga|empat)(?:\.0+)?\s*\.?"
+)
+_TIMES = re.compile(r"(\d{1,2})\s*(?:x|kali)")
+_WITHIN_TEXT = re.compile(
+    r"\b(?:dosis|dose|suntikan|imunisasi)\s*(?:ke)?\s*[-.:#]?\s*"
+    r"(\d{1,2}|[ivx]{1,4}|pertama|kedua|ketiga|keempat|kelima)\b(?!\s*[.,]\s*\d|\s*(?:ml|cc|mg|mcg|tetes|gtt|x))"
+    r"|\bke\s*[-.]?\s*(\d{1,2}|[ivx]{1,4})\b"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DoseNumber:
+    """A dose number: a positive number, or `booster`; neither where it is unknown."""
+
+    number: int = 0
+    booster: bool = False
+
+    def __bool__(self) -> bool:
+        return self.booster or self.number > 0
+
+
+UNKNOWN_DOSE = DoseNumber()
+
+
+@dataclass(frozen=True, slots=True)
+class Spelling:
+    """One way to read a vaccine's name: the key to look up, and the dose number that stood behind the name."""
+
+    key: str
+    dose: DoseNumber = UNKNOWN_DOSE
+
+
+def spelling_key(text: str) -> str:
+    """Return a name's key: case, accents, punctuation and blanks do not matter."""
+    return "".join(_tokens(_fold(text)))
+
+
+@lru_cache(maxsize=16384)
+def spellings(text: str) -> tuple[Spelling, ...]:
+    """Return how a vaccine's name may be read, the most telling reading first.
+
+    Packing, ages and words as "vaksin" are left out, the dose number behind the name (2, II, "dosis 2", booster) is
+    taken off, a name in brackets (often the brand) goes before the one outside.
+    """
+    folded = _fold(text)
+    bare = " ".join(_NOISE.sub(" ", _UNITS.sub(" ", _AGES.sub(" ", folded))).split())
+    outside = _BRACKETS.sub(" ", bare)
+    within = " ".join(match[1] for match in _BRACKETS.finditer(bare))
+    found: dict[Spelling, None] = {}
+    for variant in (folded, bare):
+        found.update(dict.fromkeys(_without_dose(_tokens(variant))))
+    dose = next((reading.dose for reading in (*_without_dose(_tokens(outside)), *found) if reading.dose), UNKNOWN_DOSE)
+    for variant in (within, outside):
+        found.update(dict.fromkeys(Spelling(r.key, r.dose or dose) for r in _without_dose(_tokens(variant))))
+    return tuple(reading for reading in found if reading.key)
+
+
+@lru_cache(maxsize=4096)
+def read_dose_number(text: str, *, own_column: bool) -> DoseNumber:
+    """Read a dose number; in a column of its own a lone number or "2x" is one, in free text only what is named so."""
+    folded = _fold(text).strip()
+    if any(word in _BOOSTERS for word in _tokens(folded)):
+        return DoseNumber(booster=True)
+    if own_column:
+        match = _OWN_COLUMN.fullmatch(folded) or _TIMES.fullmatch(folded)
+        return _as_dose(match[1]) if match else UNKNOWN_DOSE
+    match = _WITHIN_TEXT.search(folded)
+    if match:
+        return _as_dose(match[1] or match[2])
+    lone = re.fullmatch(r"\d{1,2}|[ivx]{1,4}", folded)
+    return _as_dose(folded) if lone else UNKNOWN_DOSE
+
+
+def _fold(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).casefold()
+
+
+def _tokens(text: str) -> list[str]:
+    return _TOKENS.findall(text)
+
+
+def _without_dose(tokens: list[str]) -> Iterator[Spelling]:
+    """Yield the name as it stands, then with more and more of the dose number behind it taken off."""
+    dose = UNKNOWN_DOSE
+    rest = list(tokens)
+    yield Spelling("".join(rest))
+    while len(rest) > 1 and _belongs_to_dose(rest[-1]):
+        last = rest.pop()
+        found = DoseNumber(booster=True) if last in _BOOSTERS else _as_dose(last)
+        dose = found if found.booster or not dose else dose
+        yield Spelling("".join(rest), dose)
+
+
+def _belongs_to_dose(token: str) -> bool:
+    return token in _ROMAN or token in _WORDS or token in _DOSE_WORDS or token in _BOOSTERS or token.isdigit()
+
+
+def _as_dose(token: str) -> DoseNumber:
+    number = int(token) if token.isdigit() else _ROMAN.get(token, _WORDS.get(token, 0))
+    return DoseNumber(number) if 0 < number <= HIGHEST_DOSE else UNKNOWN_DOSE

@@ -1,0 +1,232 @@
+"""Value nodes of a mapping, compiled: columns or a constant, passed through a function."""
+
+import unicodedata
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from fhir_gateway.domain.records import Problem
+from fhir_gateway.mapping.concept_maps import ConceptMap
+from fhir_gateway.mapping.document import Faults, Node
+from fhir_gateway.mapping.functions import Facts, MappingFunction, Setup
+from fhir_gateway.people.dates import FORMATS, format_name
+
+Cells = Mapping[str, str]
+Evaluate = Callable[[Cells, Facts], Any]
+Read = Callable[[Cells], str]
+
+VALUE_KEYS = ("column", "columns", "constant", "through", "required")
+_MARKS = frozenset({"column", "columns", "constant", "through"})
+EMPTY = frozenset({"", "-", "--", "---", "null", "NULL", "n/a", "N/A", "?"})
+
+
+@dataclass(slots=True)
+class Compiling:
+    """What the compilation of one mapping shares: its declarations, its faults, and the columns that it reads."""
+
+    faults: Faults
+    functions: Mapping[str, MappingFunction]
+    maps: Mapping[str, ConceptMap]
+    formats: tuple[str, ...] = ()
+    aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    columns: dict[str, None] = field(default_factory=dict)
+    nik_columns: dict[str, None] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+    def fill(self, text: str) -> str:
+        """Replace `{each}` and the other variables of a `for_each` item."""
+        for name, value in self.variables.items():
+            text = text.replace("{" + name + "}", value)
+        return text
+
+    def reader(self, column: str) -> Read:
+        """Return what reads a column, or the first of its aliases that is filled; notes that it is read."""
+        names = (column, *self.aliases.get(column, ()))
+        self.columns.update(dict.fromkeys(names))
+        if len(names) == 1:
+            return lambda cells: said(cells.get(column, ""))
+        return lambda cells: next(filter(None, (said(cells.get(name, "")) for name in names)), "")
+
+
+def said(text: str) -> str:
+    """Return what a cell says: stripped, without control characters, "" for the signs of nothing."""
+    stripped = text.strip()
+    if stripped in EMPTY:
+        return ""
+    return stripped if stripped.isprintable() else _clean(stripped)
+
+
+def _clean(text: str) -> str:
+    kept = "".join(" " if unicodedata.category(c) in {"Zs", "Zl", "Zp"} or c in "\t\n\r" else c for c in text)
+    return "".join(c for c in kept if c.isprintable()).strip()
+
+
+def is_value(node: Node) -> bool:
+    """Whether a node is a value (a column, a constant, a function) and no FHIR element."""
+    return node.is_mapping and not _MARKS.isdisjoint(node.value)
+
+
+def compile_value(node: Node, path: str, compiling: Compiling) -> Evaluate:
+    """Compile a value node; faults are noted, and the closure is then never called."""
+    faults = compiling.faults
+    for key in node.value:
+        if key not in VALUE_KEYS:
+            faults.unknown(node.keys[key], "key", key, VALUE_KEYS)
+    columns = _column_names(node, compiling)
+    readers = tuple(compiling.reader(column) for column in columns)
+    constant = node.value.get("constant")
+    fixed = compiling.fill(constant.text) if constant is not None and not isinstance(constant.value, bool | int) else None
+    if constant is not None and columns:
+        faults.add(node.place, "a value has columns or a constant, not both")
+    steps = _steps(node.value.get("through"), compiling)
+    if constant is not None and not steps:
+        value = fixed if fixed is not None else constant.value
+        return lambda cells, facts: value  # noqa: ARG005 - the signature of all values
+    required = _is_required(node, faults)
+    for step in steps:
+        if step.function.needs_columns and not columns and constant is None:
+            faults.add(node.place, f"the function {step.function.name} needs a column")
+    functions = [_build(step, columns or ("",), path, compiling) for step in steps]
+    texts = _texts_reader(readers, fixed)
+    missing = _missing_problem(path, columns) if required else None
+    return _evaluator(texts, functions, missing)
+
+
+def _evaluator(texts: Callable[[Cells], tuple[str, ...]], functions: list[Any], missing: Problem | None) -> Evaluate:
+    def finish(value: Any, facts: Facts) -> Any:
+        if value is None or value == "":
+            if missing is not None:
+                facts.problems.append(missing)
+            return None
+        if isinstance(value, Problem):
+            facts.problems.append(value)
+            return None
+        return value
+
+    if not functions:
+        return lambda cells, facts: finish(next(filter(None, texts(cells)), None), facts)
+    first, rest = functions[0], functions[1:]
+    if not rest:
+        return lambda cells, facts: finish(first(texts(cells), facts), facts)
+
+    def chain(cells: Cells, facts: Facts) -> Any:
+        value = first(texts(cells), facts)
+        for function in rest:
+            value = function((value,), facts) if isinstance(value, str) else value
+        return finish(value, facts)
+
+    return chain
+
+
+def _texts_reader(readers: tuple[Read, ...], fixed: str | None) -> Callable[[Cells], tuple[str, ...]]:
+    if fixed is not None:
+        return lambda cells: (fixed,)  # noqa: ARG005 - the signature of all readers
+    if len(readers) == 1:
+        only = readers[0]
+        return lambda cells: (only(cells),)
+    return lambda cells: tuple(reader(cells) for reader in readers)
+
+
+def _missing_problem(path: str, columns: tuple[str, ...]) -> Problem:
+    subject = Setup(path, columns, {}, (), {}).subject
+    words = subject.replace("-", " ")
+    column = columns[0] if columns else ""
+    return Problem(f"{subject}-missing", f"the {words} is missing", f"fill in {column}" if column else "", column)
+
+
+def _is_required(node: Node, faults: Faults) -> bool:
+    required = node.value.get("required")
+    if required is not None and not isinstance(required.value, bool):
+        faults.add(required.place, "required is true or false")
+    return required is not None and required.value is True
+
+
+def _column_names(node: Node, compiling: Compiling) -> tuple[str, ...]:
+    single, several = node.value.get("column"), node.value.get("columns")
+    if single is not None and several is not None:
+        compiling.faults.add(node.place, "a value has column or columns, not both")
+    if single is not None:
+        if not single.text:
+            compiling.faults.add(single.place, "column names one column")
+        return (compiling.fill(single.text),)
+    if several is None:
+        return ()
+    if not several.is_list or not several.value or any(not child.text for child in several.value):
+        compiling.faults.add(several.place, "columns is a list of columns' names")
+        return ()
+    return tuple(compiling.fill(child.text) for child in several.value)
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    function: MappingFunction
+    options: dict[str, Any]
+
+
+def _steps(through: Node | None, compiling: Compiling) -> list[_Step]:
+    """Read `through`: a function's name, `{name: {options}}`, or a list of these."""
+    if through is None:
+        return []
+    found = []
+    for node in through.value if through.is_list else [through]:
+        named = list(node.value.items()) if node.is_mapping else [(node.text, None)]
+        if len(named) != 1 or not named[0][0]:
+            compiling.faults.add(node.place, "a function is its name, or its name with its options: {name: {option: …}}")
+            continue
+        name, options = named[0]
+        function = compiling.functions.get(name)
+        if function is None:
+            compiling.faults.unknown(node.keys.get(name, node.place), "function", name, compiling.functions)
+            continue
+        found.append(_Step(function, _read_options(function, options, node, compiling)))
+    return found
+
+
+def _read_options(function: MappingFunction, options: Node | None, node: Node, compiling: Compiling) -> dict[str, Any]:
+    faults = compiling.faults
+    if options is not None and not options.is_mapping:
+        faults.add(options.place, f"the options of {function.name} are keys and values")
+        return {}
+    given: dict[str, Node] = dict(options.value) if options is not None else {}
+    if function.free_options:
+        return {key: child.plain() for key, child in given.items()}
+    for name, option in function.options.items():
+        if option.required and name not in given:
+            faults.add(node.place, f"the function {function.name} needs the option '{name}'")
+    for name in given:
+        if name not in function.options and options is not None:
+            faults.unknown(options.keys[name], f"option of {function.name}", name, function.options)
+    return {name: _read_option(name, child, function, compiling) for name, child in given.items() if name in function.options}
+
+
+def _read_option(name: str, node: Node, function: MappingFunction, compiling: Compiling) -> Any:
+    option = function.options[name]
+    faults = compiling.faults
+    if option.kind == "flag":
+        if not isinstance(node.value, bool):
+            faults.add(node.place, f"{name} is true or false")
+        return node.value is True
+    entries = node.value if node.is_list else [node]
+    if option.kind == "text" and (node.is_list or node.is_mapping):
+        faults.add(node.place, f"{name} is one word")
+        return ""
+    texts = [compiling.fill(entry.text) for entry in entries]
+    if option.choices == FORMATS:
+        texts = [format_name(text) for text in texts]
+    for entry, text in zip(entries, texts, strict=True):
+        if option.choices and text not in option.choices:
+            faults.unknown(entry.place, name, text, option.choices)
+    if name == "map" and texts[0] not in compiling.maps:
+        faults.unknown(node.place, "concept map", texts[0], compiling.maps)
+    return texts[0] if option.kind == "text" else tuple(texts)
+
+
+def _build(step: _Step, columns: tuple[str, ...], path: str, compiling: Compiling) -> Any:
+    """Build a function for its place; where the mapping is faulty, it is never called."""
+    function = step.function
+    if function.nik:
+        compiling.nik_columns.update(dict.fromkeys(columns))
+    if compiling.faults.problems:
+        return lambda texts, facts: None  # noqa: ARG005 - never called: the compilation raises
+    setup = Setup(path, columns, step.options, compiling.formats, compiling.maps)
+    return function.build(setup)

@@ -1,0 +1,99 @@
+"""Addresses as clinics write them → FHIR Address with Indonesia's administrative codes where they can be told.
+
+The extension is that of the national profile: nested province, city, district, rt, rw with Kemendagri's codes without
+dots (https://fhir.kemkes.go.id/r4/StructureDefinition/administrativeCode).
+"""
+
+import copy
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+from fhir_gateway.domain import systems
+from fhir_gateway.domain.records import Resource
+from fhir_gateway.people.regions import DISTRICTS, PROVINCES, REGENCIES
+
+PARTS = ("text", "village", "district", "regency", "province")
+"""What a column may hold: a whole address, or one part of it."""
+
+_RT_RW = re.compile(
+    r"\brt\b\s*[.:/]?\s*(?P<rt>\d{1,3})\s*[,/\-]?\s*(?:\brw\b)?\s*[.:/]?\s*(?P<rw>\d{1,3})?\b", re.IGNORECASE
+)
+_NAME = r"([A-Za-z][A-Za-z ]*?)\s*(?=$|[,.;/()\d-]|\b(?:kec|kab|kota|prov|rt|rw|desa|ds|kel|dusun|dsn)\b)"
+_DISTRICT = re.compile(rf"\bkec(?:amatan|\.)?\s*[.:]?\s*{_NAME}", re.IGNORECASE)
+_REGENCY = re.compile(rf"\bkab(?:upaten|\.)?\s*[.:]?\s*{_NAME}", re.IGNORECASE)
+_VILLAGE = re.compile(rf"\b(?:desa|ds|kelurahan|kel)\b\s*[.:]?\s*{_NAME}", re.IGNORECASE)
+_LABEL = re.compile(
+    r"^(?:kabupaten|kab|kecamatan|kec|kelurahan|kel|desa|ds|provinsi|prov|propinsi)\b\s*[.:]?\s*", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AddressText:
+    """What a row says of an address; anything may be ""."""
+
+    text: str = ""
+    village: str = ""
+    district: str = ""
+    regency: str = ""
+    province: str = ""
+
+
+def read_address(said: AddressText) -> Resource:
+    """Return a FHIR Address: `text` as written, `line`, `district`, `city`, `state`, and the administrative codes.
+
+    A district gets its code only where its regency is told, too: names like Rembang or Karanganyar stand in several.
+    """
+    return copy.deepcopy(_read(said))
+
+
+@lru_cache(maxsize=16384)
+def _read(said: AddressText) -> Resource:
+    free = said.text
+    village = _bare(said.village) or _found(_VILLAGE, free)
+    district = _bare(said.district) or _found(_DISTRICT, free)
+    regency = _bare(said.regency) or _found(_REGENCY, free) or _trailing_regency(free)
+    province = _bare(said.province)
+    written = [part for part in (free, said.village, said.district, said.regency, said.province) if part]
+    address: Resource = {"use": "home", "text": ", ".join(written), "country": "ID"}
+    if free:
+        address["line"] = [free]
+    elif village:
+        address["line"] = [said.village]
+    for element, value in (("district", district), ("city", regency), ("state", province)):
+        if value:
+            address[element] = value
+    codes = _codes(district, regency, province)
+    numbers = _RT_RW.search(free)
+    for url in ("rt", "rw"):
+        if numbers and numbers[url] and int(numbers[url]):
+            codes.append((url, str(int(numbers[url]))))
+    if codes:
+        nested = [{"url": url, "valueCode": code} for url, code in codes]
+        address["extension"] = [{"url": systems.ADMINISTRATIVE_CODE, "extension": nested}]
+    return address
+
+
+def _codes(district: str, regency: str, province: str) -> list[tuple[str, str]]:
+    city_code = REGENCIES.get(regency.casefold(), "")
+    province_code = PROVINCES.get(province.casefold(), "") or city_code[:2]
+    if city_code and city_code[:2] != province_code:
+        city_code = ""
+    district_code = DISTRICTS.get(city_code, {}).get(district.casefold(), "")
+    codes = (("province", province_code), ("city", city_code), ("district", district_code))
+    return [(url, code) for url, code in codes if code]
+
+
+def _bare(text: str) -> str:
+    return " ".join(_LABEL.sub("", text.strip()).split())
+
+
+def _found(pattern: re.Pattern[str], text: str) -> str:
+    match = pattern.search(text)
+    return " ".join(match[1].split()) if match else ""
+
+
+def _trailing_regency(text: str) -> str:
+    """Return a known regency that stands at the end of a free text behind a comma, as in `…, Purbalingga`."""
+    last = text.rpartition(",")[2].strip().strip(".") if "," in text else ""
+    return last if last.casefold() in REGENCIES else ""

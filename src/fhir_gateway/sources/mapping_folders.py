@@ -1,0 +1,152 @@
+"""Find and read mappings: a working folder's own first, then the shipped ones, concept maps merged over each other."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from fhir_gateway.domain.errors import ConfigurationError, ConfigurationProblem
+from fhir_gateway.mapping.compiler import FUNCTIONS, compile_mapping
+from fhir_gateway.mapping.concept_maps import ConceptMap, CsvText, parse_concept_map
+from fhir_gateway.mapping.conversion import CompiledMapping
+from fhir_gateway.mapping.document import did_you_mean
+from fhir_gateway.mapping.functions import ENTRY_POINT_GROUP, MappingFunction
+
+MAPPING_FILE = "mapping.yaml"
+CASES_FILE = "cases.yaml"
+CONCEPT_MAPS = "concept_maps"
+_CODES = "_codes"
+_PACKAGE = Path(__file__).resolve().parent.parent
+_LARGEST_FILE = 5_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class FoundMapping:
+    """A mapping's folder; `own` says that it is the working folder's."""
+
+    name: str
+    file: Path
+    own: bool
+
+    @property
+    def cases(self) -> Path:
+        """Where its cases stand; the file may be missing."""
+        return self.file.with_name(CASES_FILE)
+
+
+def shipped_mappings() -> Path:
+    """Return the folder of the shipped mappings: inside an installed package, else the repository's."""
+    installed = _PACKAGE / "shipped_mappings"
+    return installed if installed.is_dir() else _PACKAGE.parent.parent / "mappings"
+
+
+def find_mappings(home: Path) -> tuple[FoundMapping, ...]:
+    """Return all mappings by name; one of the working folder `home` hides a shipped one of the same name."""
+    found: dict[str, FoundMapping] = {}
+    for folder, own in ((shipped_mappings(), False), (home / "mappings", True)):
+        for file in sorted(folder.glob(f"*/{MAPPING_FILE}")):
+            found[file.parent.name] = FoundMapping(file.parent.name, file, own and not _same(folder, shipped_mappings()))
+    return tuple(found[name] for name in sorted(found))
+
+
+def find_mapping(name_or_path: str, home: Path) -> FoundMapping:
+    """Return a mapping by its name, its folder or its file; raises ConfigurationError where there is none."""
+    known = {mapping.name: mapping for mapping in find_mappings(home)}
+    if name_or_path in known:
+        return known[name_or_path]
+    path = Path(name_or_path)
+    file = path / MAPPING_FILE if path.is_dir() else path
+    if file.is_file():
+        return FoundMapping(file.parent.name if file.name == MAPPING_FILE else file.stem, file, own=True)
+    problem = ConfigurationProblem(name_or_path, 0, 0, "there is no such mapping", did_you_mean(name_or_path, known))
+    raise ConfigurationError([problem])
+
+
+def load_mapping(name_or_path: str, home: Path) -> CompiledMapping:
+    """Compile a mapping with its concept maps; raises ConfigurationError with all faults of all files."""
+    return load_found(find_mapping(name_or_path, home), home)
+
+
+def load_mappings(home: Path) -> tuple[CompiledMapping, ...]:
+    """Compile every mapping, for choosing the one that fits a file."""
+    return tuple(load_found(found, home) for found in find_mappings(home))
+
+
+def load_found(found: FoundMapping, home: Path) -> CompiledMapping:
+    """Compile a mapping that was found."""
+    problems: list[ConfigurationProblem] = []
+    maps = _load_concept_maps(found, home, problems)
+    try:
+        mapping = compile_mapping(
+            read_text(found.file), str(found.file), concept_maps=maps, functions=installed_functions()
+        )
+    except ConfigurationError as error:
+        raise ConfigurationError([*error.problems, *problems]) from error
+    if problems:
+        raise ConfigurationError(problems)
+    return mapping
+
+
+def load_concept_maps(found: FoundMapping, home: Path) -> dict[str, ConceptMap]:
+    """Return the concept maps that a mapping sees; raises ConfigurationError with all their faults."""
+    problems: list[ConfigurationProblem] = []
+    maps = _load_concept_maps(found, home, problems)
+    if problems:
+        raise ConfigurationError(problems)
+    return maps
+
+
+def installed_functions() -> Mapping[str, MappingFunction]:
+    """Return the built-in mapping functions and those that installed packages add."""
+    functions = dict(FUNCTIONS)
+    for entry in entry_points(group=ENTRY_POINT_GROUP):
+        loaded = entry.load()
+        if not isinstance(loaded, MappingFunction) or loaded.name in FUNCTIONS:
+            reason = "is no MappingFunction" if not isinstance(loaded, MappingFunction) else "has a built-in function's name"
+            raise ConfigurationError([ConfigurationProblem(entry.value, 0, 0, f"the mapping function {entry.name} {reason}")])
+        functions[loaded.name] = loaded
+    return functions
+
+
+def read_text(file: Path) -> str:
+    """Return a configuration file's text; raises ConfigurationError where it cannot be read as UTF-8."""
+    try:
+        if file.stat().st_size > _LARGEST_FILE:
+            raise ConfigurationError([ConfigurationProblem(str(file), 0, 0, "is too large to be a mapping's file")])
+        return file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        problem = ConfigurationProblem(str(file), 0, 0, f"is not UTF-8 at byte {error.start}", "save it as UTF-8")
+        raise ConfigurationError([problem]) from error
+    except OSError as error:
+        problem = ConfigurationProblem(str(file), 0, 0, f"cannot be read: {error.strerror or error}")
+        raise ConfigurationError([problem]) from error
+
+
+def _load_concept_maps(found: FoundMapping, home: Path, problems: list[ConfigurationProblem]) -> dict[str, ConceptMap]:
+    files = _concept_map_files(found, home)
+    names = sorted({file.stem for file in files if not file.stem.endswith(_CODES)})
+    maps: dict[str, ConceptMap] = {}
+    for name in names:
+        spellings = [_csv(file) for file in files if file.stem == name]
+        codes = [_csv(file) for file in files if file.stem == name + _CODES]
+        maps[name], faults = parse_concept_map(name, spellings, codes)
+        problems += faults
+    return maps
+
+
+def _concept_map_files(found: FoundMapping, home: Path) -> list[Path]:
+    """Return the CSV files in the order in which they go over each other: shipped, the mapping's own, the site's."""
+    folders = (shipped_mappings() / CONCEPT_MAPS, found.file.parent / CONCEPT_MAPS, home / "mappings" / CONCEPT_MAPS)
+    return [file for folder in _distinct(folders) for file in sorted(folder.glob("*.csv"))]
+
+
+def _distinct(folders: Iterable[Path]) -> list[Path]:
+    return list({folder.resolve(): folder for folder in folders if folder.is_dir()}.values())
+
+
+def _same(left: Path, right: Path) -> bool:
+    return left.resolve() == right.resolve()
+
+
+def _csv(file: Path) -> CsvText:
+    return CsvText(str(file), read_text(file))
