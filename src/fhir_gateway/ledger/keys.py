@@ -9,7 +9,7 @@ from sqlalchemy import Connection, delete, insert, or_, select
 from sqlalchemy.engine import Row
 
 from fhir_gateway.domain.outcomes import Outcome
-from fhir_gateway.domain.runs import KnownKey, Provenance, Run
+from fhir_gateway.domain.runs import KnownKey, Provenance, Run, RunKind
 from fhir_gateway.ledger import codec, tables
 from fhir_gateway.ledger.spool import chunks
 
@@ -87,7 +87,9 @@ class Keys:
         return {key: tuple(ids) for key, ids in found.items() if len(ids) <= largest_block}
 
     def propose(self, run: Run, pairs: Iterable[tuple[str, str]], *, reason: str) -> None:
-        """Remember pairs of Patients that seem to be one person."""
+        """Remember pairs of Patients that seem to be one person; a dry run proposes nothing."""
+        if run.kind is RunKind.DRY_RUN:
+            return
         rows = [
             {"left": min(pair), "right": max(pair), "run": run.id, "reason": reason} for pair in dict.fromkeys(pairs)
         ]

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.engine import Row
 
 from fhir_gateway.domain.identity import PersonDecision
-from fhir_gateway.domain.runs import ReviewItem, ReviewKind, ReviewState, Run, SpooledRecord, Verdict
+from fhir_gateway.domain.runs import ReviewItem, ReviewKind, ReviewState, Run, RunKind, SpooledRecord, Verdict
 from fhir_gateway.ledger import codec, tables
 from fhir_gateway.ledger.spool import chunks
 
@@ -35,8 +35,10 @@ class Reviews:
         """Put a question to the queue and return its number.
 
         Records that already hang on an open question of the same kind (an earlier load of the same rows) bring that
-        question up to date instead of doubling it.
+        question up to date instead of doubling it. A dry run asks nothing.
         """
+        if run.kind is RunKind.DRY_RUN:
+            return 0
         values = {
             "run": run.id,
             "code": code,

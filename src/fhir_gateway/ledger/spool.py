@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Engine, and_, distinct, func, insert, or_, select, update
+from sqlalchemy import Connection, Engine, Select, and_, distinct, func, insert, or_, select, update
 from sqlalchemy.engine import Row
 
-from fhir_gateway.domain.identity import Grade, PersonDecision
+from fhir_gateway.domain.identity import Grade, PersonAction, PersonDecision
 from fhir_gateway.domain.outcomes import Outcome
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.domain.runs import Run, Settlement, SpooledRecord, StoredDecision
@@ -159,22 +159,19 @@ class Spool:
                 ],
             )
 
-    def edges(self, run: Run) -> Iterator[tuple[int, int | str]]:
-        """Yield every edge as (person, other person or patient id)."""
-        table = tables.edges
-        statement = select(table.c.person, table.c.other, table.c.other_person).where(table.c.run == run.id)
-        for person, other, other_person in self._connection.execution_options(yield_per=_CHUNK).execute(statement):
-            yield person, other_person or other
+    def edges(self, run: Run) -> Iterator[tuple[int, int | str, float]]:
+        """Yield every edge as (person, other person or patient id, weight)."""
+        with self._engine.connect() as reading:
+            for row in reading.execution_options(yield_per=_CHUNK).execute(_edges(run)):
+                yield _edge(row)
 
-    def edges_of(self, run: Run, people: Iterable[int]) -> list[tuple[int, int | str]]:
+    def edges_of(self, run: Run, people: Iterable[int]) -> list[tuple[int, int | str, float]]:
         """Return the edges that begin at these people."""
-        table = tables.edges
-        found: list[tuple[int, int | str]] = []
-        for chunk in chunks(people):
-            statement = select(table.c.person, table.c.other, table.c.other_person)
-            rows = self._connection.execute(statement.where(table.c.run == run.id, table.c.person.in_(chunk)))
-            found.extend((person, other_person or other) for person, other, other_person in rows)
-        return found
+        return [
+            _edge(row)
+            for chunk in chunks(people)
+            for row in self._connection.execute(_edges(run).where(tables.edges.c.person.in_(chunk)))
+        ]
 
     def keep_candidates(self, run: Run, patients: Mapping[str, Resource]) -> None:
         """Keep Patients of the server for the decisions."""
@@ -266,42 +263,55 @@ class Spool:
                 .values(settled=True)
             )
 
+    def created(self, run: Run) -> Iterator[tuple[str, Resource]]:
+        """Yield (Patient id, Patient as its records had it) of everybody whom the run created."""
+        table, persons = tables.decisions, tables.persons
+        statement = (
+            select(table.c.number, table.c.patient_id, persons.c.payload)
+            .join(persons, and_(persons.c.run == table.c.run, persons.c.decision == table.c.number))
+            .where(table.c.run == run.id, table.c.action == PersonAction.CREATE, table.c.patient_id != "")
+        )
+        with self._engine.connect() as reading:
+            for _, patient_id, payload in reading.execution_options(yield_per=_CHUNK).execute(statement):
+                yield patient_id, codec.unpack(payload)
+
+    def unchanged(self, run: Run) -> Iterator[tuple[SpooledRecord, Settlement]]:
+        """Yield the records that are as an earlier run loaded them and have not been verified on the server yet."""
+        last = 0
+        statement = (
+            _with_patient(run)
+            .where(tables.records.c.outcome == Outcome.UNCHANGED, tables.records.c.payload.is_not(None))
+            .order_by(tables.records.c.number)
+            .limit(_CHUNK)
+        )
+        while rows := self._connection.execute(statement.where(tables.records.c.number > last)).all():
+            yield from ((_spooled(row), _settlement(row)) for row in rows)
+            last = rows[-1].number
+
     def records_of(self, run: Run, people: Iterable[int]) -> list[SpooledRecord]:
         """Return the unsettled records of spooled people, by number."""
-        records, persons = tables.records, tables.persons
+        records = tables.records
         found: list[SpooledRecord] = []
         for chunk in chunks(people):
-            statement = (
-                select(records, persons.c.payload.label("patient"))
-                .join(persons, and_(persons.c.run == records.c.run, persons.c.number == records.c.person))
-                .where(records.c.run == run.id, records.c.person.in_(chunk), records.c.outcome.is_(None))
-            )
+            statement = _with_patient(run).where(records.c.person.in_(chunk), records.c.outcome.is_(None))
             found.extend(_spooled(row) for row in self._connection.execute(statement))
         return sorted(found, key=lambda record: record.number)
 
     def parked(self, run: Run, outcome: Outcome) -> Iterator[SpooledRecord]:
         """Yield the records that the run left with this outcome and that can still be sent."""
-        records, persons = tables.records, tables.persons
-        statement = (
-            select(records, persons.c.payload.label("patient"))
-            .join(persons, and_(persons.c.run == records.c.run, persons.c.number == records.c.person))
-            .where(records.c.run == run.id, records.c.outcome == outcome, records.c.payload.is_not(None))
-            .order_by(records.c.number)
-        )
+        records = tables.records
+        statement = _with_patient(run).where(records.c.outcome == outcome, records.c.payload.is_not(None))
+        statement = statement.order_by(records.c.number)
         yield from (_spooled(row) for row in self._connection.execute(statement))
 
     def parked_numbers(self, pairs: Iterable[tuple[int, int]]) -> list[SpooledRecord]:
         """Return parked records by (run, number)."""
-        records, persons = tables.records, tables.persons
+        records = tables.records
         found: list[SpooledRecord] = []
         for chunk in chunks(pairs, 200):
-            statement = (
-                select(records, persons.c.payload.label("patient"))
-                .join(persons, and_(persons.c.run == records.c.run, persons.c.number == records.c.person))
-                .where(
-                    records.c.payload.is_not(None),
-                    or_(*(and_(records.c.run == run, records.c.number == number) for run, number in chunk)),
-                )
+            statement = _with_patient().where(
+                records.c.payload.is_not(None),
+                or_(*(and_(records.c.run == run, records.c.number == number) for run, number in chunk)),
             )
             found.extend(_spooled(row) for row in self._connection.execute(statement))
         return found
@@ -320,15 +330,9 @@ class Spool:
 
     def unsettled(self, run: Run) -> Iterator[SpooledRecord]:
         """Yield every record that has no outcome yet."""
-        records, persons = tables.records, tables.persons
+        records = tables.records
         last = 0
-        statement = (
-            select(records, persons.c.payload.label("patient"))
-            .join(persons, and_(persons.c.run == records.c.run, persons.c.number == records.c.person))
-            .where(records.c.run == run.id, records.c.outcome.is_(None))
-            .order_by(records.c.number)
-            .limit(_CHUNK)
-        )
+        statement = _with_patient(run).where(records.c.outcome.is_(None)).order_by(records.c.number).limit(_CHUNK)
         while rows := self._connection.execute(statement.where(records.c.number > last)).all():
             yield from (_spooled(row) for row in rows)
             last = rows[-1].number
@@ -364,10 +368,18 @@ class Spool:
         )
 
 
+def _with_patient(run: Run | None = None) -> Select[Any]:
+    records, persons = tables.records, tables.persons
+    joined = and_(persons.c.run == records.c.run, persons.c.number == records.c.person)
+    statement = select(records, persons.c.payload.label("patient")).join(persons, joined)
+    return statement.where(records.c.run == run.id) if run else statement
+
+
 def _row(run: Run, record: SpooledRecord, settlement: Settlement | None) -> dict[str, Any]:
     settled = _settled(settlement or Settlement(record.number, Outcome.LOADED))
     if settlement is None:
         settled["outcome"] = None
+    rejected = settlement is not None and settlement.outcome is Outcome.REJECTED
     return {
         "run": run.id,
         "number": record.number,
@@ -378,9 +390,19 @@ def _row(run: Run, record: SpooledRecord, settlement: Settlement | None) -> dict
         "content": record.content,
         "person": record.person,
         "corrected": record.corrected,
-        "payload": None if settlement else codec.pack_doses(record.doses, record.missing),
+        "payload": None if rejected else codec.pack_doses(record.doses, record.missing),
         **settled,
     }
+
+
+def _edges(run: Run) -> Select[tuple[int, str, int, float]]:
+    table = tables.edges
+    return select(table.c.person, table.c.other, table.c.other_person, table.c.weight).where(table.c.run == run.id)
+
+
+def _edge(row: Sequence[Any]) -> tuple[int, int | str, float]:
+    person, other, other_person, weight = row
+    return person, other_person or other, weight
 
 
 def _settled(settlement: Settlement) -> dict[str, Any]:

@@ -1,0 +1,132 @@
+"""The second leg: the run's people are compared with one another, then with whom the server and the ledger know."""
+
+import asyncio
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from itertools import islice
+
+from fhir_gateway.domain import systems
+from fhir_gateway.domain.identity import Comparison, Grade, Probe
+from fhir_gateway.domain.records import Resource, person_identifier
+from fhir_gateway.domain.runs import Run, SpooledRecord
+from fhir_gateway.flows.load.blocks import LARGEST_BLOCK, block_numbers
+from fhir_gateway.flows.load.tools import LoadTools
+from fhir_gateway.identity.blocking import probe_of
+from fhir_gateway.identity.comparison import compare
+from fhir_gateway.identity.evidence import PersonEvidence, evidence_of
+from fhir_gateway.identity.parameters import MatchingPolicy
+
+OWN = 1e6
+"""The weight of an edge to the Patient that the same key created: stronger than any evidence."""
+
+_WINDOW = 500
+_WINDOWS_IN_FLIGHT = 4
+_CACHED_PEOPLE = 20_000
+
+
+def compare_people(run: Run, tools: LoadTools) -> None:
+    """Compare the run's people that share a blocking key, and keep every pair that a decision has to look at."""
+    tools.progress.phase("comparing people")
+    patient_of = tools.ledger.spool.patients_of
+
+    @lru_cache(maxsize=_CACHED_PEOPLE)
+    def evidence(number: int) -> PersonEvidence:
+        return evidence_of(patient_of(run, [number])[number])
+
+    compared = 0
+    pairs = tools.ledger.spool.pairs(run, largest_block=LARGEST_BLOCK)
+    while chunk := list(islice(pairs, 5000)):
+        edges: list[tuple[int, int | str, float]] = []
+        for left, right in chunk:
+            comparison = compare(evidence(left), evidence(right), policy=tools.matching)
+            if matters(comparison, tools.matching):
+                edges.append((left, right, comparison.weight))
+        with tools.ledger.transaction():
+            tools.ledger.spool.connect(run, edges)
+        compared += len(chunk)
+        tools.progress.advance(compared)
+
+
+def matters(comparison: Comparison, policy: MatchingPolicy) -> bool:
+    """Tell whether a decision has to look at the pair: it may be one person, or would be but for a veto."""
+    return comparison.grade is not Grade.CERTAINLY_NOT or (
+        bool(comparison.vetoes) and comparison.weight >= policy.possible
+    )
+
+
+async def look_up(run: Run, tools: LoadTools) -> None:
+    """Find who the run's people could be on the server, and keep those candidates and the pairs that matter."""
+    tools.progress.phase("looking people up")
+    waiting = asyncio.Semaphore(_WINDOWS_IN_FLIGHT)
+    done = 0
+
+    async def window(people: Sequence[tuple[int, Resource]]) -> None:
+        nonlocal done
+        async with waiting:
+            await _look_up_window(run, people, tools)
+        done += len(people)
+        tools.progress.advance(done)
+
+    people = ((number, patient) for number, _, patient in tools.ledger.spool.open_people(run))
+    async with asyncio.TaskGroup() as tasks:
+        for chunk in _chunks(people):
+            async with waiting:  # no more windows in memory than in flight
+                pass
+            tasks.create_task(window(chunk))
+            await asyncio.sleep(0)
+
+
+async def _look_up_window(run: Run, people: Sequence[tuple[int, Resource]], tools: LoadTools) -> None:
+    records: dict[int, list[SpooledRecord]] = {}
+    for record in tools.ledger.spool.records_of(run, [number for number, _ in people]):
+        records.setdefault(record.person, []).append(record)
+    own = _own_patients(records, tools)
+    evidence = {number: evidence_of(patient) for number, patient in people}
+    blocks = {number: block_numbers(evidence[number]) for number in evidence}
+    located = tools.ledger.keys.located({key for keys in blocks.values() for key in keys}, largest_block=LARGEST_BLOCK)
+    probes = []
+    for number, found in evidence.items():
+        known_ids = {patient_id for key in blocks[number] for patient_id in located.get(key, ())}
+        probes.append(_probe(number, found, records.get(number, []), known_ids | own.get(number, set())))
+    candidates = await tools.finder.find(probes)
+    known = {patient_id: evidence_of(patient) for patient_id, patient in candidates.patients.items()}
+    edges: list[tuple[int, int | str, float]] = []
+    for number, ids in candidates.found.items():
+        for patient_id in ids:
+            comparison = compare(evidence[number], known[patient_id], policy=tools.matching)
+            if patient_id in own.get(number, ()):
+                edges.append((number, patient_id, OWN))
+            elif matters(comparison, tools.matching):
+                edges.append((number, patient_id, comparison.weight))
+    kept = {str(other) for _, other, _ in edges}
+    with tools.ledger.transaction():
+        tools.ledger.spool.keep_candidates(run, {i: p for i, p in candidates.patients.items() if i in kept})
+        tools.ledger.spool.connect(run, edges)
+
+
+def _own_patients(records: dict[int, list[SpooledRecord]], tools: LoadTools) -> dict[int, set[str]]:
+    """Return person → Patients that earlier runs loaded the same keys to."""
+    known = tools.ledger.keys.known({record.key for group in records.values() for record in group})
+    return {
+        number: {known[record.key].patient_id for record in group if record.key in known}
+        for number, group in records.items()
+    }
+
+
+def _probe(number: int, evidence: PersonEvidence, records: Iterable[SpooledRecord], ids: set[str]) -> Probe:
+    probe = probe_of(number, evidence)
+    own = tuple((systems.PERSON, person_identifier(record.key)) for record in records)
+    return Probe(
+        number=number,
+        patient_ids=tuple(sorted(ids)),
+        identifiers=(*probe.identifiers, *dict.fromkeys(own)),
+        birth_dates=probe.birth_dates,
+        gender=probe.gender,
+        phones=probe.phones,
+        names=probe.names,
+    )
+
+
+def _chunks(people: Iterator[tuple[int, Resource]]) -> Iterator[list[tuple[int, Resource]]]:
+    while chunk := list(islice(people, _WINDOW)):
+        yield chunk

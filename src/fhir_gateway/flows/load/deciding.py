@@ -1,0 +1,150 @@
+"""The third leg: every component of people is decided and the decisions, with their intents, go to the ledger."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations, islice
+
+from fhir_gateway.domain.identity import ComparedPair, Grade, Node, PersonAction, PersonDecision
+from fhir_gateway.domain.records import person_identifier
+from fhir_gateway.domain.runs import Run
+from fhir_gateway.flows.load.comparing import OWN
+from fhir_gateway.flows.load.components import components
+from fhir_gateway.flows.load.tools import LoadTools
+from fhir_gateway.identity.comparison import compare
+from fhir_gateway.identity.decision import decide
+from fhir_gateway.identity.evidence import PersonEvidence, evidence_of
+
+_WINDOW = 300
+_LARGEST_FULLY_COMPARED = 40
+"""Members of a component up to which everybody is compared with everybody, so that no veto is overlooked."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Component:
+    people: Mapping[int, PersonEvidence]
+    patients: Mapping[str, PersonEvidence]
+    edges: Sequence[tuple[int, Node]]
+    own: Mapping[int, frozenset[str]]
+
+
+def decide_people(run: Run, tools: LoadTools) -> None:
+    """Decide who everybody is; the decisions of a run that was cut off here are made anew, they come out the same."""
+    tools.progress.phase("deciding who is who")
+    numbers = (number for number, _, _ in tools.ledger.spool.open_people(run))
+    edges = ((person, other) for person, other, _ in tools.ledger.spool.edges(run))
+    groups = components(numbers, edges)
+    done = 0
+    with tools.ledger.transaction():
+        while window := list(islice(groups, _WINDOW)):
+            decisions = [
+                decision
+                for component in _components(run, window, tools)
+                for decision in _decided(run, component, tools)
+            ]
+            _keep(run, decisions, tools)
+            done += sum(len(group) for group in window)
+            tools.progress.advance(done)
+
+
+def _components(run: Run, window: Sequence[Sequence[int]], tools: LoadTools) -> Iterator[_Component]:
+    spool = tools.ledger.spool
+    everybody = [number for group in window for number in group]
+    patients = spool.patients_of(run, everybody)
+    edges: dict[int, list[tuple[int, Node, float]]] = {}
+    for person, other, weight in spool.edges_of(run, everybody):
+        edges.setdefault(person, []).append((person, other, weight))
+    on_server = {str(other) for group in edges.values() for _, other, _ in group if isinstance(other, str)}
+    found = {patient_id: evidence_of(patient) for patient_id, patient in spool.candidates(run, on_server).items()}
+    for group in window:
+        own_edges = [edge for number in group for edge in edges.get(number, ())]
+        yield _Component(
+            people={number: evidence_of(patients[number]) for number in group},
+            patients={str(other): found[str(other)] for _, other, _ in own_edges if isinstance(other, str)},
+            edges=[(person, other) for person, other, _ in own_edges],
+            own={
+                number: frozenset(str(other) for _, other, weight in edges.get(number, ()) if weight == OWN)
+                for number in group
+            },
+        )
+
+
+def _decided(run: Run, component: _Component, tools: LoadTools) -> list[PersonDecision]:
+    nodes: dict[Node, PersonEvidence] = dict(component.people.items())
+    nodes.update(component.patients.items())
+    pairs = []
+    for left, right in _to_compare(component):
+        comparison = compare(nodes[left], nodes[right], policy=tools.matching)
+        pairs.append(ComparedPair(left, right, comparison))
+    certainly_not = {
+        (pair.left, pair.right)
+        for pair in pairs
+        if pair.comparison.grade is Grade.CERTAINLY_NOT or pair.comparison.vetoes
+    }
+    confirmed, forbidden = _verdicts(run, component, tools)
+    for number, own in component.own.items():
+        confirmed |= {frozenset((number, patient)) for patient in own if (number, patient) not in certainly_not}
+    confirmed -= forbidden
+    decisions = decide(
+        component.people,
+        component.patients,
+        pairs,
+        policy=tools.matching,
+        forbidden=frozenset(forbidden),
+        confirmed=frozenset(confirmed),
+    )
+    return [_held_to_its_own(decision, component.own) for decision in decisions]
+
+
+def _to_compare(component: _Component) -> Iterator[tuple[Node, Node]]:
+    if len(component.people) + len(component.patients) > _LARGEST_FULLY_COMPARED:
+        yield from component.edges
+        return
+    yield from combinations(sorted(component.people), 2)
+    yield from ((number, patient) for number in sorted(component.people) for patient in sorted(component.patients))
+    yield from combinations(sorted(component.patients), 2)
+
+
+def _verdicts(run: Run, component: _Component, tools: LoadTools) -> tuple[set[frozenset[Node]], set[frozenset[Node]]]:
+    digests = tools.ledger.spool.digests_of(run, component.people)
+    numbers: dict[str, list[int]] = {}
+    for number, digest in digests.items():
+        numbers.setdefault(digest, []).append(number)
+    confirmed: set[frozenset[Node]] = set()
+    forbidden: set[frozenset[Node]] = set()
+    for verdict in tools.ledger.reviews.verdicts(numbers):
+        if verdict.patient_id in component.patients:
+            pairs = {frozenset[Node]((number, verdict.patient_id)) for number in numbers[verdict.digest]}
+            (confirmed if verdict.same else forbidden).update(pairs)
+    return confirmed, forbidden
+
+
+def _held_to_its_own(decision: PersonDecision, own: Mapping[int, frozenset[str]]) -> PersonDecision:
+    """Return the decision, or a review where rows that were loaded before would now be somebody else."""
+    before = frozenset[str]().union(*(own.get(member, frozenset()) for member in decision.members))
+    if not before or decision.action is PersonAction.REVIEW or decision.patient_id in before:
+        return decision
+    return replace(
+        decision,
+        action=PersonAction.REVIEW,
+        reason="correction-other-person",
+        text="the row was loaded before for a person whom it no longer matches",
+        suggestion="link it to the Patient it was loaded for if the correction is right, or create a new person",
+        patient_id="",
+        candidates=tuple(dict.fromkeys((*sorted(before), *decision.candidates))),
+    )
+
+
+def _keep(run: Run, decisions: Sequence[PersonDecision], tools: LoadTools) -> None:
+    members = [member for decision in decisions for member in decision.members]
+    first: dict[int, str] = {}
+    for record in tools.ledger.spool.records_of(run, members):
+        first[record.person] = min(record.key, first.get(record.person, record.key))
+    tools.ledger.spool.decide(
+        run,
+        [(decision, person_identifier(min(first[member] for member in decision.members))) for decision in decisions],
+    )
+    tools.ledger.keys.propose(
+        run,
+        [pair for decision in decisions for pair in decision.proposals],
+        reason="one person's records fit both Patients",
+    )

@@ -1,0 +1,209 @@
+"""What is to be done with every dose of one person: pure, given what the server has."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import tzinfo
+from enum import StrEnum
+
+from fhir_gateway.bundling import immunizations
+from fhir_gateway.domain import systems
+from fhir_gateway.domain.records import Dose, Resource, dose_identifier
+from fhir_gateway.domain.runs import KnownKey, SpooledRecord
+from fhir_gateway.identity.doses import DoseSameness, prefer, same_dose
+
+_WRONG = "entered-in-error"
+
+
+class DoseAction(StrEnum):
+    """What is to be done with a dose."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    KEEP = "keep"
+    SAME_AS = "same-as"
+    REVIEW = "review"
+
+
+class Answer(StrEnum):
+    """An operator's answer to a doubtful dose: it is the one that the person has, or one of its own."""
+
+    LINK = "link"
+    CREATE = "create"
+
+
+@dataclass(frozen=True, slots=True)
+class DosePlan:
+    """The plan for dose `name` of the record `number`.
+
+    CREATE: `resource` is to be created. UPDATE: `resource` (with id and version) is to be written over
+    `immunization_id`. KEEP: `immunization_id` is it, nothing to do. SAME_AS: it is the dose of the plan at index
+    `twin`. REVIEW: `code`, `text` and `suggestion` say what an operator is asked.
+    """
+
+    number: int
+    name: str
+    action: DoseAction
+    resource: Resource | None = None
+    immunization_id: str = ""
+    twin: int = -1
+    code: str = ""
+    text: str = ""
+    suggestion: str = ""
+
+
+def plan_doses(  # noqa: PLR0913 - a plan needs all that is known of the person
+    records: Sequence[SpooledRecord],
+    existing: Sequence[Resource],
+    known: Mapping[str, KnownKey],
+    *,
+    patient: Resource,
+    zone: tzinfo,
+    answer: Answer | None = None,
+) -> list[DosePlan]:
+    """Plan every dose of one person's records; each dose ends as exactly one Immunization.
+
+    `existing` are the person's Immunizations on the server, `known` what earlier runs know of the records' keys.
+    `answer` is an operator's on what is doubtful. The order of records does not matter: who gave a dose goes before
+    who wrote it down, then the key decides.
+    """
+    planning = _Planning({str(e["id"]): e for e in existing}, known, patient, zone, answer)
+    doses = [(record, dose) for record in records for dose in record.doses]
+    for record, dose in sorted(doses, key=_given_first):
+        planning.add(record, dose)
+    return planning.plans
+
+
+def _given_first(entry: tuple[SpooledRecord, Dose]) -> tuple[bool, str, str]:
+    record, dose = entry
+    return (dose.resource.get("primarySource") is not True, record.key, dose.name)
+
+
+class _Planning:
+    """The doses planned so far, against which the next one is held."""
+
+    def __init__(
+        self,
+        existing: Mapping[str, Resource],
+        known: Mapping[str, KnownKey],
+        patient: Resource,
+        zone: tzinfo,
+        answer: Answer | None,
+    ) -> None:
+        self.plans: list[DosePlan] = []
+        self._existing = dict(existing)
+        self._by_identifier = {
+            identifier.get("value"): resource_id
+            for resource_id, resource in existing.items()
+            for identifier in resource.get("identifier", [])
+            if identifier.get("system") == systems.DOSE
+        }
+        self._known = known
+        self._died = str(patient.get("deceasedDateTime", ""))[:10]
+        self._zone = zone
+        self._answer = answer
+
+    def add(self, record: SpooledRecord, dose: Dose) -> None:
+        known = self._known.get(record.key)
+        known_id = known.doses.get(dose.name) if known else None
+        if known and known_id:
+            self.plans.append(self._known_dose(record, dose, known, known_id))
+        elif own := self._by_identifier.get(dose_identifier(record.key, dose.name)):
+            self.plans.append(self._posted_before(record, dose, own))
+        else:
+            self.plans.append(self._after_death(record, dose) or self._new_dose(record, dose))
+
+    def _known_dose(self, record: SpooledRecord, dose: Dose, known: KnownKey, known_id: str) -> DosePlan:
+        current = self._existing.get(known_id)
+        if current is None or current.get("status") == _WRONG:
+            if self._answer is Answer.CREATE:
+                return DosePlan(record.number, dose.name, DoseAction.CREATE, _again(record, dose, known_id))
+            return _gone(record, dose, known_id, deleted=current is None)
+        changed = immunizations.corrected(current, known.supplied.get(dose.name, {}), dose.resource)
+        if changed is None:
+            return DosePlan(record.number, dose.name, DoseAction.KEEP, immunization_id=known_id)
+        self._existing[known_id] = changed
+        return DosePlan(record.number, dose.name, DoseAction.UPDATE, changed, known_id)
+
+    def _posted_before(self, record: SpooledRecord, dose: Dose, own: str) -> DosePlan:
+        if self._existing[own].get("status") == _WRONG:
+            if self._answer is Answer.CREATE:
+                return DosePlan(record.number, dose.name, DoseAction.CREATE, _again(record, dose, own))
+            return _gone(record, dose, own, deleted=False)
+        return DosePlan(record.number, dose.name, DoseAction.KEEP, immunization_id=own)
+
+    def _after_death(self, record: SpooledRecord, dose: Dose) -> DosePlan | None:
+        given = str(dose.resource.get("occurrenceDateTime", ""))[:10]
+        if self._answer or not self._died or not given or given <= self._died[: len(given)]:
+            return None
+        return DosePlan(
+            record.number,
+            dose.name,
+            DoseAction.REVIEW,
+            code="dose-after-death",
+            text="the dose is dated after the person's death",
+            suggestion="check the date and the person; reject the row if one of them is wrong",
+        )
+
+    def _new_dose(self, record: SpooledRecord, dose: Dose) -> DosePlan:
+        doubt: DosePlan | None = None
+        for resource_id in sorted(self._existing):
+            verdict = same_dose(self._existing[resource_id], dose.resource, zone=self._zone)
+            if self._same(verdict.sameness):
+                return self._linked(record, dose, resource_id)
+            if verdict.sameness is DoseSameness.DOUBTFUL and doubt is None:
+                doubt = _doubtful(record, dose, verdict.reason, verdict.text, resource_id)
+        for index, plan in enumerate(self.plans):
+            if plan.action is not DoseAction.CREATE or plan.resource is None:
+                continue
+            verdict = same_dose(plan.resource, dose.resource, zone=self._zone)
+            if self._same(verdict.sameness):
+                return DosePlan(record.number, dose.name, DoseAction.SAME_AS, twin=index)
+            if verdict.sameness is DoseSameness.DOUBTFUL and doubt is None:
+                doubt = _doubtful(record, dose, verdict.reason, verdict.text, "")
+        if doubt and self._answer is None:
+            return doubt
+        return DosePlan(record.number, dose.name, DoseAction.CREATE, dose.resource)
+
+    def _same(self, sameness: DoseSameness) -> bool:
+        return sameness is DoseSameness.SAME or (sameness is DoseSameness.DOUBTFUL and self._answer is Answer.LINK)
+
+    def _linked(self, record: SpooledRecord, dose: Dose, resource_id: str) -> DosePlan:
+        existing = self._existing[resource_id]
+        if prefer(existing, dose.resource) is not existing:
+            better = immunizations.improved(existing, dose.resource)
+            if better is not None:
+                self._existing[resource_id] = better
+                return DosePlan(record.number, dose.name, DoseAction.UPDATE, better, resource_id)
+        return DosePlan(record.number, dose.name, DoseAction.KEEP, immunization_id=resource_id)
+
+
+def _again(record: SpooledRecord, dose: Dose, gone_id: str) -> Resource:
+    """Return the dose under an identifier of its own, or the create would find the one that is gone."""
+    others = [i for i in dose.resource.get("identifier", []) if i.get("system") != systems.DOSE]
+    own = {"system": systems.DOSE, "value": dose_identifier(record.key, f"{dose.name}\x1f{gone_id}")}
+    return {**dose.resource, "identifier": [own, *others]}
+
+
+def _gone(record: SpooledRecord, dose: Dose, resource_id: str, *, deleted: bool) -> DosePlan:
+    what = "has been deleted on" if deleted else "has been marked entered-in-error on"
+    return DosePlan(
+        record.number,
+        dose.name,
+        DoseAction.REVIEW,
+        immunization_id=resource_id,
+        code="dose-gone" if deleted else "dose-entered-in-error",
+        text=f"this dose was loaded before and {what} the server",
+        suggestion="create it again if it was given, else reject the row",
+    )
+
+
+def _doubtful(record: SpooledRecord, dose: Dose, code: str, text: str, resource_id: str) -> DosePlan:
+    return DosePlan(
+        record.number,
+        dose.name,
+        DoseAction.REVIEW,
+        immunization_id=resource_id,
+        code=code,
+        text=text,
+        suggestion="link it if it is the dose that the person has already, create it if it is another one",
+    )

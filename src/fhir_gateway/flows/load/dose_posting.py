@@ -1,0 +1,137 @@
+"""The second wave: the doses of people whose Patients are on the server."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from fhir_gateway.bundling.immunizations import for_patient
+from fhir_gateway.domain import systems
+from fhir_gateway.domain.outcomes import Outcome
+from fhir_gateway.domain.posting import BundleEntry, EntryKind, EntryOutcome
+from fhir_gateway.domain.records import Resource
+from fhir_gateway.flows.load.dose_planning import Answer, DoseAction, DosePlan, plan_doses
+from fhir_gateway.flows.load.tools import LoadTools
+
+if TYPE_CHECKING:
+    from fhir_gateway.flows.load.posting import PersonPost
+
+_CHANGED_MEANWHILE_TRIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class DoseResult:
+    """How one dose ended: LOADED with its Immunization's id, REVIEW, or FAILED with the server's words."""
+
+    number: int
+    name: str
+    outcome: Outcome
+    immunization_id: str = ""
+    code: str = ""
+    text: str = ""
+    suggestion: str = ""
+
+
+async def post_doses(
+    people: Sequence["PersonPost"], tools: LoadTools, answer: Answer | None
+) -> dict[int, list[DoseResult]]:
+    """Post the doses of these people and return each person's results, by the decision's number.
+
+    Raises ServerError where the doses that the server has already cannot be read.
+    """
+    ready = [person for person in people if person.refusal is None and person.patient_id]
+    plans: dict[int, list[DosePlan]] = {}
+    outcomes: dict[str, EntryOutcome] = {}
+    waiting = ready
+    for _ in range(_CHANGED_MEANWHILE_TRIES):
+        existing = await _existing_doses(waiting, tools)
+        for person in waiting:
+            plans[person.number] = plan_doses(
+                _each_key_once(person),
+                existing.get(person.patient_id, []),
+                person.known,
+                patient=person.patient,
+                zone=tools.zone,
+                answer=answer,
+            )
+        entries = [entry for person in waiting for entry in _entries(person, plans[person.number])]
+        outcomes.update({outcome.key: outcome for outcome in await tools.writer.send(entries)})
+        waiting = [person for person in waiting if _changed_meanwhile(person, plans[person.number], outcomes)]
+        if not waiting:
+            break
+    return {person.number: _results(person, plans[person.number], outcomes) for person in ready}
+
+
+def _each_key_once(person: "PersonPost") -> list:  # type: ignore[type-arg]
+    return list({record.key: record for record in person.records}.values())
+
+
+async def _existing_doses(people: Sequence["PersonPost"], tools: LoadTools) -> Mapping[str, list[Resource]]:
+    """Return Patient id → Immunizations; somebody who was created a moment ago has none."""
+    ids = sorted({person.patient_id for person in people if not person.created})
+    found: dict[str, list[Resource]] = {}
+    if ids:
+        async for dose in tools.reader.search("Immunization", {"patient": ids}):
+            patient_id = str(dose.get("patient", {}).get("reference", "")).rpartition("/")[2]
+            found.setdefault(patient_id, []).append(dose)
+    return found
+
+
+def _entries(person: "PersonPost", plans: Sequence[DosePlan]) -> list[BundleEntry]:
+    entries: dict[str, BundleEntry] = {}
+    for index, plan in enumerate(plans):
+        if plan.resource is None:
+            continue
+        key = _entry_key(person, plans, index)
+        resource = for_patient(plan.resource, person.patient_id)
+        if plan.action is DoseAction.CREATE:
+            value = next(i["value"] for i in resource["identifier"] if i.get("system") == systems.DOSE)
+            condition = f"identifier={systems.DOSE}|{value}"
+            entries[key] = BundleEntry(key, "POST", "Immunization", resource, if_none_exist=condition)
+        elif plan.action is DoseAction.UPDATE:  # the last update of a dose holds all of them
+            version = str(resource.get("meta", {}).get("versionId", ""))
+            url = f"Immunization/{plan.immunization_id}"
+            entries[key] = BundleEntry(key, "PUT", url, resource, if_match=version)
+    return list(entries.values())
+
+
+def _entry_key(person: "PersonPost", plans: Sequence[DosePlan], index: int) -> str:
+    plan = plans[index]
+    if plan.action is DoseAction.UPDATE:
+        return f"{person.number}:{plan.immunization_id}"
+    return f"{person.number}#{plan.twin if plan.action is DoseAction.SAME_AS else index}"
+
+
+def _changed_meanwhile(person: "PersonPost", plans: Sequence[DosePlan], outcomes: Mapping[str, EntryOutcome]) -> bool:
+    """Tell whether an update met a newer version; then the person's doses are read and planned again."""
+    changed = False
+    for index, plan in enumerate(plans):
+        outcome = outcomes.get(_entry_key(person, plans, index))
+        if plan.action is DoseAction.UPDATE and outcome and outcome.kind is EntryKind.CHANGED_MEANWHILE:
+            changed = True
+    if changed:
+        person.created = False
+    return changed
+
+
+def _results(person: "PersonPost", plans: Sequence[DosePlan], outcomes: Mapping[str, EntryOutcome]) -> list[DoseResult]:
+    results = []
+    for index, plan in enumerate(plans):
+        result = DoseResult(plan.number, plan.name, Outcome.LOADED, plan.immunization_id)
+        if plan.action is DoseAction.REVIEW:
+            result = replace(result, outcome=Outcome.REVIEW, code=plan.code, text=plan.text, suggestion=plan.suggestion)
+        elif plan.action is not DoseAction.KEEP:
+            result = _sent(result, outcomes[_entry_key(person, plans, index)])
+        results.append(result)
+    return results
+
+
+def _sent(result: DoseResult, outcome: EntryOutcome) -> DoseResult:
+    if outcome.kind in {EntryKind.CREATED, EntryKind.EXISTED, EntryKind.UPDATED}:
+        return replace(result, immunization_id=outcome.resource_id or result.immunization_id)
+    if outcome.kind is EntryKind.REFUSED:
+        code, suggestion = "server-refused", "correct what the server names, then load again"
+    else:
+        code, suggestion = "server-unavailable", "run `runs retry` when the server answers again"
+    return replace(
+        result, outcome=Outcome.FAILED, immunization_id="", code=code, text=outcome.message, suggestion=suggestion
+    )

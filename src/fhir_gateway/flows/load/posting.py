@@ -1,0 +1,184 @@
+"""The fourth leg: patients before their doses, window by window; windows overlap so that no time is lost."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from fhir_gateway.bundling import patients
+from fhir_gateway.domain import systems
+from fhir_gateway.domain.errors import ServerError
+from fhir_gateway.domain.identity import PersonAction, PersonDecision
+from fhir_gateway.domain.posting import BundleEntry, EntryKind, EntryOutcome
+from fhir_gateway.domain.records import Resource
+from fhir_gateway.domain.runs import KnownKey, Run, SpooledRecord
+from fhir_gateway.flows.load.dose_planning import Answer
+from fhir_gateway.flows.load.dose_posting import post_doses
+from fhir_gateway.flows.load.settling import Refusal, settle_failed, settle_people, settle_reviews
+from fhir_gateway.flows.load.tools import LoadTools
+
+_CHANGED_MEANWHILE_TRIES = 5
+
+
+@dataclass(slots=True)
+class PersonPost:
+    """One person on the way to the server: its decision, records, and what has become of it so far."""
+
+    number: int
+    decision: PersonDecision
+    identifier: str
+    records: list[SpooledRecord]
+    known: Mapping[str, KnownKey]
+    patient_id: str = ""
+    patient: Resource = field(default_factory=dict)
+    created: bool = False
+    refusal: Refusal | None = None
+
+
+async def post(run: Run, tools: LoadTools, *, total: int, answer: Answer | None = None) -> None:
+    """Post every open decision of the run and settle its records; what is settled already is passed over."""
+    tools.progress.phase("posting", total)
+    waiting = asyncio.Semaphore(tools.windows_in_flight)
+    done = last = 0
+
+    async def window(people: list[PersonPost]) -> None:
+        nonlocal done
+        try:
+            await _post_window(run, people, tools, answer)
+        finally:
+            waiting.release()
+        done += sum(len(person.records) for person in people)
+        tools.progress.advance(done)
+
+    async with asyncio.TaskGroup() as tasks:
+        while True:
+            await waiting.acquire()
+            people = _next_window(run, tools, after=last)
+            if not people:
+                break
+            last = people[-1].number
+            tasks.create_task(window(people))
+
+
+def _next_window(run: Run, tools: LoadTools, *, after: int) -> list[PersonPost]:
+    spool = tools.ledger.spool
+    decisions = spool.open_decisions(run, after=after, limit=tools.window)
+    records: dict[int, list[SpooledRecord]] = {}
+    for record in spool.records_of(run, [m for stored in decisions for m in stored.decision.members]):
+        records.setdefault(record.person, []).append(record)
+    known = tools.ledger.keys.known({record.key for group in records.values() for record in group})
+    people = []
+    for stored in decisions:
+        own = [record for member in stored.decision.members for record in records.get(member, ())]
+        people.append(
+            PersonPost(
+                number=stored.number,
+                decision=stored.decision,
+                identifier=stored.identifier,
+                records=sorted(own, key=lambda record: record.number),
+                known={record.key: known[record.key] for record in own if record.key in known},
+                patient_id=stored.decision.patient_id,
+            )
+        )
+    return people
+
+
+async def _post_window(run: Run, people: Sequence[PersonPost], tools: LoadTools, answer: Answer | None) -> None:
+    doubtful = [person for person in people if person.decision.action is PersonAction.REVIEW]
+    certain = [person for person in people if person.decision.action is not PersonAction.REVIEW and person.records]
+    with tools.ledger.transaction():
+        settle_reviews(run, doubtful, tools)
+        tools.ledger.spool.close(run, [person.number for person in people if not person.records])
+    if not certain:
+        return
+    try:
+        await _post_patients(run, certain, tools)
+        doses = await post_doses(certain, tools, answer)
+    except ServerError as error:
+        with tools.ledger.transaction():
+            settle_failed(run, certain, str(error), tools)
+        return
+    with tools.ledger.transaction():
+        settle_people(run, certain, doses, tools)
+
+
+async def _post_patients(run: Run, people: Sequence[PersonPost], tools: LoadTools) -> None:
+    current = tools.ledger.spool.candidates(run, {person.patient_id for person in people if person.patient_id})
+    waiting = list(people)
+    for attempt in range(_CHANGED_MEANWHILE_TRIES):
+        entries = [entry for person in waiting if (entry := _patient_entry(person, current)) is not None]
+        outcomes = {outcome.key: outcome for outcome in await tools.writer.send(entries)}
+        changed = [person for person in waiting if _received(person, outcomes.get(str(person.number)))]
+        with tools.ledger.transaction():
+            for person in waiting:
+                if person.patient_id and person.refusal is None:
+                    tools.ledger.spool.receipt(run, person.number, person.patient_id)
+        tools.finder.forget([person.patient for person in waiting if str(person.number) in outcomes])
+        if not changed:
+            return
+        waiting = changed
+        if attempt < _CHANGED_MEANWHILE_TRIES - 1:
+            await _read_again(waiting, current, tools)
+    for person in waiting:
+        person.refusal = Refusal("the Patient kept changing on the server while it was being updated", again=True)
+
+
+async def _read_again(people: Sequence[PersonPost], current: dict[str, Resource], tools: LoadTools) -> None:
+    for person in people:
+        resource = await tools.reader.read("Patient", person.patient_id)
+        if resource is None:
+            person.refusal = Refusal("the Patient has been deleted on the server meanwhile", again=True)
+        else:
+            current[person.patient_id] = resource
+
+
+def _patient_entry(person: PersonPost, current: Mapping[str, Resource]) -> BundleEntry | None:
+    """Return what is to be sent for the person, None where the server has everything; notes the Patient as it will be."""
+    if person.refusal:
+        return None
+    key = str(person.number)
+    if not person.patient_id:
+        person.patient = patients.combined([record.patient for record in person.records], identifier=person.identifier)
+        condition = f"identifier={systems.PERSON}|{person.identifier}"
+        return BundleEntry(key, "POST", "Patient", person.patient, if_none_exist=condition)
+    before = current.get(person.patient_id)
+    if before is None:  # created by this very run before it was cut off: the receipt is there, nothing is missing
+        return None
+    person.patient = _improved(person, before)
+    if person.patient is before:
+        return None
+    version = str(before.get("meta", {}).get("versionId", ""))
+    return BundleEntry(key, "PUT", f"Patient/{person.patient_id}", person.patient, if_match=version)
+
+
+def _improved(person: PersonPost, before: Resource) -> Resource:
+    result = before
+    for record in person.records:
+        known = person.known.get(record.key)
+        if known is not None and "patient" in known.supplied:
+            result = patients.corrected(result, known.supplied["patient"], record.patient) or result
+    addition = patients.combined([record.patient for record in person.records])
+    return patients.enriched(result, addition) or result
+
+
+def _received(person: PersonPost, outcome: EntryOutcome | None) -> bool:
+    """Note what the server did with the person's Patient; tell whether it has to be decided again."""
+    if outcome is None:
+        return False
+    match outcome.kind:
+        case EntryKind.CREATED | EntryKind.EXISTED | EntryKind.UPDATED:
+            person.created = outcome.kind is EntryKind.CREATED
+            person.patient_id = outcome.resource_id or person.patient_id
+            person.patient = {**person.patient, "id": person.patient_id}
+        case EntryKind.CHANGED_MEANWHILE:
+            return True
+        case EntryKind.REFUSED:
+            person.refusal = Refusal(outcome.message, again=False)
+        case EntryKind.UNAVAILABLE:
+            person.refusal = Refusal(outcome.message, again=True)
+    return False
+
+
+def linked_to(decision: PersonDecision, patient_id: str) -> PersonDecision:
+    """Return the decision as an operator's word: the people are this Patient ("" for a new one)."""
+    action = PersonAction.LINK if patient_id else PersonAction.CREATE
+    return replace(decision, action=action, patient_id=patient_id)

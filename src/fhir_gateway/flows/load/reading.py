@@ -1,0 +1,199 @@
+"""The first leg: rows are read, converted, checked and spooled; what is known or wrong is settled at once."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import islice
+
+from fhir_gateway.bundling.digests import content_digest, digest
+from fhir_gateway.domain.outcomes import Outcome
+from fhir_gateway.domain.records import (
+    Converted,
+    MissingDose,
+    Problem,
+    Rejected,
+    SourceRecord,
+    UnmappedValue,
+    UnreadableRow,
+)
+from fhir_gateway.domain.runs import KnownKey, ReviewKind, Run, Settlement, SpooledRecord
+from fhir_gateway.flows.load.blocks import block_numbers
+from fhir_gateway.flows.load.tools import LoadInput, LoadRequest, LoadTools
+from fhir_gateway.flows.load.validating import validated
+from fhir_gateway.identity.evidence import evidence_of
+from fhir_gateway.people.nik import NikStatus, read_nik
+
+CHUNK = 1000
+"""Rows in one transaction of the ledger."""
+
+GATEWAY_KEY = "gateway_key"
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    number: int
+    file: int
+    row: int
+    result: Converted | Rejected
+
+
+def read_into_spool(run: Run, request: LoadRequest, tools: LoadTools) -> None:
+    """Read every input into the spool; a run that was cut off here begins again, nothing has been posted yet."""
+    with tools.ledger.transaction():
+        tools.ledger.runs.clear(run)
+    number = 0
+    for file, entry in enumerate(request.inputs):
+        tools.progress.phase(f"reading {entry.source.path.name}")
+        records: Iterator[SourceRecord | UnreadableRow] = entry.source.records()
+        if request.limit:
+            records = islice(records, max(0, request.limit - number))
+        while chunk := list(islice(records, CHUNK)):
+            rows = _convert(chunk, entry, tools, file=file, first=number + 1)
+            with tools.ledger.transaction():
+                _spool(run, rows, tools, exported=entry.source.modified)
+            number += len(chunk)
+            tools.progress.advance(number)
+    with tools.ledger.transaction():
+        _park_conflicts(run, tools)
+
+
+def _convert(
+    chunk: Sequence[SourceRecord | UnreadableRow], entry: LoadInput, tools: LoadTools, *, file: int, first: int
+) -> list[_Row]:
+    fed_back = [r.cells[GATEWAY_KEY] for r in chunk if isinstance(r, SourceRecord) and r.cells.get(GATEWAY_KEY)]
+    niks = tools.ledger.keys.niks(fed_back) if fed_back else {}
+    rows = []
+    for number, record in enumerate(chunk, start=first):
+        if isinstance(record, UnreadableRow):
+            result: Converted | Rejected = Rejected(record.ref, (record.problem,))
+        else:
+            result = validated(
+                entry.convert(with_niks_restored(record, niks.get(record.cells.get(GATEWAY_KEY, ""), {})))
+            )
+        rows.append(_Row(number, file, record.ref.row, result))
+    return rows
+
+
+def with_niks_restored(record: SourceRecord, remembered: dict[str, str]) -> SourceRecord:
+    """Return the record with NIKs restored that a spreadsheet has damaged since the report was written.
+
+    A cell is restored only where its remaining digits agree with those that the ledger remembers for the row's key.
+    """
+    cells = dict(record.cells)
+    for column, text in remembered.items():
+        now = read_nik(cells.get(column, ""), numeric=column in record.numeric)
+        was = read_nik(text)
+        damaged = now.status is NikStatus.TRUNCATED and cells.get(column, "").strip() != text.strip()
+        if damaged and was.status is NikStatus.VALID and was.digits.startswith(now.trusted) and now.trusted:
+            cells[column] = text
+    return record if cells == record.cells else replace(record, cells=cells, numeric=record.numeric - remembered.keys())
+
+
+def _spool(run: Run, rows: Sequence[_Row], tools: LoadTools, *, exported: datetime) -> None:
+    ledger = tools.ledger
+    keys = [row.result.key for row in rows if row.result.key]
+    known = ledger.keys.known(keys)
+    refused = ledger.reviews.rejections(keys)
+    converted = [row for row in rows if isinstance(row.result, Converted)]
+    people = {digest(row.result.patient): row.result.patient for row in converted}  # type: ignore[union-attr]
+    there, new = ledger.spool.people(run, people)
+    numbers = {**there, **new}
+    ledger.spool.block(run, [(key, new[name]) for name in new for key in block_numbers(evidence_of(people[name]))])
+    spooled: list[tuple[SpooledRecord, Settlement | None]] = []
+    unmapped: list[UnmappedValue] = []
+    niks: list[tuple[str, str, str]] = []
+    for row in rows:
+        record, problems = _record(row, numbers)
+        spooled.append((record, problems or _settled_already(record, known.get(record.key), refused, exported)))
+        unmapped.extend(row.result.unmapped)
+        niks.extend((row.result.key, column, text) for column, text in row.result.nik_cells if row.result.key)
+    ledger.spool.add(run, spooled)
+    ledger.runs.count_unmapped(run, unmapped)
+    ledger.keys.remember_niks([cell for cell in niks if read_nik(cell[2]).status is NikStatus.VALID])
+
+
+def _record(row: _Row, numbers: dict[str, int]) -> tuple[SpooledRecord, Settlement | None]:
+    result = row.result
+    if isinstance(result, Converted):
+        content = content_digest(result.patient, result.doses, result.missing)
+        person = numbers[digest(result.patient)]
+        patient, doses, missing, corrected = result.patient, result.doses, result.missing, result.corrected
+        record = SpooledRecord(
+            row.number,
+            row.file,
+            row.row,
+            result.key,
+            result.clinic,
+            content,
+            person,
+            patient,
+            doses,
+            missing,
+            corrected,
+        )
+        return record, None
+    record = SpooledRecord(row.number, row.file, row.row, result.key, "", "", 0, {}, (), ())
+    return record, rejection(row.number, result.problems)
+
+
+def rejection(number: int, problems: Sequence[Problem]) -> Settlement:
+    """Return the settlement of a row with these problems: all texts, each once."""
+    return Settlement(
+        number=number,
+        outcome=Outcome.REJECTED,
+        code=problems[0].code,
+        reason="; ".join(dict.fromkeys(_told(problem) for problem in problems)),
+        suggestion="; ".join(dict.fromkeys(problem.suggestion for problem in problems if problem.suggestion)),
+    )
+
+
+def missing_text(dose: MissingDose) -> str:
+    """Return the reason why a dose of a wide row is missing, naming the dose."""
+    return f"{dose.name}: {dose.problem.text}" if dose.name else dose.problem.text
+
+
+def _told(problem: Problem) -> str:
+    return f"{problem.column}: {problem.text}" if problem.column else problem.text
+
+
+def _settled_already(
+    record: SpooledRecord, known: KnownKey | None, refused: dict[tuple[str, str], str], exported: datetime
+) -> Settlement | None:
+    if (record.key, record.content) in refused:
+        reason = refused[record.key, record.content]
+        return Settlement(record.number, Outcome.REJECTED, "operator-rejected", f"an operator rejected it: {reason}")
+    if known is None or not known.content:
+        return None
+    ids = tuple(known.doses.values())
+    if known.content == record.content:
+        return Settlement(record.number, Outcome.UNCHANGED, "", "", "", known.patient_id, ids)
+    older = record.content in known.earlier or exported < known.exported
+    if older and not record.corrected:
+        text = "a newer export of this row has been loaded; this older one changes nothing"
+        return Settlement(record.number, Outcome.UNCHANGED, "older-export", text, "", known.patient_id, ids)
+    return None
+
+
+def _park_conflicts(run: Run, tools: LoadTools) -> None:
+    conflicting = set(tools.ledger.spool.conflicts(run))
+    if not conflicting:
+        return
+    text = "the same record stands in this load more than once, with different contents"
+    suggestion = "correct or remove the wrong row and load again; or create/link to load the last of them"
+    found: dict[str, list[SpooledRecord]] = {}
+    for record in tools.ledger.spool.unsettled(run):
+        if record.key in conflicting:
+            found.setdefault(record.key, []).append(record)
+    for records in found.values():
+        tools.ledger.spool.settle(
+            run, [Settlement(r.number, Outcome.REVIEW, "key-conflict", text, suggestion) for r in records]
+        )
+        tools.ledger.reviews.ask(
+            run,
+            records,
+            kind=ReviewKind.KEY,
+            code="key-conflict",
+            text=text,
+            suggestion=suggestion,
+            opened=tools.clock.now(),
+        )

@@ -1,0 +1,161 @@
+"""The load road from its first row to its books; every leg can be killed and is gone over again."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import replace
+
+from fhir_gateway.bundling.digests import digest
+from fhir_gateway.domain.errors import ServerError, UsageError
+from fhir_gateway.domain.identity import Grade, PersonAction
+from fhir_gateway.domain.outcomes import Outcome
+from fhir_gateway.domain.runs import InputFile, Run, RunKind, RunState, Settlement, SpooledRecord
+from fhir_gateway.flows.load.blocks import block_numbers
+from fhir_gateway.flows.load.comparing import compare_people, look_up
+from fhir_gateway.flows.load.deciding import decide_people
+from fhir_gateway.flows.load.posting import post
+from fhir_gateway.flows.load.reading import read_into_spool
+from fhir_gateway.flows.load.sweeping import sweep_races
+from fhir_gateway.flows.load.tools import LoadRequest, LoadTools
+from fhir_gateway.flows.load.verifying import verify_unchanged
+from fhir_gateway.identity.evidence import evidence_of
+
+_CHUNK = 500
+
+
+async def load(request: LoadRequest, tools: LoadTools) -> Run:
+    """Load the inputs and return the finished run; an unfinished run of the same request is resumed.
+
+    Raises LedgerError where another load runs. A server that stays away leaves rows `failed`, it raises nothing.
+    """
+    with tools.ledger.load_lock("starting"):
+        run = _resumed_or_started(request, tools)
+        if run.state is RunState.READING:
+            read_into_spool(run, request, tools)
+            run = _reach(run, RunState.DECIDING, tools)
+        return await travel(run, tools)
+
+
+async def retry(number: int, *, user: str, tools: LoadTools) -> Run:
+    """Send what a run left `failed` again, as a run of its own, and return that; raises UsageError for no such run."""
+    old = tools.ledger.runs.get(number)
+    if old is None:
+        raise UsageError(f"there is no run {number}; `fhir-gateway runs list` shows all")
+    with tools.ledger.load_lock(f"retry of run {number}"):
+        with tools.ledger.transaction():
+            run = tools.ledger.runs.start(
+                kind=RunKind.RETRY,
+                fingerprint=f"retry:{number}",
+                files=old.files,
+                clinic=old.clinic,
+                user=user,
+                started=tools.clock.now(),
+            )
+            respool(run, tools.ledger.spool.parked(old, Outcome.FAILED), tools)
+        return await travel(_reach(run, RunState.DECIDING, tools), tools)
+
+
+def respool(run: Run, records: Iterable[SpooledRecord], tools: LoadTools) -> dict[int, int]:
+    """Copy parked records into a new run's spool and return its people: their number there → here."""
+    copied: dict[int, int] = {}
+    for number, record in enumerate(list(records), start=1):
+        name = digest(record.patient)
+        there, new = tools.ledger.spool.people(run, {name: record.patient})
+        person = {**there, **new}[name]
+        tools.ledger.spool.block(run, [(k, new[n]) for n in new for k in block_numbers(evidence_of(record.patient))])
+        tools.ledger.spool.add(run, [(replace(record, number=number, person=person), None)])
+        copied[record.person] = person
+    return copied
+
+
+async def travel(run: Run, tools: LoadTools) -> Run:
+    """Go the rest of the road with a run that has been read, and return it finished."""
+    try:
+        if run.state is RunState.DECIDING:
+            await verify_unchanged(run, tools)
+            compare_people(run, tools)
+            await look_up(run, tools)
+            decide_people(run, tools)
+            if run.kind is RunKind.DRY_RUN:
+                _foretell(run, tools)
+                return run
+            run = _reach(run, RunState.POSTING, tools)
+        await post(run, tools, total=_waiting(run, tools))
+        await sweep_races(run, tools)
+    except* ServerError as errors:
+        _fail_rest(run, str(errors.exceptions[0]), tools)
+    return finish(run, tools)
+
+
+def finish(run: Run, tools: LoadTools) -> Run:
+    """Close the books of a run."""
+    with tools.ledger.transaction():
+        tools.ledger.spool.sweep(run)
+        tools.ledger.runs.finish(run, tools.clock.now())
+    return tools.ledger.runs.get(run.id) or run
+
+
+def _resumed_or_started(request: LoadRequest, tools: LoadTools) -> Run:
+    files = tuple(
+        InputFile(entry.source.path.name, entry.source.fingerprint(), entry.source.modified, entry.mapping)
+        for entry in request.inputs
+    )
+    parts = [*(f"{file.sha256} {entry.mapping_digest}" for file, entry in zip(files, request.inputs, strict=True))]
+    fingerprint = hashlib.sha256(
+        "\n".join([*parts, request.clinic, str(request.limit), str(request.dry_run)]).encode()
+    ).hexdigest()
+    unfinished = tools.ledger.runs.unfinished(fingerprint)
+    if unfinished and not request.dry_run:
+        return unfinished
+    with tools.ledger.transaction():
+        return tools.ledger.runs.start(
+            kind=RunKind.DRY_RUN if request.dry_run else RunKind.LOAD,
+            fingerprint=fingerprint,
+            files=files,
+            clinic=request.clinic,
+            user=request.user,
+            started=tools.clock.now(),
+        )
+
+
+def _reach(run: Run, state: RunState, tools: LoadTools) -> Run:
+    with tools.ledger.transaction():
+        tools.ledger.runs.reach(run, state)
+    return tools.ledger.runs.get(run.id) or run
+
+
+def _waiting(run: Run, tools: LoadTools) -> int:
+    totals = tools.ledger.runs.totals(run)
+    return totals.read - sum(totals.outcomes.values())
+
+
+def _fail_rest(run: Run, message: str, tools: LoadTools) -> None:
+    suggestion = "run `runs retry` when the server answers again"
+    numbers = [record.number for record in tools.ledger.spool.unsettled(run)]
+    with tools.ledger.transaction():
+        tools.ledger.spool.settle(
+            run, [Settlement(n, Outcome.FAILED, "server-unavailable", message, suggestion) for n in numbers]
+        )
+
+
+def _foretell(run: Run, tools: LoadTools) -> None:
+    """Settle a dry run's records as they would be."""
+    last = 0
+    while decisions := tools.ledger.spool.open_decisions(run, after=last, limit=_CHUNK):
+        last = decisions[-1].number
+        with tools.ledger.transaction():
+            for stored in decisions:
+                decision = stored.decision
+                review = decision.action is PersonAction.REVIEW
+                settlements = [
+                    Settlement(
+                        record.number,
+                        Outcome.REVIEW if review else Outcome.REJECTED if record.missing else Outcome.LOADED,
+                        decision.reason if review else record.missing[0].problem.code if record.missing else "",
+                        decision.text if review else "; ".join(dose.problem.text for dose in record.missing),
+                        decision.suggestion if review else "",
+                        decision.patient_id,
+                        grade=decision.grade or Grade.CERTAINLY_NOT,
+                    )
+                    for record in tools.ledger.spool.records_of(run, decision.members)
+                ]
+                tools.ledger.spool.settle(run, settlements)

@@ -1,0 +1,178 @@
+"""The last leg: every record gets its one outcome, and the ledger learns what is on the server now."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from fhir_gateway.bundling.digests import supplied
+from fhir_gateway.domain.identity import Grade
+from fhir_gateway.domain.outcomes import Outcome, worst
+from fhir_gateway.domain.runs import KnownKey, ReviewKind, Run, Settlement, SpooledRecord
+from fhir_gateway.flows.load.blocks import block_numbers
+from fhir_gateway.flows.load.reading import missing_text
+from fhir_gateway.flows.load.tools import LoadTools
+from fhir_gateway.identity.evidence import evidence_of
+
+if TYPE_CHECKING:
+    from fhir_gateway.flows.load.dose_posting import DoseResult
+    from fhir_gateway.flows.load.posting import PersonPost
+
+_PATIENT = "patient"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a person's Patient is not on the server; `again` says that it can simply be sent again."""
+
+    text: str
+    again: bool
+
+
+def settle_reviews(run: Run, people: Sequence["PersonPost"], tools: LoadTools) -> None:
+    """Park the records of people whom an operator has to decide."""
+    for person in people:
+        decision = person.decision
+        if person.records:
+            tools.ledger.spool.settle(
+                run,
+                [
+                    Settlement(
+                        record.number,
+                        Outcome.REVIEW,
+                        decision.reason,
+                        decision.text,
+                        decision.suggestion,
+                        grade=decision.grade,
+                    )
+                    for record in person.records
+                ],
+            )
+            tools.ledger.reviews.ask(
+                run,
+                person.records,
+                kind=ReviewKind.PERSON,
+                code=decision.reason,
+                text=decision.text,
+                suggestion=decision.suggestion,
+                opened=tools.clock.now(),
+                decision=decision,
+            )
+    tools.ledger.spool.close(run, [person.number for person in people])
+
+
+def settle_failed(run: Run, people: Sequence["PersonPost"], message: str, tools: LoadTools) -> None:
+    """Note that the server could not be reached for these people; what can be sent again is kept."""
+    for person in people:
+        person.refusal = person.refusal or Refusal(message, again=True)
+    settle_people(run, people, {}, tools)
+
+
+def settle_people(
+    run: Run, people: Sequence["PersonPost"], doses: Mapping[int, Sequence["DoseResult"]], tools: LoadTools
+) -> None:
+    """Settle the records of people who have been posted, whatever became of each of them."""
+    settlements: list[Settlement] = []
+    for person in people:
+        results: dict[int, list[DoseResult]] = {}
+        for result in doses.get(person.number, ()):
+            results.setdefault(result.number, []).append(result)
+        once = _once(person)
+        by_key = {key: _settlement(person, record, results.get(record.number, [])) for key, record in once.items()}
+        settlements.extend(replace(by_key[record.key], number=record.number) for record in person.records)
+        if person.refusal is None:
+            _learn(run, person, by_key, results, tools)
+        _ask_about_doses(run, person, results, tools)
+    tools.ledger.spool.settle(run, settlements)
+    tools.ledger.spool.close(run, [person.number for person in people])
+
+
+def _once(person: "PersonPost") -> Mapping[str, SpooledRecord]:
+    """Return key → record: identical rows are one record."""
+    return {record.key: record for record in person.records}
+
+
+def _settlement(person: "PersonPost", record: SpooledRecord, results: Sequence["DoseResult"]) -> Settlement:
+    if person.refusal:
+        code = "server-unavailable" if person.refusal.again else "server-refused"
+        again = "run `runs retry` when the server answers again"
+        suggestion = again if person.refusal.again else "correct what the server names, then load again"
+        return Settlement(
+            record.number, Outcome.FAILED, code, person.refusal.text, suggestion, grade=person.decision.grade
+        )
+    outcomes = [result.outcome for result in results] + [Outcome.REJECTED] * len(record.missing)
+    outcome = worst(*outcomes, Outcome.LOADED)
+    texts = [f"{r.name}: {r.text}" if r.name else r.text for r in results if r.text]
+    texts += [missing_text(dose) for dose in record.missing]
+    suggestions = [r.suggestion for r in results if r.suggestion]
+    suggestions += [dose.problem.suggestion for dose in record.missing if dose.problem.suggestion]
+    codes = [r.code for r in results if r.outcome is outcome and r.code]
+    codes += [dose.problem.code for dose in record.missing]
+    return Settlement(
+        number=record.number,
+        outcome=outcome,
+        code=codes[0] if outcome is not Outcome.LOADED else "",
+        reason="; ".join(dict.fromkeys(texts)),
+        suggestion="; ".join(dict.fromkeys(suggestions)),
+        patient_id=person.patient_id,
+        immunization_ids=tuple(
+            dict.fromkeys(r.immunization_id for r in results if r.outcome is Outcome.LOADED and r.immunization_id)
+        ),
+        grade=person.decision.grade or Grade.CERTAINLY_NOT,
+    )
+
+
+def _learn(
+    run: Run,
+    person: "PersonPost",
+    settlements: Mapping[str, Settlement],
+    results: Mapping[int, Sequence["DoseResult"]],
+    tools: LoadTools,
+) -> None:
+    once = _once(person)
+    learned = []
+    loaded = []
+    for key, record in once.items():
+        before = person.known.get(key)
+        complete = settlements[key].outcome is Outcome.LOADED
+        doses = {r.name: r.immunization_id for r in results.get(record.number, ()) if r.outcome is Outcome.LOADED}
+        parts = {dose.name: supplied(dose.resource) for dose in record.doses if dose.name in doses}
+        earlier = {*before.earlier, before.content} - {record.content, ""} if before else set()
+        learned.append(
+            KnownKey(
+                key=key,
+                patient_id=person.patient_id,
+                content=record.content if complete else "",
+                doses={**(before.doses if before else {}), **doses},
+                supplied={**(before.supplied if before else {}), **parts, _PATIENT: supplied(record.patient)},
+                exported=run.files[record.file].modified if run.files else run.started,
+                earlier=tuple(sorted(earlier)),
+            )
+        )
+        if complete:
+            loaded.append(key)
+    tools.ledger.keys.learn(run, learned)
+    tools.ledger.reviews.settled_elsewhere(loaded)
+    for record in once.values():
+        tools.ledger.keys.locate(person.patient_id, block_numbers(evidence_of(record.patient)))
+
+
+def _ask_about_doses(
+    run: Run,
+    person: "PersonPost",
+    results: Mapping[int, Sequence["DoseResult"]],
+    tools: LoadTools,
+) -> None:
+    for record in _once(person).values():
+        doubtful = [result for result in results.get(record.number, ()) if result.outcome is Outcome.REVIEW]
+        if doubtful:
+            tools.ledger.reviews.ask(
+                run,
+                [record],
+                kind=ReviewKind.DOSE,
+                code=doubtful[0].code,
+                text=doubtful[0].text,
+                suggestion=doubtful[0].suggestion,
+                opened=tools.clock.now(),
+                decision=person.decision,
+                patient_id=person.patient_id,
+            )

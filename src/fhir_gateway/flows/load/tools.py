@@ -1,0 +1,56 @@
+"""What the load road works with, and what it is asked to do."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import tzinfo
+from typing import Protocol
+
+from fhir_gateway.domain.records import Converted, Rejected, SourceRecord
+from fhir_gateway.identity.parameters import MatchingPolicy
+from fhir_gateway.ports import CandidateFinder, Clock, FhirReader, FhirWriter, Ledger, Progress, Source
+
+
+class Converter(Protocol):
+    """A mapping bound to its clinic, its environment and today."""
+
+    def __call__(self, record: SourceRecord) -> Converted | Rejected:
+        """Turn a row into resources, or say why not."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LoadInput:
+    """One input file with the mapping that reads it; `mapping_digest` changes with the mapping's content."""
+
+    source: Source
+    mapping: str
+    mapping_digest: str
+    convert: Converter
+
+
+@dataclass(frozen=True, slots=True)
+class LoadRequest:
+    """What is to be loaded; `limit` counts data rows over all files, 0 means all."""
+
+    inputs: Sequence[LoadInput]
+    clinic: str = ""
+    user: str = ""
+    limit: int = 0
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LoadTools:
+    """The adapters and policies of one environment."""
+
+    ledger: Ledger
+    reader: FhirReader
+    writer: FhirWriter
+    finder: CandidateFinder
+    clock: Clock
+    progress: Progress
+    zone: tzinfo
+    matching: MatchingPolicy = field(default_factory=MatchingPolicy)
+    window: int = 200
+    """People that are posted together; windows overlap."""
+    windows_in_flight: int = 4

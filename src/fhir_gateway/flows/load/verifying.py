@@ -1,0 +1,65 @@
+"""What earlier runs loaded is looked at again: a dose that has gone from the server is no success."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from fhir_gateway.domain.outcomes import Outcome
+from fhir_gateway.domain.records import Resource
+from fhir_gateway.domain.runs import ReviewKind, Run, Settlement, SpooledRecord
+from fhir_gateway.flows.load.tools import LoadTools
+
+_WINDOW = 200
+_TEXT = "a dose of this row was loaded before and has been deleted or marked entered-in-error on the server"
+_SUGGESTION = "create it again if it was given, else reject the row"
+
+
+async def verify_unchanged(run: Run, tools: LoadTools) -> None:
+    """Look up the doses of unchanged rows; rows whose doses are gone or wrong go to review."""
+    tools.progress.phase("verifying what is there")
+    done = 0
+    window: list[tuple[SpooledRecord, Settlement]] = []
+    for entry in tools.ledger.spool.unchanged(run):
+        window.append(entry)
+        if len(window) == _WINDOW:
+            await _verify(run, window, tools)
+            done += len(window)
+            tools.progress.advance(done)
+            window = []
+    if window:
+        await _verify(run, window, tools)
+
+
+async def _verify(run: Run, window: Sequence[tuple[SpooledRecord, Settlement]], tools: LoadTools) -> None:
+    ids = sorted({resource_id for _, settlement in window for resource_id in settlement.immunization_ids})
+    found: dict[str, Resource] = {}
+    if ids:
+        async for dose in tools.reader.search("Immunization", {"_id": ids}):
+            found[str(dose["id"])] = dose
+    with tools.ledger.transaction():
+        for record, settlement in window:
+            _settle(run, record, settlement, found, tools)
+
+
+def _settle(
+    run: Run, record: SpooledRecord, settlement: Settlement, found: Mapping[str, Resource], tools: LoadTools
+) -> None:
+    standing = [found[i] for i in settlement.immunization_ids if i in found]
+    alive = [dose for dose in standing if dose.get("status") != "entered-in-error"]
+    if len(alive) == len(settlement.immunization_ids):
+        moved = {str(dose.get("patient", {}).get("reference", "")).rpartition("/")[2] for dose in alive}
+        owner = moved.pop() if len(moved) == 1 else settlement.patient_id
+        tools.ledger.spool.settle(run, [replace(settlement, patient_id=owner)])
+        return
+    code = "dose-gone" if len(standing) < len(settlement.immunization_ids) else "dose-entered-in-error"
+    review = replace(settlement, outcome=Outcome.REVIEW, code=code, reason=_TEXT, suggestion=_SUGGESTION)
+    tools.ledger.spool.settle(run, [replace(review, immunization_ids=tuple(str(dose["id"]) for dose in alive))])
+    tools.ledger.reviews.ask(
+        run,
+        [record],
+        kind=ReviewKind.GONE,
+        code=code,
+        text=_TEXT,
+        suggestion=_SUGGESTION,
+        opened=tools.clock.now(),
+        patient_id=settlement.patient_id,
+    )
