@@ -328,6 +328,25 @@ class Spool:
                 .values(**values)
             )
 
+    def release(self, run: Run, keys: Iterable[str]) -> None:
+        """Drop what other runs have parked of these keys: this run has loaded them."""
+        records, persons = tables.records, tables.persons
+        for chunk in chunks(keys):
+            parked = (records.c.key.in_(chunk), records.c.run != run.id, records.c.payload.is_not(None))
+            people = self._connection.execute(select(records.c.run, records.c.person).where(*parked)).all()
+            if not people:
+                continue
+            self._connection.execute(update(records).where(*parked).values(payload=None))
+            for other, person in set(people):
+                waiting = select(records.c.number).where(
+                    records.c.run == other, records.c.person == person, records.c.payload.is_not(None)
+                )
+                self._connection.execute(
+                    update(persons)
+                    .where(persons.c.run == other, persons.c.number == person, ~waiting.exists())
+                    .values(payload=None)
+                )
+
     def unsettled(self, run: Run) -> Iterator[SpooledRecord]:
         """Yield every record that has no outcome yet."""
         records = tables.records

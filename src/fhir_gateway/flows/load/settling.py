@@ -152,6 +152,7 @@ def _learn(
             loaded.append(key)
     tools.ledger.keys.learn(run, learned)
     tools.ledger.reviews.settled_elsewhere(loaded)
+    tools.ledger.spool.release(run, loaded)
     for record in once.values():
         tools.ledger.keys.locate(person.patient_id, block_numbers(evidence_of(record.patient)))
 
