@@ -4,7 +4,7 @@ import asyncio
 import logging
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -12,6 +12,8 @@ import httpx
 import tenacity
 
 from fhir_gateway.domain.errors import PermanentServerError
+from fhir_gateway.fhir import json_text
+from fhir_gateway.fhir.bundles import parse_answer
 from fhir_gateway.fhir_server.address import base_url_problem, is_loopback, same_origin
 from fhir_gateway.fhir_server.breaker import BreakerGate, OnWait
 from fhir_gateway.fhir_server.credentials import credentials_for
@@ -50,9 +52,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request below the base URL. `target` is path and query, already encoded; content and form exclude each other.
+    """A request below the base URL; content and form exclude each other.
 
-    It may be sent several times: a create must be conditional.
+    `target` is path and query, already encoded; "" is the base URL, "/" the same with a slash. It is sent at most
+    `attempts` times; where `repeat` is false it is not sent again once it may have arrived.
     """
 
     method: str
@@ -60,6 +63,8 @@ class Request:
     content: bytes | None = None
     form: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    attempts: int = MOST_ATTEMPTS
+    repeat: bool = True
 
 
 class FhirClient:
@@ -82,10 +87,10 @@ class FhirClient:
             raise PermanentServerError(problem)
         self.policy = policy
         self.base = policy.base_url.rstrip("/")
-        self._timing = timing or Timing()
-        self._gate = BreakerGate(patience=policy.wait_for_server, timing=self._timing, on_wait=on_wait)
-        self._pacer = Pacer(policy.requests_per_second, self._timing)
-        self._credentials = credentials_for(policy.auth, self._timing)
+        self.timing = timing or Timing()
+        self._gate = BreakerGate(patience=policy.wait_for_server, timing=self.timing, on_wait=on_wait)
+        self._pacer = Pacer(policy.requests_per_second, self.timing)
+        self._credentials = credentials_for(policy.auth, self.timing)
         self._slots = asyncio.Semaphore(MOST_IN_FLIGHT)
         self._is_fhir = False
         self._http = httpx.AsyncClient(
@@ -113,25 +118,35 @@ class FhirClient:
         successes_before = self._gate.successes
 
         def give_up(state: tenacity.RetryCallState) -> bool:
-            if state.attempt_number < MOST_ATTEMPTS or state.outcome is None:
+            if state.attempt_number < request.attempts or state.outcome is None:
                 return False
             # While the whole server is down its patience decides, not the number of attempts.
             others_succeed = self._gate.successes > successes_before
             return others_succeed or not isinstance(state.outcome.exception(), OutageError)
 
         retrying = tenacity.AsyncRetrying(
-            retry=tenacity.retry_if_exception_type((BusyError, OutageError)),
+            retry=tenacity.retry_if_exception(lambda error: _may_repeat(request, error)),
             stop=give_up,
             wait=self._pause,
-            sleep=self._timing.sleep,
+            sleep=self.timing.sleep,
             reraise=True,
         )
         return await retrying(self._attempt, request)
 
+    async def send_search_in_batch(self, url: str, headers: Mapping[str, str]) -> Answer:
+        """Send a search as the one entry of a batch, where it stands in a body; return the entry's own answer."""
+        bundle = {"resourceType": "Bundle", "type": "batch", "entry": [{"request": {"method": "GET", "url": url}}]}
+        answer = await self.send(Request("POST", "", content=json_text.dump(bundle), headers=headers))
+        entries = answer.body.get("entry") if isinstance(answer.body, dict) else None
+        if answer.verdict is not Verdict.SUCCESS or not isinstance(entries, list) or len(entries) != 1:
+            return replace(answer, status=501 if answer.verdict is Verdict.SUCCESS else answer.status)
+        said = parse_answer(entries[0])
+        return Answer(status=said.status or 501, headers=answer.headers, body=said.resource)
+
     def _pause(self, state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
         asked = error.retry_after if isinstance(error, BusyError | OutageError) else None
-        return pause(state.attempt_number, asked=asked, chance=self._timing.chance())
+        return pause(state.attempt_number, asked=asked, chance=self.timing.chance())
 
     async def _attempt(self, request: Request) -> Answer:
         """Send once: parked before that while the server is down, which is no attempt."""
@@ -165,7 +180,7 @@ class FhirClient:
         return answer
 
     async def _exchange(self, request: Request, authorization: dict[str, str]) -> Answer:
-        url = httpx.URL(f"{self.base}/{request.target}" if request.target else self.base)
+        url = httpx.URL(f"{self.base}/{request.target.lstrip('/')}" if request.target else self.base)
         response, body = await self._roundtrip(request, url, authorization)
         for _ in range(_MOST_REDIRECTS):
             if response.status_code not in _REDIRECTS:
@@ -205,7 +220,7 @@ class FhirClient:
 
     def _understood(self, request: Request, response: httpx.Response, raw: bytes) -> Answer:
         status = response.status_code
-        asked = retry_after(response.headers.get("Retry-After"), self._timing.now())
+        asked = retry_after(response.headers.get("Retry-After"), self.timing.now())
         verdict = judge(status)
         if verdict is Verdict.OUTAGE:
             raise OutageError(f"The FHIR server answered {status}", retry_after=asked)
@@ -239,6 +254,12 @@ class FhirClient:
         if self._is_fhir:
             return BusyError(f"The FHIR server {said}")
         return PermanentServerError(f"No FHIR server at {self.base}: it {said}; check base_url")
+
+
+def _may_repeat(request: Request, error: BaseException) -> bool:
+    if isinstance(error, OutageError) and not error.sent:
+        return True
+    return request.repeat and isinstance(error, BusyError | OutageError)
 
 
 async def _bounded(response: httpx.Response) -> bytes:
@@ -283,7 +304,7 @@ def _no_answer(error: httpx.TransportError, timeout: float) -> OutageError | Per
         cause = cause.__cause__ or cause.__context__
     match error:
         case httpx.ConnectTimeout() | httpx.ConnectError():
-            return OutageError("The FHIR server cannot be reached (is it running, is base_url right?)")
+            return OutageError("The FHIR server cannot be reached (is it running, is base_url right?)", sent=False)
         case httpx.TimeoutException():
             return OutageError(f"The FHIR server gave no answer within {timeout:g} s")
         case httpx.UnsupportedProtocol():

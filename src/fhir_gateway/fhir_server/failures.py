@@ -8,7 +8,14 @@ class BusyError(TransientServerError):
 
 
 class OutageError(TransientServerError):
-    """The server gave no answer, or something before it said that it is gone: it concerns every request."""
+    """The server gave no answer, or something before it said that it is gone: it concerns every request.
+
+    `sent` is false where the request certainly did not reach the server.
+    """
+
+    def __init__(self, message: str, *, retry_after: float | None = None, sent: bool = True) -> None:
+        self.sent = sent
+        super().__init__(message, retry_after=retry_after)
 
 
 class ServerGoneError(TransientServerError):

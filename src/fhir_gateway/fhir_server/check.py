@@ -1,0 +1,90 @@
+"""What an operator wants to know of a server before the first run."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import httpx
+
+from fhir_gateway.domain.errors import PermanentServerError, ServerError
+from fhir_gateway.fhir_server.capabilities import Capabilities
+from fhir_gateway.fhir_server.client import FhirClient
+from fhir_gateway.fhir_server.policy import FhirServerPolicy
+from fhir_gateway.fhir_server.proof import SearchProof
+from fhir_gateway.fhir_server.reader import ServerReader
+from fhir_gateway.fhir_server.timing import Timing
+
+PATIENCE = 10.0
+"""Seconds that a check waits for a server that is down."""
+
+NEEDED = {"Patient": ("identifier",), "Immunization": ("identifier", "patient")}
+"""Searches without which a load cannot tell what is there already."""
+
+USEFUL = {"Patient": ("birthdate", "gender", "phone", "name")}
+"""Searches that find people without a number."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerCheck:
+    """What was found out. `problem` is "" when the server can be used; `searches` are the proofs, needed ones first."""
+
+    reached: bool
+    authorised: bool
+    fhir_version: str
+    software: str
+    searches: tuple[SearchProof, ...]
+    problem: str
+
+
+async def check_server(
+    policy: FhirServerPolicy, *, transport: httpx.AsyncBaseTransport | None = None, timing: Timing | None = None
+) -> ServerCheck:
+    """Find out whether the server is reached, takes the credentials, speaks FHIR R4, and really searches; never raises for it."""
+    patience = min(policy.wait_for_server or PATIENCE, PATIENCE)
+    hasty = replace(policy, wait_for_server=patience)
+    capabilities = Capabilities()
+    try:
+        async with FhirClient(hasty, transport=transport, timing=timing) as client:
+            reader = ServerReader(client)
+            capabilities = await reader.capabilities()
+            searches = [
+                await reader.prove_search(resource_type, parameter)
+                for wanted in (NEEDED, USEFUL)
+                for resource_type, parameters in wanted.items()
+                for parameter in parameters
+            ]
+    except ServerError as error:
+        return _problem(error, capabilities)
+    return ServerCheck(
+        reached=True,
+        authorised=not any(_forbidden(proof) for proof in searches),
+        fhir_version=capabilities.fhir_version,
+        software=capabilities.software,
+        searches=tuple(searches),
+        problem=_missing(searches),
+    )
+
+
+def _problem(error: ServerError, capabilities: Capabilities) -> ServerCheck:
+    status = error.status if isinstance(error, PermanentServerError) else 0
+    return ServerCheck(
+        reached=status > 0 or capabilities.declared,
+        authorised=status not in {401, 403} and (status > 0 or capabilities.declared),
+        fhir_version=capabilities.fhir_version,
+        software=capabilities.software,
+        searches=(),
+        problem=str(error),
+    )
+
+
+def _missing(searches: list[SearchProof]) -> str:
+    """Name the needed searches that do not work."""
+    missing = [proof for proof in searches if _needed(proof, NEEDED) and not proof.works]
+    return "; ".join(f"search {proof.resource_type}?{proof.parameter}: {proof.words}" for proof in missing)
+
+
+def _needed(proof: SearchProof, wanted: Mapping[str, tuple[str, ...]]) -> bool:
+    return proof.parameter in wanted.get(proof.resource_type, ())
+
+
+def _forbidden(proof: SearchProof) -> bool:
+    return proof.status in {401, 403}

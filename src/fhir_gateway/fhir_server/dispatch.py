@@ -1,0 +1,137 @@
+"""Gets entries to the server by whatever way it takes them: batch, transaction, halves of them, or one by one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from fhir_gateway.domain.errors import PermanentServerError, ServerError
+from fhir_gateway.domain.posting import BundleEntry, EntryOutcome
+from fhir_gateway.fhir import json_text
+from fhir_gateway.fhir.bundles import (
+    EntryAnswer,
+    build_bundle,
+    encode_condition,
+    parse_answers,
+    read_etag,
+    read_location,
+)
+from fhir_gateway.fhir.outcomes import describe_outcome
+from fhir_gateway.fhir_server.client import MOST_ATTEMPTS, Answer, FhirClient, Request
+from fhir_gateway.fhir_server.entry_outcomes import refused, unavailable
+from fhir_gateway.fhir_server.failures import ServerGoneError
+from fhir_gateway.fhir_server.verdicts import Verdict
+
+ATTEMPTS_FOR_A_BUNDLE = 4  # then halved: what keeps failing may be one entry's fault
+_MINIMAL = {"Prefer": "return=minimal"}
+_NO_BUNDLES_HERE = frozenset({301, 302, 303, 404, 405, 501})
+
+Said = EntryAnswer | EntryOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How entries travel.
+
+    `to_batch`: a refused transaction goes again as a batch; else it is halved, as a refused batch is. `repeat` false:
+    what ended unknown is not repeated here, since the server's creates are not conditional.
+    """
+
+    bundle_type: str
+    to_batch: bool = False
+    repeat: bool = True
+
+
+class Dispatcher:
+    """Sends entries once (failures of the transport are repeated) and returns what was said of each, in their order.
+
+    Remembers what the server showed: whether bundles need a slash behind the base URL, or do not work at all.
+    """
+
+    def __init__(self, client: FhirClient) -> None:
+        self._client = client
+        self._targets = ["", "/"]
+        self._bundles_worked = False
+
+    async def dispatch(self, entries: Sequence[BundleEntry], way: Way) -> list[Said]:
+        """Return an answer, or where there can be none an outcome, for every entry; raises nothing."""
+        content = json_text.dump(build_bundle(way.bundle_type, entries))
+        attempts = MOST_ATTEMPTS if len(entries) == 1 else ATTEMPTS_FOR_A_BUNDLE
+        try:
+            answer = await self._post(content, attempts=attempts, repeat=way.repeat)
+        except ServerError as error:
+            return await self._failed(error, entries, way)
+        if answer is None:
+            return [await self._alone(entry, way) for entry in entries]
+        return await self._read(answer, entries, way)
+
+    async def _post(self, content: bytes, *, attempts: int, repeat: bool) -> Answer | None:
+        """Post a bundle to the base URL, else to the base URL with a slash; None where neither takes bundles."""
+        while self._targets:
+            request = Request(
+                "POST", self._targets[0], content=content, headers=_MINIMAL, attempts=attempts, repeat=repeat
+            )
+            tried = self._targets[0]
+            try:
+                answer = await self._client.send(request)
+            except PermanentServerError as error:
+                if self._bundles_worked or error.status not in _NO_BUNDLES_HERE:
+                    raise
+            else:
+                if self._bundles_worked or answer.status not in _NO_BUNDLES_HERE:
+                    return answer
+            if tried in self._targets:  # else another bundle found out at the same time
+                self._targets.remove(tried)
+        return None
+
+    async def _failed(self, error: ServerError, entries: Sequence[BundleEntry], way: Way) -> list[Said]:
+        if isinstance(error, PermanentServerError):
+            return [refused(entry, str(error), status=error.status) for entry in entries]
+        if isinstance(error, ServerGoneError):
+            return [unavailable(entry, str(error)) for entry in entries]
+        if not way.repeat:
+            return [EntryAnswer(status=0, message=str(error))] * len(entries)
+        if len(entries) == 1:
+            return [unavailable(entries[0], str(error))]
+        return await self._halves(entries, way)
+
+    async def _read(self, answer: Answer, entries: Sequence[BundleEntry], way: Way) -> list[Said]:
+        if answer.verdict is Verdict.SUCCESS:
+            answers = parse_answers(answer.body)
+            if answers is not None and len(answers) == len(entries):
+                self._bundles_worked = True
+                return list(answers)
+            # Nobody knows what became of them: as if nothing had been said.
+            return [EntryAnswer(status=0, message="the server's answer does not fit the bundle")] * len(entries)
+        if way.bundle_type == "transaction" and way.to_batch:
+            return await self.dispatch(entries, replace(way, bundle_type="batch", to_batch=False))
+        if len(entries) == 1:
+            return [EntryAnswer(status=answer.status, message=describe_outcome(answer.body))]
+        return await self._halves(entries, way)
+
+    async def _halves(self, entries: Sequence[BundleEntry], way: Way) -> list[Said]:
+        """Send both halves: a poisoned entry costs only itself (HAPI refuses the whole batch for it)."""
+        middle = len(entries) // 2
+        return [*await self.dispatch(entries[:middle], way), *await self.dispatch(entries[middle:], way)]
+
+    async def _alone(self, entry: BundleEntry, way: Way) -> Said:
+        """Send one entry as a request of its own, to a server that takes no bundles."""
+        headers = dict(_MINIMAL)
+        if entry.if_none_exist:
+            headers["If-None-Exist"] = encode_condition(entry.if_none_exist)
+        if entry.if_match:
+            headers["If-Match"] = f'W/"{entry.if_match}"'
+        content = json_text.dump(entry.resource)
+        request = Request(entry.method, entry.url, content=content, headers=headers, repeat=way.repeat)
+        try:
+            answer = await self._client.send(request)
+        except ServerError as error:
+            return (await self._failed(error, [entry], way))[0]
+        resource_type, resource_id, version = read_location(answer.headers.get("Location"))
+        if not resource_id and isinstance(answer.body, dict) and answer.body.get("resourceType") == entry.url:
+            resource_id = str(answer.body.get("id") or "")
+        return EntryAnswer(
+            status=answer.status,
+            resource_type=resource_type,
+            id=resource_id,
+            version=version or read_etag(answer.headers.get("ETag")),
+            message=describe_outcome(answer.body),
+        )

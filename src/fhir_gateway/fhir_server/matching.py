@@ -1,0 +1,69 @@
+"""Whether a resource really carries what was searched for: a server may have ignored the question."""
+
+from collections.abc import Mapping, Sequence
+
+from fhir_gateway.domain.records import Resource
+
+
+def carries(resource: Resource, parameters: Mapping[str, Sequence[str]], *, masked: bool = False) -> bool:
+    """Return whether a match agrees with every search parameter that can be checked by looking at it.
+
+    Checked: `_id`, `identifier`, `birthdate` (without a prefix), `gender` and `patient`. `masked`: identifiers that
+    the server hides (SATUSEHAT: ################, or none at all) count as carried.
+    """
+    return all(_carries(resource, name, values, masked=masked) for name, values in parameters.items())
+
+
+def _carries(resource: Resource, name: str, values: Sequence[str], *, masked: bool) -> bool:
+    match name:
+        case "_id":
+            return resource.get("id") in values
+        case "identifier":
+            return _has_identifier(resource, values, masked=masked)
+        case "birthdate":
+            return _has_birth_date(resource, values)
+        case "gender":
+            return resource.get("gender") in values
+        case "patient":
+            return _patient_id(resource) in {value.removeprefix("Patient/") for value in values}
+        case _:
+            return True
+
+
+def _has_identifier(resource: Resource, values: Sequence[str], *, masked: bool) -> bool:
+    identifiers = [one for one in resource.get("identifier") or () if isinstance(one, dict)]
+    if masked and all(_is_masked(one.get("value")) for one in identifiers):
+        return True
+    wanted = {value.casefold() for value in values}
+    for one in identifiers:
+        system, value = str(one.get("system") or ""), str(one.get("value") or "")
+        written = {f"{system}|{value}", f"{system}|"} | ({value} if value else set())
+        # Some servers compare without regard to case; who needs more than a candidate compares again.
+        if wanted & {form.casefold() for form in written}:
+            return True
+    return False
+
+
+def _is_masked(value: object) -> bool:
+    return isinstance(value, str) and (set(value) <= {"#"} or set(value) <= {"*"})
+
+
+def _has_birth_date(resource: Resource, values: Sequence[str]) -> bool:
+    own = resource.get("birthDate")
+    if not isinstance(own, str) or not own:
+        return False
+    plain = [value.removeprefix("eq") for value in values]
+    if not all(value[:1].isdigit() for value in plain):
+        return True  # a range: not to be judged by looking at equality
+    # A less precise date on either side overlaps; servers differ on whether that is a match.
+    return any(own.startswith(value) or value.startswith(own) for value in plain)
+
+
+def _patient_id(resource: Resource) -> str | None:
+    for element in ("patient", "subject", "beneficiary"):
+        reference = resource.get(element)
+        if isinstance(reference, dict) and isinstance(reference.get("reference"), str):
+            path = reference["reference"].split("/_history/")[0]
+            before, _, resource_id = path.rpartition("/")
+            return resource_id if before == "Patient" or before.endswith("/Patient") else None
+    return None

@@ -1,0 +1,114 @@
+"""Whether a search parameter works on this server, so that "not found" may be believed.
+
+Seen: an unknown parameter is ignored and everybody is returned; returns nothing (WSO2, Medplum); is a 400 (HAPI).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol
+
+from fhir_gateway.domain.errors import PermanentServerError
+from fhir_gateway.domain.records import Resource
+from fhir_gateway.fhir_server.capabilities import Capabilities
+from fhir_gateway.fhir_server.matching import carries
+from fhir_gateway.fhir_server.pages import Page
+
+_NOBODY = {
+    "identifier": "urn:fhir-gateway:probe|nobody",
+    "birthdate": "1801-01-01",
+    "phone": "+620000000000",
+    "telecom": "+620000000000",
+    "name": "zzqxnobody",
+    "family": "zzqxnobody",
+    "given": "zzqxnobody",
+    "_id": "zzqx-nobody",
+    "patient": "Patient/zzqx-nobody",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SearchProof:
+    """Whether a search by `parameter` may be believed, and why in words for an operator.
+
+    `status` is that of a refusal, 0 where there was none.
+    """
+
+    resource_type: str
+    parameter: str
+    works: bool
+    words: str
+    status: int = 0
+
+
+class Prober(Protocol):
+    """What a proof needs of a reader."""
+
+    async def capabilities(self) -> Capabilities:
+        """Return what the server declares."""
+        ...
+
+    async def first_page(self, resource_type: str, parameters: Mapping[str, Sequence[str]]) -> Page:
+        """Return the first page of a search, unchecked."""
+        ...
+
+
+async def prove(reader: Prober, resource_type: str, parameter: str, *, masked: bool = False) -> SearchProof:
+    """Ask for nobody, which must find nobody; and where the parameter is not declared, for somebody who is there.
+
+    `masked`: the server hides identifiers, so nobody can be searched by the one that he shows.
+    """
+
+    proof = partial(SearchProof, resource_type, parameter)
+    nobody = _NOBODY.get(parameter)
+    try:
+        declared = (await reader.capabilities()).declares_search(resource_type, parameter)
+        if nobody is None:
+            return await _prove_by_somebody(reader, proof, declared=declared)
+        if (await reader.first_page(resource_type, {parameter: (nobody,)})).matches:
+            return proof(works=False, words="ignored: the server finds somebody where nobody is asked for")
+        if declared or (masked and parameter == "identifier"):
+            how = "declared" if declared else "not declared, but its numbers are masked"
+            return proof(works=True, words=f"{how}; a search for nobody finds nobody")
+        return await _prove_by_somebody(reader, proof, declared=False)
+    except PermanentServerError as error:
+        return proof(works=False, words=str(error), status=error.status)
+
+
+async def _prove_by_somebody(reader: Prober, proof: "partial[SearchProof]", *, declared: bool) -> SearchProof:
+    """Search for what a resource that is there carries."""
+    resource_type, parameter = proof.args
+    sample = (await reader.first_page(resource_type, {})).matches
+    value = next(filter(None, (_value_of(resource, parameter) for resource in sample)), "")
+    if not value:
+        words = "declared" if declared else "not declared, and no resource on the server to prove it with"
+        return proof(works=declared or not sample, words=words)
+    found = (await reader.first_page(resource_type, {parameter: (value,)})).matches
+    if found and all(carries(match, {parameter: (value,)}) for match in found):
+        return proof(works=True, words="a search for somebody who is there finds them")
+    return proof(works=False, words="a search for somebody who is there does not find them")
+
+
+def _value_of(resource: Resource, parameter: str) -> str:
+    """Return what this resource would be found by, "" where it carries nothing of the kind."""
+    identifier, name, telecom = (_first(resource, element) for element in ("identifier", "name", "telecom"))
+    patient = resource.get("patient")
+    given = name.get("given")
+    value = {
+        "_id": resource.get("id"),
+        "birthdate": resource.get("birthDate"),
+        "gender": resource.get("gender"),
+        "patient": patient.get("reference") if isinstance(patient, dict) else None,
+        "identifier": f"{identifier.get('system')}|{identifier.get('value')}" if identifier.get("system") else None,
+        "phone": telecom.get("value"),
+        "telecom": telecom.get("value"),
+        "family": name.get("family"),
+        "name": given[0] if isinstance(given, list) and given else name.get("family"),
+        "given": given[0] if isinstance(given, list) and given else None,
+    }.get(parameter)
+    return value if isinstance(value, str) else ""
+
+
+def _first(resource: Resource, element: str) -> dict[str, Any]:
+    values = resource.get(element)
+    return values[0] if isinstance(values, list) and values and isinstance(values[0], dict) else {}

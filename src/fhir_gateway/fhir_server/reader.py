@@ -1,0 +1,230 @@
+"""Reads a FHIR server: resources and searches, to the last page, and nothing that was not asked for."""
+
+import re
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from enum import StrEnum
+from urllib.parse import urlsplit
+
+from fhir_gateway.domain.errors import PermanentServerError, UntrustedAnswerError
+from fhir_gateway.domain.records import Resource
+from fhir_gateway.fhir_server.address import local_target
+from fhir_gateway.fhir_server.capabilities import Capabilities, parse_capabilities
+from fhir_gateway.fhir_server.client import Answer, FhirClient, Request
+from fhir_gateway.fhir_server.matching import carries
+from fhir_gateway.fhir_server.pages import Page, parse_page
+from fhir_gateway.fhir_server.proof import SearchProof, prove
+from fhir_gateway.fhir_server.questions import LONGEST_FORM, LONGEST_URL, Parameters, cut, encoded, is_personal
+from fhir_gateway.fhir_server.refusals import refusal
+from fhir_gateway.fhir_server.verdicts import Verdict
+
+MATCHES_A_PAGE = 200
+_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
+_FRESH = {"Cache-Control": "no-cache"}  # HAPI as shipped answers a repeated search from a cache for 60 s
+_STRICT = {**_FRESH, "Prefer": "handling=strict"}
+_NO_SUCH_OPERATION = frozenset({404, 405, 415, 501})
+_EXPIRED = frozenset({404, 410})
+
+Check = Callable[[Resource], bool]
+
+
+class _Expired(Exception):  # noqa: N818 - no error: the search starts again
+    """The server has forgotten the pages of a search."""
+
+
+class _Road(StrEnum):
+    """How a search travels; what it says of a person belongs in no URL, as those are logged along the way."""
+
+    POST = "POST _search"
+    BATCH = "a GET inside of a batch"
+    GET = "GET"
+
+
+class ServerReader:
+    """Fulfils ports.FhirReader on a FHIR server.
+
+    Every method raises TransientServerError when the patience is used up, and PermanentServerError where the server
+    refuses.
+    """
+
+    def __init__(self, client: FhirClient) -> None:
+        self._client = client
+        self._masked = client.policy.masked_identifiers
+        self._capabilities: Capabilities | None = None
+        self._refused_roads: set[_Road] = set()
+        self._proofs: dict[tuple[str, str], SearchProof] = {}
+
+    async def capabilities(self) -> Capabilities:
+        """Return what the server declares, read once; raises PermanentServerError unless it speaks FHIR R4."""
+        if self._capabilities is None:
+            answer = await self._client.send(Request("GET", "metadata", headers=_FRESH))
+            if answer.verdict is Verdict.SUCCESS:
+                self._capabilities = parse_capabilities(answer.body)
+            elif isinstance(answer.body, dict) and answer.body.get("resourceType") == "OperationOutcome":
+                self._capabilities = Capabilities()  # it speaks FHIR, but has no statement: everything is to be proved
+            else:
+                raise PermanentServerError(
+                    f"No FHIR server at {self._client.base}: it answered {answer.status} to GET metadata; check base_url",
+                    status=answer.status,
+                )
+        return self._capabilities
+
+    async def read(self, resource_type: str, resource_id: str) -> Resource | None:
+        """Return the resource, None where it is missing or deleted (404 or 410, servers differ)."""
+        if not _ID.fullmatch(resource_id):
+            return None
+        answer = await self._client.send(Request("GET", f"{resource_type}/{resource_id}", headers=_FRESH))
+        if answer.status in {404, 410}:
+            return None
+        if answer.verdict is not Verdict.SUCCESS:
+            raise refusal(answer, f"reading a {resource_type}")
+        body = answer.body
+        if not isinstance(body, dict) or (body.get("resourceType"), body.get("id")) != (resource_type, resource_id):
+            raise UntrustedAnswerError(f"The server answered the reading of a {resource_type} with something else")
+        return body
+
+    async def search(
+        self, resource_type: str, parameters: Mapping[str, Sequence[str]], *, check: Check | None = None
+    ) -> AsyncIterator[Resource]:
+        """Yield every match of every page once; values of one parameter are alternatives, raw (not escaped).
+
+        Included resources follow where `_include` or `_revinclude` asked for them. `check` replaces the built-in
+        look at whether a match carries what was asked. Raises UntrustedAnswerError where a match does not, where the
+        server says that it ignored something, or where the answer may be cut.
+        """
+        seen: set[str] = set()
+        one_by_one = self._masked and "identifier" in parameters
+        longest = LONGEST_FORM if self._road(parameters) is _Road.POST else LONGEST_URL
+        questions = cut(parameters, longest=longest, **({"most_values": 1} if one_by_one else {}))
+        for question in questions:
+            async for resource in self._pages_twice(resource_type, question, check=check):
+                name = f"{resource.get('resourceType')}/{resource.get('id')}"
+                if name not in seen:
+                    seen.add(name)
+                    yield resource
+
+    async def prove_search(self, resource_type: str, parameter: str) -> SearchProof:
+        """Return whether "not found" may be believed of a search by this parameter; found out once."""
+        key = (resource_type, parameter)
+        if key not in self._proofs:
+            self._proofs[key] = await prove(self, resource_type, parameter, masked=self._masked)
+        return self._proofs[key]
+
+    async def first_page(self, resource_type: str, parameters: Mapping[str, Sequence[str]]) -> Page:
+        """Return the first page of a search as the server gives it, unchecked against the question."""
+        answer = await self._ask(resource_type, parameters, 20)
+        return parse_page(answer.body, resource_type=resource_type, asked=parameters)
+
+    async def _pages_twice(
+        self, resource_type: str, parameters: Parameters, *, check: Check | None
+    ) -> AsyncIterator[Resource]:
+        """Yield a search's results; started again once where the server forgets its pages (410 on HAPI)."""
+        try:
+            async for resource in self._pages(resource_type, parameters, check=check):
+                yield resource
+        except _Expired:
+            try:
+                async for resource in self._pages(resource_type, parameters, check=check):
+                    yield resource
+            except _Expired:
+                raise UntrustedAnswerError(
+                    f"The server forgot the pages of a search for {resource_type} twice; its answer is cut"
+                ) from None
+
+    async def _pages(
+        self, resource_type: str, parameters: Parameters, *, check: Check | None
+    ) -> AsyncIterator[Resource]:
+        answer = await self._ask(resource_type, parameters, MATCHES_A_PAGE)
+        got: set[str] = set()
+        followed: set[str] = set()
+        while True:
+            page = parse_page(answer.body, resource_type=resource_type, asked=parameters)
+            new = self._checked(page, parameters, check=check, got=got)
+            for resource in (*new, *page.included):
+                yield resource
+            if page.next_link and (page.next_link in followed or (page.matches and not new)):
+                raise UntrustedAnswerError(f"The server's pages of a search for {resource_type} go in circles")
+            if page.next_link:
+                followed.add(page.next_link)
+                answer = await self._next(resource_type, page.next_link)
+            elif await self._is_whole(resource_type, parameters, page, got=len(got)):
+                return
+            elif not new:
+                raise UntrustedAnswerError(
+                    f"The server found more {resource_type} resources than it gives: no next link, and _offset is ignored"
+                )
+            else:
+                answer = await self._ask(resource_type, {**parameters, "_offset": (str(len(got)),)}, MATCHES_A_PAGE)
+
+    def _checked(self, page: Page, parameters: Parameters, *, check: Check | None, got: set[str]) -> list[Resource]:
+        """Return the page's matches that no earlier page had, and add their ids to `got`."""
+        new = []
+        for resource in page.matches:
+            fits = check(resource) if check is not None else carries(resource, parameters, masked=self._masked)
+            if not fits:
+                raise UntrustedAnswerError(
+                    f"The server found {resource['resourceType']} resources that were not asked for:"
+                    f" it does not really search by {', '.join(sorted(parameters))}"
+                )
+            if resource["id"] not in got:
+                got.add(resource["id"])
+                new.append(resource)
+        return new
+
+    async def _is_whole(self, resource_type: str, parameters: Parameters, page: Page, *, got: int) -> bool:
+        """Return whether a search without a further next link gave everything.
+
+        Some servers never give next links (Medplum's memory repository). So a number of matches that looks like the
+        size of a page is held against a count, where the page itself does not tell the total.
+        """
+        if page.total is not None:
+            return got >= page.total
+        if got == 0 or (got % 10 and got < MATCHES_A_PAGE):
+            return True
+        answer = await self._ask(resource_type, {**parameters, "_summary": ("count",)}, None)
+        counted = parse_page(answer.body, resource_type=resource_type, asked=parameters).total
+        if counted is None:
+            raise UntrustedAnswerError(
+                f"The server gives {got} {resource_type} resources, no next link and no total: the answer may be cut"
+            )
+        return got >= counted
+
+    def _road(self, parameters: Parameters) -> _Road:
+        """Return the best road not refused so far; the last one is kept, so that its refusal is told."""
+        roads = [_Road.POST, _Road.BATCH, _Road.GET] if is_personal(parameters) else [_Road.POST, _Road.GET]
+        return next((road for road in roads if road not in self._refused_roads), _Road.GET)
+
+    async def _ask(self, resource_type: str, parameters: Parameters, count: int | None) -> Answer:
+        form = encoded(parameters if count is None else {**parameters, "_count": (str(count),)})
+        while True:
+            road = self._road(parameters)
+            answer = await self._travel(road, resource_type, form)
+            if answer.verdict is Verdict.SUCCESS:
+                return answer
+            if answer.status in _NO_SUCH_OPERATION and road is not _Road.GET:
+                self._refused_roads.add(road)
+                continue
+            raise refusal(answer, f"a search for {resource_type}")
+
+    async def _travel(self, road: _Road, resource_type: str, form: str) -> Answer:
+        if road is _Road.POST:
+            return await self._client.send(Request("POST", f"{resource_type}/_search", form=form, headers=_STRICT))
+        if road is _Road.GET:
+            return await self._client.send(Request("GET", f"{resource_type}?{form}", headers=_STRICT))
+        return await self._client.send_search_in_batch(f"{resource_type}?{form}", headers=_STRICT)
+
+    async def _next(self, resource_type: str, link: str) -> Answer:
+        target = local_target(self._client.base, link)
+        if target is None:
+            raise UntrustedAnswerError(f"The next link of a search for {resource_type} leads outside of base_url")
+        parts = urlsplit(target)
+        if parts.path in {resource_type, f"{resource_type}/_search"} and self._road({"identifier": ()}) is _Road.POST:
+            # The link may repeat what was asked: it travels like the question did.
+            request = Request("POST", f"{resource_type}/_search", form=parts.query, headers=_FRESH)
+        else:
+            request = Request("GET", target, headers=_FRESH)
+        answer = await self._client.send(request)
+        if answer.status in _EXPIRED:
+            raise _Expired
+        if answer.verdict is not Verdict.SUCCESS:
+            raise refusal(answer, f"the next page of a search for {resource_type}")
+        return answer
