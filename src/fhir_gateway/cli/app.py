@@ -2,9 +2,9 @@
 
 import sys
 
-import click
 import typer
 
+from fhir_gateway.cli.synth import synth
 from fhir_gateway.domain.errors import GatewayError, UsageError
 
 FINISHED_WITH_OPEN_ROWS = 3
@@ -19,6 +19,8 @@ app = typer.Typer(
     add_completion=False,
 )
 
+app.add_typer(synth)
+
 
 def main() -> None:
     """Run the command and exit with its code."""
@@ -29,8 +31,8 @@ def run(arguments: list[str]) -> int:
     """Run the command with these arguments and return its exit code; errors go to stderr."""
     try:
         code = app(args=arguments, prog_name="fhir-gateway", standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
+    except typer.TyperException as error:
+        error.show()  # type: ignore[attr-defined]  # Typer's own copy of click raises only such as can be shown
         return WRONG_USAGE
     except UsageError as error:
         print(f"fhir-gateway: {error}", file=sys.stderr)
@@ -38,7 +40,7 @@ def run(arguments: list[str]) -> int:
     except GatewayError as error:
         print(f"fhir-gateway: {error}", file=sys.stderr)
         return COULD_NOT_FINISH
-    except (click.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         print("fhir-gateway: interrupted", file=sys.stderr)
         return COULD_NOT_FINISH
     return code if isinstance(code, int) else 0

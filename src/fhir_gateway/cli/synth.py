@@ -1,0 +1,71 @@
+"""`fhir-gateway synth`: invented clinics with the truth beside them, and the score of a gateway's reports against it."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from fhir_gateway.domain.errors import UsageError
+from fhir_gateway.synth.generate import FILES, generate
+from fhir_gateway.synth.naming import POPULATIONS
+from fhir_gateway.synth.population import Region
+from fhir_gateway.synth.rates import Rates, rates_as_toml, read_rates
+
+_WRITE = "write"
+
+
+class _WriteUnlessNamed(TyperGroup):
+    """A group whose first word may be a folder: `synth DIR` is `synth write DIR`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put the default command in front where no other is named."""
+        if args and args[0] not in self.commands and args[0] != "--help":
+            args = [_WRITE, *args]
+        return super().parse_args(ctx, args)
+
+
+synth = typer.Typer(
+    name="synth",
+    cls=_WriteUnlessNamed,
+    help="Three exports of an invented clinic region, with the truth; `synth DIR` is `synth write DIR`.",
+    no_args_is_help=True,
+)
+
+
+@synth.command(_WRITE)
+def write(  # noqa: PLR0917 -- Typer passes every one by name
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder for the exports and truth.csv.")],
+    persons: Annotated[int, typer.Option(min=1, help="How many persons stand in at least one row.")],
+    seed: Annotated[int, typer.Option(help="The same seed writes the same bytes.")],
+    rates: Annotated[Path | None, typer.Option(help="TOML file with rates, see `synth rates`.")] = None,
+    harsh: Annotated[float, typer.Option(min=0, help="Multiplies the rate of every writing error.")] = 1.0,
+    population: Annotated[str, typer.Option(help="Whose names: A, B (they share none) or mixed.")] = "mixed",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Write simrs-khanza.csv, asik.xlsx, puskesmas.csv and truth.csv."""
+    if population not in POPULATIONS:
+        raise UsageError(f"--population {population}: there are {', '.join(POPULATIONS)}")
+    chosen = (read_rates(rates) if rates else Rates()).harsher(harsh)
+    try:
+        written = generate(folder, Region(seed, persons, population, chosen))
+    except OSError as error:
+        raise UsageError(f"{folder}: cannot be written ({error.strerror}), choose another folder") from error
+    if as_json:
+        print(json.dumps({"persons": written.persons, "doses": written.doses, "rows": written.rows}))
+        return
+    for source, rows in written.rows.items():
+        print(f"{rows:>9,} rows  {folder / FILES[source]}")
+    print(f"{written.persons:>9,} persons, {written.doses:,} doses: the truth is in {folder / 'truth.csv'}")
+
+
+@synth.command("rates")
+def rates_(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Print every rate with its default and its origin, as a TOML file to edit for --rates."""
+    if as_json:
+        print(json.dumps({name: getattr(Rates(), name) for name in Rates.__dataclass_fields__}))
+        return
+    print(rates_as_toml(Rates()), end="")
