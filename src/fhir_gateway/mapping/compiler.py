@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import orjson
+
 from fhir_gateway.domain.errors import ConfigurationProblem
 from fhir_gateway.domain.records import Layout
 from fhir_gateway.mapping.concept_maps import ConceptMap
@@ -65,8 +67,9 @@ def _assemble(root: Node, compiling: Compiling) -> CompiledMapping:
     if not _NAME.fullmatch(name_node.text):
         faults.add(name_node.place, "a mapping's name is made of small letters, digits and dashes")
     clinic_node = root.value.get("clinic")
-    clinic = compiling.reader(clinic_node.text) if clinic_node is not None else None
     patient = _resource(root.value.get("patient"), "Patient", compiling)
+    patient_columns = tuple(compiling.columns)
+    clinic = compiling.reader(clinic_node.text) if clinic_node is not None else None
     groups = _dose_groups(root.value.get("immunization"), compiling)
     key = _key(root.value.get("key"), compiling)
     return CompiledMapping(
@@ -78,6 +81,8 @@ def _assemble(root: Node, compiling: Compiling) -> CompiledMapping:
         patient=patient,
         doses=groups,
         nik_columns=tuple(compiling.nik_columns),
+        columns=tuple(compiling.columns),
+        patient_columns=patient_columns,
     )
 
 
@@ -119,7 +124,9 @@ def _dose_groups(node: Node | None, compiling: Compiling) -> tuple[DoseGroup, ..
     if node is None:
         return ()
     if not node.is_mapping:
-        faults.add(node.place, "immunization has the keys resource, and for_each and when where a row holds several doses")
+        faults.add(
+            node.place, "immunization has the keys resource, and for_each and when where a row holds several doses"
+        )
         return ()
     _check_keys(node, "key of immunization", IMMUNIZATION_KEYS, faults)
     resource = node.value.get("resource")
@@ -188,6 +195,8 @@ def _compile(node: Node, path: str, compiling: Compiling) -> tuple[Evaluate, boo
 def _compile_list(node: Node, path: str, compiling: Compiling) -> tuple[Evaluate, bool]:
     compiled = [_compile(child, path, compiling) for child in node.value]
     evaluates = tuple(evaluate for evaluate, _ in compiled)
+    if len(evaluates) == 1:
+        return _single_item(evaluates[0]), compiled[0][1]
 
     def evaluate(cells: Cells, facts: Facts) -> Any:
         result: list[Any] = []
@@ -202,9 +211,21 @@ def _compile_list(node: Node, path: str, compiling: Compiling) -> tuple[Evaluate
     return evaluate, all(constant for _, constant in compiled)
 
 
+def _single_item(only: Evaluate) -> Evaluate:
+    def evaluate(cells: Cells, facts: Facts) -> Any:
+        value = only(cells, facts)
+        if value is None:
+            return None
+        return value if isinstance(value, list) else [value]
+
+    return evaluate
+
+
 def _compile_element(node: Node, path: str, compiling: Compiling) -> tuple[Evaluate, bool]:
     compiled = [(name, *_compile(child, f"{path}.{name}", compiling)) for name, child in node.value.items()]
     constant = all(is_constant for _, _, is_constant in compiled)
+    if constant and compiled and not compiling.faults.problems:
+        return _constant_element(compiled), True
     # What comes from the row is evaluated first: where it is empty, the constants beside it are not needed.
     from_row = tuple((name, evaluate) for name, evaluate, is_constant in compiled if constant or not is_constant)
     beside = tuple((name, evaluate) for name, evaluate, is_constant in compiled if is_constant and not constant)
@@ -222,6 +243,13 @@ def _compile_element(node: Node, path: str, compiling: Compiling) -> tuple[Evalu
         return result
 
     return evaluate, constant
+
+
+def _constant_element(compiled: list[tuple[str, Evaluate, bool]]) -> Evaluate:
+    """Return what makes a constant element anew for every row: no two resources share a part."""
+    nothing: Any = None
+    text = orjson.dumps({name: evaluate({}, nothing) for name, evaluate, _ in compiled})
+    return lambda cells, facts: orjson.loads(text)  # noqa: ARG005 - the signature of all values
 
 
 def _formats(node: Node | None, faults: Faults) -> tuple[str, ...]:
@@ -243,7 +271,8 @@ def _aliases(node: Node | None, faults: Faults) -> dict[str, tuple[str, ...]]:
         faults.add(node.place, "aliases name for a column its other names: {Column: [Other name]}")
         return {}
     return {
-        column: _texts(child, f"the aliases of '{column}' are a list of names", faults) for column, child in node.value.items()
+        column: _texts(child, f"the aliases of '{column}' are a list of names", faults)
+        for column, child in node.value.items()
     }
 
 

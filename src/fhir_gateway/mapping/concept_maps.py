@@ -198,7 +198,9 @@ def _read_meanings(source: CsvText, known: Mapping[str, Code], faults: Faults) -
     return found
 
 
-def _read_codes(line: int, row: Mapping[str, str], known: Mapping[str, Code], faults: Faults) -> tuple[Code, ...] | None:
+def _read_codes(
+    line: int, row: Mapping[str, str], known: Mapping[str, Code], faults: Faults
+) -> tuple[Code, ...] | None:
     """Return the codes of a line with those that go along, () for what is no immunization, None where it is faulty."""
     written = [(system, row[system]) for system in SYSTEMS if row.get(system)]
     if any(code == NOT_AN_IMMUNIZATION for _, code in written):

@@ -2,8 +2,11 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import orjson
 
 from fhir_gateway.domain import systems
 from fhir_gateway.domain.records import (
@@ -15,23 +18,27 @@ from fhir_gateway.domain.records import (
     Rejected,
     Resource,
     SourceRecord,
+    UnmappedValue,
     dose_identifier,
     record_key,
 )
 from fhir_gateway.mapping.functions import ConversionContext, Facts
 from fhir_gateway.mapping.general_functions import uri_safe
 from fhir_gateway.mapping.person_functions import as_written
-from fhir_gateway.mapping.values import Cells, Evaluate, Read
+from fhir_gateway.mapping.values import Cells, Evaluate, Read, said
+from fhir_gateway.people.names import PersonName
 
 GATEWAY_KEY = "gateway_key"
 _KEY = re.compile(r"[0-9a-f]{32}")
-_BEFORE_BIRTH = Problem("dose-before-birth", "the dose lies before the birth", "correct the dose's date or the birth date")
+_BEFORE_BIRTH = Problem(
+    "dose-before-birth", "the dose lies before the birth", "correct the dose's date or the birth date"
+)
 _NO_DOSE_DATE = "dose-date-missing"
+_REMEMBERED = 8192
 
 
-@dataclass(frozen=True, slots=True)
-class Element:
-    """An element of a resource and what makes its value."""
+class Element(NamedTuple):
+    """An element of a resource and what makes its value; a tuple, for it is unpacked for every row."""
 
     name: str
     evaluate: Evaluate
@@ -63,6 +70,34 @@ class _Clinic:
 
 
 @dataclass(frozen=True, slots=True)
+class _Person:
+    """What a row's cells said of the person."""
+
+    text: bytes
+    birth_date: str
+    gender: str
+    name: PersonName | None
+    problems: tuple[Problem, ...]
+    unmapped: tuple[UnmappedValue, ...]
+
+
+class _Memory:
+    """The people that were read lately; a bounded cache, forgotten when the context changes."""
+
+    def __init__(self) -> None:
+        self._context: ConversionContext | None = None
+        self._people: dict[tuple[object, ...], _Person] = {}
+
+    def recall(self, asked: tuple[object, ...], context: ConversionContext) -> _Person | None:
+        if context is not self._context or len(self._people) >= _REMEMBERED:
+            self._context, self._people = context, {}
+        return self._people.get(asked)
+
+    def keep(self, asked: tuple[object, ...], person: _Person) -> None:
+        self._people[asked] = person
+
+
+@dataclass(frozen=True, slots=True)
 class CompiledMapping:
     """A mapping, ready to convert records; `layout` tells a source what to expect of a file."""
 
@@ -74,6 +109,9 @@ class CompiledMapping:
     patient: tuple[Element, ...]
     doses: tuple[DoseGroup, ...]
     nik_columns: tuple[str, ...]
+    columns: tuple[str, ...]
+    patient_columns: tuple[str, ...]
+    memory: _Memory = field(default_factory=_Memory, compare=False, repr=False)
 
     @property
     def wide(self) -> bool:
@@ -82,11 +120,12 @@ class CompiledMapping:
 
     def convert(self, record: SourceRecord, context: ConversionContext) -> Converted | Rejected:
         """Convert a record; never raises for what stands in it. A row with bad and good doses keeps the good ones."""
-        cells = record.cells
+        written = record.cells
+        cells = {column: said(written.get(column, "")) for column in self.columns}
         clinic = self._clinic(cells, context)
         facts = Facts(context, context.today.isoformat(), clinic.clinic, clinic.display, clinic.safe, record.numeric)
-        key, corrected = self._key(cells, facts)
-        nik_cells = tuple((column, cells[column]) for column in self.nik_columns if cells.get(column, "").strip())
+        key, corrected = self._key(written.get(GATEWAY_KEY, ""), cells, facts)
+        nik_cells = tuple((column, written[column]) for column in self.nik_columns if written.get(column, "").strip())
         patient = self._patient(cells, facts, clinic)
         problems = facts.problems
         doses, missing = self._doses(cells, facts, key, clinic)
@@ -107,32 +146,41 @@ class CompiledMapping:
         )
 
     def _clinic(self, cells: Cells, context: ConversionContext) -> _Clinic:
-        if context.clinic:
-            clinic, display = context.clinic, ""
-        else:
-            display = self.clinic(cells) if self.clinic else ""
-            clinic = _clinic_id(display) or self.name
-        safe = uri_safe(clinic)
-        return _Clinic(clinic, display or clinic, safe, f"{systems.SOURCE}:{safe}:{self.name}")
+        named = self.clinic(cells) if self.clinic and not context.clinic else ""
+        return _identify_clinic(context.clinic, named, self.name)
 
-    def _key(self, cells: Cells, facts: Facts) -> tuple[str, bool]:
-        given = cells.get(GATEWAY_KEY, "").strip()
-        if _KEY.fullmatch(given):
-            return given, True
-        parts = tuple(_key_part(reader, cells, facts) for reader in self.key)
-        facts.problems = []  # what is wrong with a cell is told by the element that it belongs to
+    def _key(self, given: str, cells: Cells, facts: Facts) -> tuple[str, bool]:
+        if given and _KEY.fullmatch(given.strip()):
+            return given.strip(), True
+        parts = tuple([_key_part(reader, cells, facts) for reader in self.key])
+        if facts.problems:
+            facts.problems = []  # what is wrong with a cell is told by the element that it belongs to
         return record_key(clinic=facts.clinic, source=self.name, natural_key=parts), False
 
     def _patient(self, cells: Cells, facts: Facts, clinic: _Clinic) -> Resource:
+        """Return the Patient; rows of one person repeat, so what the same cells said lately is remembered."""
+        asked = (clinic, facts.numeric, *[cells[column] for column in self.patient_columns])
+        person = self.memory.recall(asked, facts.context)
+        if person is None:
+            person = self._read_person(cells, facts, clinic)
+            self.memory.keep(asked, person)
+        facts.birth_date, facts.gender, facts.name = person.birth_date, person.gender, person.name
+        facts.problems = list(person.problems)
+        facts.unmapped = list(person.unmapped)
+        patient: Resource = orjson.loads(person.text)  # a new one each time: no two records share a part
+        return patient
+
+    def _read_person(self, cells: Cells, facts: Facts, clinic: _Clinic) -> _Person:
         patient: Resource = {"resourceType": "Patient", "meta": {"source": clinic.source}}
-        for element in self.patient:
-            value = element.evaluate(cells, facts)
+        for name, evaluate in self.patient:
+            value = evaluate(cells, facts)
             if value is not None:
-                patient[element.name] = value
-                if element.name == "birthDate":
+                patient[name] = value
+                if name == "birthDate":
                     facts.birth_date = value
         _keep_originals(patient, facts.kept)
-        return patient
+        problems, unmapped = tuple(facts.problems), tuple(facts.unmapped)
+        return _Person(orjson.dumps(patient), facts.birth_date, facts.gender, facts.name, problems, unmapped)
 
     def _doses(
         self, cells: Cells, facts: Facts, key: str, clinic: _Clinic
@@ -157,11 +205,11 @@ class CompiledMapping:
 
 def _dose(elements: tuple[Element, ...], cells: Cells, facts: Facts, source: str) -> Resource:
     dose: Resource = {"resourceType": "Immunization", "meta": {"source": source}}
-    for element in elements:
-        value = element.evaluate(cells, facts)
+    for name, evaluate in elements:
+        value = evaluate(cells, facts)
         if value is not None:
-            dose[element.name] = value
-            if element.name == "occurrenceDateTime":
+            dose[name] = value
+            if name == "occurrenceDateTime":
                 facts.occurrence = value
     _keep_originals(dose, facts.kept)
     return dose
@@ -185,6 +233,14 @@ def _key_part(reader: KeyReader, cells: Cells, facts: Facts) -> str:
         if isinstance(value, str) and value:
             return value
     return " ".join(reader.cell(cells).casefold().split())
+
+
+@lru_cache(maxsize=1024)
+def _identify_clinic(given: str, named: str, mapping: str) -> _Clinic:
+    """Return whose record it is: the operator's word goes first, then the mapping's clinic column, then its name."""
+    clinic = given or _clinic_id(named) or mapping
+    safe = uri_safe(clinic)
+    return _Clinic(clinic, named or clinic, safe, f"{systems.SOURCE}:{safe}:{mapping}")
 
 
 def _clinic_id(display: str) -> str:

@@ -123,8 +123,6 @@ def _convert_mapping(node: yaml.MappingNode, place: Place, faults: Faults, depth
     return Node(values, place, keys=keys)
 
 
-
-
 def _scalar(node: yaml.Node) -> Any:
     """Return null, true/false and whole numbers as such, everything else as the text that was written.
 

@@ -1,19 +1,23 @@
 """Mapping functions for what a row tells of a dose, and for dates."""
 
 import re
+from functools import lru_cache
 from typing import Any
 
 from fhir_gateway.domain import systems
 from fhir_gateway.domain.records import Problem, UnmappedValue
 from fhir_gateway.mapping.concept_maps import SYSTEMS, ConceptMap, Match, Meaning, unmapped_line
-from fhir_gateway.mapping.functions import Apply, Facts, MappingFunction, Option, Setup
+from fhir_gateway.mapping.functions import Apply, ConversionContext, Facts, MappingFunction, Option, Setup
 from fhir_gateway.mapping.spellings import UNKNOWN_DOSE, read_dose_number
 from fhir_gateway.people.dates import FORMATS, DateFault, ReadDate, make_instant, read_clock, read_date
 
-_REFUSED = re.compile(r"\b(?:menolak|ditolak|tolak|refused?|tidak (?:mau|bersedia|diberikan)|tdk mau|penolakan)\b", re.IGNORECASE)
+_REFUSED = re.compile(
+    r"\b(?:menolak|ditolak|tolak|refused?|tidak (?:mau|bersedia|diberikan)|tdk mau|penolakan)\b", re.IGNORECASE
+)
 _DEFERRED = re.compile(r"\b(?:ditunda|tunda|penundaan|deferred|menunda)\b", re.IGNORECASE)
 _NO_LOT = re.compile(r"BATCH-\d{14}", re.IGNORECASE)
 _DAMAGED_NUMBER = re.compile(r"\d[.,]?\d*E[+-]?\d+", re.IGNORECASE)
+_MEMORY = 65536
 
 
 class _DateReader:
@@ -24,11 +28,15 @@ class _DateReader:
         self._future = bool(setup.options.get("future"))
         self._column = setup.columns[0]
         self._keeps = setup.options.get("unreadable") == "keep"
+        self._context: ConversionContext | None = None
+        self._known: dict[str, ReadDate | Problem | None] = {}
         subject, words = setup.subject, setup.subject.replace("-", " ")
         formats = ", ".join(self._formats)
         self._faults = {
             DateFault.UNREADABLE: setup.problem(
-                f"{subject}-unreadable", f"the {words} is in no format that the mapping knows", f"write it as one of {formats}"
+                f"{subject}-unreadable",
+                f"the {words} is in no format that the mapping knows",
+                f"write it as one of {formats}",
             ),
             DateFault.IMPOSSIBLE: setup.problem(
                 f"{subject}-impossible", f"the {words} does not exist or is incomplete", "correct day, month and year"
@@ -38,24 +46,31 @@ class _DateReader:
 
     def read(self, text: str, facts: Facts) -> ReadDate | Problem | None:
         """Return the date, None where there is none, or what is wrong with it."""
+        if facts.context is not self._context or len(self._known) > _MEMORY:
+            self._context, self._known = facts.context, {}
+        try:
+            found = self._known[text]
+        except KeyError:
+            found = self._known[text] = self._read(text, facts)
+        if self._keeps and found.__class__ is Problem:
+            facts.kept.append(f"{self._column}: {text}")
+            return None
+        return found
+
+    def _read(self, text: str, facts: Facts) -> ReadDate | Problem | None:
         context = facts.context
         found = read_date(text, self._formats, today=context.today, zone=context.zone, future=self._future)
         if found.fault is None:
             return self._in_future if not self._future and found.iso > facts.today else found
-        if found.fault is DateFault.MISSING:
-            return None
-        if self._keeps:
-            facts.kept.append(f"{self._column}: {text}")
-            return None
-        return self._faults[found.fault]
+        return None if found.fault is DateFault.MISSING else self._faults[found.fault]
 
 
 def _build_date(setup: Setup) -> Apply:
     reader = _DateReader(setup)
 
     def apply(texts: tuple[str, ...], facts: Facts) -> Any:
-        found = reader.read(next(filter(None, texts), ""), facts)
-        return found.iso if isinstance(found, ReadDate) else found
+        found = reader.read(texts[0] or next(filter(None, texts), ""), facts)
+        return found.iso if found.__class__ is ReadDate else found  # type: ignore[union-attr]
 
     return apply
 
@@ -101,7 +116,9 @@ def _build_concept_map(setup: Setup) -> Apply:
     return apply
 
 
-def _find(concept_map: ConceptMap, readers: list[tuple[bool, int]], texts: tuple[str, ...], clinic: str) -> Match | None:
+def _find(
+    concept_map: ConceptMap, readers: list[tuple[bool, int]], texts: tuple[str, ...], clinic: str
+) -> Match | None:
     for is_code, number in readers:
         text = texts[number]
         if text:
@@ -159,36 +176,41 @@ def _build_lot_number(setup: Setup) -> Apply:
         if facts.not_done:
             return None
         if _NO_LOT.fullmatch(text) or _DAMAGED_NUMBER.fullmatch(text):
-            facts.kept.append(f"{column}: {text}")  # a program invented it, or a spreadsheet damaged it: no lot evidence
+            facts.kept.append(
+                f"{column}: {text}"
+            )  # a program invented it, or a spreadsheet damaged it: no lot evidence
             return None
         return text
 
     return apply
 
 
-def _refusal(texts: tuple[str, ...]) -> tuple[str, str] | None:
-    for text in texts:
-        if text and _REFUSED.search(text):
-            return "IS000002", "Tidak Diberikan"
-        if text and _DEFERRED.search(text):
-            return "IS000001", "Tunda"
-    return None
+@lru_cache(maxsize=8192)
+def _refusal(text: str) -> tuple[str, str] | None:
+    if _REFUSED.search(text):
+        return "IS000002", "Tidak Diberikan"
+    return ("IS000001", "Tunda") if _DEFERRED.search(text) else None
 
 
 def _build_dose_status(setup: Setup) -> Apply:  # noqa: ARG001 - the signature of all functions
     def apply(texts: tuple[str, ...], facts: Facts) -> Any:
-        facts.not_done = _refusal(texts) is not None
-        return "not-done" if facts.not_done else "completed"
+        for text in texts:
+            if text and _refusal(text):
+                facts.not_done = True
+                return "not-done"
+        return "completed"
 
     return apply
 
 
 def _build_dose_status_reason(setup: Setup) -> Apply:  # noqa: ARG001 - the signature of all functions
     def apply(texts: tuple[str, ...], facts: Facts) -> Any:
-        reason = _refusal(texts) if facts.not_done else None
+        if not facts.not_done:
+            return None
+        text = next((text for text in texts if text and _refusal(text)), "")
+        reason = _refusal(text)
         if reason is None:
             return None
-        text = next(text for text in texts if text and (_REFUSED.search(text) or _DEFERRED.search(text)))
         return {"coding": [{"system": systems.STATUS_REASON, "code": reason[0], "display": reason[1]}], "text": text}
 
     return apply
@@ -225,6 +247,8 @@ DOSE_FUNCTIONS = (
         needs_columns=False,
     ),
     MappingFunction("lot_number", "a lot number; those that programs invent are kept aside", _build_lot_number),
-    MappingFunction("dose_status", "completed, or not-done where a refusal or a deferral is written", _build_dose_status),
+    MappingFunction(
+        "dose_status", "completed, or not-done where a refusal or a deferral is written", _build_dose_status
+    ),
     MappingFunction("dose_status_reason", "why a dose was not given, as written", _build_dose_status_reason),
 )

@@ -13,7 +13,9 @@ _REFERENCE_TYPES = ("Practitioner", "PractitionerRole", "Organization", "Locatio
 
 def _build_word(setup: Setup) -> Apply:
     """The first listed word that stands in the text decides; a word listed with null decides for nothing."""
-    words = [(re.compile(rf"(?<!\w){re.escape(str(word).casefold())}(?!\w)"), value) for word, value in setup.options.items()]
+    words = [
+        (re.compile(rf"(?<!\w){re.escape(str(word).casefold())}(?!\w)"), value) for word, value in setup.options.items()
+    ]
 
     def apply(texts: tuple[str, ...], facts: Facts) -> Any:  # noqa: ARG001 - the signature of all functions
         for text in texts:
@@ -53,7 +55,9 @@ def clinic_reference(facts: Facts) -> Resource:
     display = (entry.name if entry else "") or facts.clinic_display
     if entry and entry.reference:
         return {"reference": entry.reference, "display": display}
-    system = (entry.identifier_system if entry else "") or f"{systems.LOCAL_IDENTIFIERS}/organization/{facts.safe_clinic}"
+    system = (
+        entry.identifier_system if entry else ""
+    ) or f"{systems.LOCAL_IDENTIFIERS}/organization/{facts.safe_clinic}"
     value = (entry.identifier_value if entry else "") or facts.clinic
     return {"type": "Organization", "identifier": {"system": system, "value": value}, "display": display}
 
@@ -64,7 +68,9 @@ def uri_safe(text: str) -> str:
 
 
 GENERAL_FUNCTIONS = (
-    MappingFunction("word", "the value beside the first listed word that the text holds", _build_word, free_options=True),
+    MappingFunction(
+        "word", "the value beside the first listed word that the text holds", _build_word, free_options=True
+    ),
     MappingFunction(
         "reference",
         "a logical reference: identifier and display",

@@ -4,6 +4,8 @@ from datetime import date
 from functools import lru_cache
 from typing import Any
 
+import orjson
+
 from fhir_gateway.domain import systems
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.mapping.functions import Apply, Facts, MappingFunction, Option, Setup
@@ -18,7 +20,9 @@ _GENDERS = {
 }
 _RELATIONSHIPS = {"mother": ("MTH", "mother"), "father": ("FTH", "father"), "parent": ("PRN", "parent")}
 _MEDICAL_RECORD_TYPE = {
-    "coding": [{"system": "http://terminology.hl7.org/CodeSystem/v2-0203", "code": "MR", "display": "Medical record number"}]
+    "coding": [
+        {"system": "http://terminology.hl7.org/CodeSystem/v2-0203", "code": "MR", "display": "Medical record number"}
+    ]
 }
 _YOUNGEST_MOTHER, _OLDEST_MOTHER, _CHILD_UNTIL = 12, 55, 18
 _DAYS_A_YEAR = 365.2425
@@ -47,23 +51,21 @@ def _build_person_name(setup: Setup) -> Apply:
 
 def human_name(name: PersonName) -> Resource:
     """Return a HumanName without use; Indonesian names have no family name, so all words are given names."""
-    text = " ".join(name.original.split()) if name.newborn or not name.text else name.text
-    result: Resource = {"text": text}
-    if name.given and not name.newborn:
-        result["given"] = list(name.given)
-    if name.prefix and not name.newborn:
-        result["prefix"] = list(name.prefix)
-    if name.suffix and not name.newborn:
-        result["suffix"] = list(name.suffix)
-    if _loses_meaning(name, text):
-        result["extension"] = [as_written(" ".join(name.original.split()))]
+    result: Resource = orjson.loads(_human_name(name.original))  # a new one each time, faster than a copy
     return result
 
 
 @lru_cache(maxsize=16384)
-def _loses_meaning(name: PersonName, text: str) -> bool:
-    shown = text if name.newborn else " ".join((*name.prefix, text, *name.suffix))
-    return _letters(shown) != _letters(name.original)
+def _human_name(original: str) -> bytes:
+    name = read_name(original)
+    written = " ".join(original.split())
+    if name.newborn or not name.text:
+        return orjson.dumps({"text": written})
+    parts = {"given": name.given, "prefix": name.prefix, "suffix": name.suffix}
+    result: Resource = {"text": name.text, **{element: words for element, words in parts.items() if words}}
+    if _letters(" ".join((*name.prefix, name.text, *name.suffix))) != _letters(written):
+        result["extension"] = [as_written(written)]
+    return orjson.dumps(result)
 
 
 def _letters(text: str) -> str:
@@ -77,7 +79,9 @@ def _build_gender(setup: Setup) -> Apply:
         text = texts[0]
         if not text:
             return None
-        gender = _GENDERS.get(text.casefold()) or _GENDERS.get(" ".join(text.casefold().replace("-", " ").replace(".", "").split()))
+        gender = _GENDERS.get(text.casefold()) or _GENDERS.get(
+            " ".join(text.casefold().replace("-", " ").replace(".", "").split())
+        )
         if gender is None:
             facts.kept.append(f"{column}: {text}")
         else:
@@ -152,16 +156,11 @@ def _build_phones(setup: Setup) -> Apply:
 
 def _build_address(setup: Setup) -> Apply:
     parts = tuple(setup.options.get("parts") or ("text",))
-    country = setup.options.get("country")
 
     def apply(texts: tuple[str, ...], facts: Facts) -> Any:  # noqa: ARG001 - the signature of all functions
         if not any(texts):
             return None
-        said = dict(zip(parts, texts, strict=False))
-        address = dict(read_address(AddressText(**said)))
-        if country:
-            address["country"] = country
-        return address
+        return read_address(AddressText(**dict(zip(parts, texts, strict=True))))
 
     return apply
 
@@ -205,14 +204,18 @@ def _build_medical_record(setup: Setup) -> Apply:  # noqa: ARG001 - the signatur
 PERSON_FUNCTIONS = (
     MappingFunction("person_name", "a HumanName without titles, degrees apart, the original kept", _build_person_name),
     MappingFunction("gender", "FHIR's gender from L/P, laki-laki/perempuan and the like", _build_gender),
-    MappingFunction("nik", "the identifier that a NIK is: the person's own, the mother's, or damaged", _build_nik, nik=True),
-    MappingFunction("parent_nik", "the mother's NIK from a parent's column; a father's is left out", _build_parent_nik, nik=True),
+    MappingFunction(
+        "nik", "the identifier that a NIK is: the person's own, the mother's, or damaged", _build_nik, nik=True
+    ),
+    MappingFunction(
+        "parent_nik", "the mother's NIK from a parent's column; a father's is left out", _build_parent_nik, nik=True
+    ),
     MappingFunction("phones", "every phone number of a cell in E.164", _build_phones),
     MappingFunction(
         "address",
         "an Address with Indonesia's administrative codes where they can be told",
         _build_address,
-        {"parts": Option("list", choices=PARTS), "country": Option()},
+        {"parts": Option("list", choices=PARTS)},
     ),
     MappingFunction(
         "contact_person",

@@ -3,6 +3,7 @@
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
 from fhir_gateway.domain.records import Problem
@@ -12,6 +13,8 @@ from fhir_gateway.mapping.functions import Facts, MappingFunction, Setup
 from fhir_gateway.people.dates import FORMATS, format_name
 
 Cells = Mapping[str, str]
+"""What every column that the mapping reads says (see said); columns that the file lacks say ""."""
+
 Evaluate = Callable[[Cells, Facts], Any]
 Read = Callable[[Cells], str]
 
@@ -44,8 +47,8 @@ class Compiling:
         names = (column, *self.aliases.get(column, ()))
         self.columns.update(dict.fromkeys(names))
         if len(names) == 1:
-            return lambda cells: said(cells.get(column, ""))
-        return lambda cells: next(filter(None, (said(cells.get(name, "")) for name in names)), "")
+            return itemgetter(column)
+        return lambda cells: next(filter(None, (cells[name] for name in names)), "")
 
 
 def said(text: str) -> str:
@@ -75,7 +78,9 @@ def compile_value(node: Node, path: str, compiling: Compiling) -> Evaluate:
     columns = _column_names(node, compiling)
     readers = tuple(compiling.reader(column) for column in columns)
     constant = node.value.get("constant")
-    fixed = compiling.fill(constant.text) if constant is not None and not isinstance(constant.value, bool | int) else None
+    fixed = (
+        compiling.fill(constant.text) if constant is not None and not isinstance(constant.value, bool | int) else None
+    )
     if constant is not None and columns:
         faults.add(node.place, "a value has columns or a constant, not both")
     steps = _steps(node.value.get("through"), compiling)
@@ -87,43 +92,54 @@ def compile_value(node: Node, path: str, compiling: Compiling) -> Evaluate:
         if step.function.needs_columns and not columns and constant is None:
             faults.add(node.place, f"the function {step.function.name} needs a column")
     functions = [_build(step, columns or ("",), path, compiling) for step in steps]
-    texts = _texts_reader(readers, fixed)
+    texts = _texts_reader(columns, readers, fixed)
     missing = _missing_problem(path, columns) if required else None
     return _evaluator(texts, functions, missing)
 
 
 def _evaluator(texts: Callable[[Cells], tuple[str, ...]], functions: list[Any], missing: Problem | None) -> Evaluate:
-    def finish(value: Any, facts: Facts) -> Any:
-        if value is None or value == "":
-            if missing is not None:
-                facts.problems.append(missing)
-            return None
-        if isinstance(value, Problem):
+    """Return the closure of a value; this is the innermost loop of a conversion."""
+    apply = _chain(functions)
+
+    def evaluate(cells: Cells, facts: Facts) -> Any:
+        value = apply(texts(cells), facts)
+        if value.__class__ is Problem:
             facts.problems.append(value)
+            return None
+        if missing is not None and (value is None or value == ""):
+            facts.problems.append(missing)
             return None
         return value
 
+    return evaluate
+
+
+def _chain(functions: list[Any]) -> Any:
     if not functions:
-        return lambda cells, facts: finish(next(filter(None, texts(cells)), None), facts)
+        return lambda texts, facts: next(filter(None, texts), None)  # noqa: ARG005 - the signature of all functions
     first, rest = functions[0], functions[1:]
     if not rest:
-        return lambda cells, facts: finish(first(texts(cells), facts), facts)
+        return first
 
-    def chain(cells: Cells, facts: Facts) -> Any:
-        value = first(texts(cells), facts)
+    def chained(texts: tuple[str, ...], facts: Facts) -> Any:
+        value = first(texts, facts)
         for function in rest:
             value = function((value,), facts) if isinstance(value, str) else value
-        return finish(value, facts)
+        return value
 
-    return chain
+    return chained
 
 
-def _texts_reader(readers: tuple[Read, ...], fixed: str | None) -> Callable[[Cells], tuple[str, ...]]:
+def _texts_reader(
+    columns: tuple[str, ...], readers: tuple[Read, ...], fixed: str | None
+) -> Callable[[Cells], tuple[str, ...]]:
     if fixed is not None:
         return lambda cells: (fixed,)  # noqa: ARG005 - the signature of all readers
     if len(readers) == 1:
         only = readers[0]
         return lambda cells: (only(cells),)
+    if readers and all(isinstance(reader, itemgetter) for reader in readers):
+        return itemgetter(*columns)
     return lambda cells: tuple(reader(cells) for reader in readers)
 
 
@@ -171,7 +187,9 @@ def _steps(through: Node | None, compiling: Compiling) -> list[_Step]:
     for node in through.value if through.is_list else [through]:
         named = list(node.value.items()) if node.is_mapping else [(node.text, None)]
         if len(named) != 1 or not named[0][0]:
-            compiling.faults.add(node.place, "a function is its name, or its name with its options: {name: {option: …}}")
+            compiling.faults.add(
+                node.place, "a function is its name, or its name with its options: {name: {option: …}}"
+            )
             continue
         name, options = named[0]
         function = compiling.functions.get(name)
@@ -196,7 +214,11 @@ def _read_options(function: MappingFunction, options: Node | None, node: Node, c
     for name in given:
         if name not in function.options and options is not None:
             faults.unknown(options.keys[name], f"option of {function.name}", name, function.options)
-    return {name: _read_option(name, child, function, compiling) for name, child in given.items() if name in function.options}
+    return {
+        name: _read_option(name, child, function, compiling)
+        for name, child in given.items()
+        if name in function.options
+    }
 
 
 def _read_option(name: str, node: Node, function: MappingFunction, compiling: Compiling) -> Any:

@@ -4,10 +4,11 @@ The extension is that of the national profile: nested province, city, district, 
 dots (https://fhir.kemkes.go.id/r4/StructureDefinition/administrativeCode).
 """
 
-import copy
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+
+import orjson
 
 from fhir_gateway.domain import systems
 from fhir_gateway.domain.records import Resource
@@ -44,11 +45,12 @@ def read_address(said: AddressText) -> Resource:
 
     A district gets its code only where its regency is told, too: names like Rembang or Karanganyar stand in several.
     """
-    return copy.deepcopy(_read(said))
+    address: Resource = orjson.loads(_read(said))  # a new one each time, faster than a copy
+    return address
 
 
 @lru_cache(maxsize=16384)
-def _read(said: AddressText) -> Resource:
+def _read(said: AddressText) -> bytes:
     free = said.text
     village = _bare(said.village) or _found(_VILLAGE, free)
     district = _bare(said.district) or _found(_DISTRICT, free)
@@ -71,7 +73,7 @@ def _read(said: AddressText) -> Resource:
     if codes:
         nested = [{"url": url, "valueCode": code} for url, code in codes]
         address["extension"] = [{"url": systems.ADMINISTRATIVE_CODE, "extension": nested}]
-    return address
+    return orjson.dumps(address)
 
 
 def _codes(district: str, regency: str, province: str) -> list[tuple[str, str]]:

@@ -45,7 +45,9 @@ def find_mappings(home: Path) -> tuple[FoundMapping, ...]:
     found: dict[str, FoundMapping] = {}
     for folder, own in ((shipped_mappings(), False), (home / "mappings", True)):
         for file in sorted(folder.glob(f"*/{MAPPING_FILE}")):
-            found[file.parent.name] = FoundMapping(file.parent.name, file, own and not _same(folder, shipped_mappings()))
+            found[file.parent.name] = FoundMapping(
+                file.parent.name, file, own and not _same(folder, shipped_mappings())
+            )
     return tuple(found[name] for name in sorted(found))
 
 
@@ -102,8 +104,12 @@ def installed_functions() -> Mapping[str, MappingFunction]:
     for entry in entry_points(group=ENTRY_POINT_GROUP):
         loaded = entry.load()
         if not isinstance(loaded, MappingFunction) or loaded.name in FUNCTIONS:
-            reason = "is no MappingFunction" if not isinstance(loaded, MappingFunction) else "has a built-in function's name"
-            raise ConfigurationError([ConfigurationProblem(entry.value, 0, 0, f"the mapping function {entry.name} {reason}")])
+            reason = (
+                "is no MappingFunction" if not isinstance(loaded, MappingFunction) else "has a built-in function's name"
+            )
+            raise ConfigurationError(
+                [ConfigurationProblem(entry.value, 0, 0, f"the mapping function {entry.name} {reason}")]
+            )
         functions[loaded.name] = loaded
     return functions
 
