@@ -12,6 +12,8 @@ HEADER_WITHIN = 50
 
 GATEWAY_PREFIX = "gateway_"
 
+_RUNNABLE = ("'=", "'+", "'-", "'@", "'\t", "'\r")
+
 
 @dataclass(frozen=True, slots=True)
 class Header:
@@ -27,6 +29,11 @@ class Header:
 def column_key(name: str) -> str:
     """Return a column's name as it is compared: without regard to case, surrounding and repeated blanks."""
     return " ".join(name.replace("\ufeff", "").split()).casefold()
+
+
+def without_apostrophe(cell: str) -> str:
+    """Take off the apostrophe that a report puts before what a spreadsheet would run."""
+    return cell[1:] if cell.startswith(_RUNNABLE) else cell
 
 
 def fitting_headers(rows: Sequence[Sequence[str]], layouts: Iterable[Layout]) -> list[Header]:
@@ -67,7 +74,7 @@ def _as_header(index: int, row: Sequence[str], layout: Layout) -> Header | None:
 
 
 def _without_blank_end(row: Sequence[str]) -> tuple[str, ...]:
-    names = [name.strip("\r\n") for name in row]
+    names = [without_apostrophe(name.strip("\r\n")) for name in row]
     while names and not names[-1].strip():
         names.pop()
     return tuple(names)

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fhir_gateway.domain.records import Problem
+from fhir_gateway.sources.columns import without_apostrophe
 from fhir_gateway.sources.text_lines import LONGEST_ROW, UNDECODABLE, readable
 
 _BLANKS = " \t\r\n\v\f\xa0\x1a"  # \x1a: DOS's mark of the end of a file
-_RUNNABLE = ("'=", "'+", "'-", "'@", "'\t", "'\r")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +18,6 @@ class BrokenRow:
 
     text: str
     problem: Problem
-
-
-def without_apostrophe(cell: str) -> str:
-    """Take off the apostrophe that a report puts before what a spreadsheet would run."""
-    return cell[1:] if cell.startswith(_RUNNABLE) else cell
 
 
 class CsvRows:

@@ -43,7 +43,7 @@ class CsvSource(FileSource):
         for number, row in enumerate(rows, start=1):
             ref = SourceRef(name, number)
             if isinstance(row, list):
-                yield SourceRecord(ref, dict(zip(keys, row, strict=True)))
+                yield SourceRecord(ref, dict(zip(keys, row, strict=False)))
             else:
                 yield UnreadableRow(ref, row.text, row.problem)
 
@@ -80,8 +80,16 @@ class _Table:
 
 def _table(sample: Sequence[str], delimiter: str) -> _Table:
     reader = csv.reader((line + "\n" for line in sample), delimiter=delimiter)
-    pairs = [(row, reader.line_num) for row in reader]
-    return _Table([row for row, _ in pairs], [end for _, end in pairs])
+    table = _Table([], [])
+    while True:
+        try:
+            row = next(reader, None)
+        except csv.Error:
+            row = []  # a broken row is no header; it is judged when the rows are read
+        if row is None:
+            return table
+        table.rows.append(row)
+        table.ends.append(reader.line_num)
 
 
 def _not_blank(lines: Iterator[str]) -> Iterator[str]:

@@ -79,7 +79,8 @@ def _narrow_encoding(path: Path, expected: str) -> str:
             continue
         multibyte = _MULTIBYTE.findall(block)
         stray = len(_BEYOND_ASCII.findall(block)) - sum(map(len, multibyte))
-        if len(multibyte) > stray:
+        # Other encodings hardly ever look like UTF-8: few whole characters of it outweigh some damaged bytes.
+        if len(multibyte) * 4 > stray:
             return "utf-8-sig"
         return expected if expected not in {"", "utf-8-sig"} else "cp1252"
     return "utf-8-sig"

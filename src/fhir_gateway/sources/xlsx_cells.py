@@ -7,7 +7,7 @@ from typing import Any
 
 from openpyxl.utils.datetime import from_excel
 
-from fhir_gateway.sources.csv_rows import without_apostrophe
+from fhir_gateway.sources.columns import without_apostrophe
 
 
 @dataclass(frozen=True, slots=True)

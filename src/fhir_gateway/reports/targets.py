@@ -1,0 +1,58 @@
+"""Where a report may be written, found out before the run; and written whole or not at all."""
+
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from fhir_gateway.domain.errors import InterruptedRunError, ReportError
+
+EXTENSIONS = (".csv", ".xlsx", ".ndjson")
+
+
+def check_target(target: Path, inputs: Iterable[Path] = ()) -> None:
+    """Raise ReportError where no report can be written to `target`, or it is one of the inputs."""
+    if target.suffix.lower() not in EXTENSIONS:
+        raise ReportError(f"{target}: a report ends in {', '.join(EXTENSIONS)}")
+    for path in inputs:
+        if target.resolve() == path.resolve() or (target.exists() and path.exists() and target.samefile(path)):
+            raise ReportError(f"{target}: is the input itself: name another file for the report")
+    folder = target.resolve().parent
+    if not folder.is_dir():
+        raise ReportError(f"{target}: there is no folder {folder}: create it first")
+    if target.exists() and not target.is_file():
+        raise ReportError(f"{target}: is no file: name a file for the report")
+    if target.exists() and not os.access(target, os.W_OK):
+        raise ReportError(f"{target}: is write protected")
+    try:
+        with tempfile.TemporaryFile(dir=folder, prefix=".report-"):
+            pass
+    except OSError as error:
+        raise ReportError(f"{target}: cannot be written: {error.strerror or error}") from error
+
+
+@contextmanager
+def whole_file(target: Path) -> Iterator[Path]:
+    """Yield the path of a temporary file beside `target` that takes its place when the block ends well.
+
+    The file is readable by its owner only: it holds patients' data. Raises InterruptedRunError where writing fails
+    (disk full): the run's outcomes stand in the ledger, and loading the file again writes the report.
+    """
+    final = target.resolve()
+    temporary: Path | None = None
+    try:
+        handle, name = tempfile.mkstemp(dir=final.parent, prefix=f".{final.stem}-", suffix=final.suffix)
+        os.close(handle)
+        temporary = Path(name)
+        yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.replace(final)
+    except OSError as error:
+        raise InterruptedRunError(
+            f"{target}: the report could not be written: {error.strerror or error}; run the command again when that is solved"
+        ) from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)

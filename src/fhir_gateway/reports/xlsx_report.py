@@ -1,0 +1,74 @@
+"""A report as a workbook: everything stands as text, so that no program shortens an identifier or runs a cell."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from openpyxl import Workbook
+from openpyxl.cell import WriteOnlyCell
+from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
+
+from fhir_gateway.ports import Source
+from fhir_gateway.reports.rows import GATEWAY_COLUMNS, ReportRow, column_names
+
+_ROWS_OF_A_SHEET = 1_048_575
+"""Rows below the header (https://support.microsoft.com: Excel specifications and limits)."""
+_EXACT_DIGITS = 15
+_LONGEST_CELL = 32_767
+
+
+def write_xlsx(source: Source, rows: Iterator[ReportRow], path: Path) -> None:
+    """Write the rows to a sheet, and to further ones where one cannot hold them.
+
+    A number of more digits than a spreadsheet keeps stays a number: as text it would look like an identifier again.
+    """
+    book = Workbook(write_only=True)
+    names = (*column_names(source), *GATEWAY_COLUMNS)
+    for number in itertools.count(1):
+        first = next(rows, None)
+        if first is None and number > 1:
+            break
+        sheet = book.create_sheet("Report" if number == 1 else f"Report {number}")
+        sheet.freeze_panes = "A2"
+        written = _Cells(sheet)
+        sheet.append(written.texts(names))
+        if first is not None:
+            for row in itertools.chain([first], itertools.islice(rows, _ROWS_OF_A_SHEET - 1)):
+                sheet.append(written.row(row))
+    book.save(path)
+
+
+class _Cells:
+    """Makes a sheet's cells; one style for all texts, since setting it cell by cell costs more than the cells."""
+
+    def __init__(self, sheet: Any) -> None:
+        self._sheet = sheet
+        self._text_style = self._style("@")
+        self._number_style = self._style("0")
+
+    def row(self, row: ReportRow) -> list[Any]:
+        cells = self.texts(row.cells + row.gateway)
+        for place in row.numeric:
+            digits = row.cells[place]
+            if digits.isdigit() and len(digits) > _EXACT_DIGITS:
+                cells[place] = self._cell(int(digits), self._number_style, "n")
+        return cells
+
+    def texts(self, values: Sequence[str]) -> list[Any]:
+        return [self._cell(_writable(value), self._text_style, "s") if value else None for value in values]
+
+    def _cell(self, value: str | int, style: Any, data_type: str) -> Any:
+        cell: Any = WriteOnlyCell(self._sheet, value)
+        cell.data_type = data_type  # openpyxl would take a text that begins with = for a formula
+        cell._style = style  # noqa: SLF001 -- see the class
+        return cell
+
+    def _style(self, number_format: str) -> Any:
+        cell: Any = WriteOnlyCell(self._sheet, "")
+        cell.number_format = number_format
+        return cell._style  # noqa: SLF001
+
+
+def _writable(text: str) -> str:
+    return ILLEGAL_CHARACTERS_RE.sub("\N{REPLACEMENT CHARACTER}", text)[:_LONGEST_CELL]

@@ -1,0 +1,159 @@
+import io
+import zipfile
+from datetime import date, datetime, time
+
+import pytest
+from openpyxl import Workbook
+
+from fhir_gateway.domain.errors import SourceError
+from fhir_gateway.domain.records import UnreadableRow
+from fhir_gateway.sources.xlsx_archive import SheetStream
+
+
+def _bytes(book: Workbook) -> bytes:
+    buffer = io.BytesIO()
+    book.save(buffer)
+    return buffer.getvalue()
+
+
+def _book(*rows, title="Data") -> Workbook:
+    book = Workbook()
+    book.active.title = title
+    for row in rows:
+        book.active.append(row)
+    return book
+
+
+def _edited(content: bytes, part: str, edit) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            new.writestr(name, edit(old.read(name)) if name == part else old.read(name))
+    return buffer.getvalue()
+
+
+SHEET1 = "xl/worksheets/sheet1.xml"
+HEAD = ("Nama", "NIK", "Vaksin")
+
+
+def test_header_is_found_below_title_rows_and_blank_rows_are_none(opened, told):
+    book = _book(["Laporan"], [], HEAD, ["Ani", "1", "A"], [], [None, " ", None], ["Budi", "2", "B"])
+    book.active.merge_cells("A1:C1")
+    assert told(opened(_bytes(book))) == ["Ani", "Budi"]
+
+
+def test_cells_become_text_as_their_spreadsheet_means_them(opened, first):
+    head = (*HEAD, "i", "f", "g", "b", "date", "moment", "time", "error", "apostrophe")
+    values = ["Ani", 3303120101900120, None, 1, 2.50, 8.12e20, True]
+    values += [date(2024, 1, 12), datetime(2024, 1, 12, 8, 30), time(8, 5), "#N/A", "'=x"]
+    record = first(opened(_bytes(_book(head, values))))
+    assert list(record.cells.values()) == [
+        *["Ani", "3303120101900120", "", "1", "2.5", "812000000000000000000", "true"],
+        *["2024-01-12", "2024-01-12T08:30:00", "08:05:00", "#N/A", "=x"],
+    ]
+    assert record.numeric == {"NIK", "i", "f", "g"}
+
+
+def test_serial_beyond_all_dates_stays_a_number(opened, first):
+    book = _book(HEAD, ["Ani", "1", 99999999999])
+    book.active["C2"].number_format = "yyyy-mm-dd"
+    assert first(opened(_bytes(book))).cells["Vaksin"] == "99999999999"
+
+
+def test_dates_of_1904_workbooks(opened, first):
+    book = _book(HEAD, ["Ani", "1", date(2024, 1, 12)])
+    book.epoch = datetime(1904, 1, 1)
+    assert first(opened(_bytes(book))).cells["Vaksin"] == "2024-01-12"
+
+
+def test_formula_without_its_value_breaks_its_row_and_one_with_it_does_not(opened):
+    book = _book(HEAD, ["Ani", "=1+1", "A"], ["Budi", "2", "B"], ["Citra", "=3", "=A1"])
+    content = _edited(
+        _bytes(book),
+        SHEET1,
+        lambda xml: (
+            xml.replace(b"<f>3</f><v></v>", b"<f>3</f><v>3</v>")
+            .replace(b"<f>3</f><v />", b"<f>3</f><v>3</v>")
+            .replace(b'<c r="C4"><f>A1</f><v></v>', b'<c r="C4" t="str"><f>A1</f><v></v>')
+            .replace(b'<c r="C4"><f>A1</f><v />', b'<c r="C4" t="str"><f>A1</f><v />')
+        ),
+    )
+    broken, budi, citra = opened(content).records()
+    assert isinstance(broken, UnreadableRow)
+    assert (broken.problem.code, broken.problem.column, broken.ref.row) == ("cell-formula", "NIK", 1)
+    assert budi.cells["NIK"] == "2"
+    assert (citra.cells["NIK"], citra.cells["Vaksin"]) == ("3", "")
+
+
+def test_wrong_dimension_record_is_not_believed(opened, told):
+    content = _edited(_bytes(_book(HEAD, ["Ani", "1", "A"])), SHEET1, lambda xml: xml.replace(b"A1:C2", b"A1:A1"))
+    assert told(opened(content)) == ["Ani"]
+
+
+def test_row_with_impossible_cells_breaks_alone(opened, told):
+    book = _book(HEAD, ["Ani", "1", "A"], ["Budi", 77, "B"], ["Citra", "3", "C"])
+    content = _edited(_bytes(book), SHEET1, lambda xml: xml.replace(b"<v>77</v>", b"<v>seven</v>"))
+    assert told(opened(content)) == ["Ani", "row-cells", "Citra"]
+
+
+def test_sheet_is_found_by_its_header_and_hidden_ones_are_passed_over(opened, told):
+    book = _book(["Petunjuk"], title="Baca dulu")
+    for name, state in (("Lama", "hidden"), ("Baru", "visible")):
+        sheet = book.create_sheet(name)
+        sheet.append(HEAD)
+        sheet.append([name, "1", "A"])
+        sheet.sheet_state = state
+    content = _bytes(book)
+    assert told(opened(content)) == ["Baru"]
+    assert told(opened(content, sheet="lama")) == ["Lama"]
+    with pytest.raises(SourceError, match="no sheet 'Besok', only Baca dulu, Lama, Baru"):
+        opened(content, sheet="Besok")
+
+
+def test_two_sheets_that_fit_are_not_chosen_between_unless_one_is_empty(opened, told):
+    book = _book(HEAD, ["Ani", "1", "A"], title="Desa A")
+    other = book.create_sheet("Desa B")
+    other.append(HEAD)
+    assert told(opened(_bytes(book))) == ["Ani"]
+    other.append(["Budi", "2", "B"])
+    with pytest.raises(SourceError, match="the sheets 'Desa A', 'Desa B' fit equally well"):
+        opened(_bytes(book))
+
+
+def test_cells_right_of_the_header_are_no_part_of_the_table(opened, first):
+    assert list(first(opened(_bytes(_book(HEAD, ["Ani", "1", "A", None, "catatan"])))).cells) == list(HEAD)
+
+
+def test_entities_are_refused(opened):
+    bomb = b'<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]>'
+    content = _edited(
+        _bytes(_book(HEAD, ["Ani", "1", "A"])), SHEET1, lambda xml: bomb + xml[xml.index(b"<worksheet") :]
+    )
+    with pytest.raises(SourceError, match="declares entities"):
+        opened(content)
+
+
+@pytest.mark.parametrize("part", [SHEET1, "xl/styles.xml"])
+def test_part_that_would_unpack_to_too_much_is_refused_before_it_is(opened, part):
+    content = _edited(_bytes(_book(HEAD)), part, lambda xml: xml + b" " * (70 << 20))
+    with pytest.raises(SourceError, match="would unpack to 70 MiB"):
+        opened(content)
+
+
+def test_row_that_never_ends_is_refused(tmp_path):
+    stream = SheetStream(tmp_path / "x.xlsx", io.BytesIO(b"x" * (40 << 20)))
+    with pytest.raises(SourceError, match="a row of more than 32 MiB"):
+        while stream.read(1 << 20):
+            pass
+
+
+def test_damaged_sheet_is_one_clear_error(opened):
+    content = _edited(_bytes(_book(HEAD, ["Ani", "1", "A"])), SHEET1, lambda xml: xml[: len(xml) // 2])
+    with pytest.raises(SourceError, match="workbook is damaged"):
+        list(opened(content).records())
+
+
+def test_progress_reaches_its_end(opened):
+    source = opened(_bytes(_book(HEAD, *[["Ani", "1", "A"]] * 50)))
+    assert len(list(source.records())) == 50
+    assert source.progress() == 1.0
