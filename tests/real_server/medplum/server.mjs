@@ -5,15 +5,20 @@
 // Port 0 (the default) takes a free one. Prints "listening on URL" when it answers. Ends on SIGTERM, and when its
 // standard input closes, so it never outlives the test that started it. The router has no CapabilityStatement of its
 // own, so this shell states what router and repository really do.
-import { badRequest, getResourceTypes, getSearchParameters, getStatus, normalizeOperationOutcome } from '@medplum/core';
+import {
+  badRequest,
+  getResourceTypes,
+  getSearchParameters,
+  getStatus,
+  MEDPLUM_VERSION,
+  normalizeOperationOutcome,
+} from '@medplum/core';
 import { FhirRouter, MemoryRepository } from '@medplum/fhir-router';
-import { createRequire } from 'node:module';
 import { createServer } from 'node:http';
 import { parseArgs } from 'node:util';
 import { indexDefinitions } from './definitions.mjs';
 
 const BASE = '/fhir';
-const { version } = createRequire(import.meta.url)('@medplum/fhir-router/package.json');
 const INTERACTIONS = ['read', 'vread', 'history-instance', 'search-type', 'create', 'update', 'patch', 'delete'];
 
 function capabilityStatement() {
@@ -22,7 +27,7 @@ function capabilityStatement() {
     status: 'active',
     date: new Date().toISOString(),
     kind: 'instance',
-    software: { name: 'Medplum FHIR router', version },
+    software: { name: 'Medplum FHIR router', version: MEDPLUM_VERSION },
     fhirVersion: '4.0.1',
     format: ['json'],
     rest: [

@@ -1,0 +1,87 @@
+"""Fixtures: other people's FHIR servers, started once in a test session; each gives its base URL."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from tests.real_server.servers import (
+    HAPI_PLAIN,
+    HAPI_VALIDATING,
+    MEDPLUM_ROUTER,
+    REQUIRED,
+    RunningServer,
+    Software,
+    hapi_on_disk,
+)
+
+JSON = "application/fhir+json"
+
+
+def require(software: Software) -> None:
+    """Skip the test, or fail it where these servers are required, when the software cannot be started here."""
+    reason = software.missing()
+    if reason and os.environ.get(REQUIRED) == "1":
+        pytest.fail(f"{reason} ({REQUIRED}=1)", pytrace=False)
+    if reason:
+        pytest.skip(reason)
+
+
+def _serve(software: Software, folder: Path) -> Iterator[str]:
+    require(software)
+    server = RunningServer(software, log=folder / "server.log")
+    server.start()
+    yield server.base_url
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def hapi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """HAPI FHIR JPA as it comes, in memory."""
+    yield from _serve(HAPI_PLAIN, tmp_path_factory.mktemp("hapi"))
+
+
+@pytest.fixture(scope="session")
+def hapi_validating(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """HAPI FHIR JPA that validates every request, in memory."""
+    yield from _serve(HAPI_VALIDATING, tmp_path_factory.mktemp("hapi-validating"))
+
+
+@pytest.fixture(scope="session")
+def medplum(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Medplum's FHIR router over its memory repository."""
+    yield from _serve(MEDPLUM_ROUTER, tmp_path_factory.mktemp("medplum"))
+
+
+@pytest.fixture
+def killable_hapi(tmp_path: Path) -> Iterator[RunningServer]:
+    """A started HAPI FHIR of the test's own, on disk: `kill()`, `stop()` and `start()` it; it keeps its port."""
+    software = hapi_on_disk(tmp_path / "database")
+    require(software)
+    server = RunningServer(software, log=tmp_path / "server.log")
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture(params=["hapi", "hapi_validating", "medplum"])
+def real_server(request: pytest.FixtureRequest) -> str:
+    """The base URL of each of them in turn."""
+    base_url: str = request.getfixturevalue(request.param)
+    return base_url
+
+
+@pytest.fixture
+def connect() -> Iterator[Callable[[str], httpx.Client]]:
+    """Open plain HTTP clients that speak FHIR JSON; all are closed in the end."""
+    opened: list[httpx.Client] = []
+
+    def open_client(base_url: str) -> httpx.Client:
+        client = httpx.Client(base_url=base_url, timeout=60, headers={"Accept": JSON, "Content-Type": JSON})
+        opened.append(client)
+        return client
+
+    yield open_client
+    for client in opened:
+        client.close()
