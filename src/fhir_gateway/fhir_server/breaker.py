@@ -47,6 +47,10 @@ class BreakerGate:
         self._reason = ""
         self.successes = 0
 
+    def limit_patience(self, seconds: float) -> None:
+        """Wait no longer than this."""
+        self._patience = min(self._patience or seconds, seconds)
+
     @property
     def closed(self) -> bool:
         """Whether requests may pass freely."""
@@ -85,7 +89,7 @@ class BreakerGate:
             left = self._patience_left()
             if left is not None and left <= 0:
                 raise ServerGoneError(
-                    f"The FHIR server has been down for longer than wait_for_server ({self._patience:g} s): {self._reason}"
+                    f"The FHIR server has been down for longer than {self._patience:g} s (wait_for_server): {self._reason}"
                 )
             if self._probe_ended is not None:
                 await self._probe_ended.wait()

@@ -1,17 +1,13 @@
 """What an operator wants to know of a server before the first run."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-
-import httpx
+from dataclasses import dataclass
 
 from fhir_gateway.domain.errors import PermanentServerError, ServerError
 from fhir_gateway.fhir_server.capabilities import Capabilities
 from fhir_gateway.fhir_server.client import FhirClient
-from fhir_gateway.fhir_server.policy import FhirServerPolicy
 from fhir_gateway.fhir_server.proof import SearchProof
 from fhir_gateway.fhir_server.reader import ServerReader
-from fhir_gateway.fhir_server.timing import Timing
 
 PATIENCE = 10.0
 """Seconds that a check waits for a server that is down."""
@@ -35,23 +31,22 @@ class ServerCheck:
     problem: str
 
 
-async def check_server(
-    policy: FhirServerPolicy, *, transport: httpx.AsyncBaseTransport | None = None, timing: Timing | None = None
-) -> ServerCheck:
-    """Find out whether the server is reached, takes the credentials, speaks FHIR R4, and really searches; never raises for it."""
-    patience = min(policy.wait_for_server or PATIENCE, PATIENCE)
-    hasty = replace(policy, wait_for_server=patience)
+async def check_server(client: FhirClient) -> ServerCheck:
+    """Find out whether the server is reached, takes the credentials, speaks FHIR R4, and really searches.
+
+    Never raises for what the server does; waits for a server that is down for PATIENCE seconds only.
+    """
+    client.limit_patience(PATIENCE)
+    reader = ServerReader(client)
     capabilities = Capabilities()
     try:
-        async with FhirClient(hasty, transport=transport, timing=timing) as client:
-            reader = ServerReader(client)
-            capabilities = await reader.capabilities()
-            searches = [
-                await reader.prove_search(resource_type, parameter)
-                for wanted in (NEEDED, USEFUL)
-                for resource_type, parameters in wanted.items()
-                for parameter in parameters
-            ]
+        capabilities = await reader.capabilities()
+        searches = [
+            await reader.prove_search(resource_type, parameter)
+            for wanted in (NEEDED, USEFUL)
+            for resource_type, parameters in wanted.items()
+            for parameter in parameters
+        ]
     except ServerError as error:
         return _problem(error, capabilities)
     return ServerCheck(

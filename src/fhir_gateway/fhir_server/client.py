@@ -113,6 +113,10 @@ class FhirClient:
         """Close all connections."""
         await self._http.aclose()
 
+    def limit_patience(self, seconds: float) -> None:
+        """Wait for a server that is down no longer than this, whatever the policy says."""
+        self._gate.limit_patience(seconds)
+
     async def send(self, request: Request) -> Answer:
         """Send a request, again and again while that may help, and return the final answer."""
         successes_before = self._gate.successes

@@ -31,7 +31,8 @@ _NOBODY = {
 class SearchProof:
     """Whether a search by `parameter` may be believed, and why in words for an operator.
 
-    `status` is that of a refusal, 0 where there was none.
+    `status` is that of a refusal, 0 where there was none. `final` is false where an empty server could not prove
+    anything: ask again when there is somebody on it.
     """
 
     resource_type: str
@@ -39,6 +40,7 @@ class SearchProof:
     works: bool
     words: str
     status: int = 0
+    final: bool = True
 
 
 class Prober(Protocol):
@@ -58,7 +60,6 @@ async def prove(reader: Prober, resource_type: str, parameter: str, *, masked: b
 
     `masked`: the server hides identifiers, so nobody can be searched by the one that he shows.
     """
-
     proof = partial(SearchProof, resource_type, parameter)
     nobody = _NOBODY.get(parameter)
     try:
@@ -82,7 +83,7 @@ async def _prove_by_somebody(reader: Prober, proof: "partial[SearchProof]", *, d
     value = next(filter(None, (_value_of(resource, parameter) for resource in sample)), "")
     if not value:
         words = "declared" if declared else "not declared, and no resource on the server to prove it with"
-        return proof(works=declared or not sample, words=words)
+        return proof(works=declared or not sample, words=words, final=declared)
     found = (await reader.first_page(resource_type, {parameter: (value,)})).matches
     if found and all(carries(match, {parameter: (value,)}) for match in found):
         return proof(works=True, words="a search for somebody who is there finds them")

@@ -105,9 +105,12 @@ class ServerReader:
     async def prove_search(self, resource_type: str, parameter: str) -> SearchProof:
         """Return whether "not found" may be believed of a search by this parameter; found out once."""
         key = (resource_type, parameter)
-        if key not in self._proofs:
-            self._proofs[key] = await prove(self, resource_type, parameter, masked=self._masked)
-        return self._proofs[key]
+        proof = self._proofs.get(key)
+        if proof is None:
+            proof = await prove(self, resource_type, parameter, masked=self._masked)
+            if proof.final:
+                self._proofs[key] = proof
+        return proof
 
     async def first_page(self, resource_type: str, parameters: Mapping[str, Sequence[str]]) -> Page:
         """Return the first page of a search as the server gives it, unchecked against the question."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 
 from fhir_gateway.domain.errors import PermanentServerError, ServerError, TransientServerError
@@ -148,19 +149,18 @@ def _create_key(entry: BundleEntry) -> str:
 
 def _bundles(entries: Sequence[BundleEntry], *, size: int) -> Iterator[list[int]]:
     """Yield the positions for each bundle, in order; the same create, or the same resource, never twice in one."""
-    waiting = list(range(len(entries)))
+    waiting = deque(range(len(entries)))
     while waiting:
         chosen: list[int] = []
         put_back: list[int] = []
         names: set[str] = set()
-        for looked_at, position in enumerate(waiting, start=1):
+        while waiting and len(chosen) < size:
+            position = waiting.popleft()
             name = _create_key(entries[position]) or entries[position].url
             (put_back if name in names else chosen).append(position)
             names.add(name)
-            if len(chosen) == size:
-                break
         yield chosen
-        waiting = put_back + waiting[looked_at:]
+        waiting.extendleft(reversed(put_back))
 
 
 def _put_off(said: Said) -> str:
