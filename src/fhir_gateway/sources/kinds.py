@@ -86,7 +86,7 @@ def _ole_advice(path: Path) -> str:
 
 
 def _text_kind(path: Path, sample: bytes) -> Kind:
-    if len(_CONTROLS.findall(sample)) > len(sample) * 0.02:
+    if len(_CONTROLS.findall(sample)) > 20 + len(sample) * 0.02:
         raise SourceError(f"{path}: a binary file; the gateway reads CSV, XLSX and NDJSON")
     # Zero bytes go, so that UTF-16 is told like the rest; byte order marks too.
     text = sample.removeprefix(b"\xef\xbb\xbf").lstrip(b"\xff\xfe").replace(b"\0", b"").lstrip()

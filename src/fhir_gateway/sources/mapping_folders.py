@@ -1,5 +1,6 @@
 """Find and read mappings: a working folder's own first, then the shipped ones, concept maps merged over each other."""
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import entry_points
@@ -96,6 +97,12 @@ def load_concept_maps(found: FoundMapping, home: Path) -> dict[str, ConceptMap]:
     if problems:
         raise ConfigurationError(problems)
     return maps
+
+
+def fingerprint(found: FoundMapping, home: Path) -> str:
+    """Return the SHA-256 of a mapping with its concept maps; it changes with their content."""
+    texts = [read_text(file) for file in (found.file, *_concept_map_files(found, home))]
+    return hashlib.sha256("\x1f".join(texts).encode()).hexdigest()
 
 
 def installed_functions() -> Mapping[str, MappingFunction]:

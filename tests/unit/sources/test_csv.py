@@ -1,4 +1,6 @@
 import codecs
+import csv
+import io
 import tracemalloc
 
 import pytest
@@ -16,7 +18,7 @@ HEAD = "Nama;NIK;Vaksin\n"
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 def test_delimiter_is_detected(opened, first, delimiter):
-    source = opened(f"Nama;NIK;Vaksin\nAni;1;HB0, satu\n".replace(";", delimiter).replace(", ", " "))
+    source = opened("Nama;NIK;Vaksin\nAni;1;HB0, satu\n".replace(";", delimiter).replace(", ", " "))
     assert source.delimiter == delimiter
     assert first(source).cells == {"Nama": "Ani", "NIK": "1", "Vaksin": "HB0 satu"}
 
@@ -211,9 +213,6 @@ SAFE = st.text('abc;" ', max_size=8)
 @settings(derandomize=True, max_examples=200, database=None)
 @given(st.lists(st.tuples(SAFE.map("x".__add__), SAFE, SAFE), max_size=8))
 def test_rows_written_by_a_csv_writer_are_read_as_they_were(rows):
-    import csv
-    import io
-
     text = io.StringIO()
     csv.writer(text, delimiter=";", lineterminator="\n").writerows(rows)
     read = list(CsvRows(iter(text.getvalue().split("\n")), delimiter=";", width=3))
