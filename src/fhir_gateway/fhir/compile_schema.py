@@ -27,7 +27,7 @@ _ABSTRACT = {"Resource", "DomainResource", "FHIRResourceModel"}
 
 
 @dataclass(frozen=True, slots=True)
-class _Element:
+class Element:
     """One element of a type: `kind` names a primitive or a model; `targets` are allowed reference targets."""
 
     name: str
@@ -78,7 +78,8 @@ def _kind(annotation: Any) -> tuple[str, bool, bool]:
     return annotation.get_model_klass().__name__, False, False
 
 
-def _elements(name: str) -> Iterator[_Element]:
+def elements_of(name: str) -> Iterator[Element]:
+    """Yield the elements of a type or resource, as `HumanName`, in their order."""
     model = models()[name]
     order = model.elements_sequence()
     for field, info in model.model_fields.items():
@@ -91,7 +92,7 @@ def _elements(name: str) -> Iterator[_Element]:
         kind, primitive, repeats = _kind(info.annotation)
         if alias == "id":
             kind = "id" if model.has_resource_base() else "string"
-        yield _Element(
+        yield Element(
             name=alias,
             kind=kind,
             primitive=primitive,
@@ -104,7 +105,7 @@ def _elements(name: str) -> Iterator[_Element]:
         )
 
 
-def _value(owner: str, element: _Element, definitions: dict[str, Any]) -> dict[str, Any]:
+def _value(owner: str, element: Element, definitions: dict[str, Any]) -> dict[str, Any]:
     """Return the schema of one value of an element."""
     path = f"{owner}.{element.name}"
     if path in BINDINGS:
@@ -136,8 +137,8 @@ def _typed_reference(targets: tuple[str, ...], definitions: dict[str, Any]) -> s
     return name
 
 
-def _choices(elements: list[_Element]) -> Iterator[tuple[str, list[str]]]:
-    groups: dict[str, list[_Element]] = {}
+def _choices(elements: list[Element]) -> Iterator[tuple[str, list[str]]]:
+    groups: dict[str, list[Element]] = {}
     for element in elements:
         if element.choice:
             groups.setdefault(element.choice, []).append(element)
@@ -145,7 +146,7 @@ def _choices(elements: list[_Element]) -> Iterator[tuple[str, list[str]]]:
         yield choice, [element.name for element in group]
 
 
-def _spellings(name: str, elements: list[_Element]) -> list[str]:
+def _spellings(name: str, elements: list[Element]) -> list[str]:
     primitive = next(element.primitive for element in elements if element.name == name)
     return [name, f"_{name}"] if primitive else [name]
 
@@ -156,7 +157,7 @@ def _any_of(names: list[str]) -> dict[str, Any]:
 
 def _object(name: str, definitions: dict[str, Any]) -> dict[str, Any]:
     """Return the schema of a model: no unknown elements, no empty ones, every rule that the metadata know."""
-    elements = list(_elements(name))
+    elements = list(elements_of(name))
     properties: dict[str, Any] = {}
     rules: list[dict[str, Any]] = []
     for element in elements:
@@ -187,7 +188,7 @@ def _given(**keywords: Any) -> dict[str, Any]:
     return {keyword: value for keyword, value in keywords.items() if value}
 
 
-def _properties(owner: str, element: _Element, definitions: dict[str, Any]) -> dict[str, Any]:
+def _properties(owner: str, element: Element, definitions: dict[str, Any]) -> dict[str, Any]:
     value = _value(owner, element, definitions)
     extension = {"$ref": f"#/$defs/{_PRIMITIVE_EXTENSION}"}
     if element.repeats and element.primitive:
@@ -201,7 +202,7 @@ def _properties(owner: str, element: _Element, definitions: dict[str, Any]) -> d
     return {element.name: value}
 
 
-def _exclusions(name: str, elements: list[_Element]) -> dict[str, Any]:
+def _exclusions(name: str, elements: list[Element]) -> dict[str, Any]:
     """Return for each form of a choice element what must not stand beside it; it is checked only where it occurs."""
     excluded: dict[str, Any] = {}
     for choice, names in _choices(elements):
@@ -242,7 +243,7 @@ def compile_references() -> dict[str, Any]:
     types, `Resource` for any. Element names are those of JSON, choice types spelled out.
     """
     graph = {
-        name: {e.name: [e.kind, *sorted(e.targets)] for e in _elements(name) if not e.primitive}
+        name: {e.name: [e.kind, *sorted(e.targets)] for e in elements_of(name) if not e.primitive}
         for name in models()
         if name not in _ABSTRACT
     }
