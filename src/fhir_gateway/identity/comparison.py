@@ -1,9 +1,39 @@
-"""SKELETON: signatures are final, bodies follow within minutes."""
+"""Comparing two people: evidence weighed in the sense of Fellegi and Sunter, vetoes above the sum, a grade.
 
-from fhir_gateway.domain.identity import Comparison
+The sum of log2(m/u) over what was compared, plus the prior, is the logarithm of the odds that two records are one
+person (Fellegi and Sunter, 1969). It holds for independent fields only: the household's parts are one comparison,
+and what a NIK tells counts only where the NIK itself does not. Twins, parents and namesakes are where independence
+fails; vetoes and cautions stand there.
+"""
+
+from fhir_gateway.domain.identity import Comparison, Evidence, Grade, Veto
+from fhir_gateway.identity.comparators import (
+    BirthDateLevel,
+    NikLevel,
+    compare_birth_dates,
+    compare_niks,
+    compare_own_names,
+)
 from fhir_gateway.identity.evidence import PersonEvidence
-from fhir_gateway.identity.frequencies import Frequencies
-from fhir_gateway.identity.parameters import MatchingParameters, MatchingPolicy
+from fhir_gateway.identity.frequencies import Frequencies, default_frequencies
+from fhir_gateway.identity.parameters import MatchingParameters, MatchingPolicy, default_parameters
+from fhir_gateway.identity.vetoes import (
+    LIKE_NAME,
+    SAME_DAY,
+    Levels,
+    VetoCode,
+    find_caution,
+    find_vetoes,
+)
+from fhir_gateway.identity.weighing import piece, weigh_household, weigh_name
+from fhir_gateway.people.name_agreement import NameLevel
+
+DEFAULT_POLICY = MatchingPolicy()
+_DATE_FROM_NIK = 0.8
+_ASK_WHEN_OTHERWISE_CERTAIN = frozenset(
+    {VetoCode.NIK_DIFFERENT.value, VetoCode.GENERATION.value, VetoCode.TIMELINE.value}
+)
+_TWO_PEOPLE = frozenset({VetoCode.TWINS.value, VetoCode.PARENT.value, VetoCode.DECIDED.value})
 
 
 def compare(
@@ -14,5 +44,101 @@ def compare(
     parameters: MatchingParameters | None = None,
     frequencies: Frequencies | None = None,
 ) -> Comparison:
-    """Weigh two people's evidence; symmetric, pure. None stands for the shipped values."""
-    raise NotImplementedError
+    """Weigh two people's evidence; symmetric and pure. None stands for the shipped values."""
+    policy = policy or DEFAULT_POLICY
+    parameters = parameters or default_parameters()
+    frequencies = frequencies or default_frequencies()
+    evidence: list[Evidence] = []
+    household = weigh_household(left, right, parameters, frequencies)
+    levels = Levels(
+        compare_niks(left, right),
+        compare_own_names(left, right),
+        compare_birth_dates(left, right),
+        left.gender == right.gender if left.gender and right.gender else None,
+        household.weight if household else 0.0,
+        _same_record(left, right),
+        any(person in right.persons for person in left.persons),
+    )
+    evidence = _weigh(levels, parameters, frequencies)
+    if household:
+        evidence.append(household)
+    weight = policy.prior + sum(one.weight for one in evidence)
+    vetoes = find_vetoes(left, right, levels, frequencies)
+    caution = find_caution(left, right, levels)
+    if caution:
+        evidence.append(caution)
+    if vetoes:
+        grade = _vetoed_grade(weight, levels, vetoes, policy=policy, parameters=parameters)
+    else:
+        grade = _grade(weight, levels, policy=policy, cautious=caution is not None)
+    return Comparison(tuple(evidence), vetoes, round(weight, 2), grade)
+
+
+def _same_record(left: PersonEvidence, right: PersonEvidence) -> bool | None:
+    """Whether one clinic gave both the same record number; None where no clinic numbered both."""
+    if not (left.records and right.records):
+        return None
+    if any(record in right.records for record in left.records):
+        return True
+    clinics = {clinic for clinic, _ in left.records}
+    return False if any(clinic in clinics for clinic, _ in right.records) else None
+
+
+def _weigh(levels: Levels, parameters: MatchingParameters, frequencies: Frequencies) -> list[Evidence]:
+    weights = parameters.weights
+    evidence: list[Evidence] = []
+    if levels.own:
+        evidence.append(piece("own_identifier", "agree", weights["own_identifier.agree"]))
+    if levels.nik is not NikLevel.UNKNOWN:
+        evidence.append(piece("nik", levels.nik.value, weights[f"nik.{levels.nik.value}"]))
+    if levels.name.level is not NameLevel.UNKNOWN:
+        weight = round(weigh_name(levels.name, parameters, frequencies), 2)
+        evidence.append(piece("name", levels.name.level.value, weight))
+    if levels.birth_date is not BirthDateLevel.UNKNOWN:
+        evidence.append(piece("birth_date", levels.birth_date.value, _birth_date_weight(levels, parameters)))
+    if levels.same_gender is not None:
+        agreement = "agree" if levels.same_gender else "different"
+        evidence.append(piece("gender", agreement, weights[f"gender.{agreement}"]))
+    if levels.same_record is not None:
+        agreement = "agree" if levels.same_record else "different"
+        evidence.append(piece("record_number", agreement, weights[f"record_number.{agreement}"]))
+    return evidence
+
+
+def _birth_date_weight(levels: Levels, parameters: MatchingParameters) -> float:
+    """Where the birth dates disagree but what is left of the NIKs agrees, the date in the NIKs stands for them."""
+    weight = parameters.weights[f"birth_date.{levels.birth_date.value}"]
+    damaged = levels.nik in {NikLevel.DAMAGED_AGREE, NikLevel.DAMAGED_AGREE_SERIAL}
+    if damaged and levels.birth_date not in SAME_DAY:
+        return max(weight, 0.0) + _DATE_FROM_NIK * parameters.birth_date_exact * (0.5 if weight < 0 else 1.0)
+    return weight
+
+
+def _grade(weight: float, levels: Levels, *, policy: MatchingPolicy, cautious: bool) -> Grade:
+    if weight >= policy.certain and not cautious:
+        return Grade.CERTAIN
+    if weight >= policy.probable or (levels.nik is NikLevel.AGREE and weight >= policy.possible):
+        return Grade.PROBABLE
+    return Grade.POSSIBLE if weight >= policy.possible else Grade.CERTAINLY_NOT
+
+
+def _vetoed_grade(
+    weight: float,
+    levels: Levels,
+    vetoes: tuple[Veto, ...],
+    *,
+    policy: MatchingPolicy,
+    parameters: MatchingParameters,
+) -> Grade:
+    """Return whether a vetoed pair is an operator's to decide (probable); a NIK hit is never silently a new person."""
+    codes = {veto.code for veto in vetoes}
+    if VetoCode.NIK_NAME_DISAGREES.value in codes or levels.nik is NikLevel.AGREE:
+        return Grade.PROBABLE
+    if codes & _TWO_PEOPLE:
+        return Grade.CERTAINLY_NOT
+    if codes == {VetoCode.POSSIBLE_TWINS.value}:
+        return Grade.PROBABLE if weight >= policy.probable else Grade.CERTAINLY_NOT
+    otherwise = weight - min(0.0, parameters.weights.get(f"nik.{levels.nik.value}", 0.0))
+    same_name = levels.name.level in LIKE_NAME or (levels.nik is NikLevel.TYPO and levels.name.level is NameLevel.NEAR)
+    ask = codes <= _ASK_WHEN_OTHERWISE_CERTAIN and same_name and otherwise >= policy.certain
+    return Grade.PROBABLE if ask else Grade.CERTAINLY_NOT

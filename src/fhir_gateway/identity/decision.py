@@ -1,13 +1,60 @@
-"""SKELETON: signatures are final, bodies follow within minutes."""
+"""Deciding who the people of one connected component are: link, create, or ask an operator.
+
+Records and Patients are clustered (see clustering); a cluster with a Patient is linked, one without is a new person,
+and what an operator has to decide goes to review with those whom it may be. The result does not depend on the order in
+which people or pairs are given.
+"""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from fhir_gateway.domain.identity import ComparedPair, Node, PersonDecision
+from fhir_gateway.domain.identity import ComparedPair, Comparison, Grade, Node, PersonAction, PersonDecision
+from fhir_gateway.identity.clustering import (
+    Edge,
+    Graph,
+    cluster,
+    fits,
+    known_as_one,
+    node_order,
+    torn_between,
+    veto_codes,
+)
+from fhir_gateway.identity.comparators import birth_date_fits_nik
+from fhir_gateway.identity.comparison import DEFAULT_POLICY
 from fhir_gateway.identity.evidence import PersonEvidence
 from fhir_gateway.identity.parameters import MatchingPolicy
+from fhir_gateway.identity.vetoes import VetoCode
+
+__all__ = ["decide", "known_as_one"]
+
+_SHOWN_PAIRS = 8
+_NAME_DISAGREES = VetoCode.NIK_NAME_DISAGREES.value
+_GRADES = tuple(Grade)
+_SUGGESTION = "compare the two with `fhir-gateway review show`, then link it to the right Patient or create a new one"
+_LINKED = "everything that was compared says that it is this person"
+_NEW = "nobody was found who could be this person"
+_FITS_TWO = "it fits two people about equally well"
+_REASONS: Mapping[str, str] = {
+    _NAME_DISAGREES: "the NIK is somebody's whose name is another",
+    VetoCode.NIK_DIFFERENT.value: "all agrees but the NIK: two valid NIKs, of which one may be mistyped",
+    VetoCode.POSSIBLE_TWINS.value: "it may be the same child or its twin",
+    VetoCode.GENERATION.value: "all agrees but the birth dates, which lie a generation apart",
+    VetoCode.TIMELINE.value: "all agrees, but the one was born after the other had died",
+    VetoCode.PARENT.value: "the NIK may be the parent's",
+    VetoCode.TWINS.value: "the NIK is the same, but these are twins by all else",
+}
 
 
-def decide(
+@dataclass(frozen=True, slots=True)
+class _Doubt:
+    """Why a cluster is not decided by itself: the pair, and the reason."""
+
+    edge: Edge
+    reason: str
+    text: str
+
+
+def decide(  # noqa: PLR0913 - what is known beside the evidence is named
     people: Mapping[int, PersonEvidence],
     patients: Mapping[str, PersonEvidence],
     pairs: Sequence[ComparedPair],
@@ -16,5 +63,187 @@ def decide(
     forbidden: frozenset[frozenset[Node]] = frozenset(),
     confirmed: frozenset[frozenset[Node]] = frozenset(),
 ) -> tuple[PersonDecision, ...]:
-    """Decide one connected component; every number of `people` is in exactly one decision. Order does not matter."""
-    raise NotImplementedError
+    """Decide one connected component; every number of `people` is a member of exactly one decision.
+
+    `pairs` are the comparisons that blocking brought; what else is needed is compared here. `forbidden` are pairs that
+    an operator said are two people, `confirmed` those that are one.
+    """
+    nodes: dict[Node, PersonEvidence] = dict(people.items())
+    nodes.update(patients.items())
+    graph = Graph(nodes, pairs, policy=policy or DEFAULT_POLICY, forbidden=forbidden, confirmed=confirmed)
+    return _Decisions(graph).all()
+
+
+class _Decisions:
+    """Decides the clusters of a graph one after another: those with Patients, the others by rank, the torn last."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self._torn = {
+            node: edges for node in graph.nodes if isinstance(node, int) and (edges := torn_between(graph, node))
+        }
+        clusters = cluster(graph, frozenset(self._torn))
+        self._cluster_of = {node: members for members in clusters for node in members}
+        self._clusters = [members for members in clusters if any(isinstance(node, int) for node in members)]
+
+    def all(self) -> tuple[PersonDecision, ...]:
+        """Return the decisions, by their smallest member."""
+        settled: set[Node] = {node for node in self._graph.nodes if isinstance(node, str)}
+        decisions = []
+        for members in sorted(self._clusters, key=self._rank):
+            decisions.append(self._decide(members, settled))
+            settled |= members
+        return tuple(sorted(decisions, key=lambda decision: decision.members))
+
+    def _rank(self, members: frozenset[Node]) -> tuple[object, ...]:
+        """Clusters with Patients first, then those that know most of their person; content decides, not the order."""
+        people = [node for node in members if isinstance(node, int)]
+        known = [self._graph.nodes[node] for node in people]
+        return (
+            any(node in self._torn for node in people),
+            len(people) == len(members),
+            -sum(birth_date_fits_nik(evidence) for evidence in known),
+            -len(people),
+            -max(_richness(evidence) for evidence in known),
+            min(repr(evidence) for evidence in known) if len(self._clusters) > 1 else "",
+            min(people),
+        )
+
+    def _decide(self, members: frozenset[Node], settled: set[Node]) -> PersonDecision:
+        doubts = self._doubts(members, settled)
+        if doubts:
+            return self._review(members, doubts)
+        patients = [node for node in members if isinstance(node, str)]
+        if patients:
+            return self._link(members, patients)
+        return self._create(members)
+
+    def _doubts(self, members: frozenset[Node], settled: set[Node]) -> list[_Doubt]:
+        people = sorted(node for node in members if isinstance(node, int))
+        if len(people) == 1 and people[0] in self._torn:
+            return [_Doubt(edge, "fits-two-people", _FITS_TWO) for edge in self._torn[people[0]]]
+        if any(pair <= members for pair in self._graph.confirmed):
+            return []
+        linked = any(isinstance(node, str) for node in members)
+        outside = [edge for person in people for edge in self._graph.edges(person) if edge.other in settled - members]
+        doubts = [doubt for edge in outside if (doubt := self._doubt(edge, members, linked=linked))]
+        return sorted(doubts, key=lambda doubt: (-doubt.edge.comparison.weight, node_order(doubt.edge.other)))
+
+    def _doubt(self, edge: Edge, members: frozenset[Node], *, linked: bool) -> _Doubt | None:
+        """Return what stands against deciding a cluster without asking because of one comparison with the outside."""
+        comparison = edge.comparison
+        if comparison.vetoes:
+            return self._veto_doubt(edge, members, linked=linked)
+        if not fits(comparison):
+            return None
+        lead = self._support(edge.node, members) - comparison.weight
+        if linked:
+            rival = isinstance(edge.other, str) and lead < self._graph.policy.margin
+            return _Doubt(edge, "fits-two-people", _FITS_TWO) if rival else None
+        contradicted = [node for node in members if self._graph.conflict(node, edge.other)]
+        if contradicted and lead >= self._graph.policy.margin:
+            return None
+        if contradicted:
+            return _Doubt(edge, "contradicted", "it fits this person, but a record of the same person contradicts")
+        return _Doubt(edge, "probably-same", "it is probably this person, but what agrees is not enough to be certain")
+
+    def _veto_doubt(self, edge: Edge, members: frozenset[Node], *, linked: bool) -> _Doubt | None:
+        if edge.comparison.grade is not Grade.PROBABLE:
+            return None
+        codes = veto_codes(edge.comparison)
+        if linked and (_NAME_DISAGREES not in codes or self._linked_by_nik(edge.node, members)):
+            return None
+        reason = next((code for code in _REASONS if code in codes), "vetoed")
+        return _Doubt(edge, reason, _REASONS.get(reason, "something forbids to link it without asking"))
+
+    def _support(self, person: Node, members: frozenset[Node]) -> float:
+        """Return the best weight with which a person belongs to its own cluster."""
+        weights = [self._graph.between(person, node).weight for node in members if node != person]
+        return max(weights, default=self._graph.policy.prior)
+
+    def _linked_by_nik(self, person: Node, members: frozenset[Node]) -> bool:
+        """Whether the cluster's Patient carries the person's NIK as well, under an agreeing name."""
+        return any(
+            one.field == "nik" and one.agreement == "agree"
+            for node in members
+            if isinstance(node, str)
+            for one in self._graph.between(person, node).evidence
+        )
+
+    def _review(self, members: frozenset[Node], doubts: list[_Doubt]) -> PersonDecision:
+        first = doubts[0]
+        own = sorted((node for node in members if isinstance(node, str)), key=node_order)
+        candidates = [self._named(doubt.edge.other) for doubt in doubts]
+        best = max((doubt.edge.comparison.grade for doubt in doubts), key=lambda grade: -_GRADES.index(grade))
+        return PersonDecision(
+            _people(members),
+            PersonAction.REVIEW,
+            Grade.PROBABLE if own or best is Grade.CERTAIN else best,
+            first.reason,
+            first.text,
+            _SUGGESTION,
+            candidates=tuple(dict.fromkeys((*own, *candidates))),
+            pairs=self._pairs(members, [doubt.edge for doubt in doubts]),
+        )
+
+    def _named(self, node: Node) -> Node:
+        """Return whom an operator can look at: the Patient of the node's cluster where it has one."""
+        patients = [other for other in self._cluster_of[node] if isinstance(other, str)]
+        return min(patients) if patients and not isinstance(node, str) else node
+
+    def _link(self, members: frozenset[Node], patients: list[str]) -> PersonDecision:
+        people = _people(members)
+        weights = {
+            patient: max(self._graph.between(person, patient).weight for person in people) for patient in patients
+        }
+        best = min(patients, key=lambda patient: (-weights[patient], patient))
+        others = sorted(patient for patient in patients if patient != best)
+        return PersonDecision(
+            people,
+            PersonAction.LINK,
+            Grade.CERTAIN,
+            "linked",
+            _LINKED,
+            patient_id=best,
+            pairs=self._pairs(members, []),
+            proposals=tuple((best, other) for other in others),
+        )
+
+    def _create(self, members: frozenset[Node]) -> PersonDecision:
+        outside = [
+            edge
+            for person in _people(members)
+            for edge in self._graph.edges(person)
+            if edge.other not in members and not edge.comparison.vetoes
+        ]
+        grades = [edge.comparison.grade for edge in outside if edge.comparison.grade is Grade.POSSIBLE]
+        return PersonDecision(
+            _people(members),
+            PersonAction.CREATE,
+            grades[0] if grades else Grade.CERTAINLY_NOT,
+            "new-person",
+            _NEW,
+            pairs=self._pairs(members, []),
+        )
+
+    def _pairs(self, members: frozenset[Node], first: list[Edge]) -> tuple[ComparedPair, ...]:
+        """Return the comparisons that decided: those in doubt, then the cluster's own, then the best outside."""
+        edges = list(first)
+        for person in _people(members):
+            edges.extend(sorted(self._graph.edges(person), key=lambda edge: edge.other not in members))
+        chosen: dict[frozenset[Node], tuple[Edge, Comparison]] = {}
+        for edge in edges:
+            chosen.setdefault(frozenset((edge.node, edge.other)), (edge, edge.comparison))
+        return tuple(
+            ComparedPair(edge.node, edge.other, comparison) for edge, comparison in list(chosen.values())[:_SHOWN_PAIRS]
+        )
+
+
+def _people(members: frozenset[Node]) -> tuple[int, ...]:
+    return tuple(sorted(node for node in members if isinstance(node, int)))
+
+
+def _richness(evidence: PersonEvidence) -> int:
+    """Return how much is known of a person."""
+    known = (evidence.niks, evidence.own_keys, evidence.birth_date.whole, evidence.gender, evidence.phones)
+    return sum(map(bool, (*known, evidence.mother_keys, evidence.places, evidence.records)))

@@ -1,33 +1,77 @@
-"""SKELETON: what a FHIR Patient says of who the person is; signatures are final, bodies follow within minutes."""
+"""What a FHIR Patient says of who the person is, in the form in which people are compared.
 
+A record of a source and a Patient of a server are read alike. A foreign server's Patient may lack or malform
+anything: what cannot be read is left out, nothing is raised.
+"""
+
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
+from typing import Any
 
+from fhir_gateway.domain import systems
 from fhir_gateway.domain.records import Resource
-from fhir_gateway.people.names import PersonName
+from fhir_gateway.people.names import PersonName, read_name
+from fhir_gateway.people.nik import NikStatus, is_parents_nik, read_nik
+
+_MRN = systems.medical_record("")
+_SOURCE = f"{systems.SOURCE}:"
+_DATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?")
+_NOT_A_DIGIT = re.compile(r"\D+")
+_PLACE_NOISE = re.compile(
+    r"\b(?:desa|ds|dsn|dusun|kelurahan|kel|kecamatan|kec|kabupaten|kab|kota|jalan|jln|jl|no|rt|rw)\b|[^a-z]+"
+)
+_MOTHER, _PARENTS = "MTH", frozenset({"PRN", "PARNT", "NPRN", "FTH", "NFTH", "GUARD"})
+_MOTHERS = frozenset({_MOTHER, "NMTH", "MTHR"})
+
+
+@dataclass(frozen=True, slots=True)
+class BirthDate:
+    """A birth date as far as it is known: 0 for an unknown part, all 0 where nothing is."""
+
+    year: int = 0
+    month: int = 0
+    day: int = 0
+
+    @property
+    def whole(self) -> bool:
+        """Whether year, month and day are known."""
+        return self.day > 0
+
+
+UNKNOWN_BIRTH_DATE = BirthDate()
 
 
 @dataclass(frozen=True, slots=True)
 class PersonEvidence:
     """Everything in a Patient that tells who the person is; anything may be empty.
 
-    `niks` are valid NIKs (the current one first), `nik_prefixes` the trusted digits of damaged ones, `mother_niks`
-    those of the mother. `names` are current first. `birth_date` is ISO, possibly partial ("2024", "2024-05").
-    `gender` is FHIR's code or "". `records` are (clinic, medical record number) pairs. `phones` are comparable last
-    digits. `birth_order` is multipleBirthInteger (-1 unknown). `masked` says that the server hides the NIK.
+    `niks` are the person's own valid NIKs, `old_niks` earlier ones, `damaged_niks` the trusted leading digits (12 or
+    more) of ones that a spreadsheet rounded, `odd_niks` written ones that are no NIK, `parent_niks` the mother's (or
+    father's). `names` are all, current ones first; `own_keys` are the keys of the person's own ones, `newborn` says
+    that there is only a temporary one. `mother_keys` and `parent_keys` are those of the mother and of a parent whose
+    sex is unknown. `phones` are national numbers without 0, `places` comparable villages (codes or words), `records`
+    (clinic, medical record number), `persons` the gateway's own identifiers. `birth_order` is multipleBirthInteger, -1
+    where unknown. `masked` says that the server hides the NIK, `deceased` is an ISO date.
     """
 
     niks: tuple[str, ...] = ()
     old_niks: tuple[str, ...] = ()
-    nik_prefixes: tuple[str, ...] = ()
-    mother_niks: tuple[str, ...] = ()
+    damaged_niks: tuple[str, ...] = ()
+    odd_niks: tuple[str, ...] = ()
+    parent_niks: tuple[str, ...] = ()
     names: tuple[PersonName, ...] = ()
+    own_keys: tuple[str, ...] = ()
+    newborn: bool = False
     gender: str = ""
-    birth_date: str = ""
-    mothers: tuple[PersonName, ...] = ()
-    parents: tuple[PersonName, ...] = ()
+    birth_date: BirthDate = UNKNOWN_BIRTH_DATE
+    mother_keys: tuple[str, ...] = ()
+    parent_keys: tuple[str, ...] = ()
     phones: tuple[str, ...] = ()
-    villages: tuple[str, ...] = ()
-    districts: tuple[str, ...] = ()
+    places: tuple[str, ...] = ()
+    families: tuple[str, ...] = ()
     records: tuple[tuple[str, str], ...] = ()
     clinics: tuple[str, ...] = ()
     persons: tuple[str, ...] = ()
@@ -38,4 +82,210 @@ class PersonEvidence:
 
 def evidence_of(patient: Resource) -> PersonEvidence:
     """Read a Patient, ours or a foreign server's; never raises, what is malformed is left out."""
-    raise NotImplementedError
+    names = _names(patient)
+    newborn = bool(names) and all(name.newborn for name in names)
+    birth_date = read_birth_date(_text(patient.get("birthDate")))
+    numbers = _Numbers(birth_date, newborn=newborn)
+    for identifier in _objects(patient.get("identifier")):
+        numbers.add(identifier)
+    mothers, parents, parents_phones = _contacts(patient)
+    mothers.extend(name.newborn_of for name in names if name.newborn_of)
+    order = patient.get("multipleBirthInteger")
+    named_order = next((name.birth_order for name in names if name.birth_order), -1)
+    gender = patient.get("gender")
+    return PersonEvidence(
+        niks=tuple(numbers.niks),
+        old_niks=tuple(numbers.old_niks),
+        damaged_niks=tuple(numbers.damaged),
+        odd_niks=tuple(numbers.odd),
+        parent_niks=tuple(numbers.parents),
+        names=names,
+        own_keys=_unique(name.key for name in names if name.key),
+        newborn=newborn,
+        gender=gender if gender in {"male", "female"} else "",
+        birth_date=birth_date,
+        mother_keys=_unique(read_name(name).key for name in mothers),
+        parent_keys=_unique(read_name(name).key for name in parents),
+        phones=_unique((*_phones(patient.get("telecom")), *parents_phones)),
+        places=_places(patient.get("address")),
+        families=tuple(numbers.families),
+        records=tuple(numbers.records),
+        clinics=_clinics(patient, numbers.records),
+        persons=tuple(numbers.persons),
+        birth_order=order if isinstance(order, int) and not isinstance(order, bool) and order >= 0 else named_order,
+        deceased=_text(patient.get("deceasedDateTime"))[:10],
+        masked=numbers.masked,
+    )
+
+
+def unmasked(evidence: PersonEvidence, nik: str) -> PersonEvidence:
+    """Return a masked Patient's evidence with the NIK by whose search it was found; it stays marked as masked."""
+    values = {field: getattr(evidence, field) for field in PersonEvidence.__slots__}
+    return PersonEvidence(**{**values, "niks": (nik,), "masked": True})
+
+
+@lru_cache(maxsize=16384)
+def read_birth_date(text: str) -> BirthDate:
+    """Read FHIR's date (YYYY, YYYY-MM, YYYY-MM-DD); what is none, or no day of the calendar, is unknown."""
+    found = _DATE.match(text)
+    if not found:
+        return UNKNOWN_BIRTH_DATE
+    year, month, day = (int(part) if part else 0 for part in found.groups())
+    try:
+        date(year, month or 1, day or 1)
+    except ValueError:
+        return UNKNOWN_BIRTH_DATE
+    return BirthDate(year, month, day)
+
+
+class _Numbers:
+    """Sorts identifiers by what they are."""
+
+    def __init__(self, birth_date: BirthDate, *, newborn: bool) -> None:
+        self._birth_date = birth_date
+        self._newborn = newborn
+        self.niks: list[str] = []
+        self.old_niks: list[str] = []
+        self.damaged: list[str] = []
+        self.odd: list[str] = []
+        self.parents: list[str] = []
+        self.families: list[str] = []
+        self.records: list[tuple[str, str]] = []
+        self.persons: list[str] = []
+        self.masked = False
+
+    def add(self, identifier: dict[str, Any]) -> None:
+        system, value = _text(identifier.get("system")), _text(identifier.get("value")).strip()
+        if not value:
+            return
+        if system in {systems.NIK, systems.NIK_AS_WRITTEN}:
+            self._add_nik(value, old=identifier.get("use") == "old")
+        elif system == systems.NIK_IBU:
+            self._add_parents(value)
+        elif system.startswith(_MRN):
+            self._add_once(self.records, (system[len(_MRN) :], value.upper().lstrip("0")))
+        elif system == systems.PERSON:
+            self._add_once(self.persons, value)
+        elif system == systems.KK and len(value) == 16 and value.strip("0"):
+            self._add_once(self.families, value)
+
+    def _add_nik(self, value: str, *, old: bool) -> None:
+        if value.startswith("#"):
+            self.masked = True
+            return
+        nik = read_nik(value)
+        born = self._birth_date
+        day = date(born.year, born.month, born.day) if born.whole else None
+        if is_parents_nik(nik, birth_date=day, newborn=self._newborn):
+            self._add_once(self.parents, nik.trusted)
+        elif nik.status is NikStatus.VALID:
+            self._add_once(self.old_niks if old else self.niks, nik.digits)
+        elif nik.status is NikStatus.TRUNCATED and len(nik.trusted) >= 12:
+            self._add_once(self.damaged, nik.trusted)
+        elif nik.status is NikStatus.IMPLAUSIBLE and len(nik.digits) >= 13:
+            self._add_once(self.odd, nik.digits)
+
+    def _add_parents(self, value: str) -> None:
+        nik = read_nik(value)
+        if nik.status is NikStatus.VALID or len(nik.trusted) >= 15:
+            self._add_once(self.parents, nik.trusted)
+
+    @staticmethod
+    def _add_once(values: list[Any], value: Any) -> None:
+        if value not in values:
+            values.append(value)
+
+
+def _names(patient: Resource) -> tuple[PersonName, ...]:
+    """Return the names that can be read: official and usual ones first, earlier ones last."""
+    current: list[PersonName] = []
+    old: list[PersonName] = []
+    for name in _objects(patient.get("name")):
+        read = read_name(_name_text(name))
+        if read.text:
+            (old if name.get("use") == "old" else current).append(read)
+    return (*current, *old)
+
+
+def _name_text(name: dict[str, Any]) -> str:
+    text = _text(name.get("text"))
+    if text:
+        return text
+    given = name.get("given")
+    words = [_text(word) for word in given] if isinstance(given, list) else []
+    return " ".join(word for word in (*words, _text(name.get("family"))) if word)
+
+
+def _contacts(patient: Resource) -> tuple[list[str], list[str], tuple[str, ...]]:
+    """Return the names of the mother, the names of other parents, and their phones."""
+    mothers: list[str] = []
+    parents: list[str] = []
+    phones: list[str] = []
+    for contact in _objects(patient.get("contact")):
+        codes = {
+            _text(coding.get("code"))
+            for relationship in _objects(contact.get("relationship"))
+            for coding in _objects(relationship.get("coding"))
+        }
+        name = contact.get("name")
+        text = _name_text(name) if isinstance(name, dict) else ""
+        if codes & _MOTHERS:
+            mothers.append(text)
+        elif codes & _PARENTS:
+            parents.append(text)
+        else:
+            continue
+        phones.extend(_phones(contact.get("telecom")))
+    return mothers, parents, tuple(phones)
+
+
+def _phones(telecom: Any) -> Iterator[str]:
+    for point in _objects(telecom):
+        if point.get("system") in {"phone", "sms", None}:
+            number = comparable_phone(_text(point.get("value")))
+            if number:
+                yield number
+
+
+@lru_cache(maxsize=16384)
+def comparable_phone(text: str) -> str:
+    """Return a phone's national digits without 0 and country code, "" where they cannot be a number of their own."""
+    digits = _NOT_A_DIGIT.sub("", text).lstrip("0").removeprefix("62").lstrip("0")
+    return digits if 7 <= len(digits) <= 13 and len(set(digits[2:])) > 2 else ""
+
+
+def _places(addresses: Any) -> tuple[str, ...]:
+    places: list[str] = []
+    for address in _objects(addresses):
+        for extension in _objects(address.get("extension")):
+            if extension.get("url") == systems.ADMINISTRATIVE_CODE:
+                codes = _objects(extension.get("extension"))
+                places.extend(_text(code.get("valueCode")) for code in codes if code.get("url") == "village")
+        lines = address.get("line")
+        texts = [_text(line) for line in lines] if isinstance(lines, list) else []
+        places.extend(_comparable_place(text) for text in (*texts, *([] if texts else [_text(address.get("text"))])))
+    return _unique(places)
+
+
+@lru_cache(maxsize=8192)
+def _comparable_place(text: str) -> str:
+    return " ".join(_PLACE_NOISE.sub(" ", text.lower()).split())
+
+
+def _clinics(patient: Resource, records: list[tuple[str, str]]) -> tuple[str, ...]:
+    meta = patient.get("meta")
+    source = _text(meta.get("source")) if isinstance(meta, dict) else ""
+    clinic = source[len(_SOURCE) :].rpartition(":")[0] if source.startswith(_SOURCE) else ""
+    return _unique((clinic, *(clinic for clinic, _ in records)))
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _unique(values: Any) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(value for value in values if value))

@@ -1,15 +1,85 @@
-"""SKELETON: signatures are final, bodies follow within minutes."""
+"""How common values are: sharing a rare name weighs more than sharing a common one."""
 
-from collections.abc import Mapping
+import math
+import tomllib
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from importlib import resources
+
+from fhir_gateway.identity.evidence import PersonEvidence
+from fhir_gateway.people.name_sounds import compared_form
+
+_SHIPPED = "name_frequencies.toml"
+_SHIPPED_COUNTS_AS = 3000
+"""The shipped shares weigh as much as so many counted people."""
+_ESTABLISHED = 3
+"""A word that at least so many people carry is a name and no typing error."""
 
 
 class Frequencies:
-    """How common name tokens are: the share of people who carry one."""
+    """How common words of names and phones are. `information` is in bits: -log2 of the share of people."""
 
-    def __init__(self, counts: Mapping[str, int] | None = None, people: int = 0) -> None:
-        """Build from counts of people per normalised token, added to the shipped ones."""
+    def __init__(
+        self,
+        words: Mapping[str, int] | None = None,
+        *,
+        people: int = 0,
+        phones: Mapping[str, int] | None = None,
+        shares: Mapping[str, float] | None = None,
+    ) -> None:
+        """Build from how many of `people` carry a word (compared form) or a phone; `shares` replace the shipped ones."""
+        self._words = words or {}
+        self._phones = phones or {}
+        self._people = people
+        self._shares, self._unlisted = (shares, 0.0005) if shares is not None else _shipped()
+        self._information: dict[str, float] = {}
+
+    def information(self, word: str) -> float:
+        """Return how much sharing this word tells, in bits."""
+        known = self._information.get(word)
+        if known is None:
+            expected = self._shares.get(word, self._unlisted) * _SHIPPED_COUNTS_AS
+            share = (expected + self._words.get(word, 0)) / (_SHIPPED_COUNTS_AS + self._people)
+            known = self._information[word] = -math.log2(min(1.0, share))
+        return known
+
+    def established(self, word: str) -> bool:
+        """Say whether a word is known as a name, rather than one name mistyped."""
+        return word in self._shares or self._words.get(word, 0) >= _ESTABLISHED
+
+    def people_with_phone(self, phone: str) -> int:
+        """Return how many counted people carry a phone number."""
+        return self._phones.get(phone, 0)
 
 
+def count_frequencies(people: Iterable[PersonEvidence]) -> Frequencies:
+    """Count words and phones over people; only words that several carry are kept, so that memory stays flat."""
+    words: Counter[str] = Counter()
+    phones: Counter[str] = Counter()
+    total = 0
+    for person in people:
+        total += 1
+        words.update({word for name in person.names if name.key for word in name.tokens})
+        phones.update(person.phones)
+    return Frequencies(
+        {word: count for word, count in words.items() if count >= _ESTABLISHED},
+        people=total,
+        phones={phone: count for phone, count in phones.items() if count > _ESTABLISHED},
+    )
+
+
+@lru_cache(maxsize=1)
 def default_frequencies() -> Frequencies:
-    """Return the shipped frequencies of common Indonesian names."""
-    raise NotImplementedError
+    """Return the shipped frequencies, without counts."""
+    return Frequencies()
+
+
+@lru_cache(maxsize=1)
+def _shipped() -> tuple[Mapping[str, float], float]:
+    document = tomllib.loads(resources.files(__package__).joinpath(_SHIPPED).read_text("utf-8"))
+    shares: dict[str, float] = {}
+    for per_mille, words in document["bands"].items():
+        for word in words.split():
+            shares.setdefault(compared_form(word), int(per_mille) / 1000)
+    return shares, document["unlisted_per_mille"] / 1000

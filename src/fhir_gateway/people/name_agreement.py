@@ -20,8 +20,8 @@ class NameLevel(StrEnum):
 
     EXACT: the same words. EQUIVALENT: the same name in another spelling, order or division of words. NEAR: each word
     has its counterpart, some mistyped or misheard. SUBSET: one name lacks words of the other (a mononym beside the full
-    name). INITIALS: words stand beside their initials. PARTIAL: a telling word is shared, others contradict.
-    DIFFERENT: no telling word is shared. UNKNOWN: one has no name of its own.
+    name). INITIALS: words stand beside their initials. WEAK: as these, but all that is shared are words that many
+    carry. PARTIAL: a telling word is shared, others contradict. DIFFERENT: no telling word is shared. UNKNOWN: one has no name of its own.
     """
 
     EXACT = "exact"
@@ -29,6 +29,7 @@ class NameLevel(StrEnum):
     NEAR = "near"
     SUBSET = "subset"
     INITIALS = "initials"
+    WEAK = "weak"
     PARTIAL = "partial"
     DIFFERENT = "different"
     UNKNOWN = "unknown"
@@ -175,21 +176,19 @@ class _Alignment:
         return NameAgreement(level, tuple(self.shared), tuple(self.near), self.initials)
 
     def _level(self) -> NameLevel:
-        telling = [word for word in self.shared if word not in WEAK_WORDS and len(word) > 1]
-        telling += [word for pair in self.near for word in pair[:1] if word not in WEAK_WORDS]
+        telling = any(word not in WEAK_WORDS and len(word) > 1 for word in self.shared)
+        telling = telling or any(left not in WEAK_WORDS for left, _ in self.near)
         if self.left and self.right:
             if _nearly_whole(*self.whole):
                 return NameLevel.NEAR
             return NameLevel.PARTIAL if telling else NameLevel.DIFFERENT
-        if self.left or self.right:
-            return (
-                NameLevel.SUBSET if telling else NameLevel.PARTIAL if self.shared or self.near else NameLevel.DIFFERENT
-            )
-        if self.initials:
-            return NameLevel.INITIALS if telling else NameLevel.PARTIAL
-        if not self.near:
-            return NameLevel.EQUIVALENT
-        return NameLevel.NEAR if self._near_enough() else NameLevel.PARTIAL
+        if self.left or self.right or self.initials:
+            if telling:
+                return NameLevel.INITIALS if self.initials else NameLevel.SUBSET
+            return NameLevel.WEAK if self.shared or self.near or self.initials else NameLevel.DIFFERENT
+        if self.near and not self._near_enough():
+            return NameLevel.PARTIAL
+        return NameLevel.NEAR if self.near else NameLevel.EQUIVALENT
 
     def _near_enough(self) -> bool:
         """Several mistyped words are believed only where as many are right, or the whole is nearly the same."""

@@ -47,8 +47,8 @@ class PersonName:
     `text` is the name as it may be displayed: without titles, degrees and remarks, in capitals and small letters; a
     newborn's temporary name keeps its "By. Ny.". `prefix` and `suffix` are the titles and degrees as written, `given`
     the words of the person's own name (none in a temporary one), `father` the father's name after bin/binti.
-    `newborn_of` is the mother's name in a newborn's temporary name, `newborn` says that it is one; "By. X" without "Ny."
-    may as well name the child itself, so there `tokens` and `key` hold X. `birth_order` is 1 for the first of twins, 0
+    `newborn_of` is the mother's name in a newborn's temporary name, `newborn` says that it is one; its `tokens` are the
+    mother's and its `key` is empty. "By. X" without "Ny." may as well name the child itself: there `key` holds X. `birth_order` is 1 for the first of twins, 0
     where the name tells none. `tokens` and `key` are for comparing only; `truncated` says
     that the source may have cut the name's end off.
     """
@@ -159,7 +159,7 @@ def _read_newborn(original: str, bare: str, order: int) -> PersonName | None:
     return PersonName(
         original,
         text.strip(),
-        tokens=() if for_mother else mother.tokens,
+        tokens=mother.tokens,
         newborn=True,
         newborn_of=mother.text,
         birth_order=order,

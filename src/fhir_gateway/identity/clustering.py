@@ -1,0 +1,157 @@
+"""Clusters of records and Patients that are one person: greedy by weight, no veto inside, the torn left out.
+
+A chain that would join two vetoed people is cut at its weakest link, for stronger ones are taken first.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from fhir_gateway.domain.identity import ComparedPair, Comparison, Grade, Node
+from fhir_gateway.identity.comparison import compare
+from fhir_gateway.identity.evidence import PersonEvidence
+from fhir_gateway.identity.parameters import MatchingPolicy
+from fhir_gateway.identity.vetoes import VETOES, VetoCode
+
+CONFIRMED = 1000.0
+"""The weight of a confirmed pair: above all that evidence can weigh."""
+_CONFIRMATION = Comparison((), (), CONFIRMED, Grade.CERTAIN)
+_REFUSAL = Comparison((), (VETOES[VetoCode.DECIDED],), -CONFIRMED, Grade.CERTAINLY_NOT)
+
+
+def node_order(node: Node) -> tuple[bool, int, str]:
+    """Return what sorts nodes: people by number, then Patients by id."""
+    return (True, 0, node) if isinstance(node, str) else (False, node, "")
+
+
+def known_as_one() -> Comparison:
+    """Return the comparison of two that are known to be one person: by an own link, or an operator's decision."""
+    return _CONFIRMATION
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """A compared pair seen from `node`."""
+
+    node: Node
+    other: Node
+    comparison: Comparison
+
+
+class Graph:
+    """The people and Patients of a component, and their comparisons; missing ones are made when they are needed."""
+
+    def __init__(
+        self,
+        nodes: Mapping[Node, PersonEvidence],
+        pairs: Sequence[ComparedPair],
+        *,
+        policy: MatchingPolicy,
+        forbidden: Iterable[frozenset[Node]] = (),
+        confirmed: Iterable[frozenset[Node]] = (),
+    ) -> None:
+        self.nodes = nodes
+        self.policy = policy
+        self._comparisons: dict[frozenset[Node], Comparison] = {}
+        for pair in pairs:
+            self._add(frozenset((pair.left, pair.right)), pair.comparison)
+        self.forbidden = frozenset(pair for pair in forbidden if pair <= nodes.keys())
+        self.confirmed = (
+            frozenset(pair for pair in confirmed if pair <= nodes.keys() and len(pair) == 2) - self.forbidden
+        )
+        self._comparisons.update(dict.fromkeys(self.confirmed, _CONFIRMATION))
+        self._comparisons.update(dict.fromkeys(self.forbidden, _REFUSAL))
+        self._edges: dict[Node, list[Edge]] = defaultdict(list)
+        for key, comparison in self._comparisons.items():
+            if len(key) == 2:
+                left, right = sorted(key, key=node_order)
+                self._edges[left].append(Edge(left, right, comparison))
+                self._edges[right].append(Edge(right, left, comparison))
+
+    def _add(self, key: frozenset[Node], comparison: Comparison) -> None:
+        """Keep the comparison of a pair; of two for the same pair the one that says more against it."""
+        before = self._comparisons.get(key)
+        if before is None or (comparison.weight, comparison.grade.value) < (before.weight, before.grade.value):
+            self._comparisons[key] = comparison
+
+    def edges(self, node: Node) -> list[Edge]:
+        """Return the given comparisons of a node, best first."""
+        return sorted(self._edges[node], key=lambda edge: (-edge.comparison.weight, node_order(edge.other)))
+
+    def between(self, one: Node, other: Node) -> Comparison:
+        """Return two nodes' comparison, made now where blocking did not bring it."""
+        key = frozenset((one, other))
+        known = self._comparisons.get(key)
+        if known is None:
+            left, right = sorted(key, key=node_order)
+            known = compare(self.nodes[left], self.nodes[right], policy=self.policy)
+            self._comparisons[key] = known
+        return known
+
+    def conflict(self, one: Node, other: Node) -> bool:
+        """Say whether two nodes cannot stand in one cluster. Two Patients can only where they evidently are one."""
+        comparison = self.between(one, other)
+        if isinstance(one, str) and isinstance(other, str):
+            return bool(comparison.vetoes) or comparison.grade not in {Grade.CERTAIN, Grade.PROBABLE}
+        if comparison.vetoes:
+            return True
+        return comparison.grade is Grade.CERTAINLY_NOT and _names_contradict(comparison)
+
+    def certain_edges(self) -> list[Edge]:
+        """Return every edge that may join two, best first, each once."""
+        edges = [
+            edge
+            for node in self.nodes
+            for edge in self._edges[node]
+            if joins(edge.comparison) and node_order(edge.node) < node_order(edge.other)
+        ]
+        return sorted(edges, key=lambda edge: (-edge.comparison.weight, node_order(edge.node), node_order(edge.other)))
+
+
+def joins(comparison: Comparison) -> bool:
+    """Say whether a comparison alone makes two one person."""
+    return comparison.grade is Grade.CERTAIN and not comparison.vetoes
+
+
+def fits(comparison: Comparison) -> bool:
+    """Say whether two may be one person, with nothing that forbids it."""
+    return comparison.grade in {Grade.CERTAIN, Grade.PROBABLE} and not comparison.vetoes
+
+
+def _names_contradict(comparison: Comparison) -> bool:
+    return any(one.field == "name" and one.agreement in {"different", "partial"} for one in comparison.evidence)
+
+
+def torn_between(graph: Graph, person: Node) -> tuple[Edge, ...]:
+    """Return the edges to the people whom a person fits about equally well, () where one leads clearly."""
+    fitting = [edge for edge in graph.edges(person) if fits(edge.comparison)]
+    if len(fitting) < 2 or not joins(fitting[0].comparison) or fitting[0].comparison.weight >= CONFIRMED:
+        return ()
+    best = fitting[0]
+    rivals = [
+        edge
+        for edge in fitting[1:]
+        if best.comparison.weight - edge.comparison.weight < graph.policy.margin
+        and graph.conflict(best.other, edge.other)
+    ]
+    return (best, *rivals) if rivals else ()
+
+
+def cluster(graph: Graph, torn: frozenset[Node]) -> list[frozenset[Node]]:
+    """Return clusters of nodes; the torn stand alone. Confirmed pairs are joined whatever the evidence says."""
+    clusters: dict[Node, set[Node]] = {node: {node} for node in graph.nodes}
+    for edge in graph.certain_edges():
+        one, other = clusters[edge.node], clusters[edge.other]
+        if one is other or edge.node in torn or edge.other in torn:
+            continue
+        decided = frozenset((edge.node, edge.other)) in graph.confirmed
+        if decided or not any(graph.conflict(left, right) for left in one for right in other):
+            one |= other
+            clusters.update(dict.fromkeys(other, one))
+    distinct = {id(members): frozenset(members) for members in clusters.values()}
+    return sorted(distinct.values(), key=lambda members: min(node_order(node) for node in members))
+
+
+def veto_codes(comparison: Comparison) -> frozenset[str]:
+    """Return the codes of a comparison's vetoes."""
+    return frozenset(veto.code for veto in comparison.vetoes)

@@ -1,0 +1,189 @@
+"""Comparators: each compares one thing of two people and returns its agreement level; weighing comes later."""
+
+from datetime import date
+from enum import StrEnum
+from functools import lru_cache
+
+from rapidfuzz.distance import OSA
+
+from fhir_gateway.identity.evidence import BirthDate, PersonEvidence
+from fhir_gateway.people.name_agreement import NameAgreement, NameLevel, compare_keys
+from fhir_gateway.people.nik import decoded_birth_date, read_nik
+
+_NAME_RANK = {level: rank for rank, level in enumerate(NameLevel)}
+_UNKNOWN_NAME = NameAgreement(NameLevel.UNKNOWN)
+_LAST_DAY = date(9999, 12, 31)
+_SERIAL_STARTS_AT = 12
+GENERATION_YEARS = 12
+"""Two people of one family whose birth dates lie so far apart are no siblings' confusion but parent and child."""
+
+
+class NikLevel(StrEnum):
+    """How two people's NIKs agree; TYPO is a different valid NIK one error away."""
+
+    AGREE = "agree"
+    TYPO = "typo"
+    DIFFERENT = "different"
+    DAMAGED_AGREE = "damaged_agree"
+    DAMAGED_AGREE_SERIAL = "damaged_agree_serial"
+    DAMAGED_DIFFERS = "damaged_differs"
+    ODD_NEAR = "odd_near"
+    ODD_DIFFERS = "odd_differs"
+    UNKNOWN = "unknown"
+
+
+class BirthDateLevel(StrEnum):
+    """How two birth dates agree."""
+
+    EXACT = "exact"
+    DEFAULT_DAY = "default_day"
+    PARTLY_MONTH = "partly_month"
+    PARTLY = "partly"
+    SWAPPED = "swapped"
+    DIGIT = "digit"
+    YEAR = "year"
+    CLOSE = "close"
+    DIFFERENT = "different"
+    UNKNOWN = "unknown"
+
+
+def compare_niks(left: PersonEvidence, right: PersonEvidence) -> NikLevel:
+    """Compare two people's own NIKs, earlier ones included; damaged ones by what is left of them."""
+    left_valid, right_valid = left.niks + left.old_niks, right.niks + right.old_niks
+    if left_valid and right_valid:
+        return _compare_valid(left_valid, right_valid)
+    left_damaged, right_damaged = left.damaged_niks, right.damaged_niks
+    if (left_damaged or right_damaged) and (left_valid or left_damaged) and (right_valid or right_damaged):
+        return _compare_damaged(left_valid + left_damaged, right_valid + right_damaged)
+    if (left.odd_niks and (right_valid or right.odd_niks)) or (right.odd_niks and left_valid):
+        return _compare_odd(left.odd_niks + left_valid, right.odd_niks + right_valid)
+    return NikLevel.UNKNOWN
+
+
+def _compare_valid(left: tuple[str, ...], right: tuple[str, ...]) -> NikLevel:
+    if any(nik in right for nik in left):
+        return NikLevel.AGREE
+    near = any(_mistyped(one, other) for one in left for other in right)
+    return NikLevel.TYPO if near else NikLevel.DIFFERENT
+
+
+def _mistyped(one: str, other: str) -> bool:
+    """Whether one error makes a NIK the other; two serial numbers of one place and birthday are two people (twins)."""
+    return one[:_SERIAL_STARTS_AT] != other[:_SERIAL_STARTS_AT] and OSA.distance(one, other, score_cutoff=1) <= 1
+
+
+def _compare_damaged(left: tuple[str, ...], right: tuple[str, ...]) -> NikLevel:
+    best = NikLevel.DAMAGED_DIFFERS
+    for one in left:
+        for other in right:
+            length = min(len(one), len(other))
+            if one[:length] == other[:length]:
+                if length >= 15 and one[_SERIAL_STARTS_AT:15] != "000":
+                    return NikLevel.DAMAGED_AGREE_SERIAL
+                best = NikLevel.DAMAGED_AGREE
+    return best
+
+
+def _compare_odd(left: tuple[str, ...], right: tuple[str, ...]) -> NikLevel:
+    near = any(OSA.distance(one, other, score_cutoff=1) <= 1 for one in left for other in right)
+    return NikLevel.ODD_NEAR if near else NikLevel.ODD_DIFFERS
+
+
+def compare_birth_dates(left: PersonEvidence, right: PersonEvidence) -> BirthDateLevel:
+    """Compare birth dates; where a record has none, the one that its own NIK tells stands for it."""
+    one, other = left.birth_date, right.birth_date
+    if not one.year and other.whole:
+        one = _told(left, other)
+    elif not other.year and one.whole:
+        other = _told(right, one)
+    return _compare_dates(one, other) if one.year and other.year else BirthDateLevel.UNKNOWN
+
+
+def _told(person: PersonEvidence, near: BirthDate) -> BirthDate:
+    for digits in (*person.niks, *person.damaged_niks):
+        nik = read_nik(digits.ljust(16, "1"))
+        told = decoded_birth_date(nik, near=date(near.year, near.month, near.day), today=_LAST_DAY)
+        if told:
+            return BirthDate(told.year, told.month, told.day)
+    return person.birth_date
+
+
+@lru_cache(maxsize=65536)
+def _compare_dates(one: BirthDate, other: BirthDate) -> BirthDateLevel:
+    if one == other:
+        return _same_date(one)
+    if not (one.whole and other.whole):
+        return _compare_partly(one, other)
+    if one.year == other.year and (one.month, one.day) == (other.day, other.month):
+        return BirthDateLevel.SWAPPED
+    if one.year == other.year and (1, 1) in {(one.month, one.day), (other.month, other.day)}:
+        return BirthDateLevel.PARTLY
+    if (one.month, one.day) == (other.month, other.day):
+        return BirthDateLevel.YEAR
+    return _compare_distance(one, other)
+
+
+def _same_date(one: BirthDate) -> BirthDateLevel:
+    if not one.whole:
+        return BirthDateLevel.PARTLY_MONTH if one.month else BirthDateLevel.PARTLY
+    return BirthDateLevel.DEFAULT_DAY if (one.month, one.day) == (1, 1) else BirthDateLevel.EXACT
+
+
+def _compare_distance(one: BirthDate, other: BirthDate) -> BirthDateLevel:
+    if OSA.distance(_digits(one), _digits(other), score_cutoff=1) <= 1:
+        return BirthDateLevel.DIGIT
+    days = abs((date(one.year, one.month, one.day) - date(other.year, other.month, other.day)).days)
+    return BirthDateLevel.CLOSE if days <= 3 else BirthDateLevel.DIFFERENT
+
+
+def _compare_partly(one: BirthDate, other: BirthDate) -> BirthDateLevel:
+    if one.year != other.year:
+        return BirthDateLevel.DIFFERENT
+    if one.month and other.month:
+        return BirthDateLevel.PARTLY_MONTH if one.month == other.month else BirthDateLevel.DIFFERENT
+    return BirthDateLevel.PARTLY
+
+
+def _digits(day: BirthDate) -> str:
+    return f"{day.year:04}{day.month:02}{day.day:02}"
+
+
+def years_apart(left: PersonEvidence, right: PersonEvidence) -> int:
+    """Return how many years lie between two birth dates, 0 where one is unknown."""
+    one, other = left.birth_date.year, right.birth_date.year
+    return abs(one - other) if one and other else 0
+
+
+def compare_own_names(left: PersonEvidence, right: PersonEvidence) -> NameAgreement:
+    """Compare two people's own names, the best of all pairs; a newborn's temporary name contradicts nothing."""
+    best = _UNKNOWN_NAME
+    for one in left.own_keys:
+        for other in right.own_keys:
+            agreement = compare_keys(one, other)
+            if _NAME_RANK[agreement.level] < _NAME_RANK[best.level]:
+                best = agreement
+    if (left.newborn or right.newborn) and best.level in {NameLevel.DIFFERENT, NameLevel.PARTIAL, NameLevel.WEAK}:
+        return _UNKNOWN_NAME
+    return best
+
+
+def compare_keys_of(left: tuple[str, ...], right: tuple[str, ...]) -> NameAgreement:
+    """Compare mothers' or parents' names, the best of all pairs."""
+    best = _UNKNOWN_NAME
+    for one in left:
+        for other in right:
+            agreement = compare_keys(one, other)
+            if _NAME_RANK[agreement.level] < _NAME_RANK[best.level]:
+                best = agreement
+    return best
+
+
+def birth_date_fits_nik(evidence: PersonEvidence) -> bool:
+    """Say whether one of a person's own NIKs tells the person's birth date and does not contradict the gender."""
+    born = evidence.birth_date
+    for digits in evidence.niks:
+        nik = read_nik(digits)
+        same_day = (nik.birth_day, nik.birth_month, nik.birth_year) == (born.day, born.month, born.year % 100)
+        if same_day and evidence.gender in {"", nik.gender}:
+            return True
+    return False

@@ -1,0 +1,211 @@
+"""What forbids an automatic link whatever the weights say, and what is not enough for one.
+
+A veto says that two records are two people, or that only an operator can tell. A caution says that, without a NIK or a
+record number that agrees, what agrees is not enough to link without asking.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from fhir_gateway.domain.identity import Evidence, Veto
+from fhir_gateway.identity.comparators import GENERATION_YEARS, BirthDateLevel, NikLevel, years_apart
+from fhir_gateway.identity.evidence import PersonEvidence
+from fhir_gateway.identity.frequencies import Frequencies
+from fhir_gateway.people.name_agreement import NameAgreement, NameLevel
+from fhir_gateway.people.name_sounds import sound_form
+
+
+class VetoCode(StrEnum):
+    """Stable codes of the vetoes."""
+
+    NIK_DIFFERENT = "nik-different"
+    NIK_NAME_DISAGREES = "nik-name-disagrees"
+    TWINS = "twins"
+    POSSIBLE_TWINS = "possible-twins"
+    PARENT = "parent-and-child"
+    GENERATION = "generation"
+    TIMELINE = "impossible-timeline"
+    DECIDED = "decided-different"
+
+
+WORDS = {
+    VetoCode.NIK_DIFFERENT: "both have a valid NIK, and they differ",
+    VetoCode.NIK_NAME_DISAGREES: "the NIK is the same, but the names disagree",
+    VetoCode.TWINS: "twins: born the same day in the same family, with different names or birth order",
+    VetoCode.POSSIBLE_TWINS: "possibly twins: born the same day in the same family, with names that only sound alike or tell nothing",
+    VetoCode.PARENT: "the NIK of the one is that of the other's parent",
+    VetoCode.GENERATION: "a generation lies between the birth dates",
+    VetoCode.TIMELINE: "the one was born after the other had died",
+    VetoCode.DECIDED: "an operator decided that these are two people",
+}
+SAME_DAY = frozenset({BirthDateLevel.EXACT, BirthDateLevel.DEFAULT_DAY, BirthDateLevel.SWAPPED, BirthDateLevel.CLOSE})
+SAME_NAME = frozenset({NameLevel.EXACT, NameLevel.EQUIVALENT})
+LIKE_NAME = frozenset({NameLevel.EXACT, NameLevel.EQUIVALENT, NameLevel.SUBSET, NameLevel.INITIALS})
+_OTHER_NAME = frozenset({NameLevel.DIFFERENT, NameLevel.PARTIAL})
+_FAMILY_BITS = 3.0
+"""From so many bits on, two records' household counts as one family when twins are looked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """The agreement levels of two people's comparison, and the household's weight in bits."""
+
+    nik: NikLevel
+    name: NameAgreement
+    birth_date: BirthDateLevel
+    same_gender: bool | None
+    household: float
+    same_record: bool | None
+    own: bool
+
+
+def find_vetoes(
+    left: PersonEvidence, right: PersonEvidence, levels: Levels, frequencies: Frequencies
+) -> tuple[Veto, ...]:
+    """Return everything that forbids an automatic link."""
+    codes: list[VetoCode] = []
+    if levels.nik in {NikLevel.DIFFERENT, NikLevel.TYPO, NikLevel.DAMAGED_DIFFERS}:
+        codes.append(VetoCode.NIK_DIFFERENT)
+    if levels.nik is NikLevel.AGREE and levels.name.level in _OTHER_NAME:
+        codes.append(VetoCode.NIK_NAME_DISAGREES)
+    twins = _twins(left, right, levels, frequencies)
+    if twins:
+        codes.append(twins)
+    apart = years_apart(left, right)
+    if _parents_number(left, right) and (apart >= GENERATION_YEARS or not apart):
+        codes.append(VetoCode.PARENT)
+    if levels.birth_date is BirthDateLevel.DIFFERENT and apart >= GENERATION_YEARS:
+        codes.append(VetoCode.GENERATION)
+    if _born_after_death(left, right) or _born_after_death(right, left):
+        codes.append(VetoCode.TIMELINE)
+    return tuple(VETOES[code] for code in codes)
+
+
+VETOES = {code: Veto(code.value, words) for code, words in WORDS.items()}
+
+
+def find_caution(left: PersonEvidence, right: PersonEvidence, levels: Levels) -> Evidence | None:
+    """Return why these two may not be linked without asking although nothing speaks against it."""
+    if left.masked or right.masked:
+        return _MASKED
+    if levels.own:
+        return None
+    if levels.nik is NikLevel.AGREE:
+        confirmed = levels.name.level is not NameLevel.UNKNOWN or (
+            levels.birth_date in SAME_DAY and levels.household > 0 and (left.newborn or right.newborn)
+        )
+        return None if confirmed else _NAMELESS
+    if levels.same_record and levels.name.level not in _OTHER_NAME and levels.birth_date in SAME_DAY:
+        return None
+    return _unsupported(levels)
+
+
+def _unsupported(levels: Levels) -> Evidence | None:
+    """Without a number that agrees: birth date, name and family must carry the link together."""
+    if levels.birth_date in {BirthDateLevel.UNKNOWN, BirthDateLevel.DIFFERENT, BirthDateLevel.PARTLY}:
+        return _NO_BIRTH_DATE
+    inexact = levels.birth_date not in SAME_DAY or levels.same_gender is False
+    if inexact and levels.name.level not in SAME_NAME:
+        return _NOTHING_EXACT
+    supported = levels.household >= _SUPPORTING_BITS or (levels.nik in _NIK_SUPPORTS and levels.name.level in SAME_NAME)
+    return None if supported else _NAMESAKES
+
+
+_SUPPORTING_BITS or (levels.nik in _NIK_SUPPORTS and levels.name.level in SAME_NAME)
+    return None if supported else _NAMESAKES
+
+
+_SUPPORTING_BITS = 5.0
+"""From so many bits on the household tells namesakes apart; the village alone does not."""
+_NIK_SUPPORTS = frozenset({NikLevel.DAMAGED_AGREE, NikLevel.DAMAGED_AGREE_SERIAL, NikLevel.ODD_NEAR})
+_MASKED = Evidence("caution", "masked", 0.0, "the server hides what could confirm it")
+_NAMELESS = Evidence("caution", "name-unconfirmed", 0.0, "the same NIK, but no name to confirm it")
+_NO_BIRTH_DATE = Evidence("caution", "birth-date-unconfirmed", 0.0, "no birth date confirms it")
+_NOTHING_EXACT = Evidence("caution", "nothing-exact", 0.0, "neither name nor birth date agrees exactly")
+_NAMESAKES = Evidence("caution", "namesakes", 0.0, "nothing beyond name and birth date agrees: they may be namesakes")
+
+
+def _twins(
+    left: PersonEvidence, right: PersonEvidence, levels: Levels, frequencies: Frequencies
+) -> VetoCode | None:
+    """Born the same day in one family: another name or order of birth makes twins, a name that nearly agrees may."""
+    if levels.birth_date not in SAME_DAY or levels.own:
+        return None
+    order = _birth_orders(left, right)
+    if order is False:
+        return VetoCode.TWINS
+    level = levels.name.level
+    if levels.household < _FAMILY_BITS or level in SAME_NAME:
+        return None
+    if levels.nik is NikLevel.AGREE:
+        boy_and_girl = level is NameLevel.NEAR and levels.same_gender is False
+        return VetoCode.POSSIBLE_TWINS if boy_and_girl else None
+    if level in _OTHER_NAME:
+        return VetoCode.TWINS
+    if level is NameLevel.UNKNOWN:
+        return _newborn_twins(left, right, levels, order=order)
+    return VetoCode.POSSIBLE_TWINS if _name_in_doubt(levels, frequencies) else None
+
+
+def _name_in_doubt(levels: Levels, frequencies: Frequencies) -> bool:
+    if levels.same_gender is False:
+        return True
+    if levels.same_record:
+        return False
+    mistyped = not levels.name.near or _typing_error(levels.name, frequencies)
+    return levels.name.level is NameLevel.WEAK or not mistyped
+
+
+def _birth_orders(left: PersonEvidence, right: PersonEvidence) -> bool | None:
+    """Whether the orders of birth agree; None where one is unknown or both are single births."""
+    one, other = left.birth_order, right.birth_order
+    if one < 0 or other < 0 or (one == 0) != (other == 0):
+        return None
+    return one == other
+
+
+def _newborn_twins(
+    left: PersonEvidence, right: PersonEvidence, levels: Levels, *, order: bool | None
+) -> VetoCode | None:
+    """Newborns of one mother and day: two numbers at one clinic, or one known twin, may be two children."""
+    if not (left.newborn or right.newborn) or order is True or levels.same_record:
+        return None
+    one_is_twin = max(left.birth_order, right.birth_order) > 0
+    registered_twice = left.newborn and right.newborn and levels.same_record is False
+    return VetoCode.POSSIBLE_TWINS if one_is_twin or registered_twice or levels.same_gender is False else None
+
+
+def _typing_error(name: NameAgreement, frequencies: Frequencies) -> bool:
+    """Whether names differ as typing makes them differ, and not as parents choose the names of twins.
+
+    One spelling must be a known name and the other none; they must not differ in a vowel or a sound alone (Rizki and
+    Rizka, Fani and Vani).
+    """
+    for one, other in name.near:
+        if frequencies.established(one) == frequencies.established(other):
+            return False
+        if len(one) < 5 or not _garbled(one, other):
+            return False
+    return True
+
+
+def _garbled(one: str, other: str) -> bool:
+    if sound_form(one) == sound_form(other):
+        return False
+    if len(one) == len(other):
+        # Neighbours exchanged, or a letter that changes the consonants into what is no sound of the same place.
+        return sorted(one) == sorted(other)
+    shorter, longer = sorted((one, other), key=len)
+    # A letter lost or doubled inside the word; at its end it makes another name (Nabil, Nabila).
+    return longer[-1] == shorter[-1] and longer[0] == shorter[0]
+
+
+def _parents_number(left: PersonEvidence, right: PersonEvidence) -> bool:
+    return any(nik in right.parent_niks for nik in left.niks + left.old_niks) or any(
+        nik in left.parent_niks for nik in right.niks + right.old_niks
+    )
+
+
+def _born_after_death(one: PersonEvidence, other: PersonEvidence) -> bool:
+    born = other.birth_date
+    return bool(one.deceased) and born.whole and f"{born.year:04}-{born.month:02}-{born.day:02}" > one.deceased

@@ -1,0 +1,179 @@
+"""Weighing: agreement levels become evidence in bits, by parameters and by how common the values are."""
+
+from collections.abc import Mapping
+from functools import lru_cache
+
+from fhir_gateway.domain.identity import Evidence
+from fhir_gateway.identity.comparators import compare_keys_of
+from fhir_gateway.identity.evidence import PersonEvidence
+from fhir_gateway.identity.frequencies import Frequencies
+from fhir_gateway.identity.parameters import MatchingParameters
+from fhir_gateway.people.name_agreement import NameAgreement, NameLevel
+
+_WORDS: Mapping[str, str] = {
+    "nik.agree": "the same NIK",
+    "nik.typo": "two different NIKs, one typing error apart",
+    "nik.different": "two different NIKs",
+    "nik.damaged_agree": "what a spreadsheet left of the NIK agrees",
+    "nik.damaged_agree_serial": "what a spreadsheet left of the NIK agrees, serial number included",
+    "nik.damaged_differs": "what a spreadsheet left of the NIK differs",
+    "nik.odd_near": "the NIK is no valid one, but one typing error away",
+    "nik.odd_differs": "the NIK is no valid one, and unlike the other",
+    "name.exact": "the same name",
+    "name.equivalent": "the same name in another spelling",
+    "name.near": "the same name but for a typing or hearing error",
+    "name.subset": "one name lacks words of the other",
+    "name.initials": "one name has initials for words of the other",
+    "name.weak": "one name lacks words of the other, and the shared ones are very common",
+    "name.partial": "the names share a word, others contradict",
+    "name.different": "different names",
+    "birth_date.exact": "the same birth date",
+    "birth_date.default_day": "the same birth date, 1 January (often written for an unknown day)",
+    "birth_date.partly_month": "the same year and month of birth, the day unknown",
+    "birth_date.partly": "the same year of birth, the day unknown",
+    "birth_date.swapped": "birth dates with day and month exchanged",
+    "birth_date.digit": "birth dates one digit apart",
+    "birth_date.year": "the same birthday in another year",
+    "birth_date.close": "birth dates up to three days apart",
+    "birth_date.different": "different birth dates",
+    "gender.agree": "the same sex",
+    "gender.different": "different sex",
+    "record_number.agree": "the same medical record number at the same clinic",
+    "record_number.different": "different medical record numbers at the same clinic",
+    "own_identifier.agree": "the gateway's own identifier",
+    "household.agree": "the same household",
+    "household.mixed": "some of the household agrees, some differs",
+    "household.different": "another household",
+}
+_PARTS: Mapping[str, str] = {
+    "parent_nik": "parent's NIK",
+    "mother": "mother's name",
+    "parent": "parent's name",
+    "phone": "phone",
+    "place": "village",
+    "family_card": "family card",
+}
+_MANY = 4
+"""From more people than these on, a phone number is no family's."""
+
+
+@lru_cache(maxsize=8192)
+def piece(field: str, agreement: str, weight: float, detail: str = "") -> Evidence:
+    """Return a piece of evidence in the operator's words; `detail` names what a household's comparison was made of."""
+    words = _WORDS[f"{field}.{agreement}"]
+    return Evidence(field, agreement, weight, f"{words} ({detail})" if detail else words)
+
+
+def weigh_name(agreement: NameAgreement, parameters: MatchingParameters, frequencies: Frequencies) -> float:
+    """Return a name's weight in bits: its level's, and what the shared words tell."""
+    level = agreement.level
+    base = parameters.weights[f"name.{level.value}"]
+    if level in {NameLevel.PARTIAL, NameLevel.DIFFERENT}:
+        return base
+    return base + _information(agreement, parameters, frequencies, parameters.names.all_most)
+
+
+def _information(
+    agreement: NameAgreement, parameters: MatchingParameters, frequencies: Frequencies, most: float
+) -> float:
+    names = parameters.names
+    bits = [min(names.word_most, frequencies.information(word)) for word in agreement.shared if len(word) > 1]
+    for pair in agreement.near:
+        rarest = max(frequencies.information(word) for word in pair)
+        commonest = min(frequencies.information(word) for word in pair)
+        bits.append(max(1.0, min(names.word_most, (rarest + commonest) / 2) - names.near_word))
+    bits.sort(reverse=True)
+    total = sum(bits[:1]) + names.later_words * sum(bits[1:]) + names.initial * agreement.initials
+    return min(most, total)
+
+
+def weigh_household(
+    left: PersonEvidence, right: PersonEvidence, parameters: MatchingParameters, frequencies: Frequencies
+) -> Evidence | None:
+    """Weigh mother, parent's NIK, phone, village and family card as the one fact that they are: the household."""
+    parts = dict(_household_parts(left, right, parameters, frequencies))
+    if not parts:
+        return None
+    weights = parameters.household
+    ups = sorted((weight for weight in parts.values() if weight > 0), reverse=True)
+    downs = sorted(weight for weight in parts.values() if weight < 0)
+    shares = (1.0, weights.second, weights.third)
+    total = sum(weight * shares[min(rank, 2)] for rank, weight in enumerate(ups))
+    total = min(weights.most, total)
+    total += sum(weight * shares[min(rank, 2)] for rank, weight in enumerate(downs))
+    agreement = "mixed" if ups and downs else "agree" if ups else "different"
+    return piece("household", agreement, round(total, 2), _detail(parts))
+
+
+def _detail(parts: Mapping[str, float]) -> str:
+    same = [_PARTS[name] for name, weight in parts.items() if weight > 0]
+    other = [_PARTS[name] for name, weight in parts.items() if weight <= 0]
+    said = [f"{', '.join(same)} agree"] if same else []
+    said += [f"{', '.join(other)} differ"] if other else []
+    return "; ".join(said)
+
+
+def _household_parts(
+    left: PersonEvidence, right: PersonEvidence, parameters: MatchingParameters, frequencies: Frequencies
+) -> list[tuple[str, float]]:
+    weights = parameters.weights
+    parts: list[tuple[str, float]] = []
+    if left.parent_niks and right.parent_niks:
+        same = any(nik[:15] == other[:15] for nik in left.parent_niks for other in right.parent_niks)
+        parts.append(("parent_nik", weights["parent_nik.agree" if same else "parent_nik.different"]))
+    parts.extend(_parents(left, right, parameters, frequencies))
+    if left.phones and right.phones:
+        shared = [phone for phone in left.phones if phone in right.phones]
+        if shared:
+            people = min(frequencies.people_with_phone(phone) for phone in shared)
+            parts.append(("phone", max(0.5, weights["phone.agree"] - max(0, people - _MANY) ** 0.5 * 2)))
+        else:
+            parts.append(("phone", weights["phone.different"]))
+    if left.places and right.places:
+        neighbours = _same_place(left.places, right.places)
+        if neighbours is not None:
+            parts.append(("place", weights["place.agree" if neighbours else "place.different"]))
+    if left.families and right.families:
+        same = any(card in right.families for card in left.families)
+        parts.append(("family_card", weights["family_card.agree" if same else "family_card.different"]))
+    return parts
+
+
+@lru_cache(maxsize=8192)
+def _same_place(left: tuple[str, ...], right: tuple[str, ...]) -> bool | None:
+    """Whether one of the places is the same, None where a code stands against words only."""
+    comparable = [(one, other) for one in left for other in right if one.isdigit() == other.isdigit()]
+    if not comparable:
+        return None
+    return any(one == other or set(one.split()) <= set(other.split()) for one, other in comparable) or any(
+        set(other.split()) <= set(one.split()) for one, other in comparable
+    )
+
+
+def _parents(
+    left: PersonEvidence, right: PersonEvidence, parameters: MatchingParameters, frequencies: Frequencies
+) -> list[tuple[str, float]]:
+    if left.mother_keys and right.mother_keys:
+        agreement = compare_keys_of(left.mother_keys, right.mother_keys)
+        return [("mother", weigh_mother(agreement, parameters, frequencies))]
+    left_keys, right_keys = left.mother_keys + left.parent_keys, right.mother_keys + right.parent_keys
+    if not (left_keys and right_keys):
+        return []
+    agreement = compare_keys_of(left_keys, right_keys)
+    weight = weigh_mother(agreement, parameters, frequencies)
+    return [("parent", max(weight, parameters.weights["parent.different"]))]
+
+
+def weigh_mother(agreement: NameAgreement, parameters: MatchingParameters, frequencies: Frequencies) -> float:
+    """Return the weight of two mothers' names in bits."""
+    weights, most = parameters.weights, parameters.names.mother_most
+    match agreement.level:
+        case NameLevel.EXACT | NameLevel.EQUIVALENT:
+            base = weights["mother.agree"]
+        case NameLevel.NEAR:
+            base = weights["mother.near"]
+        case NameLevel.SUBSET | NameLevel.INITIALS | NameLevel.WEAK:
+            base = weights["mother.subset"]
+        case _:
+            return weights["mother.different"]
+    return max(weights["mother.different"], base + _information(agreement, parameters, frequencies, most))
