@@ -22,9 +22,12 @@ def parse(body: bytes | str) -> Any:
     return value
 
 
-def dump(value: Any) -> bytes:
-    """Return `value` as compact JSON; Decimals as they were written. Raises TypeError for what JSON cannot hold."""
-    return orjson.dumps(value, default=_decimal)
+def dump(value: Any, *, ordered: bool = False) -> bytes:
+    """Return `value` as compact JSON, keys sorted where `ordered`; Decimals keep their digits.
+
+    Raises TypeError for what JSON cannot hold.
+    """
+    return orjson.dumps(value, default=_decimal, option=orjson.OPT_SORT_KEYS if ordered else None)
 
 
 def _decimal(value: Any) -> orjson.Fragment:

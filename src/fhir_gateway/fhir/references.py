@@ -115,3 +115,14 @@ def _paths(kind: str, target: str, path: str, above: tuple[str, ...]) -> Iterato
                 yield below
         elif above.count(child) < 2 and len(above) < _DEEPEST:
             yield from _paths(child, target, below, (*above, child))
+
+
+@cache
+def reference_targets(resource_type: str, path: str) -> tuple[str, ...]:
+    """Return the types that the element at `path` may refer to, empty for any; raises KeyError for no such element."""
+    kind = resource_type
+    targets: tuple[str, ...] = ()
+    for name in path.split("."):
+        kind, *named = _graph()[kind][name]
+        targets = tuple(named)
+    return targets

@@ -1,0 +1,27 @@
+"""`fhir-gateway fhir-server`: the embedded FHIR R4 server alone."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def fhir_server(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8080,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    data: Annotated[
+        Path | None, typer.Option(help="Data folder; default: .fhir-gateway/embedded in the working folder.")
+    ] = None,
+) -> None:
+    """Serve the embedded FHIR R4 server at /fhir until SIGTERM or Ctrl-C."""
+    # Imported here: the other commands need no HTTP server.
+    from fhir_gateway.embedded_server.http import serve  # noqa: PLC0415
+    from fhir_gateway.embedded_server.server import EmbeddedServer  # noqa: PLC0415
+
+    home = Path(os.environ.get("FHIR_GATEWAY_HOME") or Path.cwd())
+    server = EmbeddedServer(data or home / ".fhir-gateway" / "embedded")
+    try:
+        serve(server, host=host, port=port, announce=lambda url: print(f"listening on {url}", flush=True))
+    finally:
+        server.close()

@@ -1,0 +1,107 @@
+"""The embedded FHIR R4 server: a request in, a response out, everything on disk before the answer."""
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from urllib.parse import unquote
+
+from fhir_gateway.domain.errors import GatewayError
+from fhir_gateway.domain.records import Resource
+from fhir_gateway.embedded_server.answers import RefusedError, Response, json_response, outcome, refusal_response
+from fhir_gateway.embedded_server.batches import answer_batch
+from fhir_gateway.embedded_server.request import Request, parse_query, split_path
+from fhir_gateway.embedded_server.routing import answer, is_write
+from fhir_gateway.embedded_server.store import Session, Store
+from fhir_gateway.embedded_server.transactions import answer_transaction
+
+LARGEST_BODY = 64 * 1024 * 1024
+BASE_PATH = "/fhir"
+
+
+def _microseconds() -> int:
+    return time.time_ns() // 1000
+
+
+class EmbeddedServer:
+    """A FHIR R4 server on one data folder; safe to use from several threads, and the folder from several processes."""
+
+    def __init__(self, data_dir: Path, *, now: Callable[[], int] = _microseconds) -> None:
+        """Open or create the folder (0700, files 0600); `now` gives microseconds since 1970.
+
+        Raises GatewayError where the folder cannot be used or was written by a newer version.
+        """
+        try:
+            self._store = Store(data_dir, now)
+        except OSError as error:
+            raise GatewayError(f"the data folder {data_dir} cannot be used: {error.strerror}") from error
+        self._now = now
+
+    def handle(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: str = "",
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        base: str = "http://embedded/fhir",
+    ) -> Response:
+        """Answer one request.
+
+        `path` is what follows the base, percent-encoded (`/Patient/1`, `""` for bundles), `query` what follows the `?`;
+        `base` is the URL under which the client knows the server. Never raises for what a request holds.
+        """
+        lowered = {name.lower(): value for name, value in (headers or {}).items()}
+        try:
+            if len(body) > LARGEST_BODY:
+                raise RefusedError(413, "too-long", f"a body may have {LARGEST_BODY // 2**20} MiB")
+            request = Request(
+                method=method.upper(),
+                path=split_path(unquote(path)),
+                parameters=parse_query(query),
+                headers=lowered,
+                base=base,
+                body=body,
+            )
+            response = self._answer(request)
+        except RefusedError as refused:
+            response = refusal_response(refused)
+        return Response(response.status, response.headers) if method.upper() == "HEAD" else response
+
+    def close(self) -> None:
+        """Close the database; no request may follow."""
+        self._store.close()
+
+    def _answer(self, request: Request) -> Response:
+        if not request.path:
+            return self._answer_bundle(request)
+        if is_write(request):
+            with self._store.write() as session:
+                return answer(session, request)
+        with self._store.read() as session:
+            response = answer(session, request)
+        if session.pages:
+            with self._store.write() as writing:
+                for token, query in session.pages:
+                    writing.save_page(token, query, self._now())
+        return response
+
+    def _answer_bundle(self, request: Request) -> Response:
+        if request.method != "POST":
+            raise RefusedError(405, "not-supported", "bundles are posted here; searches name a resource type")
+        bundle = request.resource()
+        answerers: dict[object, Callable[[Session, Request, Resource], Resource]] = {
+            "batch": answer_batch,
+            "transaction": answer_transaction,
+        }
+        kind = bundle.get("type")
+        if bundle.get("resourceType") != "Bundle" or not isinstance(kind, str) or kind not in answerers:
+            raise RefusedError(400, "invalid", "a Bundle of type batch or transaction is expected here")
+        with self._store.write() as session:
+            content = answerers[kind](session, request, bundle)
+        return json_response(200, content)
+
+
+def internal_error() -> Response:
+    """Return the answer to a request over which the server itself stumbled."""
+    return json_response(500, outcome("fatal", "exception", "the server stumbled over this request; its log says why"))
