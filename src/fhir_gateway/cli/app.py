@@ -4,6 +4,8 @@ import sys
 
 import typer
 
+from fhir_gateway.cli import demo, load, persons, review, runs
+from fhir_gateway.cli.fhir_server import fhir_server
 from fhir_gateway.cli.synth import synth
 from fhir_gateway.domain.errors import GatewayError, UsageError
 
@@ -19,7 +21,13 @@ app = typer.Typer(
     add_completion=False,
 )
 
+app.add_typer(demo.app)
+app.add_typer(load.app)
+app.add_typer(runs.app, name="runs")
+app.add_typer(review.app, name="review")
+app.add_typer(persons.app, name="person")
 app.add_typer(synth)
+app.command("fhir-server")(fhir_server)
 
 
 def main() -> None:
