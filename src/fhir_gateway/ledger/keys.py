@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, delete, insert, or_, select
+from sqlalchemy import Connection, delete, distinct, func, insert, or_, select
 from sqlalchemy.engine import Row
 
 from fhir_gateway.domain.outcomes import Outcome
@@ -100,6 +100,19 @@ class Keys:
         """Return (Patient, Patient, run, reason) of all merge proposals."""
         rows = self._connection.execute(select(tables.proposals).order_by(tables.proposals.c.run))
         return [(row.left, row.right, row.run, row.reason) for row in rows]
+
+    def widest(self) -> str:
+        """Return the Patient whose rows came through most mappings, "" where nothing has been loaded."""
+        records, files = tables.records, tables.files
+        mappings = func.count(distinct(files.c.mapping))
+        statement = (
+            select(records.c.patient_id)
+            .join(files, (files.c.run == records.c.run) & (files.c.number == records.c.file))
+            .where(records.c.outcome == Outcome.LOADED)
+            .group_by(records.c.patient_id)
+            .order_by(mappings.desc(), func.count().desc(), records.c.patient_id)
+        )
+        return self._connection.execute(statement).scalar() or ""
 
     def provenance(self, patient_id: str, immunization_ids: Iterable[str]) -> list[Provenance]:
         """Return which rows a Patient and these Immunizations came from, the oldest first."""

@@ -1,0 +1,17 @@
+"""The only place where real adapters are built and handed to the flows."""
+
+from fhir_gateway.bootstrap.conversion import Conversion
+from fhir_gateway.bootstrap.gateway import Gateway, ledger_of, opened
+from fhir_gateway.bootstrap.views import PersonView, ReviewRow, ReviewView, Summary, summary_of
+
+__all__ = [
+    "Conversion",
+    "Gateway",
+    "PersonView",
+    "ReviewRow",
+    "ReviewView",
+    "Summary",
+    "ledger_of",
+    "opened",
+    "summary_of",
+]

@@ -1,0 +1,90 @@
+"""`convert`, wired: a file, its mapping, an NDJSON file and a report."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import orjson
+
+from fhir_gateway.bootstrap.inputs import open_inputs
+from fhir_gateway.domain.errors import ReportError
+from fhir_gateway.domain.outcomes import RowOutcome
+from fhir_gateway.domain.records import Resource
+from fhir_gateway.flows.convert import ConversionBooks, convert
+from fhir_gateway.flows.load import LoadInput
+from fhir_gateway.ports import Progress
+from fhir_gateway.reports import check_target, write_report
+from fhir_gateway.settings import EMBEDDED, home, load_environment
+
+_ROWS_BETWEEN_NEWS = 1000
+
+
+class Conversion:
+    """One file to convert."""
+
+    def __init__(self, file: Path, *, mapping: str, clinic: str, limit: int) -> None:
+        environment = load_environment(EMBEDDED, home())
+        inputs = open_inputs([file], mapping=mapping, clinic=clinic, environment=environment, now=datetime.now(UTC))
+        self._entry: LoadInput = inputs[0]
+        self._limit = limit
+
+    @property
+    def mapping(self) -> str:
+        """The mapping's name."""
+        return self._entry.mapping
+
+    def run(self, out: Path, report: Path | None, progress: Progress) -> ConversionBooks:
+        """Write the resources to `out` and the rows' outcomes to `report`; raises ReportError where it cannot."""
+        source = self._entry.source
+        check_target(report, [source.path]) if report else None
+        if out.resolve() == source.path.resolve():
+            raise ReportError(f"--out {out} is the input itself, name another file")
+        books = ConversionBooks()
+        part = out.with_name(f"{out.name}.part")
+        progress.phase(f"converting {source.path.name}")
+        try:
+            with part.open("wb") as file, closing(_Seen()) as seen:
+
+                def write(resource: Resource) -> None:
+                    file.write(orjson.dumps(resource, option=orjson.OPT_APPEND_NEWLINE))
+
+                outcomes = convert(self._entry, write, first_time=seen.first_time, books=books, limit=self._limit)
+                told = _telling(outcomes, progress)
+                if report:
+                    write_report(source, told, report)
+                for _ in told:
+                    pass
+            part.replace(out)
+        except OSError as error:
+            raise ReportError(f"{out} cannot be written: {error.strerror}") from error
+        finally:
+            part.unlink(missing_ok=True)
+        return books
+
+
+def _telling(outcomes: Iterator[RowOutcome], progress: Progress) -> Iterator[RowOutcome]:
+    for number, outcome in enumerate(outcomes, start=1):
+        yield outcome
+        if number % _ROWS_BETWEEN_NEWS == 0:
+            progress.advance(number)
+
+
+class _Seen:
+    """Remembers millions of ids on disk, in a temporary file that goes with it."""
+
+    def __init__(self) -> None:
+        self._database = sqlite3.connect("", isolation_level=None)
+        self._database.execute("PRAGMA journal_mode=OFF")
+        self._database.execute("PRAGMA cache_size=-8000")
+        self._database.execute("CREATE TABLE seen (id BLOB PRIMARY KEY) WITHOUT ROWID")
+        self._database.execute("BEGIN")
+
+    def first_time(self, value: str) -> bool:
+        """Tell whether the (hexadecimal) value is new."""
+        cursor = self._database.execute("INSERT OR IGNORE INTO seen VALUES (?)", (bytes.fromhex(value),))
+        return cursor.rowcount == 1
+
+    def close(self) -> None:
+        self._database.close()

@@ -1,0 +1,246 @@
+"""One environment, opened: what the commands call."""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import Protocol, TypeVar
+
+import httpx
+
+from fhir_gateway.bootstrap.inputs import open_inputs
+from fhir_gateway.bootstrap.views import PersonView, ReviewRow, ReviewView, Summary, summary_of
+from fhir_gateway.candidates import ServerCandidates
+from fhir_gateway.domain.outcomes import RowOutcome
+from fhir_gateway.domain.records import Resource
+from fhir_gateway.domain.runs import Provenance, Run
+from fhir_gateway.embedded_server.server import EmbeddedServer
+from fhir_gateway.embedded_server.transport import EmbeddedTransport
+from fhir_gateway.fhir_server.breaker import ServerWait
+from fhir_gateway.fhir_server.check import ServerCheck, check_server
+from fhir_gateway.fhir_server.client import FhirClient
+from fhir_gateway.fhir_server.reader import ServerReader
+from fhir_gateway.fhir_server.writer import ServerWriter
+from fhir_gateway.flows import review as review_road
+from fhir_gateway.flows.load import LoadInput, LoadRequest, LoadTools, load, retry
+from fhir_gateway.identity.explain import explain_decision
+from fhir_gateway.ledger.store import Ledger
+from fhir_gateway.ports import Progress, Source
+from fhir_gateway.reports import write_report
+from fhir_gateway.settings import Environment, home, load_environment
+
+T = TypeVar("T")
+
+
+class Display(Progress, Protocol):
+    """A progress display that can also say something."""
+
+    def say(self, text: str) -> None:
+        """Print a line beside the progress."""
+        ...
+
+
+class SystemClock:
+    """The computer's clock, in UTC (ports.Clock)."""
+
+    def now(self) -> datetime:
+        """Return the current time."""
+        return datetime.now(UTC)
+
+
+class Gateway:
+    """One environment with its ledger; every method that needs the server connects for itself."""
+
+    def __init__(self, environment: Environment, ledger: Ledger, display: Display) -> None:
+        self.environment = environment
+        self.ledger = ledger
+        self._display = display
+        self._clock = SystemClock()
+
+    def inputs(self, files: Sequence[Path], *, mapping: str, clinic: str) -> list[LoadInput]:
+        """Open input files with their mappings."""
+        return open_inputs(files, mapping=mapping, clinic=clinic, environment=self.environment, now=self._clock.now())
+
+    def load(self, request: LoadRequest) -> Run:
+        """Load, or resume, and return the finished run."""
+        return self._with_tools(lambda tools: load(request, tools))
+
+    def retry(self, run: int, *, user: str) -> Run:
+        """Send what a run left failed again."""
+        return self._with_tools(lambda tools: retry(run, user=user, tools=tools))
+
+    def link(self, review: int, patient_id: str, *, user: str, note: str) -> Run:
+        """Answer a review: the rows are this Patient's."""
+        return self._with_tools(lambda tools: review_road.link(review, patient_id, user=user, note=note, tools=tools))
+
+    def create(self, review: int, *, user: str, note: str) -> Run:
+        """Answer a review: the rows are a new person's."""
+        return self._with_tools(lambda tools: review_road.create(review, user=user, note=note, tools=tools))
+
+    def reject(self, review: int, *, user: str, reason: str) -> int:
+        """Answer a review: the rows are wrong. Return how many they are."""
+
+        async def answer(tools: LoadTools) -> int:
+            return review_road.reject(review, user=user, reason=reason, tools=tools)
+
+        return self._with_tools(answer)
+
+    def summary(self, run: Run, seconds: float | None = None) -> Summary:
+        """Return a run's books."""
+        return summary_of(self.ledger, run, seconds)
+
+    def forget(self, run: Run) -> None:
+        """Forget a dry run."""
+        with self.ledger.transaction():
+            self.ledger.runs.drop(run)
+
+    def write_report(self, run: Run, source: Source, *, file: int, target: Path) -> None:
+        """Write what became of every row of a file."""
+        write_report(source, self._row_outcomes(run, file), target)
+
+    def review(self, number: int) -> ReviewView | None:
+        """Return a review with its rows and candidates, None where there is no such review."""
+        item = self.ledger.reviews.get(number)
+        if item is None:
+            return None
+        records = self.ledger.spool.parked_numbers(self.ledger.reviews.records(number))
+        run = self.ledger.runs.get(item.run)
+        rows = [ReviewRow(item.run, run.files[r.file].name, r.row) for r in records if run and r.file < len(run.files)]
+        people = list({record.person: record.patient for record in records}.values())
+        wanted = [c for c in item.decision.candidates if isinstance(c, str)] if item.decision else []
+        wanted = wanted or [item.patient_id] * bool(item.patient_id)
+
+        async def read(tools: LoadTools) -> dict[str, Resource]:
+            found = {patient_id: await tools.reader.read("Patient", patient_id) for patient_id in wanted}
+            return {patient_id: patient for patient_id, patient in found.items() if patient is not None}
+
+        return ReviewView(item, rows, people, self._with_tools(read) if wanted else {})
+
+    def person(self, patient_id: str) -> PersonView | None:
+        """Return a Patient with doses and where they came from, None where the server has no such Patient."""
+
+        async def read(tools: LoadTools) -> tuple[Resource | None, list[Resource]]:
+            patient = await tools.reader.read("Patient", patient_id)
+            if patient is None:
+                return None, []
+            found = tools.reader.search("Immunization", {"patient": [patient_id]})
+            return patient, [dose async for dose in found]
+
+        patient, doses = self._with_tools(read)
+        if patient is None:
+            return None
+        doses.sort(key=lambda dose: (str(dose.get("occurrenceDateTime", "")), str(dose["id"])))
+        sources = self.ledger.keys.provenance(patient_id, [str(dose["id"]) for dose in doses])
+        return PersonView(patient, doses, sources, self._decisions(sources))
+
+    def check(self) -> ServerCheck:
+        """Look at the environment's server: reach, credentials, version, searches."""
+
+        async def look(client: FhirClient) -> ServerCheck:
+            return await check_server(client)
+
+        return self._with_client(look)
+
+    def _decisions(self, sources: Sequence[Provenance]) -> list[str]:
+        told: dict[str, None] = {}
+        for source in sources:
+            run = self.ledger.runs.get(source.run)
+            if run is None:
+                continue
+            file = next((n for n, f in enumerate(run.files) if f.name == source.file), 0)
+            record = self.ledger.spool.record_at(run, file=file, row=source.row)
+            stored = self.ledger.spool.decision_of(run, record[0]) if record else None
+            if stored:
+                lines = "\n  ".join(explain_decision(stored.decision))
+                told[f"run {run.id}, {source.file}:{source.row}:\n  {lines}"] = None
+        return list(told)
+
+    def _row_outcomes(self, run: Run, file: int) -> Iterator[RowOutcome]:
+        for row, key, settled in self.ledger.spool.settlements(run, file=file):
+            yield RowOutcome(
+                row=row,
+                outcome=settled.outcome,
+                reason=settled.reason,
+                suggestion=settled.suggestion,
+                patient_id=settled.patient_id,
+                immunization_ids=settled.immunization_ids,
+                match_grade=settled.grade or "",
+                key=key,
+            )
+
+    def _with_tools(self, action: Callable[[LoadTools], Awaitable[T]]) -> T:
+        async def act(client: FhirClient) -> T:
+            reader = ServerReader(client)
+            tools = LoadTools(
+                ledger=self.ledger,
+                reader=reader,
+                writer=ServerWriter(client, reader),
+                finder=ServerCandidates(reader),
+                clock=self._clock,
+                progress=self._display,
+                zone=self.environment.zone,
+                matching=self.environment.matching,
+            )
+            return await action(tools)
+
+        return self._with_client(act)
+
+    def _with_client(self, action: Callable[[FhirClient], Awaitable[T]]) -> T:
+        async def act() -> T:
+            transport = _transport(self.environment)
+            async with FhirClient(self.environment.fhir_server, transport=transport, on_wait=self._tell) as client:
+                return await action(client)
+
+        with _sigterm_like_ctrl_c():
+            try:
+                return asyncio.run(act())
+            except BaseExceptionGroup as group:  # of tasks that ran side by side, the first failure tells
+                raise _first(group) from None
+
+    def _tell(self, wait: ServerWait) -> None:
+        if not wait.down:
+            self._display.say("the FHIR server is back, going on")
+            return
+        patience = "for ever" if wait.patience_left is None else f"for another {wait.patience_left:.0f} s"
+        self._display.say(f"the FHIR server does not answer, waiting for it {patience}: {wait.reason}")
+
+
+@contextmanager
+def opened(name: str, display: Display) -> Iterator[Gateway]:
+    """Open an environment with its ledger; raises ConfigurationError or LedgerError."""
+    environment = load_environment(name, home())
+    with Ledger(environment.ledger_url) as ledger:
+        yield Gateway(environment, ledger, display)
+
+
+@contextmanager
+def ledger_of(name: str) -> Iterator[Ledger]:
+    """Open an environment's ledger alone."""
+    with Ledger(load_environment(name, home()).ledger_url) as ledger:
+        yield ledger
+
+
+def _transport(environment: Environment) -> httpx.AsyncBaseTransport | None:
+    if environment.embedded_data is None:
+        return None
+    return EmbeddedTransport(EmbeddedServer(environment.embedded_data))
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    first = group.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first
+
+
+@contextmanager
+def _sigterm_like_ctrl_c() -> Iterator[None]:
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,128 @@
+"""`load` and `convert`: a file's rows become resources."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fhir_gateway import bootstrap
+from fhir_gateway.cli import options
+from fhir_gateway.cli.progress import ProgressDisplay
+from fhir_gateway.cli.summary import print_summary, print_summary_json
+from fhir_gateway.domain.errors import InterruptedRunError, UsageError
+from fhir_gateway.domain.outcomes import Outcome
+from fhir_gateway.domain.runs import Run, RunKind
+from fhir_gateway.flows.load import LoadRequest
+from fhir_gateway.reports import check_target
+from fhir_gateway.settings import EMBEDDED
+
+app = typer.Typer()
+
+FINISHED_WITH_OPEN_ROWS = 3
+
+
+@app.command()
+def load(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="CSV, XLSX or NDJSON exports.")],
+    mapping: options.Mapping = "",
+    clinic: options.Clinic = "",
+    environment: options.Environment = EMBEDDED,
+    report: options.Report = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Decide everything, send nothing.")] = False,
+    limit: options.Limit = 0,
+    user: options.User = "",
+    as_json: options.Json = False,
+) -> int:
+    """Load exports into the environment's FHIR server: each person once, each dose once, every row accounted for.
+
+    The same command after an interruption goes on where it stopped. Exit code 0: every row is loaded or unchanged;
+    3: some rows are in review, rejected or failed; 1: could not finish, can be resumed; 2: wrong usage.
+    """
+    began = time.monotonic()
+    with ProgressDisplay() as progress, bootstrap.opened(environment, progress) as gateway:
+        inputs = gateway.inputs(files, mapping=mapping, clinic=clinic)
+        for entry in inputs:
+            if not mapping:
+                progress.say(f"{entry.source.path.name}: read with the mapping {entry.mapping}")
+        targets = report_targets(report, [entry.source.path for entry in inputs])
+        for target in targets:
+            check_target(target, files)
+        try:
+            run = gateway.load(LoadRequest(inputs, clinic, user or options.login(), limit, dry_run))
+        except KeyboardInterrupt:
+            raise InterruptedRunError(
+                "interrupted; run the same command again and it goes on where it stopped"
+            ) from None
+        for number, target in enumerate(targets):
+            gateway.write_report(run, inputs[number].source, file=number, target=target)
+        summary = gateway.summary(run, time.monotonic() - began)
+        if run.kind is RunKind.DRY_RUN:
+            gateway.forget(run)
+    if as_json:
+        print_summary_json(summary)
+    else:
+        print_summary(summary, next_steps=_next_steps(summary, run, targets))
+    return FINISHED_WITH_OPEN_ROWS if summary.open_rows else 0
+
+
+@app.command()
+def convert(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A CSV, XLSX or NDJSON export.")],
+    out: Annotated[Path, typer.Option("--out", metavar="OUT.ndjson", help="Where the resources go.")],
+    mapping: options.Mapping = "",
+    clinic: options.Clinic = "",
+    report: options.Report = None,
+    limit: options.Limit = 0,
+    as_json: options.Json = False,
+) -> int:
+    """Convert an export to NDJSON of valid FHIR R4 resources: no server, no ledger, deterministic ids."""
+    began = time.monotonic()
+    with ProgressDisplay() as progress:
+        conversion = bootstrap.Conversion(file, mapping=mapping, clinic=clinic, limit=limit)
+        if not mapping:
+            progress.say(f"{file.name}: read with the mapping {conversion.mapping}")
+        books = conversion.run(out, report, progress)
+    unmapped = sorted(books.unmapped.items(), key=lambda item: (-item[1], item[0].value))
+    reasons = dict(sorted(books.reasons.items(), key=lambda item: (-item[1], item[0])))
+    summary = bootstrap.Summary(0, books.read, books.outcomes, reasons, books.texts, unmapped, time.monotonic() - began)
+    if as_json:
+        print_summary_json(summary)
+    else:
+        print_summary(summary)
+    return FINISHED_WITH_OPEN_ROWS if summary.open_rows else 0
+
+
+def report_targets(report: Path | None, files: Sequence[Path]) -> list[Path]:
+    """Return where each file's report goes: `report` itself, or files of the inputs' names in the folder `report`.
+
+    Raises UsageError where several files would share one report.
+    """
+    if report is None:
+        return []
+    if len(files) == 1:
+        return [report]
+    if report.suffix:
+        raise UsageError(f"--report {report.name}: {len(files)} files need a folder for their reports, name one")
+    names = [file.name for file in files]
+    if len(set(names)) < len(names):
+        raise UsageError("--report: two of the files have the same name, load them one by one")
+    report.mkdir(parents=True, exist_ok=True)
+    return [report / name for name in names]
+
+
+def _next_steps(summary: bootstrap.Summary, run: Run, targets: Sequence[Path]) -> list[str]:
+    steps = []
+    if run.kind is RunKind.DRY_RUN:
+        return ["Dry run: nothing was sent and nothing was kept."]
+    if summary.outcomes.get(Outcome.REVIEW):
+        steps.append("Next: `fhir-gateway review list` shows whose identity waits for your decision.")
+    if summary.outcomes.get(Outcome.REJECTED) and targets:
+        where = ", ".join(str(target) for target in targets)
+        steps.append(f"Next: correct the rejected rows in {where} and load that file.")
+    elif summary.outcomes.get(Outcome.REJECTED):
+        steps.append("Next: load with --report OUT.csv, correct the rejected rows there and load that file.")
+    if summary.outcomes.get(Outcome.FAILED):
+        steps.append(f"Next: `fhir-gateway runs retry {run.id}` sends the failed rows again.")
+    return steps

@@ -1,0 +1,116 @@
+"""`person show`: one Patient with its doses, where each came from, and what it was called before."""
+
+from typing import Annotated, Any
+
+import typer
+
+from fhir_gateway import bootstrap
+from fhir_gateway.cli import options
+from fhir_gateway.cli.printing import masked, print_json, print_table
+from fhir_gateway.cli.progress import ProgressDisplay
+from fhir_gateway.domain.errors import UsageError
+from fhir_gateway.domain.records import Resource
+from fhir_gateway.domain.runs import Provenance
+from fhir_gateway.settings import EMBEDDED
+
+app = typer.Typer(no_args_is_help=True, help="One person with all that is known.")
+
+
+@app.command()
+def show(
+    patient: Annotated[str, typer.Argument(metavar="PATIENT", help="The Patient's id.")],
+    environment: options.Environment = EMBEDDED,
+    reveal: options.Reveal = False,
+    as_json: options.Json = False,
+) -> None:
+    """Show a person: doses, which row of which file each came from, decisions, earlier names and numbers."""
+    with ProgressDisplay() as progress, bootstrap.opened(environment, progress) as gateway:
+        view = gateway.person(patient)
+    if view is None:
+        raise UsageError(f"there is no Patient {patient} on the server")
+    if as_json:
+        print_json(
+            {
+                "patient": view.patient,
+                "immunizations": view.doses,
+                "sources": [_source(provenance) for provenance in view.sources],
+                "decisions": list(view.decisions),
+            }
+        )
+        return
+    print_person(view, reveal=reveal)
+
+
+def print_person(view: bootstrap.PersonView, *, reveal: bool, decisions: bool = True) -> None:
+    """Print a person as tables, and the decisions on the rows; masked unless `reveal`."""
+    print(f"Patient {view.patient.get('id')}")
+    print_table(("", ""), list(person_columns(view.patient, reveal=reveal).items()))
+    print_table(
+        ("given on", "vaccine", "dose", "lot", "status", "id", "from"), [_dose_row(d, view) for d in view.doses]
+    )
+    print_table(
+        ("run", "file", "row", "clinic", "mapping", "Immunizations"),
+        [(s.run, s.file, s.row, s.clinic, s.mapping, len(s.immunization_ids)) for s in view.sources],
+        title="sources",
+    )
+    for line in view.decisions if decisions else ():
+        print(line)
+
+
+def person_columns(patient: Resource, *, reveal: bool) -> dict[str, str]:
+    """Return what a shared screen may show of a Patient, in full with `reveal`."""
+
+    def shown(text: str) -> str:
+        return text if reveal else masked(text)
+
+    def listed(name: str, text: Any) -> str:
+        return "; ".join(_aged(element, shown(text(element))) for element in patient.get(name, []) if text(element))
+
+    mother = [c for c in patient.get("contact", []) if c.get("name")]
+    return {
+        "name": listed("name", _name),
+        "born": str(patient.get("birthDate", "")),
+        "gender": str(patient.get("gender", "")),
+        "identifiers": listed("identifier", lambda i: str(i.get("value", ""))),
+        "phone": listed("telecom", lambda t: str(t.get("value", ""))),
+        "address": listed("address", lambda a: str(a.get("text", "") or " ".join(a.get("line", [])))),
+        "mother or parent": "; ".join(shown(_name(c["name"])) for c in mother),
+        "last changed": str(patient.get("meta", {}).get("lastUpdated", "")),
+    }
+
+
+def _name(name: Resource) -> str:
+    return str(name.get("text") or " ".join([*name.get("given", []), name.get("family", "")]).strip())
+
+
+def _aged(element: Resource, text: str) -> str:
+    return f"{text} (earlier)" if element.get("use") == "old" else text
+
+
+def _dose_row(dose: Resource, view: bootstrap.PersonView) -> tuple[str, ...]:
+    protocol = (dose.get("protocolApplied") or [{}])[0]
+    codings = dose.get("vaccineCode", {}).get("coding", [])
+    vaccine = dose.get("vaccineCode", {}).get("text") or next((c.get("display", c.get("code")) for c in codings), "")
+    places = [f"{s.file}:{s.row}" for s in view.sources if dose["id"] in s.immunization_ids]
+    return (
+        str(dose.get("occurrenceDateTime", ""))[:16],
+        str(vaccine),
+        str(protocol.get("doseNumberPositiveInt", protocol.get("doseNumberString", ""))),
+        str(dose.get("lotNumber", "")),
+        str(dose.get("status", "")),
+        str(dose["id"]),
+        ", ".join(dict.fromkeys(places)),
+    )
+
+
+def _source(provenance: Provenance) -> dict[str, Any]:
+    return {
+        "run": provenance.run,
+        "file": provenance.file,
+        "row": provenance.row,
+        "clinic": provenance.clinic,
+        "mapping": provenance.mapping,
+        "key": provenance.key,
+        "immunization_ids": list(provenance.immunization_ids),
+        "loaded": provenance.loaded.isoformat(),
+    }

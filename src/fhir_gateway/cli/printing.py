@@ -1,0 +1,42 @@
+"""Tables and JSON on stdout; what a person of the shared screen may see."""
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+from rich.console import Console
+from rich.table import Table
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON value, indented."""
+    sys.stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode() + "\n")
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str = "") -> None:
+    """Print rows under their columns; text is printed as it is, never read as markup."""
+    table = Table(*columns, title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        table.add_row(*(_plain(cell) for cell in row))
+    console().print(table)
+
+
+def console() -> Console:
+    """Return a console on stdout that does not cut lines off where it is no terminal."""
+    return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 160)
+
+
+def masked(text: str) -> str:
+    """Return the text with all but its first and its last characters covered, word by word."""
+    return " ".join(_covered(word) for word in text.split())
+
+
+def _covered(word: str) -> str:
+    if word.isdigit():
+        return word[:2] + "•" * max(0, len(word) - 4) + word[-2:] if len(word) > 4 else "•" * len(word)
+    return word[:1] + "•" * (len(word) - 1)
+
+
+def _plain(cell: object) -> str:
+    return "" if cell is None else "".join(c if c.isprintable() else " " for c in str(cell))

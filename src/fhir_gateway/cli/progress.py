@@ -1,0 +1,84 @@
+"""How far a run has come: a bar on a terminal, plain lines elsewhere; always on stderr."""
+
+import sys
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+_SECONDS_BETWEEN_LINES = 5.0
+
+
+class ProgressDisplay:
+    """Shows phases with their rate; on a terminal as bars with the time that is left (ports.Progress)."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True)
+        self._bars: Progress | None = None
+        self._task: TaskID | None = None
+        self._name = ""
+        self._total: int | None = None
+        self._begun = self._told = time.monotonic()
+        self._done = 0
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._bars = Progress(
+                TextColumn("{task.description:<34}"),
+                BarColumn(bar_width=24),
+                TextColumn("{task.completed:>9,.0f} rows"),
+                TextColumn("{task.fields[rate]:>9}"),
+                TimeElapsedColumn(),
+                TimeRemainingColumn(),
+                console=self._console,
+                transient=True,
+            )
+            self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._close_phase()
+        if self._bars:
+            self._bars.stop()
+
+    def phase(self, name: str, total: int | None = None) -> None:
+        """Begin a phase."""
+        self._close_phase()
+        self._name, self._total, self._done = name, total, 0
+        self._begun = self._told = time.monotonic()
+        if self._bars:
+            self._task = self._bars.add_task(name, total=total, rate="")
+
+    def advance(self, done: int) -> None:
+        """Say how much of the phase is done so far."""
+        self._done = done
+        if self._bars and self._task is not None:
+            self._bars.update(self._task, completed=done, rate=f"{self._rate():,.0f}/s")
+        elif time.monotonic() - self._told >= _SECONDS_BETWEEN_LINES:
+            self._told = time.monotonic()
+            of = f" of {self._total:,}" if self._total else ""
+            self.say(f"{self._name}: {done:,}{of}, {self._rate():,.0f}/s")
+
+    def say(self, text: str) -> None:
+        """Print a line beside the progress."""
+        if self._bars:
+            self._bars.console.print(text, highlight=False, markup=False)
+        else:
+            print(text, file=sys.stderr, flush=True)
+
+    def _rate(self) -> float:
+        return self._done / max(1e-3, time.monotonic() - self._begun)
+
+    def _close_phase(self) -> None:
+        if not self._name:
+            return
+        if self._bars and self._task is not None:
+            self._bars.remove_task(self._task)
+            self._task = None
+        elif self._done:
+            self.say(f"{self._name}: {self._done:,} done in {time.monotonic() - self._begun:.1f} s")
+        self._name = ""

@@ -1,0 +1,153 @@
+"""`review`: the doubtful rows and an operator's answers."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from fhir_gateway import bootstrap
+from fhir_gateway.cli import options
+from fhir_gateway.cli.persons import person_columns
+from fhir_gateway.cli.printing import print_json, print_table
+from fhir_gateway.cli.progress import ProgressDisplay
+from fhir_gateway.cli.summary import print_summary, print_summary_json
+from fhir_gateway.domain.errors import UsageError
+from fhir_gateway.domain.runs import ReviewItem, Run
+from fhir_gateway.identity.explain import explain_decision
+from fhir_gateway.settings import EMBEDDED
+
+app = typer.Typer(no_args_is_help=True, help="Doubtful rows wait here for a person's decision.")
+
+Number = Annotated[int, typer.Argument(metavar="ID", help="The review's number.")]
+Note = Annotated[str, typer.Option("--note", metavar="TEXT", help="Why, for those who ask later.")]
+
+
+@app.command("list")
+def list_reviews(environment: options.Environment = EMBEDDED, as_json: options.Json = False) -> None:
+    """List what waits for a decision, those on which most rows hang first."""
+    with bootstrap.ledger_of(environment) as ledger:
+        items = ledger.reviews.open_items()
+    if as_json:
+        print_json([_as_json(item) for item in items])
+        return
+    print_table(
+        ("id", "kind", "rows", "run", "since", "what is asked"),
+        [(i.id, i.kind, i.rows, i.run, f"{i.opened:%Y-%m-%d}", i.text) for i in items],
+    )
+
+
+@app.command()
+def show(
+    number: Number,
+    environment: options.Environment = EMBEDDED,
+    reveal: options.Reveal = False,
+    as_json: options.Json = False,
+) -> None:
+    """Show a review: the rows, the candidates side by side, and the evidence; masked unless --reveal is given."""
+    with ProgressDisplay() as progress, bootstrap.opened(environment, progress) as gateway:
+        view = gateway.review(number)
+    if view is None:
+        raise UsageError(f"there is no review {number}; `fhir-gateway review list` shows those that wait")
+    item = view.item
+    told = explain_decision(item.decision) if item.decision else ()
+    if as_json:
+        print_json(
+            {**_as_json(item), "rows_in": _rows(view.rows), "evidence": list(told), "candidates": list(view.candidates)}
+        )
+        return
+    print_review(view, reveal=reveal)
+
+
+@app.command()
+def link(
+    number: Number,
+    patient: Annotated[str, typer.Argument(metavar="PATIENT", help="The Patient's id.")],
+    environment: options.Environment = EMBEDDED,
+    user: options.User = "",
+    note: Note = "",
+    as_json: options.Json = False,
+) -> None:
+    """The rows are this Patient's: load them for it (of a doubtful dose: it is the one that is there)."""
+    with ProgressDisplay() as progress, bootstrap.opened(environment, progress) as gateway:
+        run = gateway.link(number, patient, user=user or options.login(), note=note)
+        _print_run(gateway, run, as_json=as_json)
+
+
+@app.command()
+def create(
+    number: Number,
+    environment: options.Environment = EMBEDDED,
+    user: options.User = "",
+    note: Note = "",
+    as_json: options.Json = False,
+) -> None:
+    """The rows are somebody new: create the person and load them (of a doubtful dose: it is one of its own)."""
+    with ProgressDisplay() as progress, bootstrap.opened(environment, progress) as gateway:
+        run = gateway.create(number, user=user or options.login(), note=note)
+        _print_run(gateway, run, as_json=as_json)
+
+
+@app.command()
+def reject(
+    number: Number,
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why the rows are not to be loaded.")],
+    environment: options.Environment = EMBEDDED,
+    user: options.User = "",
+    as_json: options.Json = False,
+) -> None:
+    """The rows are wrong: load none of them; later loads of the same rows reject them with this reason."""
+    with ProgressDisplay() as progress, bootstrap.opened(environment, progress) as gateway:
+        rows = gateway.reject(number, user=user or options.login(), reason=reason)
+    if as_json:
+        print_json({"review": number, "rejected": rows})
+    else:
+        print(f"review {number}: {rows} rows rejected")
+
+
+def print_review(view: bootstrap.ReviewView, *, reveal: bool) -> None:
+    """Print a review for people; masked unless `reveal`."""
+    item = view.item
+    print(f"review {item.id} ({item.kind}, {item.state}): {item.text}")
+    print(f"  what to do: {item.suggestion}")
+    for row in view.rows:
+        print(f"  {row.file}, row {row.row} (run {row.run})")
+    people = [*view.people, *view.candidates.values()]
+    if people:
+        columns = [person_columns(patient, reveal=reveal) for patient in people]
+        heads = [*(f"row {i + 1}" for i in range(len(view.people))), *(f"Patient {i}" for i in view.candidates)]
+        print_table(("", *heads), [(name, *(c.get(name, "") for c in columns)) for name in columns[0]])
+    for line in explain_decision(item.decision) if item.decision else ():
+        print(f"  {line}")
+
+
+def _print_run(gateway: bootstrap.Gateway, run: Run, *, as_json: bool) -> None:
+    seconds = (run.finished - run.started).total_seconds() if run.finished else 0.0
+    summary = gateway.summary(run, seconds)
+    if as_json:
+        print_summary_json(summary)
+    else:
+        print_summary(summary)
+
+
+def _rows(rows: Sequence[bootstrap.ReviewRow]) -> list[dict[str, object]]:
+    return [{"run": row.run, "file": row.file, "row": row.row} for row in rows]
+
+
+def _as_json(item: ReviewItem) -> dict[str, Any]:
+    decision = item.decision
+    return {
+        "id": item.id,
+        "kind": item.kind,
+        "state": item.state,
+        "rows": item.rows,
+        "run": item.run,
+        "code": item.code,
+        "reason": item.text,
+        "suggestion": item.suggestion,
+        "candidates": [str(c) for c in decision.candidates if isinstance(c, str)] if decision else [],
+        "match_grade": decision.grade if decision else None,
+        "patient_id": item.patient_id,
+        "opened": item.opened.isoformat(),
+        "user": item.user,
+        "decided": item.decided.isoformat() if item.decided else None,
+    }

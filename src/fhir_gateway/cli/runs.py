@@ -1,0 +1,141 @@
+"""`runs`: what was loaded when, what became of a row, and failed rows sent again."""
+
+import time
+from typing import Annotated
+
+import typer
+
+from fhir_gateway import bootstrap
+from fhir_gateway.cli import options
+from fhir_gateway.cli.load import FINISHED_WITH_OPEN_ROWS
+from fhir_gateway.cli.printing import print_json, print_table
+from fhir_gateway.cli.progress import ProgressDisplay
+from fhir_gateway.cli.summary import print_summary, print_summary_json
+from fhir_gateway.domain.errors import UsageError
+from fhir_gateway.domain.outcomes import Outcome
+from fhir_gateway.domain.runs import Run
+from fhir_gateway.identity.explain import explain_decision
+from fhir_gateway.settings import EMBEDDED
+
+app = typer.Typer(no_args_is_help=True, help="What was loaded when, and what became of every row.")
+
+
+@app.command("list")
+def list_runs(environment: options.Environment = EMBEDDED, as_json: options.Json = False) -> None:
+    """List all runs, the newest first."""
+    with bootstrap.ledger_of(environment) as ledger:
+        runs = [(run, ledger.runs.totals(run)) for run in ledger.runs.all()]
+    if as_json:
+        print_json(
+            [
+                {
+                    **_as_json(run),
+                    "read": totals.read,
+                    **{str(outcome): totals.outcomes.get(outcome, 0) for outcome in Outcome},
+                }
+                for run, totals in runs
+            ]
+        )
+        return
+    print_table(
+        ("run", "kind", "state", "started", "by", "files", "read", *Outcome),
+        [
+            (
+                run.id,
+                run.kind,
+                run.state,
+                f"{run.started:%Y-%m-%d %H:%M}",
+                run.user,
+                ", ".join(file.name for file in run.files),
+                totals.read,
+                *(totals.outcomes.get(outcome, 0) for outcome in Outcome),
+            )
+            for run, totals in runs
+        ],
+    )
+
+
+@app.command()
+def show(
+    run: Annotated[int, typer.Argument(metavar="RUN")],
+    row: Annotated[int, typer.Option("--row", metavar="N", help="What became of data row N, and why.")] = 0,
+    file: Annotated[int, typer.Option("--file", metavar="N", help="Of several files, the N-th.")] = 1,
+    environment: options.Environment = EMBEDDED,
+    as_json: options.Json = False,
+) -> None:
+    """Show a run's books, or one row with the evidence of its decision."""
+    with bootstrap.ledger_of(environment) as ledger:
+        found = ledger.runs.get(run)
+        if found is None:
+            raise UsageError(f"there is no run {run}; `fhir-gateway runs list` shows all")
+        if not row:
+            summary = bootstrap.summary_of(ledger, found)
+            if as_json:
+                print_summary_json(summary)
+            else:
+                print_summary(summary)
+            return
+        record = ledger.spool.record_at(found, file=file - 1, row=row)
+        if record is None:
+            raise UsageError(f"run {run} has no row {row} in file {file}")
+        person, key, settlement = record
+        stored = ledger.spool.decision_of(found, person)
+    told = explain_decision(stored.decision) if stored else ()
+    if as_json:
+        print_json(
+            {
+                "run": run,
+                "row": row,
+                "key": key,
+                "status": settlement.outcome if settlement else None,
+                "reason": settlement.reason if settlement else "",
+                "suggestion": settlement.suggestion if settlement else "",
+                "patient_id": settlement.patient_id if settlement else "",
+                "immunization_ids": list(settlement.immunization_ids) if settlement else [],
+                "match_grade": settlement.grade if settlement else None,
+                "evidence": list(told),
+            }
+        )
+        return
+    if settlement is None:
+        print(f"row {row}: not settled yet, the run is unfinished")
+    else:
+        print(f"row {row}: {settlement.outcome}" + (f", {settlement.reason}" if settlement.reason else ""))
+        if settlement.suggestion:
+            print(f"  what to do: {settlement.suggestion}")
+        if settlement.patient_id:
+            print(f"  Patient {settlement.patient_id}, Immunizations {' '.join(settlement.immunization_ids) or 'none'}")
+    for line in told:
+        print(f"  {line}")
+
+
+@app.command()
+def retry(
+    run: Annotated[int, typer.Argument(metavar="RUN")],
+    environment: options.Environment = EMBEDDED,
+    user: options.User = "",
+    as_json: options.Json = False,
+) -> int:
+    """Send what a run left failed again, as a run of its own."""
+    began = time.monotonic()
+    with ProgressDisplay() as progress, bootstrap.opened(environment, progress) as gateway:
+        done = gateway.retry(run, user=user or options.login())
+        summary = gateway.summary(done, time.monotonic() - began)
+    if as_json:
+        print_summary_json(summary)
+    else:
+        print_summary(summary)
+    return FINISHED_WITH_OPEN_ROWS if summary.open_rows else 0
+
+
+def _as_json(run: Run) -> dict[str, object]:
+    return {
+        "run": run.id,
+        "kind": run.kind,
+        "state": run.state,
+        "files": [{"name": file.name, "sha256": file.sha256, "mapping": file.mapping} for file in run.files],
+        "clinic": run.clinic,
+        "user": run.user,
+        "started": run.started.isoformat(),
+        "finished": run.finished.isoformat() if run.finished else None,
+    }

@@ -1,0 +1,173 @@
+"""The ledger keeps what it is given, and says clearly when it cannot."""
+
+import stat
+from datetime import UTC, datetime
+from importlib.resources import files
+
+import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine, text
+
+from fhir_gateway.domain.errors import LedgerError
+from fhir_gateway.domain.identity import Grade, PersonAction, PersonDecision
+from fhir_gateway.domain.outcomes import Outcome
+from fhir_gateway.domain.records import Dose
+from fhir_gateway.domain.runs import KnownKey, ReviewKind, RunKind, Settlement, SpooledRecord
+from fhir_gateway.ledger.database import REVISION
+from fhir_gateway.ledger.store import Ledger
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+PATIENT = {"resourceType": "Patient", "birthDate": "2020-02-02"}
+
+
+@pytest.fixture
+def url(tmp_path):
+    return f"sqlite:///{tmp_path}/deep/ledger.db"
+
+
+@pytest.fixture
+def ledger(url):
+    with Ledger(url) as opened:
+        yield opened
+
+
+def started(ledger, kind=RunKind.LOAD):
+    with ledger.transaction():
+        return ledger.runs.start(kind=kind, fingerprint="f", files=[], clinic="c", user="u", started=NOW)
+
+
+def record(number=1, *, key="k1", content="c1", person=1):
+    return SpooledRecord(number, 0, number, key, "c", content, person, PATIENT, (Dose("", {"lotNumber": "A"}),), ())
+
+
+def spooled(ledger, run, *records):
+    with ledger.transaction():
+        ledger.spool.people(run, {"d": PATIENT})
+        ledger.spool.add(run, [(r, None) for r in records])
+
+
+def test_the_newest_revision_is_the_one_that_the_code_names():
+    config = Config()
+    config.set_main_option("script_location", str(files("fhir_gateway.ledger") / "migrations"))
+    config.set_main_option("path_separator", "os")
+    assert ScriptDirectory.from_config(config).get_current_head() == REVISION
+
+
+def test_nobody_else_can_read_the_file(ledger, tmp_path):
+    mode = stat.S_IMODE((tmp_path / "deep" / "ledger.db").stat().st_mode)
+    assert mode == 0o600
+
+
+def test_a_ledger_of_a_newer_version_is_refused(ledger, url):
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    engine.dispose()
+    with pytest.raises(LedgerError, match="newer fhir-gateway"):
+        Ledger(url)
+
+
+def test_a_file_that_is_no_ledger_is_refused(tmp_path):
+    path = tmp_path / "ledger.db"
+    path.write_bytes(b"this is not a database, whatever its name says" * 50)
+    with pytest.raises(LedgerError, match="damaged or no ledger"):
+        Ledger(f"sqlite:///{path}")
+
+
+def test_a_second_load_is_told_which_one_runs(ledger, url):
+    with ledger.load_lock("load of a"), Ledger(url) as other, pytest.raises(LedgerError, match="load of a"):
+        other.load_lock("load of b").__enter__()
+
+
+def test_the_lock_is_free_again_after_a_load(ledger, url):
+    with ledger.load_lock("first"):
+        pass
+    with Ledger(url) as other, other.load_lock("second"):
+        pass
+
+
+def test_a_spooled_record_comes_back_as_it_was(ledger):
+    run = started(ledger)
+    spooled(ledger, run, record())
+    assert ledger.spool.records_of(run, [1]) == [record()]
+
+
+def test_the_books_count_every_record_once(ledger):
+    run = started(ledger)
+    spooled(ledger, run, record(1), record(2, key="k2"), record(3, key="k3"))
+    with ledger.transaction():
+        ledger.spool.settle(run, [Settlement(1, Outcome.LOADED), Settlement(2, Outcome.REVIEW, "why", "words")])
+    totals = ledger.runs.totals(run)
+    assert (totals.read, totals.outcomes, totals.reasons) == (3, {Outcome.LOADED: 1, Outcome.REVIEW: 1}, {"why": 1})
+
+
+def test_a_failed_transaction_leaves_nothing(ledger):
+    run = started(ledger)
+    transaction = ledger.transaction()
+    transaction.__enter__()
+    ledger.spool.add(run, [(record(), None)])
+    assert not transaction.__exit__(RuntimeError, RuntimeError(), None)
+    assert ledger.runs.totals(run).read == 0
+
+
+def test_a_key_with_two_contents_is_a_conflict(ledger):
+    run = started(ledger)
+    spooled(ledger, run, record(1), record(2), record(3, key="k2"), record(4, key="k2", content="other"))
+    assert ledger.spool.conflicts(run) == ["k2"]
+
+
+def test_what_is_known_of_a_key_comes_back(ledger):
+    run = started(ledger)
+    known = KnownKey("k1", "p1", "c1", {"HB0": "i1"}, {"patient": {"name": ("d1", "d2")}}, NOW, ("c0",))
+    with ledger.transaction():
+        ledger.keys.learn(run, [known])
+    assert ledger.keys.known(["k1", "k2"]) == {"k1": known}
+
+
+def asked(ledger, run, *records):
+    with ledger.transaction():
+        decision = PersonDecision((1,), PersonAction.REVIEW, Grade.PROBABLE, "why", "words", candidates=("p1",))
+        return ledger.reviews.ask(
+            run,
+            records,
+            kind=ReviewKind.PERSON,
+            code="why",
+            text="words",
+            suggestion="do",
+            opened=NOW,
+            decision=decision,
+        )
+
+
+def test_the_same_doubt_of_a_later_load_does_not_ask_twice(ledger):
+    first = started(ledger)
+    second = started(ledger)
+    assert asked(ledger, first, record()) == asked(ledger, second, record())
+    assert [item.rows for item in ledger.reviews.open_items()] == [1]
+
+
+def test_a_doubt_that_has_been_loaded_meanwhile_no_longer_waits(ledger):
+    asked(ledger, started(ledger), record())
+    with ledger.transaction():
+        ledger.reviews.settled_elsewhere(["k1"])
+    assert ledger.reviews.open_items() == []
+
+
+def test_a_dry_run_asks_nobody(ledger):
+    asked(ledger, started(ledger, RunKind.DRY_RUN), record())
+    assert ledger.reviews.open_items() == []
+
+
+def test_people_who_share_a_blocking_key_are_paired_once(ledger):
+    run = started(ledger)
+    with ledger.transaction():
+        ledger.spool.block(run, [(7, 1), (7, 2), (8, 1), (8, 2), (9, 3)])
+    assert list(ledger.spool.pairs(run, largest_block=10)) == [(1, 2)]
+
+
+def test_a_block_that_is_too_large_pairs_nobody(ledger):
+    run = started(ledger)
+    with ledger.transaction():
+        ledger.spool.block(run, [(7, person) for person in range(1, 6)])
+    assert list(ledger.spool.pairs(run, largest_block=4)) == []
