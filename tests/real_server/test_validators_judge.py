@@ -4,11 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
-
-from fhir_gateway.cli.app import FINISHED_WITH_OPEN_ROWS, run
 from tests.real_server.conftest import require
 from tests.real_server.messages import immunization, patient
 from tests.real_server.servers import HAPI_VALIDATOR, MEDPLUM_VALIDATOR, Software, run_validator
+
+from fhir_gateway.cli.app import FINISHED_WITH_OPEN_ROWS, run
 
 pytestmark = pytest.mark.real_server
 
