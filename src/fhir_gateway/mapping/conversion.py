@@ -240,7 +240,7 @@ def _identify_clinic(given: str, named: str, mapping: str) -> _Clinic:
     """Return whose record it is: the operator's word goes first, then the mapping's clinic column, then its name."""
     clinic = given or _clinic_id(named) or mapping
     safe = uri_safe(clinic)
-    return _Clinic(clinic, named or clinic, safe, f"{systems.SOURCE}:{safe}:{mapping}")
+    return _Clinic(clinic, " ".join(named.split()) or clinic, safe, f"{systems.SOURCE}:{safe}:{mapping}")
 
 
 def _clinic_id(display: str) -> str:

@@ -70,7 +70,7 @@ def _build_date(setup: Setup) -> Apply:
 
     def apply(texts: tuple[str, ...], facts: Facts) -> Any:
         found = reader.read(texts[0] or next(filter(None, texts), ""), facts)
-        return found.iso if found.__class__ is ReadDate else found  # type: ignore[union-attr]
+        return found.iso if found.__class__ is ReadDate else found
 
     return apply
 

@@ -12,7 +12,7 @@ _REFERENCE_TYPES = ("Practitioner", "PractitionerRole", "Organization", "Locatio
 
 
 def _build_word(setup: Setup) -> Apply:
-    """The first listed word that stands in the text decides; a word listed with null decides for nothing."""
+    """Let the first listed word that stands in the text decide; a word listed with null decides for nothing."""
     words = [
         (re.compile(rf"(?<!\w){re.escape(str(word).casefold())}(?!\w)"), value) for word, value in setup.options.items()
     ]

@@ -41,7 +41,7 @@ def _build_person_name(setup: Setup) -> Apply:
         if not text:
             return None
         name = read_name(text)
-        if not name.tokens:
+        if not name.tokens and not name.newborn:
             return unreadable
         facts.name = name
         return {"use": "temp" if name.newborn else "official", **human_name(name)}
@@ -137,7 +137,7 @@ def _build_parent_nik(setup: Setup) -> Apply:
     return apply
 
 
-def _build_phones(setup: Setup) -> Apply:
+def _build_phones(setup: Setup) -> Apply:  # noqa: ARG001 - the signature of all functions
     def apply(texts: tuple[str, ...], facts: Facts) -> Any:  # noqa: ARG001 - the signature of all functions
         points: list[Resource] = []
         for text in filter(None, texts):
@@ -174,7 +174,7 @@ def _build_contact_person(setup: Setup) -> Apply:
         if not text and relationship == "mother" and facts.name is not None:
             text = facts.name.newborn_of
         name = read_name(text) if text else None
-        if name is None or not name.tokens:
+        if name is None or not (name.tokens or name.newborn):
             return None
         coding = {"system": systems.RELATIONSHIP, "code": code, "display": display}
         return {"relationship": [{"coding": [coding]}], "name": human_name(name)}

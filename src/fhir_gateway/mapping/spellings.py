@@ -35,7 +35,7 @@ _OWN_COLUMN = re.compile(
 _TIMES = re.compile(r"(\d{1,2})\s*(?:x|kali)")
 _WITHIN_TEXT = re.compile(
     r"\b(?:dosis|dose|suntikan|imunisasi)\s*(?:ke)?\s*[-.:#]?\s*"
-    r"(\d{1,2}|[ivx]{1,4}|pertama|kedua|ketiga|keempat|kelima)\b(?!\s*[.,]\s*\d|\s*(?:ml|cc|mg|mcg|tetes|gtt|x))"
+    r"(\d{1,2}|[ivx]{1,4}|pertama|kedua|ketiga|keempat|kelima)\b(?![.,]\d|\s*(?:ml|cc|mg|mcg|tetes|gtt|x))"
     r"|\bke\s*[-.]?\s*(\d{1,2}|[ivx]{1,4})\b"
 )
 

@@ -91,7 +91,8 @@ def compile_value(node: Node, path: str, compiling: Compiling) -> Evaluate:
     for step in steps:
         if step.function.needs_columns and not columns and constant is None:
             faults.add(node.place, f"the function {step.function.name} needs a column")
-    functions = [_build(step, columns or ("",), path, compiling) for step in steps]
+    known = ("",) if constant is not None else columns
+    functions = [_build(step, known, path, compiling) for step in steps]
     texts = _texts_reader(columns, readers, fixed)
     missing = _missing_problem(path, columns) if required else None
     return _evaluator(texts, functions, missing)

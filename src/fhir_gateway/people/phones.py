@@ -8,14 +8,22 @@ import phonenumbers
 
 _SEPARATORS = re.compile(r"[/;|&\n,\\]|\s+(?:atau|dan|or)\s+|(?<=\d)\s{2,}(?=[0+])", re.IGNORECASE)
 _REMARK = re.compile(r"\([^)0-9]*[A-Za-z][^)0-9]*\)|\[[^\]]*\]")
-_LABEL = re.compile(r"(?:^|(?<=\s))[A-Za-z.'’]+\s*[:.]?(?=\s|$)|^[A-Za-z .]+[:.]\s*")
+_LABEL = re.compile(r"(?:^|(?<=\s))[A-Za-z.'\u2019]+\s*[:.]?(?=\s|$)|^[A-Za-z .]+[:.]\s*")
 _DECIMALS = re.compile(r"(?<=\d)[.,]0+$")
 _SCIENTIFIC = re.compile(r"\d[.,]?\d*\s*[eE]\s*\+?\d+")
 _EMPTY = frozenset({"", "-", "--", "0", "null", "none", "n/a", "na", "?", "tidak ada", "tdk ada", "kosong"})
 _PLACEHOLDER = re.compile(r"(?:62|0)?8?(\d)\1{6,}")
 _PUNCTUATION = str.maketrans("", "", " -.")
 _MOBILE_WRITTEN = re.compile(r"(?:\+62|62|0)?(8\d+)", re.ASCII)
-_MOBILE = re.compile(phonenumbers.PhoneMetadata.metadata_for_region("ID").mobile.national_number_pattern)
+
+
+def _mobile_pattern() -> re.Pattern[str]:
+    metadata = phonenumbers.PhoneMetadata.metadata_for_region("ID")
+    pattern = metadata.mobile.national_number_pattern if metadata and metadata.mobile else None
+    return re.compile(str(pattern))
+
+
+_MOBILE = _mobile_pattern()
 """phonenumbers' own pattern of Indonesian mobile numbers: what fits it needs not its slower way through all regions."""
 
 _LETTER_AMONG_DIGITS = re.compile(r"[^\W\d_]")
@@ -36,7 +44,7 @@ def read_phones(text: str) -> ReadPhones:
     Letters are never dialled: `0812… (ibu)` is a number with a remark, `O812…` is no number. Numbers that only fill
     the cell (081111111111) are left out, those that a spreadsheet has rounded (8.12E+11) cannot be restored.
     """
-    stripped = " ".join(text.replace("\n", " / ").split()).strip("'’`\"").strip()
+    stripped = " ".join(text.replace("\n", " / ").split()).strip("'\u2019`\"").strip()
     if stripped.lower() in _EMPTY:
         return ReadPhones()
     if _SCIENTIFIC.fullmatch(stripped):

@@ -1,0 +1,50 @@
+"""Check a mapping's elements against the R4B models: unknown names, lists that are none. Slow; `load` does not need it."""
+
+from typing import Any
+
+from fhir_gateway.domain.errors import ConfigurationProblem
+from fhir_gateway.fhir.compile_schema import Element, elements_of
+from fhir_gateway.mapping.document import Faults, Node, did_you_mean, parse_yaml
+from fhir_gateway.mapping.values import is_value
+
+
+def check_elements(text: str, file: str) -> tuple[ConfigurationProblem, ...]:
+    """Return the elements of a mapping that FHIR R4 does not have; the mapping must be one that compiles."""
+    root = parse_yaml(text, file)
+    faults = Faults(file)
+    _check(root.value["patient"], "Patient", "Patient", faults)
+    _check(root.value["immunization"].value["resource"], "Immunization", "Immunization", faults)
+    return tuple(faults.problems)
+
+
+def _check(node: Node, path: str, kind: str, faults: Faults) -> None:
+    elements: dict[str, Element] = {element.name: element for element in elements_of(kind)}
+    for name, child in node.value.items():
+        place = node.keys[name]
+        element = elements.get(name)
+        if element is None:
+            faults.add(place, f"{path} has no element '{name}' in FHIR R4", did_you_mean(name, elements))
+            continue
+        if element.repeats and not child.is_list:
+            faults.add(place, f"{path}.{name} is a list in FHIR R4", "begin its items with a dash")
+        if child.is_list and not element.repeats:
+            faults.add(place, f"{path}.{name} is no list in FHIR R4", "leave the dash out")
+        for item in _items(child):
+            _check_item(item, f"{path}.{name}", element, faults)
+
+
+def _items(node: Node) -> list[Any]:
+    return node.value if node.is_list else [node]
+
+
+def _check_item(item: Node, path: str, element: Element, faults: Faults) -> None:
+    if is_value(item):
+        return
+    if item.is_mapping and element.primitive:
+        faults.add(
+            item.place, f"{path} is a plain value in FHIR R4 ({element.kind})", "write {column: …} or a constant"
+        )
+    elif item.is_mapping:
+        _check(item, path, element.kind, faults)
+    elif not element.primitive:
+        faults.add(item.place, f"{path} is no plain value in FHIR R4, but a {element.kind}")
