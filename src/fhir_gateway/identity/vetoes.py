@@ -111,10 +111,6 @@ def _unsupported(levels: Levels) -> Evidence | None:
     return None if supported else _NAMESAKES
 
 
-_SUPPORTING_BITS or (levels.nik in _NIK_SUPPORTS and levels.name.level in SAME_NAME)
-    return None if supported else _NAMESAKES
-
-
 _SUPPORTING_BITS = 5.0
 """From so many bits on the household tells namesakes apart; the village alone does not."""
 _NIK_SUPPORTS = frozenset({NikLevel.DAMAGED_AGREE, NikLevel.DAMAGED_AGREE_SERIAL, NikLevel.ODD_NEAR})
@@ -125,9 +121,7 @@ _NOTHING_EXACT = Evidence("caution", "nothing-exact", 0.0, "neither name nor bir
 _NAMESAKES = Evidence("caution", "namesakes", 0.0, "nothing beyond name and birth date agrees: they may be namesakes")
 
 
-def _twins(
-    left: PersonEvidence, right: PersonEvidence, levels: Levels, frequencies: Frequencies
-) -> VetoCode | None:
+def _twins(left: PersonEvidence, right: PersonEvidence, levels: Levels, frequencies: Frequencies) -> VetoCode | None:
     """Born the same day in one family: another name or order of birth makes twins, a name that nearly agrees may."""
     if levels.birth_date not in SAME_DAY or levels.own:
         return None
