@@ -12,6 +12,10 @@ from fhir_gateway.synth.generate import FILES, generate
 from fhir_gateway.synth.naming import POPULATIONS
 from fhir_gateway.synth.population import Region
 from fhir_gateway.synth.rates import Rates, rates_as_toml, read_rates
+from fhir_gateway.synth.reports import read_report
+from fhir_gateway.synth.score import score
+from fhir_gateway.synth.score_words import score_as_json, score_as_text
+from fhir_gateway.synth.truth import read_truth
 
 _WRITE = "write"
 
@@ -58,6 +62,29 @@ def write(  # noqa: PLR0917 -- Typer passes every one by name
     for source, rows in written.rows.items():
         print(f"{rows:>9,} rows  {folder / FILES[source]}")
     print(f"{written.persons:>9,} persons, {written.doses:,} doses: the truth is in {folder / 'truth.csv'}")
+
+
+@synth.command("score")
+def score_(
+    truth: Annotated[Path, typer.Option(metavar="DIR", help="Folder that `synth` wrote.")],
+    report: Annotated[list[str], typer.Option(metavar="SOURCE=FILE", help="A report of `load`, per source.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Score reports against the truth: who was merged or split and why, the review load, the doses."""
+    reports = {source: read_report(path) for source, path in _report_files(report).items()}
+    result = score(read_truth(truth), reports)
+    print(json.dumps(score_as_json(result)) if as_json else score_as_text(result), end="\n" if as_json else "")
+
+
+def _report_files(words: list[str]) -> dict[str, Path]:
+    """Return the report files by source."""
+    files: dict[str, Path] = {}
+    for word in words:
+        source, sign, name = word.partition("=")
+        if not sign or not name or source not in FILES or source in files:
+            raise UsageError(f"--report {word}: say SOURCE=FILE once for each source of {', '.join(FILES)}")
+        files[source] = Path(name)
+    return files
 
 
 @synth.command("rates")

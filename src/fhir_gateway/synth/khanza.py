@@ -70,7 +70,7 @@ class HospitalBooks:
         number = f"{doses[0].given:%Y/%m/%d}/{self._visits % 1_000_000:06d}"
         head = (number, record, *_person_cells(dice, registered))
         for dose in doses:
-            cells = [*head, *_dose_cells(dice, rates, dose)]
+            cells = [*head, *_dose_cells(dice, rates, dose, hour=doses[0].hour)]
             tags = registered.tags
             given: tuple[str, ...] = (dose.id,)
             if dice.happens(rates.row_broken):
@@ -109,7 +109,7 @@ def _person_cells(dice: Dice, registered: Registration) -> tuple[str, ...]:
     )
 
 
-def _dose_cells(dice: Dice, rates: Rates, dose: Dose) -> tuple[str, ...]:
+def _dose_cells(dice: Dice, rates: Rates, dose: Dose, *, hour: int) -> tuple[str, ...]:
     code, name = HOSPITAL_DRUGS[dose.vaccine]
     batch = lot(HOSPITAL, dose.vaccine, dose.given.year, dose.given.month // 4)
     if dice.happens(rates.lot_missing):
@@ -119,7 +119,7 @@ def _dose_cells(dice: Dice, rates: Rates, dose: Dose) -> tuple[str, ...]:
     number = 0 if dice.happens(rates.dose_number_missing) else dose.number
     return (
         dose.given.isoformat(),
-        f"{dose.hour:02d}:{dice.randrange(60):02d}:{dice.randrange(60):02d}",
+        f"{hour:02d}:{dice.randrange(60):02d}:{dice.randrange(60):02d}",
         code,
         name,
         batch,

@@ -1,0 +1,108 @@
+"""Reads what a gateway reported of each row: the columns `gateway_row`, `gateway_status`, `patient_id` and the like."""
+
+import csv
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from zipfile import BadZipFile
+
+import openpyxl
+
+from fhir_gateway.domain.errors import SourceError
+
+STATUSES = ("loaded", "unchanged", "review", "rejected", "failed")
+_NEEDED = ("gateway_row", "gateway_status", "patient_id", "immunization_ids")
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedRow:
+    """What became of one data row (`row`, 1-based); empty fields were empty in the report."""
+
+    row: int
+    status: str
+    patient: str = ""
+    immunizations: tuple[str, ...] = ()
+    grade: str = ""
+    reason: str = ""
+
+
+def read_report(path: Path) -> Iterator[ReportedRow]:
+    """Yield the rows of a report in CSV (any delimiter), XLSX or NDJSON.
+
+    Raises SourceError where it cannot be read, lacks a column, or holds a row number or status that is none.
+    """
+    rows = {".xlsx": _xlsx_rows, ".ndjson": _json_rows}.get(path.suffix.lower(), _csv_rows)(path)
+    try:
+        for number, cells in enumerate(rows, start=1):
+            yield _reported(cells, f"{path}: row {number} of the report")
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise SourceError(f"{path}: is not UTF-8, give the report as the gateway wrote it") from error
+
+
+def _reported(cells: dict[str, str], place: str) -> ReportedRow:
+    lacking = [name for name in _NEEDED if name not in cells]
+    if lacking:
+        raise SourceError(f"{place}: no column {', '.join(lacking)}; give a report that `load --report` wrote")
+    if not cells["gateway_row"].isdigit() or cells["gateway_status"] not in STATUSES:
+        raise SourceError(f"{place}: gateway_row must be a number and gateway_status one of {', '.join(STATUSES)}")
+    return ReportedRow(
+        row=int(cells["gateway_row"]),
+        status=cells["gateway_status"],
+        patient=cells["patient_id"],
+        immunizations=tuple(cells["immunization_ids"].split()),
+        grade=cells.get("match_grade", ""),
+        reason=cells.get("gateway_reason", ""),
+    )
+
+
+def _csv_rows(path: Path) -> Iterator[dict[str, str]]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        header = file.readline()
+        file.seek(0)
+        delimiter = max(",;\t|", key=header.count)
+        for row in csv.DictReader(file, delimiter=delimiter, restval=""):
+            yield {name: text for name, text in row.items() if isinstance(name, str)}
+
+
+def _json_rows(path: Path) -> Iterator[dict[str, str]]:
+    with path.open(encoding="utf-8") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                row = json.loads(line)
+            except json.JSONDecodeError as error:
+                raise SourceError(f"{path}: line {number} is no JSON") from error
+            yield {name: _text(value) for name, value in row.items()} if isinstance(row, dict) else {}
+
+
+def _xlsx_rows(path: Path) -> Iterator[dict[str, str]]:
+    try:
+        book = openpyxl.load_workbook(path, read_only=True)
+    except (KeyError, ValueError, BadZipFile) as error:
+        raise SourceError(f"{path}: cannot be read as XLSX") from error
+    try:
+        yield from _below_header(book.worksheets[0].iter_rows(values_only=True))
+    finally:
+        book.close()
+
+
+def _below_header(rows: Iterable[tuple[object, ...]]) -> Iterator[dict[str, str]]:
+    """Yield the rows below the one that names the gateway's columns: title rows may stand above it."""
+    header: list[str] = []
+    for row in rows:
+        cells = [_text(value) for value in row]
+        if header:
+            if any(cells):
+                yield dict(zip(header, cells, strict=False))
+        elif "gateway_row" in cells:
+            header = cells
+
+
+def _text(value: object) -> str:
+    if isinstance(value, list):
+        return " ".join(str(each) for each in value)
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return "" if value is None else str(value)
