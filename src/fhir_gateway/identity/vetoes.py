@@ -128,9 +128,15 @@ def _twins(left: PersonEvidence, right: PersonEvidence, levels: Levels, frequenc
     order = _birth_orders(left, right)
     if order is False:
         return VetoCode.TWINS
-    level = levels.name.level
-    if levels.household < _FAMILY_BITS or level in SAME_NAME:
+    if levels.household < _FAMILY_BITS or levels.name.level in SAME_NAME:
         return None
+    return _twins_by_name(left, right, levels, frequencies, order=order)
+
+
+def _twins_by_name(
+    left: PersonEvidence, right: PersonEvidence, levels: Levels, frequencies: Frequencies, *, order: bool | None
+) -> VetoCode | None:
+    level = levels.name.level
     if levels.nik is NikLevel.AGREE:
         boy_and_girl = level is NameLevel.NEAR and levels.same_gender is False
         return VetoCode.POSSIBLE_TWINS if boy_and_girl else None
