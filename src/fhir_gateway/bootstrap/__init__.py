@@ -2,7 +2,7 @@
 
 from fhir_gateway.bootstrap.conversion import Conversion
 from fhir_gateway.bootstrap.gateway import Gateway, ledger_of, opened
-from fhir_gateway.bootstrap.views import PersonView, ReviewRow, ReviewView, Summary, summary_of
+from fhir_gateway.bootstrap.views import PersonView, ReviewRow, ReviewView, Summary, candidate_ids, summary_of
 
 __all__ = [
     "Conversion",
@@ -11,6 +11,7 @@ __all__ = [
     "ReviewRow",
     "ReviewView",
     "Summary",
+    "candidate_ids",
     "ledger_of",
     "opened",
     "summary_of",

@@ -12,7 +12,7 @@ from typing import Protocol, TypeVar
 import httpx
 
 from fhir_gateway.bootstrap.inputs import open_inputs
-from fhir_gateway.bootstrap.views import PersonView, ReviewRow, ReviewView, Summary, summary_of
+from fhir_gateway.bootstrap.views import PersonView, ReviewRow, ReviewView, Summary, candidate_ids, summary_of
 from fhir_gateway.candidates import ServerCandidates
 from fhir_gateway.domain.outcomes import RowOutcome
 from fhir_gateway.domain.records import Resource
@@ -110,8 +110,7 @@ class Gateway:
         run = self.ledger.runs.get(item.run)
         rows = [ReviewRow(item.run, run.files[r.file].name, r.row) for r in records if run and r.file < len(run.files)]
         people = list({record.person: record.patient for record in records}.values())
-        wanted = [c for c in item.decision.candidates if isinstance(c, str)] if item.decision else []
-        wanted = wanted or [item.patient_id] * bool(item.patient_id)
+        wanted = candidate_ids(self.ledger, item) or [item.patient_id] * bool(item.patient_id)
 
         async def read(tools: LoadTools) -> dict[str, Resource]:
             found = {patient_id: await tools.reader.read("Patient", patient_id) for patient_id in wanted}

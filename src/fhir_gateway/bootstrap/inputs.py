@@ -22,6 +22,7 @@ class BoundMapping:
         self._context = context
 
     def __call__(self, record: SourceRecord) -> Converted | Rejected:
+        """Convert one row."""
         return self._convert(record, self._context)
 
 

@@ -58,6 +58,18 @@ class PersonView:
     decisions: Sequence[str]
 
 
+def candidate_ids(ledger: Ledger, item: ReviewItem) -> list[str]:
+    """Return the Patients whom a review's person may be, best first; people of the same run by what they became."""
+    run = ledger.runs.get(item.run)
+    found = []
+    for candidate in item.decision.candidates if item.decision else ():
+        if isinstance(candidate, str):
+            found.append(candidate)
+        elif run and (stored := ledger.spool.decision_of(run, candidate)):
+            found.append(stored.decision.patient_id)
+    return [patient_id for patient_id in dict.fromkeys(found) if patient_id]
+
+
 def summary_of(ledger: Ledger, run: Run, seconds: float | None = None) -> Summary:
     """Return a run's books; without `seconds`, the time from its start to its end."""
     totals = ledger.runs.totals(run)

@@ -27,8 +27,9 @@ def list_reviews(environment: options.Environment = EMBEDDED, as_json: options.J
     """List what waits for a decision, those on which most rows hang first."""
     with bootstrap.ledger_of(environment) as ledger:
         items = ledger.reviews.open_items()
+        candidates = {item.id: bootstrap.candidate_ids(ledger, item) for item in items} if as_json else {}
     if as_json:
-        print_json([_as_json(item) for item in items])
+        print_json([_as_json(item, candidates[item.id]) for item in items])
         return
     print_table(
         ("id", "kind", "rows", "run", "since", "what is asked"),
@@ -51,9 +52,7 @@ def show(
     item = view.item
     told = explain_decision(item.decision) if item.decision else ()
     if as_json:
-        print_json(
-            {**_as_json(item), "rows_in": _rows(view.rows), "evidence": list(told), "candidates": list(view.candidates)}
-        )
+        print_json({**_as_json(item, list(view.candidates)), "rows_in": _rows(view.rows), "evidence": list(told)})
         return
     print_review(view, reveal=reveal)
 
@@ -67,7 +66,7 @@ def link(
     note: Note = "",
     as_json: options.Json = False,
 ) -> None:
-    """The rows are this Patient's: load them for it (of a doubtful dose: it is the one that is there)."""
+    """Say that the rows are this Patient's and load them (of a doubtful dose: it is the one that is there)."""
     with ProgressDisplay() as progress, bootstrap.opened(environment, progress) as gateway:
         run = gateway.link(number, patient, user=user or options.login(), note=note)
         _print_run(gateway, run, as_json=as_json)
@@ -81,7 +80,7 @@ def create(
     note: Note = "",
     as_json: options.Json = False,
 ) -> None:
-    """The rows are somebody new: create the person and load them (of a doubtful dose: it is one of its own)."""
+    """Say that the rows are somebody new, create the person and load them (of a doubtful dose: it is another one)."""
     with ProgressDisplay() as progress, bootstrap.opened(environment, progress) as gateway:
         run = gateway.create(number, user=user or options.login(), note=note)
         _print_run(gateway, run, as_json=as_json)
@@ -95,7 +94,7 @@ def reject(
     user: options.User = "",
     as_json: options.Json = False,
 ) -> None:
-    """The rows are wrong: load none of them; later loads of the same rows reject them with this reason."""
+    """Say that the rows are wrong and load none of them; later loads reject the same rows with this reason."""
     with ProgressDisplay() as progress, bootstrap.opened(environment, progress) as gateway:
         rows = gateway.reject(number, user=user or options.login(), reason=reason)
     if as_json:
@@ -133,7 +132,7 @@ def _rows(rows: Sequence[bootstrap.ReviewRow]) -> list[dict[str, object]]:
     return [{"run": row.run, "file": row.file, "row": row.row} for row in rows]
 
 
-def _as_json(item: ReviewItem) -> dict[str, Any]:
+def _as_json(item: ReviewItem, candidates: Sequence[str]) -> dict[str, Any]:
     decision = item.decision
     return {
         "id": item.id,
@@ -144,7 +143,7 @@ def _as_json(item: ReviewItem) -> dict[str, Any]:
         "code": item.code,
         "reason": item.text,
         "suggestion": item.suggestion,
-        "candidates": [str(c) for c in decision.candidates if isinstance(c, str)] if decision else [],
+        "candidates": list(candidates),
         "match_grade": decision.grade if decision else None,
         "patient_id": item.patient_id,
         "opened": item.opened.isoformat(),

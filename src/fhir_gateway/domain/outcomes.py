@@ -37,7 +37,7 @@ def worst(*outcomes: Outcome) -> Outcome:
     return min(outcomes, key=_WORST_FIRST.index)
 
 
-def invariant(read: int, counts: Mapping[str, int]) -> str:
+def invariant(read: int, counts: Mapping[Outcome, int]) -> str:
     """Return the line that every run ends with; it says so itself when the books do not balance."""
     parts = " + ".join(f"{outcome} {counts.get(outcome, 0)}" for outcome in Outcome)
     sign = "=" if read == sum(counts.values()) else "≠"

@@ -86,6 +86,21 @@ class Keys:
                 found.setdefault(key, []).append(patient_id)
         return {key: tuple(ids) for key, ids in found.items() if len(ids) <= largest_block}
 
+    def acquaint(self, people: Iterable[tuple[str, str]]) -> None:
+        """Remember (digest, Patient): what a source says of a person, to the letter, and who that is."""
+        rows = [{"digest": digest, "patient_id": patient_id} for digest, patient_id in dict.fromkeys(people)]
+        if rows:
+            self._connection.execute(insert(tables.known_people).prefix_with("OR IGNORE", dialect="sqlite"), rows)
+
+    def recognise(self, digests: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """Return digest → Patients that were loaded from exactly this."""
+        table = tables.known_people
+        found: dict[str, list[str]] = {}
+        for chunk in chunks(digests):
+            for digest, patient_id in self._connection.execute(select(table).where(table.c.digest.in_(chunk))):
+                found.setdefault(digest, []).append(patient_id)
+        return {digest: tuple(ids) for digest, ids in found.items()}
+
     def propose(self, run: Run, pairs: Iterable[tuple[str, str]], *, reason: str) -> None:
         """Remember pairs of Patients that seem to be one person; a dry run proposes nothing."""
         if run.kind is RunKind.DRY_RUN:

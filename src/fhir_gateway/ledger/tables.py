@@ -157,6 +157,15 @@ known_blocks = Table(
     sqlite_with_rowid=False,
 )
 
+known_people = Table(
+    "known_people",
+    metadata,
+    Column("digest", String(16), nullable=False),
+    Column("patient_id", String(64), nullable=False),
+    PrimaryKeyConstraint("digest", "patient_id"),
+    sqlite_with_rowid=False,
+)
+
 unmapped = Table(
     "unmapped",
     metadata,

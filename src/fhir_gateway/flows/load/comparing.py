@@ -1,7 +1,7 @@
 """The second leg: the run's people are compared with one another, then with whom the server and the ledger know."""
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
 
@@ -14,7 +14,9 @@ from fhir_gateway.flows.load.tools import LoadTools
 from fhir_gateway.identity.blocking import probe_of
 from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.evidence import PersonEvidence, evidence_of
-from fhir_gateway.identity.parameters import MatchingPolicy
+
+_Person = tuple[int, str, Resource]
+"""A spooled person: number, digest, Patient."""
 
 OWN = 1e6
 """The weight of an edge to the Patient that the same key created: stronger than any evidence."""
@@ -39,7 +41,7 @@ def compare_people(run: Run, tools: LoadTools) -> None:
         edges: list[tuple[int, int | str, float]] = []
         for left, right in chunk:
             comparison = compare(evidence(left), evidence(right), policy=tools.matching)
-            if matters(comparison, tools.matching):
+            if matters(comparison):
                 edges.append((left, right, comparison.weight))
         with tools.ledger.transaction():
             tools.ledger.spool.connect(run, edges)
@@ -47,11 +49,9 @@ def compare_people(run: Run, tools: LoadTools) -> None:
         tools.progress.advance(compared)
 
 
-def matters(comparison: Comparison, policy: MatchingPolicy) -> bool:
-    """Tell whether a decision has to look at the pair: it may be one person, or would be but for a veto."""
-    return comparison.grade is not Grade.CERTAINLY_NOT or (
-        bool(comparison.vetoes) and comparison.weight >= policy.possible
-    )
+def matters(comparison: Comparison) -> bool:
+    """Tell whether a decision has to look at the pair: it may be one person, if only a veto stands against it."""
+    return comparison.grade is not Grade.CERTAINLY_NOT
 
 
 async def look_up(run: Run, tools: LoadTools) -> None:
@@ -60,14 +60,14 @@ async def look_up(run: Run, tools: LoadTools) -> None:
     waiting = asyncio.Semaphore(_WINDOWS_IN_FLIGHT)
     done = 0
 
-    async def window(people: Sequence[tuple[int, Resource]]) -> None:
+    async def window(people: Sequence[_Person]) -> None:
         nonlocal done
         async with waiting:
             await _look_up_window(run, people, tools)
         done += len(people)
         tools.progress.advance(done)
 
-    people = ((number, patient) for number, _, patient in tools.ledger.spool.open_people(run))
+    people = tools.ledger.spool.open_people(run)
     async with asyncio.TaskGroup() as tasks:
         for chunk in _chunks(people):
             async with waiting:  # no more windows in memory than in flight
@@ -76,12 +76,12 @@ async def look_up(run: Run, tools: LoadTools) -> None:
             await asyncio.sleep(0)
 
 
-async def _look_up_window(run: Run, people: Sequence[tuple[int, Resource]], tools: LoadTools) -> None:
+async def _look_up_window(run: Run, people: Sequence[_Person], tools: LoadTools) -> None:
     records: dict[int, list[SpooledRecord]] = {}
-    for record in tools.ledger.spool.records_of(run, [number for number, _ in people]):
+    for record in tools.ledger.spool.records_of(run, [number for number, _, _ in people]):
         records.setdefault(record.person, []).append(record)
-    own = _own_patients(records, tools)
-    evidence = {number: evidence_of(patient) for number, patient in people}
+    own = _own_patients(people, records, tools)
+    evidence = {number: evidence_of(patient) for number, _, patient in people}
     blocks = {number: block_numbers(evidence[number]) for number in evidence}
     located = tools.ledger.keys.located({key for keys in blocks.values() for key in keys}, largest_block=LARGEST_BLOCK)
     probes = []
@@ -96,7 +96,7 @@ async def _look_up_window(run: Run, people: Sequence[tuple[int, Resource]], tool
             comparison = compare(evidence[number], known[patient_id], policy=tools.matching)
             if patient_id in own.get(number, ()):
                 edges.append((number, patient_id, OWN))
-            elif matters(comparison, tools.matching):
+            elif matters(comparison):
                 edges.append((number, patient_id, comparison.weight))
     kept = {str(other) for _, other, _ in edges}
     with tools.ledger.transaction():
@@ -104,12 +104,16 @@ async def _look_up_window(run: Run, people: Sequence[tuple[int, Resource]], tool
         tools.ledger.spool.connect(run, edges)
 
 
-def _own_patients(records: dict[int, list[SpooledRecord]], tools: LoadTools) -> dict[int, set[str]]:
-    """Return person → Patients that earlier runs loaded the same keys to."""
+def _own_patients(
+    people: Sequence[_Person], records: Mapping[int, Sequence[SpooledRecord]], tools: LoadTools
+) -> dict[int, set[str]]:
+    """Return person → Patients that earlier runs loaded the same keys to, or the same words of the same source."""
     known = tools.ledger.keys.known({record.key for group in records.values() for record in group})
+    recognised = tools.ledger.keys.recognise({name for _, name, _ in people})
     return {
-        number: {known[record.key].patient_id for record in group if record.key in known}
-        for number, group in records.items()
+        number: {known[record.key].patient_id for record in records.get(number, ()) if record.key in known}
+        | set(recognised.get(name, ()))
+        for number, name, _ in people
     }
 
 
@@ -127,6 +131,6 @@ def _probe(number: int, evidence: PersonEvidence, records: Iterable[SpooledRecor
     )
 
 
-def _chunks(people: Iterator[tuple[int, Resource]]) -> Iterator[list[tuple[int, Resource]]]:
+def _chunks(people: Iterator[_Person]) -> Iterator[list[_Person]]:
     while chunk := list(islice(people, _WINDOW)):
         yield chunk

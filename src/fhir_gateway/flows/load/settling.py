@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from fhir_gateway.bundling.digests import supplied
+from fhir_gateway.bundling.digests import digest, supplied
 from fhir_gateway.domain.identity import Grade
 from fhir_gateway.domain.outcomes import Outcome, worst
 from fhir_gateway.domain.runs import KnownKey, ReviewKind, Run, Settlement, SpooledRecord
@@ -153,8 +153,10 @@ def _learn(
     tools.ledger.keys.learn(run, learned)
     tools.ledger.reviews.settled_elsewhere(loaded)
     tools.ledger.spool.release(run, loaded)
-    for record in once.values():
-        tools.ledger.keys.locate(person.patient_id, block_numbers(evidence_of(record.patient)))
+    distinct = {digest(record.patient): record.patient for record in once.values()}
+    tools.ledger.keys.acquaint((name, person.patient_id) for name in distinct)
+    for patient in distinct.values():
+        tools.ledger.keys.locate(person.patient_id, block_numbers(evidence_of(patient)))
 
 
 def _ask_about_doses(
