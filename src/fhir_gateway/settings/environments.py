@@ -1,0 +1,275 @@
+"""An environment: which server, which ledger, which clinics; no two environments share anything."""
+
+import difflib
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from types import MappingProxyType
+from typing import cast, get_args
+from urllib.parse import urlsplit, urlunsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+from fhir_gateway.domain.errors import ConfigurationError, ConfigurationProblem
+from fhir_gateway.embedded_server.transport import BASE_URL
+from fhir_gateway.fhir_server.address import base_url_problem
+from fhir_gateway.fhir_server.policy import (
+    AuthPolicy,
+    BasicAuth,
+    BearerAuth,
+    BundleType,
+    ClientCredentialsAuth,
+    FhirServerPolicy,
+    NoAuth,
+    Secret,
+)
+from fhir_gateway.identity.parameters import MatchingPolicy
+from fhir_gateway.mapping.functions import ClinicEntry
+from fhir_gateway.settings.toml_tables import TomlTable, read_toml
+
+EMBEDDED = "embedded"
+"""The default environment: it needs no file and runs the embedded server inside the process."""
+DEMO = "demo"
+"""The environment of `demo`: like the default one, but its own."""
+
+_RESERVED = ("console", "health", "metrics", "docs")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
+_CLINIC = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+_ORGANIZATION = re.compile(r"Organization/[A-Za-z0-9.-]{1,64}")
+_DEFAULT_ZONE = "Asia/Jakarta"
+_AUTH_TYPES = ("none", "bearer", "basic", "client_credentials")
+_WEEK = 7 * 24 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """One region's settings. `home` is the working folder; `embedded_data` is None where the server is another's."""
+
+    name: str
+    home: Path
+    fhir_server: FhirServerPolicy
+    ledger_url: str = field(repr=False)
+    matching: MatchingPolicy
+    clinics: Mapping[str, ClinicEntry]
+    zone: ZoneInfo
+    embedded_data: Path | None
+
+    @property
+    def auth(self) -> AuthPolicy:
+        """How the server is asked for access."""
+        return self.fhir_server.auth
+
+    @property
+    def shown_url(self) -> str:
+        """The server's address as it may be shown."""
+        return EMBEDDED if self.embedded_data else without_credentials(self.fhir_server.base_url)
+
+
+def home() -> Path:
+    """Return the working folder: `$FHIR_GATEWAY_HOME`, else the current one."""
+    return Path(os.environ.get("FHIR_GATEWAY_HOME") or ".").resolve()
+
+
+def environment_names(home: Path) -> list[str]:
+    """Return the environments of a working folder: those with a file, and the default one."""
+    files = (path.stem for path in (home / "environments").glob("*.toml"))
+    return sorted({EMBEDDED, *files})
+
+
+def load_environment(name: str, home: Path) -> Environment:
+    """Read an environment; raises ConfigurationError that names every fault with file and line."""
+    shown = f"environments/{name}.toml"
+    if problem := _name_problem(name):
+        raise ConfigurationError([ConfigurationProblem(shown, 0, 0, problem)])
+    path = home / "environments" / f"{name}.toml"
+    if not path.exists() and name in {EMBEDDED, DEMO}:
+        return _embedded_environment(name, home)
+    if not path.exists():
+        raise _no_such(name, shown, home)
+    file, table = read_toml(path, name=shown, folder=home)
+    server, embedded_data = _fhir_server(table.table("fhir_server"), name, home)
+    environment = Environment(
+        name=name,
+        home=home,
+        fhir_server=server,
+        ledger_url=_ledger_url(table.table("ledger"), name, home),
+        matching=_matching(table.table("matching")),
+        clinics=_clinics(table.table("clinics")),
+        zone=_zone(table.table("time")),
+        embedded_data=embedded_data,
+    )
+    table.finish()
+    file.check()
+    return environment
+
+
+def without_credentials(url: str) -> str:
+    """Return a URL without user name, password and query, so that it may be shown."""
+    try:
+        parts = urlsplit(url)
+        host = parts.netloc.rpartition("@")[2]
+    except ValueError:
+        return "(no URL)"
+    return urlunsplit((parts.scheme, host, parts.path, "", ""))
+
+
+def _embedded_environment(name: str, home: Path) -> Environment:
+    return Environment(
+        name=name,
+        home=home,
+        fhir_server=FhirServerPolicy(BASE_URL),
+        ledger_url=_default_ledger(name, home),
+        matching=MatchingPolicy(),
+        clinics=MappingProxyType({}),
+        zone=ZoneInfo(_DEFAULT_ZONE),
+        embedded_data=_data_folder(name, home),
+    )
+
+
+def _name_problem(name: str) -> str:
+    if name.lower() in _RESERVED:
+        return f"no environment may be called {name}: the gateway serves its own pages under that name"
+    if not _NAME.fullmatch(name):
+        return "an environment's name has letters, digits, - and _ only, 63 at most, and begins with a letter or digit"
+    return ""
+
+
+def _no_such(name: str, shown: str, home: Path) -> ConfigurationError:
+    known = environment_names(home)
+    near = difflib.get_close_matches(name, known, n=1)
+    suggestion = f"did you mean {near[0]}?" if near else f"there are: {', '.join(known)}"
+    message = f"there is no such file in {home}, so no environment '{name}'"
+    return ConfigurationError([ConfigurationProblem(shown, 0, 0, message, suggestion)])
+
+
+def _data_folder(name: str, home: Path) -> Path:
+    return home / ".fhir-gateway" / name
+
+
+def _fhir_server(table: TomlTable, name: str, home: Path) -> tuple[FhirServerPolicy, Path | None]:
+    defaults = FhirServerPolicy("")
+    base_url = table.text("base_url", EMBEDDED if name == EMBEDDED else "").rstrip("/")
+    if not base_url:
+        table.add_problem("base_url", "fhir_server.base_url is missing", 'write the server\'s address, or "embedded"')
+    elif base_url != EMBEDDED and (problem := base_url_problem(base_url)):
+        table.add_problem("base_url", problem)
+    policy = FhirServerPolicy(
+        base_url=BASE_URL if base_url == EMBEDDED else base_url,
+        batch_size=table.integer("batch_size", defaults.batch_size, least=1, most=1000),
+        max_in_flight=table.integer("max_in_flight", defaults.max_in_flight, least=1, most=16),
+        requests_per_second=table.number("requests_per_second", defaults.requests_per_second, least=0, most=10_000),
+        bundle_type=cast("BundleType", table.choice("bundle_type", defaults.bundle_type, get_args(BundleType))),
+        timeout=table.number("timeout", defaults.timeout, least=0.1, most=3600),
+        wait_for_server=table.number("wait_for_server", defaults.wait_for_server, least=0, most=_WEEK),
+        masked_identifiers=table.flag("masked_identifiers", default=defaults.masked_identifiers),
+        auth=_auth(table.table("auth")),
+    )
+    table.finish()
+    return policy, _data_folder(name, home) if base_url == EMBEDDED else None
+
+
+def _auth(table: TomlTable) -> AuthPolicy:
+    kind = table.choice("type", "none", _AUTH_TYPES)
+    auth: AuthPolicy = NoAuth()
+    if kind == "bearer":
+        auth = BearerAuth(Secret(table.secret("token", required=True)))
+    elif kind == "basic":
+        auth = BasicAuth(_needed(table, "username"), Secret(table.secret("password", required=True)))
+    elif kind == "client_credentials":
+        auth = ClientCredentialsAuth(
+            token_url=_token_url(table),
+            client_id=_needed(table, "client_id"),
+            client_secret=Secret(table.secret("client_secret", required=True)),
+            scope=table.text("scope"),
+        )
+    table.finish()
+    return auth
+
+
+def _needed(table: TomlTable, key: str) -> str:
+    value = table.text(key)
+    if not value:
+        table.add_problem(key, f"fhir_server.auth.{key} is missing")
+    return value
+
+
+def _token_url(table: TomlTable) -> str:
+    url = _needed(table, "token_url")
+    try:
+        parts = urlsplit(url)
+        sound = parts.scheme in {"http", "https"} and bool(parts.hostname) and "@" not in parts.netloc
+    except ValueError:
+        sound = False
+    if url and not sound:
+        table.add_problem("token_url", "token_url must begin with http:// or https://, without user name or password")
+    return url
+
+
+def _ledger_url(table: TomlTable, name: str, home: Path) -> str:
+    url = table.text("url")
+    secret = table.secret("url", required=False)
+    if url and secret:
+        table.add_problem("url", "the ledger is named twice", "keep url or url_env")
+    elif url and _has_password(url):
+        table.add_problem("url", "ledger.url holds a password", 'write url_env = "NAME_OF_A_VARIABLE" instead')
+    url = secret or url or _default_ledger(name, home)
+    table.finish()
+    scheme, separator, rest = url.partition(":///")
+    if scheme.startswith("sqlite") and separator and rest:
+        return f"{scheme}:///{home / rest}"
+    if not url.startswith(("sqlite", "postgresql")) or "://" not in url or scheme.startswith("sqlite"):
+        table.add_problem(
+            "url", "the ledger is no database that can be used", "sqlite:///PATH or postgresql+psycopg://…"
+        )
+    return url
+
+
+def _has_password(url: str) -> bool:
+    try:
+        return urlsplit(url).password is not None
+    except ValueError:
+        return True
+
+
+def _default_ledger(name: str, home: Path) -> str:
+    return f"sqlite:///{_data_folder(name, home) / 'ledger.db'}"
+
+
+def _matching(table: TomlTable) -> MatchingPolicy:
+    values = {
+        each.name: table.number(each.name, cast("float", each.default), least=-100, most=100)
+        for each in fields(MatchingPolicy)
+    }
+    policy = MatchingPolicy(**values)
+    for problem in policy.problems():
+        table.add_problem("", f"matching: {problem}")
+    table.finish()
+    return policy
+
+
+def _clinics(table: TomlTable) -> Mapping[str, ClinicEntry]:
+    clinics = {}
+    for clinic, entry in table.tables().items():
+        if not _CLINIC.fullmatch(clinic):
+            table.add_problem(clinic, "a clinic's id has letters, digits, . - and _ only, 63 at most")
+        name, organization = entry.text("name"), entry.text("organization")
+        entry.finish()
+        if _ORGANIZATION.fullmatch(organization):
+            clinics[clinic] = ClinicEntry(name, reference=organization)
+        else:
+            system, _, value = organization.rpartition("|")
+            clinics[clinic] = ClinicEntry(name, identifier_system=system, identifier_value=value)
+    return MappingProxyType(clinics)
+
+
+def _zone(table: TomlTable) -> ZoneInfo:
+    name = table.text("zone", _DEFAULT_ZONE)
+    table.finish()
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        near = difflib.get_close_matches(name, sorted(available_timezones()), n=1)
+        suggestion = f"did you mean {near[0]}?" if near else "as Asia/Jakarta, Asia/Makassar, Asia/Jayapura"
+        table.add_problem("zone", f"there is no time zone '{name}'", suggestion)
+        return ZoneInfo(_DEFAULT_ZONE)
