@@ -88,18 +88,21 @@ def load_environment(name: str, home: Path) -> Environment:
     if not path.exists():
         raise _no_such(name, shown, home)
     file, table = read_toml(path, name=shown, folder=home)
+    ledger = table.table("ledger")
     server, embedded_data = _fhir_server(table.table("fhir_server"), name, home)
     environment = Environment(
         name=name,
         home=home,
         fhir_server=server,
-        ledger_url=_ledger_url(table.table("ledger"), name, home),
+        ledger_url=_ledger_url(ledger, name, home),
         matching=_matching(table.table("matching")),
         clinics=_clinics(table.table("clinics")),
         zone=_zone(table.table("time")),
         embedded_data=embedded_data,
     )
     table.finish()
+    if sharing := _sharing_ledger(environment):
+        ledger.add_problem("url", f"is the ledger of environment {sharing} too", "give each environment its own")
     file.check()
     return environment
 
@@ -215,14 +218,32 @@ def _ledger_url(table: TomlTable, name: str, home: Path) -> str:
         table.add_problem("url", "ledger.url holds a password", 'write url_env = "NAME_OF_A_VARIABLE" instead')
     url = secret or url or _default_ledger(name, home)
     table.finish()
-    scheme, separator, rest = url.partition(":///")
-    if scheme.startswith("sqlite") and separator and rest:
-        return f"{scheme}:///{home / rest}"
-    if not url.startswith(("sqlite", "postgresql")) or "://" not in url or scheme.startswith("sqlite"):
+    if not re.match(r"sqlite(\+\w+)?:///.|postgresql(\+\w+)?://.", url):
         table.add_problem(
             "url", "the ledger is no database that can be used", "sqlite:///PATH or postgresql+psycopg://…"
         )
-    return url
+    return _in_home(url, home)
+
+
+def _sharing_ledger(environment: Environment) -> str:
+    """Return another environment whose file names the same ledger, "" if none (variables are not looked into)."""
+    for other in environment_names(environment.home):
+        path = environment.home / "environments" / f"{other}.toml"
+        if other != environment.name and path.exists():
+            try:
+                _, table = read_toml(path, name=other, folder=environment.home)
+            except ConfigurationError:
+                continue  # told when that environment is used
+            url = table.table("ledger").text("url")
+            if url and _in_home(url, environment.home) == environment.ledger_url:
+                return other
+    return ""
+
+
+def _in_home(url: str, home: Path) -> str:
+    """Return the URL with a SQLite file's path made absolute."""
+    scheme, separator, path = url.partition(":///")
+    return f"{scheme}:///{home / path}" if scheme.startswith("sqlite") and separator and path else url
 
 
 def _has_password(url: str) -> bool:
