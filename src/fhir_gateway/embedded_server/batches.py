@@ -103,9 +103,7 @@ def refused_entry(refused: RefusedError) -> dict[str, Any]:
 
 def response_entry(request: Request, response: Response) -> dict[str, Any]:
     """Return a response as an entry; what was written comes along only where Prefer asks for it."""
-    entry: dict[str, Any] = {
-        "response": {"status": status_line(response.status), **_response_headers(response)}
-    }
+    entry: dict[str, Any] = {"response": {"status": status_line(response.status), **_response_headers(response)}}
     reads = request.method in ("GET", "HEAD")
     if request.prefers("return=OperationOutcome") and not reads:
         entry["response"]["outcome"] = outcome("information", "informational", "carried out")

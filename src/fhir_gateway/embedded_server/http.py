@@ -5,6 +5,7 @@ import logging
 import signal
 import socket
 import threading
+import traceback
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from typing import Any
@@ -13,7 +14,7 @@ import uvicorn
 
 from fhir_gateway.domain.errors import GatewayError, UsageError
 from fhir_gateway.embedded_server.answers import RefusedError, Response, json_response, outcome, refusal_response
-from fhir_gateway.embedded_server.server import BASE_PATH, LARGEST_BODY, EmbeddedServer, internal_error
+from fhir_gateway.embedded_server.server import BASE_PATH, EmbeddedServer, check_size, internal_error
 
 _LOG = logging.getLogger(__name__)
 _Message = MutableMapping[str, Any]
@@ -35,9 +36,10 @@ class EmbeddedApp:
             response = await self._answer(scope, receive)
         except RefusedError as refused:
             response = refusal_response(refused)
-        except Exception:
-            # The edge of the server: the client gets an answer, and the log the trace without the request's content.
-            _LOG.exception("a request failed")
+        except Exception as error:  # noqa: BLE001 - the edge of the server: the client gets an answer in any case
+            # No message: it could quote what the request held.
+            trace = "".join(traceback.format_tb(error.__traceback__))
+            _LOG.error("a request failed with %s\n%s", type(error).__name__, trace)
             response = internal_error()
         headers = {"Content-Length": str(len(response.body))} if response.body else {}
         named = [
@@ -71,8 +73,7 @@ async def _read_body(receive: _Receive) -> bytes:
         message = await receive()
         part = message.get("body", b"")
         size += len(part)
-        if size > LARGEST_BODY:
-            raise RefusedError(413, "too-long", f"a body may have {LARGEST_BODY // 2**20} MiB")
+        check_size(size)
         parts.append(part)
         if not message.get("more_body"):
             return b"".join(parts)

@@ -45,6 +45,8 @@ class IndexRows:
 
 def fold(text: str) -> str:
     """Return a text as strings are compared: without case, accents and surplus blanks."""
+    if text.isascii():
+        return " ".join(text.lower().split())
     plain = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
     return " ".join(plain.casefold().split())
 

@@ -190,7 +190,7 @@ def _check_version(request: Request, old: Stored | None) -> None:
         raise RefusedError(412, "conflict", "the resource is not of the version that If-Match names")
 
 
-def _write(
+def _write(  # noqa: PLR0913 - one write has all of these, and they belong to nothing else
     session: Session,
     request: Request,
     resource_type: str,

@@ -206,7 +206,9 @@ def _allowed_targets(resource_type: str, parameter: Parameter) -> list[str]:
     return list(found)
 
 
-def _chain(resource_type: str, parameter: Parameter, modifier: str, *, key: str, value: str, base: str) -> Condition:
+def _chain(  # noqa: PLR0913 - a chain has two ends
+    resource_type: str, parameter: Parameter, modifier: str, *, key: str, value: str, base: str
+) -> Condition:
     """Return the condition `parameter.key=value`: it refers to a resource that matches."""
     if parameter.kind is not Kind.REFERENCE or "." in key:
         raise RefusedError(400, "not-supported", "only one step from a reference can be chained")

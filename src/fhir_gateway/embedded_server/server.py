@@ -36,7 +36,7 @@ class EmbeddedServer:
             raise GatewayError(f"the data folder {data_dir} cannot be used: {error.strerror}") from error
         self._now = now
 
-    def handle(
+    def handle(  # noqa: PLR0913 - the parts of an HTTP request
         self,
         method: str,
         path: str,
@@ -53,8 +53,7 @@ class EmbeddedServer:
         """
         lowered = {name.lower(): value for name, value in (headers or {}).items()}
         try:
-            if len(body) > LARGEST_BODY:
-                raise RefusedError(413, "too-long", f"a body may have {LARGEST_BODY // 2**20} MiB")
+            check_size(len(body))
             request = Request(
                 method=method.upper(),
                 path=split_path(unquote(path)),
@@ -100,6 +99,12 @@ class EmbeddedServer:
         with self._store.write() as session:
             content = answerers[kind](session, request, bundle)
         return json_response(200, content)
+
+
+def check_size(size: int) -> None:
+    """Raise RefusedError 413 for a body of too many bytes."""
+    if size > LARGEST_BODY:
+        raise RefusedError(413, "too-long", f"a body may have {LARGEST_BODY // 2**20} MiB")
 
 
 def internal_error() -> Response:

@@ -26,6 +26,7 @@ INSERT INTO clock VALUES (0);
 CREATE TABLE resource (rid INTEGER PRIMARY KEY, type TEXT NOT NULL, id TEXT NOT NULL, version INTEGER NOT NULL,
     updated INTEGER NOT NULL, method TEXT NOT NULL, body BLOB, UNIQUE (type, id));
 CREATE INDEX resource_updated ON resource (type, updated);
+CREATE INDEX resource_living ON resource (type, updated) WHERE body IS NOT NULL;
 CREATE TABLE history (type TEXT NOT NULL, id TEXT NOT NULL, version INTEGER NOT NULL, updated INTEGER NOT NULL,
     method TEXT NOT NULL, body BLOB, PRIMARY KEY (type, id, version));
 CREATE INDEX history_updated ON history (type, updated);

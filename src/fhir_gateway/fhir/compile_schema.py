@@ -49,9 +49,11 @@ def models() -> dict[str, Any]:
     found: dict[str, Any] = {}
     for info in pkgutil.iter_modules(package.__path__):
         module = importlib.import_module(f"{package.__name__}.{info.name}")
-        for name, model in vars(module).items():
-            if isinstance(model, type) and issubclass(model, base) and model.__module__ == module.__name__:
-                found[name] = model
+        found |= {
+            name: model
+            for name, model in vars(module).items()
+            if isinstance(model, type) and issubclass(model, base) and model.__module__ == module.__name__
+        }
     return found
 
 
@@ -108,14 +110,10 @@ def elements_of(name: str) -> Iterator[Element]:
 def _value(owner: str, element: Element, definitions: dict[str, Any]) -> dict[str, Any]:
     """Return the schema of one value of an element."""
     path = f"{owner}.{element.name}"
-    if path in BINDINGS:
-        return BINDINGS[path]
-    if element.kind == "code" and element.name == "language":
-        return LANGUAGE
-    if element.primitive:
-        if element.kind == "code" and element.codes:
-            return {"type": "string", "enum": list(element.codes)}
-        return {"$ref": f"#/$defs/{element.kind}"}
+    if path in BINDINGS or (element.kind == "code" and element.name == "language"):
+        return BINDINGS.get(path, LANGUAGE)
+    if element.kind == "code" and element.codes:
+        return {"type": "string", "enum": list(element.codes)}
     if element.kind == "Resource":
         return {"type": "object", "required": ["resourceType"]}
     if element.kind == "Reference" and "Resource" not in element.targets and element.targets:
@@ -178,7 +176,7 @@ def _object(name: str, definitions: dict[str, Any]) -> dict[str, Any]:
         required_names.append("resourceType")
     else:
         schema["minProperties"] = 1
-        excluding["id"] = {"minProperties": 2}
+        excluding["id"] = {"minProperties": 2}  # an id alone says nothing
     if name == "Extension":
         rules.append(_any_of(["extension", *sorted(excluding.keys() - {"id"})]))
     return schema | _given(required=sorted(required_names), allOf=rules, dependentSchemas=excluding)
@@ -190,7 +188,7 @@ def _given(**keywords: Any) -> dict[str, Any]:
 
 def _properties(owner: str, element: Element, definitions: dict[str, Any]) -> dict[str, Any]:
     value = _value(owner, element, definitions)
-    extension = {"$ref": f"#/$defs/{_PRIMITIVE_EXTENSION}"}
+    extension: dict[str, Any] = {"$ref": f"#/$defs/{_PRIMITIVE_EXTENSION}"}
     if element.repeats and element.primitive:
         value = {"anyOf": [value, {"type": "null"}]}
         extension = {"anyOf": [extension, {"type": "null"}]}

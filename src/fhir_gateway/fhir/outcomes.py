@@ -4,15 +4,17 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from fhir_gateway.fhir.validation import resource_types
+
 LONGEST = 300
 _MOST_ISSUES = 5
-_QUOTED = re.compile(r"""(["'“‘«`])(?:(?!["'”’»`]).){1,200}["'”’»`]""")
+# Servers quote with whatever their language likes: straight, curly, angle quotes and backticks.
+_OPEN, _CLOSE = "\"'\u201c\u2018\u00ab`", "\"'\u201d\u2019\u00bb`"
+_QUOTED = re.compile(rf"([{_OPEN}])(?:(?![{_CLOSE}]).){{1,200}}[{_CLOSE}]")
 _DIGITS = re.compile(r"\d[\d .\-]{6,}\d")
 _DATE = re.compile(r"\b(?:19|20)\d{2}-\d{2}-\d{2}\b")
 _TOKEN_VALUE = re.compile(r"(?<=\|)[^\s\]\"'&,]+")
-_HARMLESS = re.compile(
-    r"""["'“‘«`](?:[A-Z][A-Za-z]*(?:\.[A-Za-z\[\]0-9()]+)*|[a-z]+(?:[A-Z][a-z]+)*(?:\[\d+\])?)["'”’»`]"""
-)
+_PATH = re.compile(r"([A-Z][A-Za-z]*)(?:\.[A-Za-z\[\]0-9()]+)*|[a-z]+(?:[A-Z][a-z]+)+(?:\[\d+\])?")
 _SERIOUS = ("fatal", "error")
 
 
@@ -31,10 +33,16 @@ def describe_outcome(outcome: Any) -> str:
 
 def mask(text: str) -> str:
     """Return a text with everything masked that could be a patient's data; names of types and elements stay."""
-    text = _QUOTED.sub(lambda found: found[0] if _HARMLESS.fullmatch(found[0]) else f"{found[1]}…{found[1]}", text)
+    text = _QUOTED.sub(_mask_quoted, text)
     text = _DATE.sub("…", text)
     text = _TOKEN_VALUE.sub("…", text)
     return _DIGITS.sub("…", text)
+
+
+def _mask_quoted(found: re.Match[str]) -> str:
+    name = _PATH.fullmatch(found[0][1:-1])
+    harmless = name and (name[1] is None or name[1] in resource_types())
+    return found[0] if harmless else f"{found[1]}…{found[0][-1]}"
 
 
 def shorten(text: str) -> str:

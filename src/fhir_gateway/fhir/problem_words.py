@@ -1,5 +1,6 @@
 """What a broken rule of the schema means, in an operator's words and without any value."""
 
+from collections.abc import Callable
 from typing import Any
 
 _EXPECTED = {
@@ -38,7 +39,8 @@ def explain(keyword: str | int, value: Any, kind: str) -> tuple[str, str]:
         return "fhir-code", f"must be one of {', '.join(value)}"
     if keyword == "anyOf":
         return _explain_any(value)
-    return _GENERAL.get(str(keyword), lambda _: ("fhir-structure", "is not what R4 allows here"))(value)
+    general = _GENERAL.get(str(keyword))
+    return general(value) if general else ("fhir-structure", "is not what R4 allows here")
 
 
 def _targets(kind: str) -> str:
@@ -63,7 +65,7 @@ def _explain_any(branches: list[Any]) -> tuple[str, str]:
     return "fhir-structure", "is not what R4 allows here"
 
 
-_GENERAL: dict[str, Any] = {
+_GENERAL: dict[str, Callable[[Any], tuple[str, str]]] = {
     "type": lambda kind: ("fhir-type", f"must be {'an' if kind in ('array', 'object') else 'a'} {kind}"),
     "minItems": lambda _: ("fhir-empty", "an empty list must be left out"),
     "minProperties": lambda _: ("fhir-empty", "an element without content must be left out"),

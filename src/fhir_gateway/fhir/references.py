@@ -75,12 +75,12 @@ def _walk(element: Mapping[str, Any], kind: str, path: str) -> Iterator[FoundRef
     graph = _graph()
     leading = graph.get(kind, {})
     for name, value in element.items():
-        if not isinstance(value, dict | list):
+        if value.__class__ is str or not isinstance(value, dict | list):
             continue
-        below = f"{path}.{name}" if path else name
         child = leading[name][0] if name in leading else "Extension" if name == "extension" else ""
         if not child and not name.startswith("_"):
             continue
+        below = f"{path}.{name}" if path else name
         for item in value if isinstance(value, list) else (value,):
             if isinstance(item, dict):
                 yield from _visit(item, child, below)
