@@ -150,26 +150,42 @@ def parse_concept_map(
     return ConceptMap(name, meanings, values), tuple(problems)
 
 
-def _rows(source: CsvText, faults: Faults, columns: Iterable[str]) -> Iterable[tuple[int, dict[str, str]]]:
-    reader = csv.reader(io.StringIO(source.text.removeprefix("\ufeff")))
+def _rows(source: CsvText, faults: Faults, columns: tuple[str, ...]) -> Iterable[tuple[int, dict[str, str]]]:
+    """Yield the lines by column; without a header the first columns are meant, for lines that were pasted."""
+    text = source.text.removeprefix("\ufeff")
+    reader = csv.reader(io.StringIO(text), delimiter=_delimiter(text))
     header: list[str] = []
-    known = tuple(columns)
-    for cells in reader:
-        stripped = [cell.strip() for cell in cells]
-        if not any(stripped) or stripped[0].startswith("#"):
-            continue
-        if not header:
-            header = [cell.lower() for cell in stripped]
-            for number, name in enumerate(header, start=1):
-                if name not in known:
-                    faults.unknown(Place(reader.line_num, number), "column", name, known)
-            for name in {"value", "code"} & set(known) - set(header):
-                faults.add(Place(reader.line_num, 1), f"the column '{name}' is missing")
-            continue
-        if len(stripped) > len(header):
-            faults.add(Place(reader.line_num, 1), "more cells than the header has columns", "quote a value with commas")
-            continue
-        yield reader.line_num, dict(zip(header, stripped + [""] * (len(header) - len(stripped)), strict=True))
+    try:
+        for cells in reader:
+            stripped = [cell.strip() for cell in cells]
+            if not any(stripped) or stripped[0].startswith("#"):
+                continue
+            if not header:
+                named = [cell.lower() for cell in stripped]
+                header = named if columns[0] in named else list(columns)
+                _check_header(header, Place(reader.line_num, 1), columns, faults)
+                if header is named:
+                    continue
+            if len(stripped) > len(header):
+                faults.add(
+                    Place(reader.line_num, 1), "more cells than the header has columns", "quote a value with commas"
+                )
+                continue
+            yield reader.line_num, dict(zip(header, stripped + [""] * (len(header) - len(stripped)), strict=True))
+    except csv.Error as error:
+        faults.add(Place(reader.line_num, 1), f"this is not CSV: {error}")
+
+
+def _delimiter(text: str) -> str:
+    """Return the delimiter: a comma, or the semicolon that spreadsheets write in Indonesia."""
+    first = next((line for line in text.splitlines() if line.strip() and not line.startswith("#")), "")
+    return ";" if ";" in first and "," not in first else ","
+
+
+def _check_header(header: Iterable[str], place: Place, columns: tuple[str, ...], faults: Faults) -> None:
+    for name in header:
+        if name not in columns:
+            faults.unknown(place, "column", name, columns)
 
 
 def _read_code(line: int, row: Mapping[str, str], faults: Faults) -> Code | None:
@@ -194,7 +210,9 @@ def _read_meanings(source: CsvText, known: Mapping[str, Code], faults: Faults) -
             if text and not _is_iso(text):
                 faults.add(Place(line, 1), f"'{text}' in column {column} is no date", "write it as 2016-04-04")
         key = _at(row["clinic"], key) if row.get("clinic") else key
-        found[key] = (*found.get(key, ()), Meaning(codes, since, until, row["value"]))
+        known_already = found.get(key, ())
+        if not any((one.codes, one.since, one.until) == (codes, since, until) for one in known_already):
+            found[key] = (*known_already, Meaning(codes, since, until, row["value"]))
     return found
 
 

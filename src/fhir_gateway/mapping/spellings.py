@@ -10,7 +10,7 @@ _BRACKETS = re.compile(r"[(\[{]([^)\]}]*)[)\]}]?")
 _NOISE = re.compile(
     r"\b(?:vaksin|vaksinasi|vaccine|vaccin|vacc|vac|imunisasi|imun|injeksi|inj|injection|program|bias|lanjutan|rutin|"
     r"dasar|tambahan|baduta|balita|bayi|kejar|ditolak|menolak|tolak|ditunda|tunda|bio\s*farma|biofarma|"
-    r"pfs|vial|flash|ampul|amp|fls|botol)\b"
+    r"wus|bumil|catin|caten|ibu\s+hamil|anak\s+sekolah|pfs|vial|flash|ampul|amp|fls|botol)\b"
 )
 _UNITS = re.compile(
     r"(?<![a-z\d])\d+(?:[.,]\d+)*\s*(?:ml|cc|mcg|ug|µg|mg|iu|ui|lf|dss?|dosis|doses|dose|gtt|vial|amp|ampul)(?![a-z])"
@@ -78,9 +78,9 @@ def spellings(text: str) -> tuple[Spelling, ...]:
     bare = " ".join(_NOISE.sub(" ", _UNITS.sub(" ", _AGES.sub(" ", folded))).split())
     outside = _BRACKETS.sub(" ", bare)
     within = " ".join(match[1] for match in _BRACKETS.finditer(bare))
-    found: dict[Spelling, None] = {}
-    for variant in (folded, bare):
-        found.update(dict.fromkeys(_without_dose(_tokens(variant))))
+    found = {Spelling("".join(_tokens(folded))): None}
+    found.update(dict.fromkeys(_without_dose(_tokens(bare))))
+    found.update(dict.fromkeys(_without_booster(_tokens(bare))))
     dose = next((reading.dose for reading in (*_without_dose(_tokens(outside)), *found) if reading.dose), UNKNOWN_DOSE)
     for variant in (within, outside):
         found.update(dict.fromkeys(Spelling(r.key, r.dose or dose) for r in _without_dose(_tokens(variant))))
@@ -121,6 +121,15 @@ def _without_dose(tokens: list[str]) -> Iterator[Spelling]:
         found = DoseNumber(booster=True) if last in _BOOSTERS else _as_dose(last)
         dose = found if found.booster or not dose else dose
         yield Spelling("".join(rest), dose)
+
+
+def _without_booster(tokens: list[str]) -> Iterator[Spelling]:
+    """Yield the name without a booster that stands inside it, as in `covid 19 booster 1 pfizer`."""
+    for place, token in enumerate(tokens):
+        if token in _BOOSTERS:
+            counted = tokens[place + 1 : place + 2]
+            rest = tokens[place + 2 :] if counted and counted[0].isdigit() else tokens[place + 1 :]
+            yield Spelling("".join([*tokens[:place], *rest]), DoseNumber(booster=True))
 
 
 def _belongs_to_dose(token: str) -> bool:
