@@ -20,6 +20,9 @@ FORMATS = (
 """The formats that a mapping may name; `/`, `.`, blank and `-` are the same in names and in dates."""
 
 _EARLIEST_YEAR = 1900
+_LATEST_YEAR = 2199
+"""A year beyond it (9999) is no mistyped one, but stands for "unknown"."""
+
 _YEARS_AHEAD = 30
 """How far in the future a two-digit year may lie where the future is allowed (expiry of a lot)."""
 
@@ -105,7 +108,7 @@ def read_date(
     day_text = _WEEKDAY.sub("", day_text, count=1) if _WEEKDAY.match(day_text) else day_text
     if offset:
         return _read_instant(day_text, clock, offset, zone)
-    latest_year = today.year + (_YEARS_AHEAD if future else 0)
+    latest_year = today.year + _YEARS_AHEAD if future else _LATEST_YEAR
     matched = False
     for name in formats:
         parts = _READERS[name](day_text)
@@ -113,7 +116,7 @@ def read_date(
             continue
         matched = True
         day = _make_day(*parts, today=today, future=future)
-        if day is not None and day.year <= max(latest_year, today.year + _YEARS_AHEAD):
+        if day is not None and day.year <= latest_year:
             return ReadDate(day.isoformat(), clock)
     return _IMPOSSIBLE if matched else _UNREADABLE
 
