@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from fhir_gateway.cli import demo, load, persons, review, runs
+from fhir_gateway.cli import demo, env, load, mapping, persons, review, runs
 from fhir_gateway.cli.fhir_server import fhir_server
 from fhir_gateway.cli.synth import synth
 from fhir_gateway.domain.errors import GatewayError, UsageError
@@ -23,6 +23,8 @@ app = typer.Typer(
 
 app.add_typer(demo.app)
 app.add_typer(load.app)
+app.add_typer(mapping.app, name="mapping")
+app.add_typer(env.app, name="env")
 app.add_typer(runs.app, name="runs")
 app.add_typer(review.app, name="review")
 app.add_typer(persons.app, name="person")

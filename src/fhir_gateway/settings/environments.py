@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
 from typing import cast, get_args
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from fhir_gateway.domain.errors import ConfigurationError, ConfigurationProblem
@@ -109,12 +109,7 @@ def load_environment(name: str, home: Path) -> Environment:
 
 def without_credentials(url: str) -> str:
     """Return a URL without user name, password and query, so that it may be shown."""
-    try:
-        parts = urlsplit(url)
-        host = parts.netloc.rpartition("@")[2]
-    except ValueError:
-        return "(no URL)"
-    return urlunsplit((parts.scheme, host, parts.path, "", ""))
+    return re.sub(r"//.*@", "//", url.partition("?")[0])
 
 
 def _embedded_environment(name: str, home: Path) -> Environment:

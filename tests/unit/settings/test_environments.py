@@ -209,3 +209,5 @@ def test_home_is_the_variables_or_the_current_folder(tmp_path, monkeypatch):
 
 def test_urls_are_shown_without_credentials():
     assert without_credentials("https://u:p@h:1/fhir?k=v") == "https://h:1/fhir"
+    assert without_credentials("https://u:p/p@h/fhir") == "https://h/fhir"
+    assert without_credentials("sqlite:////a/b.db") == "sqlite:////a/b.db"
