@@ -42,11 +42,8 @@ class Spool:
         if records:
             self._connection.execute(insert(tables.records), [_row(run, *record) for record in records])
 
-    def people(self, run: Run, patients: Mapping[str, Resource]) -> tuple[dict[str, int], dict[str, int]]:
-        """Return digest → number for people known to the spool, and the same for those that are new to it.
-
-        `patients` is digest → Patient; a new person is written with the next free number.
-        """
+    def people(self, run: Run, patients: Mapping[str, Resource]) -> dict[str, int]:
+        """Return digest → number; `patients` is digest → Patient, a new person is written with the next free number."""
         table = tables.persons
         known: dict[str, int] = {}
         for chunk in chunks(patients):
@@ -64,7 +61,7 @@ class Spool:
                     for digest, number in new.items()
                 ],
             )
-        return known, new
+        return {**known, **new}
 
     def block(self, run: Run, keys: Sequence[tuple[int, int]]) -> None:
         """Write blocking keys as (hashed key, person) pairs."""

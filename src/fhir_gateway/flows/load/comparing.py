@@ -29,6 +29,7 @@ _CACHED_PEOPLE = 20_000
 def compare_people(run: Run, tools: LoadTools) -> None:
     """Compare the run's people that share a blocking key, and keep every pair that a decision has to look at."""
     tools.progress.phase("comparing people")
+    _block(run, tools)
     patient_of = tools.ledger.spool.patients_of
 
     @lru_cache(maxsize=_CACHED_PEOPLE)
@@ -47,6 +48,14 @@ def compare_people(run: Run, tools: LoadTools) -> None:
             tools.ledger.spool.connect(run, edges)
         compared += len(chunk)
         tools.progress.advance(compared)
+
+
+def _block(run: Run, tools: LoadTools) -> None:
+    people = tools.ledger.spool.open_people(run)
+    while chunk := list(islice(people, _WINDOW)):
+        keys = [(key, number) for number, _, patient in chunk for key in block_numbers(evidence_of(patient))]
+        with tools.ledger.transaction():
+            tools.ledger.spool.block(run, keys)
 
 
 def matters(comparison: Comparison) -> bool:

@@ -17,10 +17,8 @@ from fhir_gateway.domain.records import (
     UnreadableRow,
 )
 from fhir_gateway.domain.runs import KnownKey, ReviewKind, Run, Settlement, SpooledRecord
-from fhir_gateway.flows.load.blocks import block_numbers
 from fhir_gateway.flows.load.tools import LoadInput, LoadRequest, LoadTools
 from fhir_gateway.flows.load.validating import validated
-from fhir_gateway.identity.evidence import evidence_of
 from fhir_gateway.people.nik import NikStatus, read_nik
 
 CHUNK = 1000
@@ -96,9 +94,7 @@ def _spool(run: Run, rows: Sequence[_Row], tools: LoadTools, *, exported: dateti
     refused = ledger.reviews.rejections(keys)
     converted = [row for row in rows if isinstance(row.result, Converted)]
     people = {digest(row.result.patient): row.result.patient for row in converted}  # type: ignore[union-attr]
-    there, new = ledger.spool.people(run, people)
-    numbers = {**there, **new}
-    ledger.spool.block(run, [(key, new[name]) for name in new for key in block_numbers(evidence_of(people[name]))])
+    numbers = ledger.spool.people(run, people)
     spooled: list[tuple[SpooledRecord, Settlement | None]] = []
     unmapped: list[UnmappedValue] = []
     niks: list[tuple[str, str, str]] = []

@@ -9,7 +9,6 @@ from fhir_gateway.domain.errors import ServerError, UsageError
 from fhir_gateway.domain.identity import Grade, PersonAction
 from fhir_gateway.domain.outcomes import Outcome
 from fhir_gateway.domain.runs import InputFile, Run, RunKind, RunState, Settlement, SpooledRecord
-from fhir_gateway.flows.load.blocks import block_numbers
 from fhir_gateway.flows.load.comparing import compare_people, look_up
 from fhir_gateway.flows.load.deciding import decide_people
 from fhir_gateway.flows.load.posting import post
@@ -17,7 +16,6 @@ from fhir_gateway.flows.load.reading import read_into_spool
 from fhir_gateway.flows.load.sweeping import sweep_races
 from fhir_gateway.flows.load.tools import LoadRequest, LoadTools
 from fhir_gateway.flows.load.verifying import verify_unchanged
-from fhir_gateway.identity.evidence import evidence_of
 
 _CHUNK = 500
 
@@ -59,9 +57,7 @@ def respool(run: Run, records: Iterable[SpooledRecord], tools: LoadTools) -> dic
     copied: dict[int, int] = {}
     for number, record in enumerate(list(records), start=1):
         name = digest(record.patient)
-        there, new = tools.ledger.spool.people(run, {name: record.patient})
-        person = {**there, **new}[name]
-        tools.ledger.spool.block(run, [(k, new[n]) for n in new for k in block_numbers(evidence_of(record.patient))])
+        person = tools.ledger.spool.people(run, {name: record.patient})[name]
         tools.ledger.spool.add(run, [(replace(record, number=number, person=person), None)])
         copied[record.person] = person
     return copied
