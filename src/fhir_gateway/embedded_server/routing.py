@@ -104,14 +104,19 @@ def _delete_conditionally(session: Session, request: Request) -> Response:
 
 
 def _search(session: Session, request: Request) -> Response:
-    parameters = list(request.parameters)
+    parameters, remembered = _with_page(session, list(request.parameters))
+    return _answer_search(session, request, parameters, by_post=remembered)
+
+
+def _with_page(session: Session, parameters: list[tuple[str, str]]) -> tuple[list[tuple[str, str]], bool]:
+    """Return the parameters with those that a next link's `_page` stands for, and whether there was one."""
     pages = [value for name, value in parameters if name == "_page"]
-    if pages:
-        query = session.load_page(pages[0])
-        if query is None:
-            raise RefusedError(410, "expired", "this page is no longer known; search again")
-        parameters = [pair for pair in parameters if pair[0] != "_page"] + list(parse_query(query))
-    return _answer_search(session, request, parameters, by_post=bool(pages))
+    if not pages:
+        return parameters, False
+    query = session.load_page(pages[0])
+    if query is None:
+        raise RefusedError(410, "expired", "this page is no longer known; search again")
+    return [pair for pair in parameters if pair[0] != "_page"] + list(parse_query(query)), True
 
 
 def _search_by_post(session: Session, request: Request) -> Response:
@@ -122,7 +127,8 @@ def _search_by_post(session: Session, request: Request) -> Response:
         form = parse_query(request.body.decode())
     except UnicodeDecodeError as error:
         raise RefusedError(400, "invalid", "the form is not UTF-8") from error
-    return _answer_search(session, request, [*request.parameters, *form], by_post=True)
+    parameters, _ = _with_page(session, [*request.parameters, *form])
+    return _answer_search(session, request, parameters, by_post=True)
 
 
 def _answer_search(session: Session, request: Request, parameters: list[tuple[str, str]], *, by_post: bool) -> Response:
