@@ -36,6 +36,11 @@ class RefusedError(Exception):
         super().__init__(text)
 
 
+def too_deep() -> RefusedError:
+    """Return the refusal of what is nested so deeply that nobody can mean it."""
+    return RefusedError(400, "too-long", "the resource is nested too deeply")
+
+
 def json_response(status: int, content: Any, **headers: str) -> Response:
     """Return a response with JSON and these further headers."""
     return Response(status, {"Content-Type": FHIR_JSON, **headers}, json_text.dump(content))

@@ -6,7 +6,7 @@ from urllib.parse import unquote
 import orjson
 
 from fhir_gateway.domain.records import Resource
-from fhir_gateway.embedded_server.answers import RefusedError, Response, outcome, refusal_outcome, status_line
+from fhir_gateway.embedded_server.answers import RefusedError, Response, outcome, refusal_outcome, status_line, too_deep
 from fhir_gateway.embedded_server.interactions import match_one
 from fhir_gateway.embedded_server.request import Request, parse_query, split_path
 from fhir_gateway.embedded_server.routing import answer, is_write
@@ -70,12 +70,17 @@ def _answer_entry(session: Session, outer: Request, entry: Any) -> dict[str, Any
         resolve_conditional_references(session, request)
     except RefusedError as refused:
         return refused_entry(refused)
+    except RecursionError:
+        return refused_entry(too_deep())
     session.connection.execute("SAVEPOINT entry")
     try:
         response = answer(session, request)
     except RefusedError as refused:
         session.connection.execute("ROLLBACK TO entry")
         return refused_entry(refused)
+    except RecursionError:
+        session.connection.execute("ROLLBACK TO entry")
+        return refused_entry(too_deep())
     finally:
         session.connection.execute("RELEASE entry")
     return response_entry(request, response)

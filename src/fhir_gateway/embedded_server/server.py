@@ -7,7 +7,14 @@ from urllib.parse import unquote
 
 from fhir_gateway.domain.errors import GatewayError
 from fhir_gateway.domain.records import Resource
-from fhir_gateway.embedded_server.answers import RefusedError, Response, json_response, outcome, refusal_response
+from fhir_gateway.embedded_server.answers import (
+    RefusedError,
+    Response,
+    json_response,
+    outcome,
+    refusal_response,
+    too_deep,
+)
 from fhir_gateway.embedded_server.batches import answer_batch
 from fhir_gateway.embedded_server.request import Request, parse_query, split_path
 from fhir_gateway.embedded_server.routing import answer, is_write
@@ -65,6 +72,8 @@ class EmbeddedServer:
             response = self._answer(request)
         except RefusedError as refused:
             response = refusal_response(refused)
+        except RecursionError:
+            response = refusal_response(too_deep())
         return Response(response.status, response.headers) if method.upper() == "HEAD" else response
 
     def close(self) -> None:

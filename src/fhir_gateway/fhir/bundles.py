@@ -5,11 +5,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
+from uuid import UUID, uuid5
 
 from fhir_gateway.domain.posting import BundleEntry
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.fhir.outcomes import describe_outcome
 from fhir_gateway.fhir.references import parse_literal
+
+_ENTRIES = UUID("5d8f1d5e-7f0f-4c57-9d1b-6a8d3a0c2b11")
+"""Namespace of the names that entries have inside their bundle; the same bundle is always written alike."""
 
 _STATUS = re.compile(r"\s*(\d{3})\b")
 _ETAG = re.compile(r'\s*(?:W/)?"?([A-Za-z0-9\-.]{1,64})"?\s*')
@@ -40,10 +44,11 @@ def encode_condition(condition: str) -> str:
 def build_bundle(bundle_type: str, entries: Sequence[BundleEntry]) -> Resource:
     """Return a Bundle of type `batch` or `transaction` for these entries, in their order.
 
-    Conditions are percent-encoded, `if_match` becomes a weak ETag. Entries carry no `fullUrl`: nothing refers
-    to them inside the bundle, and servers differ about it.
+    Conditions are percent-encoded, `if_match` becomes a weak ETag. Nothing refers to an entry's `fullUrl`, but a server
+    that validates refuses relative references in entries without one (seen: HAPI FHIR 8.8, 422 for the whole bundle).
     """
-    return {"resourceType": "Bundle", "type": bundle_type, "entry": [_entry(entry) for entry in entries]}
+    built = [{"fullUrl": uuid5(_ENTRIES, str(number)).urn, **_entry(entry)} for number, entry in enumerate(entries)]
+    return {"resourceType": "Bundle", "type": bundle_type, "entry": built}
 
 
 def _entry(entry: BundleEntry) -> dict[str, Any]:

@@ -85,8 +85,11 @@ def validate(resource: Resource) -> tuple[Problem, ...]:
     """
     if isinstance(resource, dict) and is_valid(resource):
         return ()
-    problems = dict.fromkeys(_problems(resource, ""))
-    return tuple(problems)[:MOST_PROBLEMS]
+    problems: dict[tuple[str, str], Problem] = {}
+    for problem in _problems(resource, ""):
+        # The narrower rule comes last: what may be referred to here says more than what a reference is.
+        problems[problem.code, problem.text.partition(":")[0]] = problem
+    return tuple(problems.values())[:MOST_PROBLEMS]
 
 
 def _problems(resource: Any, path: str) -> Iterator[Problem]:

@@ -1,0 +1,21 @@
+from fhir_gateway.fhir.compile_schema import (
+    REFERENCES_FILE,
+    SCHEMA_FILE,
+    compile_references,
+    compile_schema,
+    dump,
+    resource_types,
+)
+from fhir_gateway.fhir.validation import prepare
+
+
+def test_the_schema_file_is_what_the_models_compile_to():
+    assert SCHEMA_FILE.read_bytes() == dump(compile_schema()), "run python -m fhir_gateway.fhir.compile_schema"
+
+
+def test_the_references_file_is_what_the_models_compile_to():
+    assert REFERENCES_FILE.read_bytes() == dump(compile_references()), "run python -m fhir_gateway.fhir.compile_schema"
+
+
+def test_every_resource_type_has_a_validator():
+    prepare(*resource_types())

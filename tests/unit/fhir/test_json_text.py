@@ -1,0 +1,16 @@
+import pytest
+
+from fhir_gateway.fhir import json_text
+
+
+@pytest.mark.parametrize(
+    "text", [b'{"a":0.50}', b'{"a":[1.0,-2.500]}', b'{"a":1,"b":"0.5"}', b'{"a":0.1000000000000000055}']
+)
+def test_digits_are_kept(text):
+    assert json_text.dump(json_text.parse(text)) == text
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"NaN", b'{"a":1.5,"b":NaN}', b"\xff", b'{"a":Infinity}', b"[" * 5000])
+def test_what_is_no_json_is_refused(text):
+    with pytest.raises(ValueError):
+        json_text.parse(text)

@@ -1,0 +1,79 @@
+import pytest
+from tests.fakes.fhir_samples import sample_immunization, sample_patient
+
+from fhir_gateway.fhir.references import iterate_references, parse_literal, paths_to, reference_targets
+
+
+def found_in(resource):
+    return sorted((found.path, found.value.get("reference", "")) for found in iterate_references(resource))
+
+
+def test_references_are_found_at_any_depth():
+    immunization = sample_immunization()
+    immunization["performer"].append({"actor": {"reference": "Practitioner/1"}})
+    immunization["extension"] = [
+        {"url": "urn:a", "extension": [{"url": "b", "valueReference": {"reference": "Basic/1"}}]}
+    ]
+    immunization["_status"] = {"extension": [{"url": "urn:a", "valueReference": {"reference": "Basic/2"}}]}
+    assert found_in(immunization) == [
+        ("_status.extension.valueReference", "Basic/2"),
+        ("extension.extension.valueReference", "Basic/1"),
+        ("location", ""),
+        ("patient", "Patient/1"),
+        ("performer.actor", ""),
+        ("performer.actor", "Practitioner/1"),
+    ]
+
+
+def test_references_in_contained_resources_and_identifiers_are_found():
+    patient = sample_patient()
+    patient["link"] = []
+    patient["contained"] = [sample_immunization("Patient/9") | {"id": "d"}]
+    patient["identifier"][0]["assigner"] = {"reference": "Organization/1", "identifier": {"assigner": {"display": "x"}}}
+    assert ("contained.patient", "Patient/9") in found_in(patient)
+    assert ("identifier.assigner", "Organization/1") in found_in(patient)
+    assert ("identifier.assigner.identifier.assigner", "") in found_in(patient)
+
+
+def test_a_found_reference_is_the_resources_own():
+    immunization = sample_immunization()
+    for found in iterate_references(immunization):
+        if found.path == "patient":
+            found.value["reference"] = "Patient/2"
+    assert immunization["patient"] == {"reference": "Patient/2"}
+
+
+def test_every_way_to_a_patient_is_known():
+    paths = paths_to("Patient")
+    assert len(paths) > 90
+    assert set(paths["Immunization"]) == {"patient", "note.authorReference"}
+    assert "subject" in paths["Observation"]
+    assert paths["Patient"] == ("link.other",)
+    assert {"input.valueReference", "for"} <= set(paths["Task"])
+    assert "item.answer.valueReference" in paths["QuestionnaireResponse"]
+
+
+def test_targets_of_an_element_are_known():
+    assert reference_targets("Immunization", "patient") == ("Patient",)
+    assert reference_targets("Provenance", "target") == ("Resource",)
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("Patient/1", ("", "Patient", "1", "")),
+        ("Patient/1/_history/2", ("", "Patient", "1", "2")),
+        ("https://a.example/fhir/Patient/a-b.c", ("https://a.example/fhir/", "Patient", "a-b.c", "")),
+    ],
+)
+def test_a_literal_reference_is_taken_apart(text, parts):
+    literal = parse_literal(text)
+    assert literal
+    assert (literal.base, literal.resource_type, literal.id, literal.version) == parts
+
+
+@pytest.mark.parametrize(
+    "text", ["", "#a", "urn:uuid:1", "Patient", "Patient/", "Patient?a=b", "Patient/a b", "/Patient/1"]
+)
+def test_what_is_no_literal_reference_is_told(text):
+    assert parse_literal(text) is None
