@@ -43,13 +43,16 @@ class NdjsonSource(FileSource):
         for number, line in enumerate(lines, start=1):
             ref = SourceRef(name, number)
             item = _read(line)
+            # A key that was not seen when the file was opened stands in an object that strict JSON does not allow.
+            if not isinstance(item, Problem) and not all(column_key(written) in columns for written in item):
+                item = _NO_OBJECT
             if isinstance(item, Problem):
                 yield UnreadableRow(ref, readable(line[:LONGEST_ROW]), item)
                 continue
             cells = empty.copy()
             numeric = set()
             for written, value in item.items():
-                key = columns[column_key(written)]  # every key was seen when the file was opened
+                key = columns[column_key(written)]
                 cells[key] = _text(value)
                 if isinstance(value, _Number):
                     numeric.add(key)
@@ -75,7 +78,8 @@ def _all_keys(path: Path, encoding: str) -> list[str]:
         except orjson.JSONDecodeError:
             continue
         for name in item if isinstance(item, dict) else ():
-            names.setdefault(column_key(name), name)
+            if name.strip():
+                names.setdefault(column_key(name), name)
         if len(names) > _MOST_COLUMNS:
             raise SourceError(f"{path}: its objects have more than {_MOST_COLUMNS} different keys: not a table")
     return list(names.values())
@@ -99,7 +103,7 @@ def _read(line: str) -> dict[str, Any] | Problem:
 
 
 _TOO_LONG = Problem("row-too-long", f"the row is longer than {LONGEST_ROW} characters", "correct the row in the export")
-_NO_OBJECT = Problem("row-json", "the line is no JSON object with distinct keys", "write one JSON object a line")
+_NO_OBJECT = Problem("row-json", "the line is no JSON object with distinct, named keys", "write one JSON object a line")
 _NO_TEXT = Problem("row-encoding", "the row holds characters that are no text", "correct or retype the row")
 
 

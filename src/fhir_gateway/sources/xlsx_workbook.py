@@ -6,6 +6,7 @@ keeps an element for each row, and does not tell a formula without a value from 
 
 import warnings
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ MOST_COLUMNS = 16_384
 
 _DAMAGED = (
     zipfile.BadZipFile,
+    zlib.error,
     ParseError,
     KeyError,
     ValueError,
@@ -102,7 +104,7 @@ class Workbook:
                         yield row
         except DefusedXmlException as error:
             raise self._forbidden() from error
-        except (zipfile.BadZipFile, ParseError, EOFError, OSError, KeyError) as error:
+        except (zipfile.BadZipFile, zlib.error, ParseError, EOFError, OSError, KeyError) as error:
             raise self._damaged() from error
 
     def _row(self, element: Any, parser: "_CellParser") -> list[Cell] | BrokenRow | None:

@@ -31,6 +31,7 @@ def test_header_holds_the_keys_of_all_objects(opened):
         ("{", "row-json"),
         ('["Nama"]', "row-json"),
         ('{"Nama":NaN}', "row-json"),
+        ('{"Nama":"a","":"x"}', "row-json"),
         ('{"Nama":"a","Nama":"b"}', "row-json"),
         ('{"Nama":"a","nama ":"b"}', "row-json"),
         ("[" * 100_000, "row-json"),
