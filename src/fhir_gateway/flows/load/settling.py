@@ -74,9 +74,10 @@ def settle_people(
     settlements: list[Settlement] = []
     for person in people:
         results: dict[int, list[DoseResult]] = {}
-        for result in doses.get(person.number, ()):
-            results.setdefault(result.number, []).append(result)
         once = _once(person)
+        order = {(r.number, dose.name): place for r in once.values() for place, dose in enumerate(r.doses)}
+        for result in sorted(doses.get(person.number, ()), key=lambda found: order[found.number, found.name]):
+            results.setdefault(result.number, []).append(result)
         by_key = {key: _settlement(person, record, results.get(record.number, [])) for key, record in once.items()}
         settlements.extend(replace(by_key[record.key], number=record.number) for record in person.records)
         if person.refusal is None:
