@@ -106,6 +106,30 @@ class _Server(uvicorn.Server):
                 signal.signal(number, handler)
 
 
+@contextmanager
+def serve_in_thread(server: EmbeddedServer) -> Iterator[str]:
+    """Serve on a free port of the loopback address from another thread; gives the base URL, stops at the end."""
+    listener = _listen("127.0.0.1", 0)
+    ready = threading.Event()
+    running = _Server(_config(server), ready.set)
+    thread = threading.Thread(target=running.run, args=([listener],), daemon=True)
+    with listener:
+        thread.start()
+        if not ready.wait(30):
+            raise GatewayError("the server did not start within 30 seconds")
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}{BASE_PATH}"
+        finally:
+            running.should_exit = True
+            thread.join()
+
+
+def _config(server: EmbeddedServer) -> uvicorn.Config:
+    return uvicorn.Config(
+        EmbeddedApp(server), log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=10
+    )
+
+
 def serve(server: EmbeddedServer, *, host: str, port: int, announce: Callable[[str], None]) -> None:
     """Serve until SIGTERM or SIGINT; `announce` gets the base URL when requests are accepted. Port 0 takes a free one.
 
@@ -114,10 +138,7 @@ def serve(server: EmbeddedServer, *, host: str, port: int, announce: Callable[[s
     listener = _listen(host, port)
     shown = f"[{host}]" if ":" in host else host
     url = f"http://{shown}:{listener.getsockname()[1]}{BASE_PATH}"
-    config = uvicorn.Config(
-        EmbeddedApp(server), log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=10
-    )
-    running = _Server(config, lambda: announce(url))
+    running = _Server(_config(server), lambda: announce(url))
     with listener:
         running.run(sockets=[listener])
     if not running.started:
