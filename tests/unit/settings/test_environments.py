@@ -1,5 +1,6 @@
+import re
 import tomllib
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import pytest
@@ -64,7 +65,8 @@ def test_example_is_valid_complete_and_states_the_defaults(written):
     server = tomllib.loads(text)["fhir_server"]
     assert set(server) == {each.name for each in fields(FhirServerPolicy)}
     assert environment.fhir_server == FhirServerPolicy(server["base_url"])
-    assert environment.matching == MatchingPolicy()
+    stated = dict(re.findall(r"^# (\w+) = (-?[\d.]+) ", text, re.MULTILINE))
+    assert {name: float(value) for name, value in stated.items()} == asdict(MatchingPolicy())
     assert environment.clinics["rs-contoh"].identifier_value == "1000001"
 
 
