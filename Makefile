@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test check format lock clean
+.PHONY: demo test check format lock clean bench-identity
 
 $(READY): requirements/dev.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] <= (3, 13) else "Python 3.11 to 3.13 is needed, this is " + sys.version.split()[0] + "; say make PYTHON=python3.11")'
@@ -27,3 +27,12 @@ check: $(READY)
 format: $(READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix-only .
+
+# Who is who, side by side with other matchers, on invented rows; minutes. Splink has an environment of its own.
+bench-identity: $(READY) .venv-linkage/.ready
+	$(BIN)/python benchmarks/identity/bench.py --splink-python .venv-linkage/bin/python $(BENCH)
+
+.venv-linkage/.ready: requirements/linkage.txt
+	$(PYTHON) -m venv .venv-linkage
+	.venv-linkage/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r $<
+	@touch $@

@@ -8,3 +8,4 @@ compile() {
 }
 compile dev.in -o dev.txt
 compile runtime.in -c dev.txt -o runtime.txt
+compile linkage.in -o linkage.txt

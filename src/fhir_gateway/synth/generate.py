@@ -19,7 +19,7 @@ from fhir_gateway.synth.truth import HEADER, TRUTH_FILE
 from fhir_gateway.synth.written import WrittenRow
 
 FILES = {khanza.SOURCE: "simrs-khanza.csv", cohort.SOURCE: "asik.xlsx", puskesmas.SOURCE: "puskesmas.csv"}
-_PERSONS_A_BUCKET = 1_000
+_PERSONS_A_BUCKET = 250
 _MOST_BUCKETS = 128
 _A_SHEET = 500
 """Lines of one month's sheet, after which the running number begins anew."""

@@ -1,0 +1,150 @@
+"""Prints how well methods find out who is who, side by side on the same invented rows.
+
+    python benchmarks/identity/bench.py [--persons 100000] [--seeds 9001 9002] [--population B] [--harsh 1]
+
+The seeds and population B are none that a default was tuned on. All files are matched together, without a server.
+"""
+
+import argparse
+import resource
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import linkage
+import ours
+import published
+from rows import REJECTED, Region, read_region
+
+from fhir_gateway.domain.identity import PersonAction
+from fhir_gateway.domain.records import Resource
+from fhir_gateway.identity.parameters import MatchingPolicy
+from fhir_gateway.synth import population
+from fhir_gateway.synth.generate import FILES, generate
+from fhir_gateway.synth.rates import Rates
+from fhir_gateway.synth.score import Score, score
+from fhir_gateway.synth.truth import read_truth
+
+_KINDS = ("twins", "mother-child", "father-child", "siblings", "household", "namesakes", "strangers")
+
+
+def main() -> None:
+    """Run every method on every seed and print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--persons", type=int, default=100_000)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[9001, 9002])
+    parser.add_argument("--population", default="B", choices=("A", "B", "mixed"))
+    parser.add_argument("--harsh", type=float, default=1.0)
+    parser.add_argument("--methods", nargs="+", default=["ours", "A", "B", "splink"])
+    parser.add_argument("--splink-python", default=sys.executable, help="an interpreter with splink and duckdb")
+    arguments = parser.parse_args()
+    for seed in arguments.seeds:
+        with tempfile.TemporaryDirectory() as folder:
+            run_seed(Path(folder), seed, arguments)
+
+
+def run_seed(folder: Path, seed: int, arguments: argparse.Namespace) -> None:
+    """Run every method on one invented region."""
+    started = time.perf_counter()
+    rates = Rates().harsher(arguments.harsh)
+    generate(folder, population.Region(seed, arguments.persons, arguments.population, rates))
+    generated = time.perf_counter()
+    region = read_region(folder, FILES)
+    rows = sum(len(each) for each in region.rows.values())
+    converted = time.perf_counter()
+    print(
+        f"\nseed {seed}, population {arguments.population}, errors x {arguments.harsh:g}: {arguments.persons:,} persons, "
+        f"{rows:,} rows, {len(region.patients):,} distinct Patients, "
+        f"{sum(list(each).count(REJECTED) for each in region.rows.values()):,} rows refused by conversion; "
+        f"written in {generated - started:.0f} s, converted in {converted - generated:.0f} s",
+        flush=True,
+    )
+    for name, method in methods(region).items():
+        if name in arguments.methods:
+            report(name, method, region, folder, rows)
+    if "splink" in arguments.methods and linkage.installed(arguments.splink_python):
+        report_splink(region, folder, rows, arguments.splink_python)
+    elif "splink" in arguments.methods:
+        print("splink   is not installed: name an interpreter with it by --splink-python (requirements/linkage.txt)")
+
+
+def methods(region: Region) -> dict[str, Callable[[], list[str]]]:
+    """Return the methods by name; each gives every distinct Patient a label, or an empty one for review."""
+    patients = region.patients
+    found: dict[str, Callable[[], list[str]]] = {
+        "ours": lambda: decided(patients),
+        "A": lambda: published.labels(patients, published.rule_a),
+        "B": lambda: published.labels(patients, published.rule_b),
+    }
+    return found
+
+
+def decided(patients: list[Resource]) -> list[str]:
+    """Return the labels that the gateway's own decisions give, and print why it asks."""
+    decisions = ours.decide_all(patients, MatchingPolicy())
+    asked = Counter(one.reason for one in decisions if one.action is PersonAction.REVIEW for _ in one.members)
+    print("ours asks because: " + ", ".join(f"{reason} {count:,}" for reason, count in asked.most_common()))
+    return ours.labels(decisions, len(patients))
+
+
+def report(name: str, method: Callable[[], list[str]], region: Region, folder: Path, rows: int) -> None:
+    """Run a method and print its figures."""
+    started = time.perf_counter()
+    patients = method()
+    seconds = time.perf_counter() - started
+    print(table(name, scored(region, folder, patients), seconds, rows), flush=True)
+
+
+def report_splink(region: Region, folder: Path, rows: int, python: str) -> None:
+    """Run Splink and print its figures at the threshold that serves it best, and where it comes near our precision."""
+    started = time.perf_counter()
+    found = linkage.labels_by_threshold(region.patients, python, folder)
+    seconds = time.perf_counter() - started
+    results = {threshold: scored(region, folder, labels) for threshold, labels in found.items()}
+    for threshold, result in results.items():
+        links = result.links
+        print(f"splink   at {threshold:>4} bits: precision {links.precision:.6f} recall {links.recall:.4f}")
+    best = max(results, key=lambda threshold: harmonic_mean(results[threshold]))
+    print(table("splink", results[best], seconds, rows), flush=True)
+
+
+def harmonic_mean(result: Score) -> float:
+    """Return F1 over pairs of rows."""
+    return 2 / (1 / max(result.pairs.precision, 1e-9) + 1 / max(result.pairs.recall, 1e-9))
+
+
+def scored(region: Region, folder: Path, patients: list[str]) -> Score:
+    """Score labels of the distinct Patients. Rows that conversion refuses no method ever sees: they are left out."""
+    truth = (row for row in read_truth(folder) if region.rows[row.source][row.row - 1] != REJECTED)
+    return score(truth, region.reports(patients))
+
+
+def table(name: str, result: Score, seconds: float, rows: int) -> str:
+    """Return the figures of one method."""
+    merged = ", ".join(f"{kind} {result.merged[kind].pairs}" for kind in _KINDS if kind in result.merged)
+    missed = ", ".join(f"{tag} {count}" for tag, count in list(result.split_tags.items())[:8])
+    links, pairs = result.links, result.pairs
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    return "\n".join(
+        (
+            (
+                f"{name:<8} links: precision {links.precision:.6f} ({links.made - links.right} wrong) recall {links.recall:.4f}"
+                f" or review {links.recall_with_review:.4f} | pairs: {pairs.precision:.6f} {pairs.recall:.4f}"
+                f" | B-cubed {result.bcubed_precision:.5f} {result.bcubed_recall:.4f}"
+            ),
+            (
+                f"{'':<8} persons: {result.persons_merged} merged, {result.persons_split} split, "
+                f"{100 * result.persons_in_review / result.persons:.2f} % in review ({100 * result.rows_in_review / result.rows:.2f} % of rows); "
+                f"{rows / seconds:,.0f} rows/s, peak {peak} MiB"
+            ),
+            f"{'':<8} merged: {merged or 'nobody'}",
+            f"{'':<8} missed rows have: {missed or 'nothing'}",
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""The gateway's own matching over all distinct Patients at once, as `load FILE…` does before it asks the server."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+
+from fhir_gateway.domain.identity import ComparedPair, PersonAction, PersonDecision
+from fhir_gateway.domain.records import Resource
+from fhir_gateway.flows.load.blocks import LARGEST_BLOCK, block_numbers
+from fhir_gateway.flows.load.comparing import matters
+from fhir_gateway.flows.load.components import components
+from fhir_gateway.identity.comparison import compare
+from fhir_gateway.identity.decision import decide
+from fhir_gateway.identity.evidence import PersonEvidence, evidence_of
+from fhir_gateway.identity.parameters import MatchingPolicy
+
+_LARGEST_FULLY_COMPARED = 40
+
+
+def decide_all(patients: Sequence[Resource], policy: MatchingPolicy) -> list[PersonDecision]:
+    """Return the decisions over Patients, numbered from 1."""
+    evidence = [evidence_of(patient) for patient in patients]
+    edges: list[tuple[int, int | str]] = [
+        (left, right)
+        for left, right in candidate_pairs(evidence)
+        if matters(compare(evidence[left - 1], evidence[right - 1], policy=policy))
+    ]
+    of_person: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    for left, right in edges:
+        of_person[left].append((left, int(right)))
+    decisions: list[PersonDecision] = []
+    for group in components(range(1, len(evidence) + 1), edges):
+        people = {number: evidence[number - 1] for number in group}
+        pairs = [
+            ComparedPair(left, right, compare(people[left], people[right], policy=policy))
+            for left, right in _to_compare(group, of_person)
+        ]
+        decisions += decide(people, {}, pairs, policy=policy)
+    return decisions
+
+
+def candidate_pairs(evidence: Sequence[PersonEvidence]) -> Iterator[tuple[int, int]]:
+    """Yield the pairs that share a blocking key which is not too common, each once, numbered from 1."""
+    blocks: dict[int, list[int]] = defaultdict(list)
+    keys = [block_numbers(each) for each in evidence]
+    for number, own in enumerate(keys, start=1):
+        for key in dict.fromkeys(own):
+            blocks[key].append(number)
+    for number, own in enumerate(keys, start=1):
+        others = {other for key in own if len(blocks[key]) <= LARGEST_BLOCK for other in blocks[key] if other > number}
+        for other in sorted(others):
+            yield number, other
+
+
+def _to_compare(group: Sequence[int], of_person: dict[int, list[tuple[int, int]]]) -> Iterator[tuple[int, int]]:
+    if len(group) <= _LARGEST_FULLY_COMPARED:
+        yield from combinations(sorted(group), 2)
+        return
+    for number in group:
+        yield from of_person.get(number, ())
+
+
+def labels(decisions: Sequence[PersonDecision], people: int) -> list[str]:
+    """Return each Patient's label: its cluster's first member, or empty where an operator is asked."""
+    result = [""] * people
+    for decision in decisions:
+        if decision.action is not PersonAction.REVIEW:
+            for member in decision.members:
+                result[member - 1] = str(min(decision.members))
+    return result
