@@ -8,7 +8,7 @@ from typing import Any
 
 from fhir_gateway.domain.records import Problem
 from fhir_gateway.mapping.concept_maps import ConceptMap
-from fhir_gateway.mapping.document import Faults, Node
+from fhir_gateway.mapping.document import Faults, Node, did_you_mean
 from fhir_gateway.mapping.functions import Facts, MappingFunction, Setup
 from fhir_gateway.people.dates import FORMATS, format_name
 
@@ -238,7 +238,8 @@ def _read_option(name: str, node: Node, function: MappingFunction, compiling: Co
         texts = [format_name(text) for text in texts]
     for entry, text in zip(entries, texts, strict=True):
         if option.choices and text not in option.choices:
-            faults.unknown(entry.place, name, text, option.choices)
+            what, shown = ("date format", entry.text) if option.choices == FORMATS else (name, text)
+            faults.add(entry.place, f"unknown {what} '{shown}'", did_you_mean(text, option.choices))
     if name == "map" and texts[0] not in compiling.maps:
         faults.unknown(node.place, "concept map", texts[0], compiling.maps)
     return texts[0] if option.kind == "text" else tuple(texts)

@@ -1,0 +1,134 @@
+from textwrap import dedent
+
+import pytest
+
+from fhir_gateway.domain.errors import ConfigurationError
+from fhir_gateway.mapping.checking import check_elements
+from fhir_gateway.mapping.compiler import compile_mapping
+from fhir_gateway.mapping.concept_maps import ConceptMap
+
+MAPS = {"vaccine": ConceptMap("vaccine", {})}
+GOOD = """\
+mapping: small
+source:
+  required: [Nama]
+key: [Nama]
+patient:
+  name:
+    - {column: Nama, through: person_name, required: true}
+  birthDate: {column: Lahir, through: {date: {formats: [dd/mm/yyyy]}}}
+immunization:
+  resource:
+    status: completed
+    vaccineCode: {column: Vaksin, through: {concept_map: {map: vaccine}}}
+    occurrenceDateTime: {column: Tanggal, through: date}
+"""
+
+
+def _problems(text):
+    with pytest.raises(ConfigurationError) as caught:
+        compile_mapping(dedent(text), "own/mapping.yaml", concept_maps=MAPS)
+    return [str(problem) for problem in caught.value.problems]
+
+
+def test_a_mapping_says_what_a_file_must_have_and_what_it_reads():
+    layout = compile_mapping(GOOD, "own/mapping.yaml", concept_maps=MAPS).layout
+    assert (layout.mapping, layout.required, layout.known) == (
+        "small",
+        {"Nama"},
+        {"Nama", "Lahir", "Vaksin", "Tanggal"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right", "expected"),
+    [
+        ("key: [Nama]", "keys: [Nama]", "own/mapping.yaml:4:1: unknown key 'keys' (did you mean 'key'?)"),
+        (
+            "person_name",
+            "persn_name",
+            "own/mapping.yaml:7:31: unknown function 'persn_name' (did you mean 'person_name'?)",
+        ),
+        ("required: true", "requird: true", "own/mapping.yaml:7:44: unknown key 'requird' (did you mean 'required'?)"),
+        (
+            "dd/mm/yyyy",
+            "dd/mn/yyyy",
+            "own/mapping.yaml:8:57: unknown date format 'dd/mn/yyyy' (did you mean 'dd-mm-yyyy'?)",
+        ),
+        ("formats", "format", "own/mapping.yaml:8:47: unknown option of date 'format' (did you mean 'formats'?)"),
+        (
+            "map: vaccine",
+            "map: vacine",
+            "own/mapping.yaml:12:64: unknown concept map 'vacine' (did you mean 'vaccine'?)",
+        ),
+        (
+            "required: [Nama]",
+            "required: [Nma]",
+            "own/mapping.yaml:3:14: unknown column (required, but read nowhere) 'Nma' (did you mean 'Nama'?)",
+        ),
+        (
+            "mapping: small",
+            "mapping: Very Small",
+            "own/mapping.yaml:1:10: a mapping's name is made of small letters, digits and dashes",
+        ),
+        (
+            "column: Nama, through",
+            "constant: A, column: Nama, through",
+            "own/mapping.yaml:7:7: a value has columns or a constant, not both",
+        ),
+        ("status: completed", "id: x", "own/mapping.yaml:11:5: the element 'id' is set by the gateway"),
+        (
+            "through: date}",
+            "through: [date, {a: 1, b: 2}]}",
+            "own/mapping.yaml:13:59: a function is its name, or its name with its options: {name: {option: …}}",
+        ),
+    ],
+)
+def test_a_fault_has_its_place_and_what_would_be_right(wrong, right, expected):
+    assert expected in _problems(GOOD.replace(wrong, right, 1))
+
+
+def test_all_faults_are_told_at_once():
+    text = (
+        GOOD.replace("person_name", "persn_name")
+        .replace("map: vaccine", "map: vacine")
+        .replace("key: [Nama]", "keys: [Nama]")
+    )
+    assert [problem.split(":")[1] for problem in _problems(text)] == ["1", "4", "7", "12"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("mapping: [", "this is not YAML"),
+        ("a: 1\na: 2\n", "the key 'a' stands here twice"),
+        ("just text", "a mapping begins with its keys"),
+        ("", "a mapping begins with its keys"),
+        ("? [a, b]\n: 1\n", "a key must be a plain word"),
+        ("a: &x [*x]\n", ""),
+        ("[" * 5000, "this is not YAML"),
+    ],
+)
+def test_what_is_no_mapping_is_told(text, expected):
+    assert any(expected in problem for problem in _problems(text))
+
+
+def test_a_fault_in_for_each_is_told_once():
+    text = GOOD.replace("immunization:\n", "immunization:\n  for_each: [A, B, C]\n").replace(
+        "through: date}", "through: dat}"
+    )
+    assert len(_problems(text)) == 1
+
+
+def test_elements_that_fhir_does_not_have_are_told():
+    text = (
+        GOOD.replace("birthDate:", "birthdate:")
+        .replace("  name:\n    - {", "  name: {")
+        .replace("status: completed", "status: [completed]")
+    )
+    problems = [str(problem) for problem in check_elements(text, "own/mapping.yaml")]
+    assert problems == [
+        "own/mapping.yaml:6:3: Patient.name is a list in FHIR R4 (begin its items with a dash)",
+        "own/mapping.yaml:7:3: Patient has no element 'birthdate' in FHIR R4 (did you mean 'birthDate'?)",
+        "own/mapping.yaml:10:5: Immunization.status is no list in FHIR R4 (leave the dash out)",
+    ]

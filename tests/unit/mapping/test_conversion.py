@@ -1,0 +1,199 @@
+import dataclasses
+from datetime import date
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fhir_gateway.domain import systems
+from fhir_gateway.domain.records import Converted, Rejected, SourceRecord, SourceRef, dose_identifier
+from fhir_gateway.fhir.validation import validate
+from fhir_gateway.mapping.functions import ClinicEntry, ConversionContext
+from fhir_gateway.sources.mapping_folders import load_mapping
+
+CONTEXT = ConversionContext(zone=ZoneInfo("Asia/Jakarta"), today=date(2026, 1, 15))
+ROW = {
+    "Nama Lengkap": "Laras Citra",
+    "NIK": "3303994902240007",
+    "L/P": "P",
+    "Tgl Lahir": "09/02/2024",
+    "Tgl Vaksin": "2024-11-20",
+    "Vaksin": "MR",
+    "Dosis Ke": "1",
+}
+
+
+@pytest.fixture(scope="module")
+def puskesmas(tmp_path_factory):
+    return load_mapping("puskesmas", tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture(scope="module")
+def asik(tmp_path_factory):
+    return load_mapping("asik", tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture(scope="module")
+def khanza(tmp_path_factory):
+    return load_mapping("simrs-khanza", tmp_path_factory.mktemp("home"))
+
+
+def _record(cells, *, numeric=()):
+    return SourceRecord(SourceRef("sheet.csv", 1), cells, frozenset(numeric))
+
+
+def _convert(mapping, cells, context=CONTEXT, numeric=()):
+    return mapping.convert(_record(cells, numeric=numeric), context)
+
+
+def test_the_key_does_not_depend_on_case_blanks_or_the_dates_spelling(puskesmas):
+    other = {
+        **ROW,
+        "Nama Lengkap": "  LARAS   citra ",
+        "Tgl Lahir": "9 Februari 2024",
+        "Tgl Vaksin": "20/11/2024",
+        "Nomor": "77",
+    }
+    assert _convert(puskesmas, ROW).key == _convert(puskesmas, other).key
+
+
+def test_a_corrected_nik_is_a_correction_of_the_same_record(puskesmas):
+    assert _convert(puskesmas, ROW).key == _convert(puskesmas, {**ROW, "NIK": "3303994902240008"}).key
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("Nama Lengkap", "Laras"), ("Vaksin", "IPV"), ("Tgl Vaksin", "2024-11-21"), ("Dosis Ke", "2")]
+)
+def test_who_got_what_and_when_makes_the_key(puskesmas, column, value):
+    assert _convert(puskesmas, ROW).key != _convert(puskesmas, {**ROW, column: value}).key
+
+
+def test_clinics_share_no_keys(puskesmas):
+    keys = {_convert(puskesmas, ROW, dataclasses.replace(CONTEXT, clinic=clinic)).key for clinic in ("", "a", "b")}
+    assert len(keys) == 3
+
+
+def test_a_row_of_a_report_keeps_its_key(puskesmas):
+    key = "0123456789abcdef" * 2
+    result = _convert(puskesmas, {**ROW, "gateway_key": f" {key} "})
+    assert (result.key, result.corrected) == (key, True)
+    assert result.doses[0].resource["identifier"] == [{"system": systems.DOSE, "value": dose_identifier(key, "")}]
+
+
+def test_what_is_no_key_is_not_taken_for_one(puskesmas):
+    result = _convert(puskesmas, {**ROW, "gateway_key": "../../etc/passwd"})
+    assert (result.key, result.corrected) == (_convert(puskesmas, ROW).key, False)
+
+
+def test_the_clinic_stands_in_uris_safely(khanza):
+    cells = {
+        "no_rawat": "1",
+        "no_rkm_medis": "7",
+        "nm_pasien": "LARAS",
+        "tgl_lahir": "2024-02-09",
+        "tgl_perawatan": "2024-03-10",
+        "nama_brng": "BCG",
+    }
+    result = _convert(khanza, cells, dataclasses.replace(CONTEXT, clinic="RS A/1"))
+    assert result.clinic == "RS A/1"
+    assert result.patient["meta"]["source"] == "urn:fhir-gateway:source:RS%20A%2F1:simrs-khanza"
+    assert result.patient["identifier"][0]["system"] == "http://sys-ids.kemkes.go.id/mrn/RS%20A%2F1"
+
+
+def test_the_environment_names_the_clinics_organization(puskesmas):
+    entry = ClinicEntry(name="Puskesmas Rekaan", reference="Organization/77")
+    context = dataclasses.replace(CONTEXT, clinic="pkm-1", clinics={"pkm-1": entry})
+    actor = _convert(puskesmas, ROW, context).doses[0].resource["performer"][0]["actor"]
+    assert actor == {"reference": "Organization/77", "display": "Puskesmas Rekaan"}
+
+
+def test_without_an_organization_the_clinic_is_a_logical_reference(puskesmas):
+    entry = ClinicEntry(name="Puskesmas Rekaan", identifier_system="http://example.test/org", identifier_value="1000")
+    context = dataclasses.replace(CONTEXT, clinic="pkm-1", clinics={"pkm-1": entry})
+    actor = _convert(puskesmas, ROW, context).doses[0].resource["performer"][0]["actor"]
+    assert actor["identifier"] == {"system": "http://example.test/org", "value": "1000"}
+    assert actor["display"] == "Puskesmas Rekaan"
+
+
+def test_spellings_of_a_clinics_name_are_one_clinic(asik):
+    cells = {"Nama Anak": "Laras", "Tanggal Lahir Anak": "2024-02-09", "Nama Orang Tua": "Dewi"}
+    clinics = {
+        _convert(asik, {**cells, "Puskesmas": name}).clinic for name in ("Puskesmas Bobotsari", "PUSKESMAS  BOBOTSARI ")
+    }
+    assert clinics == {"puskesmas-bobotsari"}
+
+
+def test_doses_of_a_wide_row_keep_their_names(asik):
+    cells = {"Nama Anak": "Laras", "Tanggal Lahir Anak": "2024-02-09", "Nama Orang Tua": "Dewi", "Puskesmas": "B"}
+    first = _convert(asik, {**cells, "Tanggal Imunisasi BCG 1": "2024-03-10", "Tanggal Imunisasi HB0": "2024-02-09"})
+    second = _convert(asik, {**cells, "Tanggal Imunisasi BCG 1": "2024-03-11"})
+    assert [dose.name for dose in first.doses] == ["HB0", "BCG 1"]
+    assert first.doses[1].resource["identifier"] == second.doses[0].resource["identifier"]
+
+
+def test_nik_cells_are_told_as_they_were_written(asik):
+    cells = {
+        "Nama Anak": "Laras",
+        "Tanggal Lahir Anak": "2024-02-09",
+        "Nama Orang Tua": "Dewi",
+        "NIK Anak": " 3303994902240007 ",
+    }
+    assert _convert(asik, cells).nik_cells == (("NIK Anak", " 3303994902240007 "),)
+
+
+def test_a_rejected_row_has_its_key_and_every_reason(puskesmas):
+    result = _convert(puskesmas, {**ROW, "Nama Lengkap": "", "Vaksin": "Vaksin Kembang"})
+    assert isinstance(result, Rejected)
+    assert [problem.code for problem in result.problems] == ["name-missing", "vaccine-unmapped"]
+    assert result.unmapped[0].line == "Vaksin Kembang,?"
+    assert all(problem.text and problem.suggestion and problem.column for problem in result.problems)
+
+
+def test_no_reason_tells_a_patients_data(puskesmas):
+    cells = {**ROW, "Tgl Lahir": "31/02/1987", "Tgl Vaksin": "kemarin", "NIK": "3303994902240007"}
+    told = " ".join(f"{p.text} {p.suggestion}" for p in _convert(puskesmas, cells).problems)
+    assert not any(secret in told for secret in ("1987", "kemarin", "3303994902240007", "Laras"))
+
+
+def test_an_earlier_rows_fault_does_not_stick(puskesmas):
+    _convert(puskesmas, {**ROW, "Vaksin": "Vaksin Kembang"})
+    assert isinstance(_convert(puskesmas, ROW), Converted)
+
+
+def test_two_rows_of_a_person_share_no_part(puskesmas):
+    first = _convert(puskesmas, ROW)
+    first.patient["name"][0]["text"] = "changed"
+    first.doses[0].resource["vaccineCode"]["coding"][0]["code"] = "changed"
+    second = _convert(puskesmas, ROW)
+    assert second.patient["name"][0]["text"] == "Laras Citra"
+    assert second.doses[0].resource["vaccineCode"]["coding"][0]["code"] == "04"
+
+
+def test_another_day_may_change_what_is_in_the_future(puskesmas):
+    assert isinstance(_convert(puskesmas, ROW, dataclasses.replace(CONTEXT, today=date(2024, 11, 19))), Rejected)
+    assert isinstance(_convert(puskesmas, ROW, dataclasses.replace(CONTEXT, today=date(2024, 11, 20))), Converted)
+
+
+def test_control_characters_never_reach_a_resource(puskesmas):
+    result = _convert(puskesmas, {**ROW, "Nama Lengkap": "Laras\x00\x1b Citra", "Batch": "B\u00a01\n2"})
+    assert result.patient["name"][0]["text"] == "Laras Citra"
+    assert result.doses[0].resource["lotNumber"] == "B 1 2"
+
+
+_CELLS = st.one_of(
+    st.text(max_size=25),
+    st.sampled_from([*ROW.values(), "-", "0000-00-00", "By. Ny. Siti", "8.12E+11", "Dosis 2", "ditolak"]),
+)
+
+
+@settings(derandomize=True, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.dictionaries(st.sampled_from([*ROW, "Batch", "No HP", "Desa", "Nama Ibu", "gateway_key"]), _CELLS))
+def test_every_row_becomes_valid_resources_or_reasons(puskesmas, cells):
+    result = _convert(puskesmas, {**ROW, **cells})
+    if isinstance(result, Rejected):
+        assert result.problems
+        return
+    assert validate(result.patient) == ()
+    for dose in result.doses:
+        assert validate({**dose.resource, "patient": {"reference": "Patient/1"}}) == ()
