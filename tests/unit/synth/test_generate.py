@@ -218,7 +218,7 @@ def test_memory_does_not_grow_with_the_persons(tmp_path):
         return most
 
     peak(100)
-    assert peak(3000) < 2 * peak(1000)
+    assert peak(1600) < 2 * peak(800)
 
 
 def test_a_folder_without_truth_is_named(tmp_path):
