@@ -72,7 +72,7 @@ _CODES = {
     "AuditEvent.outcome": "0 4 8 12",
     "AuditEventAgentNetwork.type": "1 2 3 4 5",
     "Composition.confidentiality": "U L M N R V",
-    "DetectedIssue.status": _OBSERVATION_STATUS,
+    "DetectedIssue.status": f"{_OBSERVATION_STATUS} mitigated",
     "DeviceUdiCarrier.entryType": "barcode rfid manual card self-reported unknown",
     "DeviceUseStatement.status": "active completed entered-in-error intended stopped on-hold",
     "DiagnosticReport.status": "registered partial preliminary final amended corrected appended cancelled "
@@ -104,6 +104,7 @@ BINDINGS: dict[str, dict[str, Any]] = {
     "Signature.sigFormat": MIME_TYPE,
     "Signature.targetFormat": MIME_TYPE,
     "Money.currency": {"type": "string", "pattern": "^[A-Z]{3}$"},
+    "CapabilityStatement.format": PRIMITIVES["code"],
     "Expression.language": PRIMITIVES["code"],
 }
 """`Type.element` → schema, for required bindings whose codes the models do not list, or list with an ellipsis."""
