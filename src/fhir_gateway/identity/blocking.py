@@ -55,7 +55,7 @@ def _birth_date_keys(evidence: PersonEvidence, sounds: tuple[str, ...], mothers:
         first, second = sorted((born.day, born.month))
         for sound in sounds:
             yield f"d:{born.year}{first:02}{second:02}:{sound}"
-        for mother in mothers[:1]:
+        for mother in mothers[:3]:
             yield f"m:{born.year}{first:02}{second:02}:{mother}"
         for number in evidence.phones:
             yield f"t:{born.year}{first:02}{second:02}:{number}"

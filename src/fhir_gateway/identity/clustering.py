@@ -97,6 +97,14 @@ class Graph:
             return True
         return comparison.grade is Grade.CERTAINLY_NOT and _names_contradict(comparison)
 
+    def rivals(self, one: Node, other: Node) -> bool:
+        """Say whether a record that fits both must be torn: two people, not one whose NIK was mistyped once."""
+        if not self.conflict(one, other):
+            return False
+        comparison = self.between(one, other)
+        mistyped = veto_codes(comparison) == {VetoCode.NIK_DIFFERENT.value} and comparison.grade is Grade.PROBABLE
+        return not mistyped or (isinstance(one, str) and isinstance(other, str))
+
     def certain_edges(self) -> list[Edge]:
         """Return every edge that may join two, best first, each once."""
         edges = [
@@ -132,7 +140,7 @@ def torn_between(graph: Graph, person: Node) -> tuple[Edge, ...]:
         edge
         for edge in fitting[1:]
         if best.comparison.weight - edge.comparison.weight < graph.policy.margin
-        and graph.conflict(best.other, edge.other)
+        and graph.rivals(best.other, edge.other)
     ]
     return (best, *rivals) if rivals else ()
 

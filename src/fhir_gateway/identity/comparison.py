@@ -55,13 +55,14 @@ def compare(
         compare_own_names(left, right),
         compare_birth_dates(left, right),
         left.gender == right.gender if left.gender and right.gender else None,
-        household.weight if household else 0.0,
+        household.evidence.weight if household else 0.0,
+        household is not None and household.parents_differ,
         _same_record(left, right),
         any(person in right.persons for person in left.persons),
     )
     evidence = _weigh(levels, parameters, frequencies)
     if household:
-        evidence.append(household)
+        evidence.append(household.evidence)
     weight = policy.prior + sum(one.weight for one in evidence)
     vetoes = find_vetoes(left, right, levels, frequencies)
     caution = find_caution(left, right, levels)

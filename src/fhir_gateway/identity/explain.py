@@ -21,7 +21,7 @@ _DECIDED_BITS = 500.0
 def explain_comparison(comparison: Comparison, *, policy: MatchingPolicy | None = None) -> tuple[str, ...]:
     """Return a comparison as a waterfall, line by line: the prior, each piece of evidence in bits, the sum, the verdict.
 
-    A bit doubles the odds that the two are one person; 11 bits are about 2,000 to 1.
+    A bit doubles the odds that the two are one person; 10 bits are about 1,000 to 1.
     """
     policy = policy or DEFAULT_POLICY
     if abs(comparison.weight) > _DECIDED_BITS:

@@ -14,7 +14,9 @@ _SHIPPED = "name_frequencies.toml"
 _SHIPPED_COUNTS_AS = 3000
 """The shipped shares weigh as much as so many counted people."""
 _ESTABLISHED = 3
-"""A word that at least so many people carry is a name and no typing error."""
+"""A word that fewer people carry may be a typing error."""
+_COMMON = 20
+"""A word that so many people carry is a name."""
 
 
 class Frequencies:
@@ -45,8 +47,8 @@ class Frequencies:
         return known
 
     def established(self, word: str) -> bool:
-        """Say whether a word is known as a name, rather than one name mistyped."""
-        return word in self._shares or self._words.get(word, 0) >= _ESTABLISHED
+        """Say whether a word is known as a common name."""
+        return word in self._shares or self._words.get(word, 0) >= _COMMON
 
     def people_with_phone(self, phone: str) -> int:
         """Return how many counted people carry a phone number."""

@@ -19,17 +19,17 @@ _SETTINGS = {"household", "names"}
 class MatchingPolicy:
     """What an environment may set in `[matching]`; weights are in bits: log2 of the odds that two records are one person.
 
-    `certain`: from this weight on, two records are linked without asking, unless a veto stands against it (11 bits are
-    odds of 2,000 to 1). `probable`: from here on an operator is asked. `possible`: from here on a candidate is worth
+    `certain`: from this weight on, two records are linked without asking, unless a veto stands against it (10 bits are
+    odds of 1,000 to 1). `probable`: from here on an operator is asked. `possible`: from here on a candidate is worth
     showing. `margin`: by how many bits the best candidate must lead over another person. `prior`: the odds before any
     evidence, one person among the inhabitants of a regency.
     """
 
-    certain: float = 11.0
+    certain: float = 10.0
     probable: float = 3.0
     possible: float = -4.0
     margin: float = 5.0
-    prior: float = -19.0
+    prior: float = -17.0
 
     def problems(self) -> tuple[str, ...]:
         """Return what contradicts itself in these settings, in words."""
@@ -55,11 +55,13 @@ class NameWeights:
 
 @dataclass(frozen=True, slots=True)
 class HouseholdWeights:
-    """How mother, phone, place and family card add up: the best in full, others in part, `most` bits at most."""
+    """How mother, phone, place and family card add up: to `most` bits at most, where one of the same family would stand.
 
-    second: float
-    third: float
+    `later` is the share that disagreements after the worst one count.
+    """
+
     most: float
+    later: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,14 @@ record number that agrees, what agrees is not enough to link without asking.
 from dataclasses import dataclass
 from enum import StrEnum
 
+from rapidfuzz.distance import OSA
+
 from fhir_gateway.domain.identity import Evidence, Veto
 from fhir_gateway.identity.comparators import GENERATION_YEARS, BirthDateLevel, NikLevel, years_apart
 from fhir_gateway.identity.evidence import PersonEvidence
 from fhir_gateway.identity.frequencies import Frequencies
 from fhir_gateway.people.name_agreement import NameAgreement, NameLevel
-from fhir_gateway.people.name_sounds import sound_form
+from fhir_gateway.people.name_sounds import same_sound
 
 
 class VetoCode(StrEnum):
@@ -55,6 +57,7 @@ class Levels:
     birth_date: BirthDateLevel
     same_gender: bool | None
     household: float
+    parents_differ: bool
     same_record: bool | None
     own: bool
 
@@ -107,12 +110,14 @@ def _unsupported(levels: Levels) -> Evidence | None:
     inexact = levels.birth_date not in SAME_DAY or levels.same_gender is False
     if inexact and levels.name.level not in SAME_NAME:
         return _NOTHING_EXACT
-    supported = levels.household >= _SUPPORTING_BITS or (levels.nik in _NIK_SUPPORTS and levels.name.level in SAME_NAME)
-    return None if supported else _NAMESAKES
+    if levels.nik in _NIK_SUPPORTS and levels.name.level in SAME_NAME:
+        return None
+    enough = _SUPPORTING_BITS if levels.parents_differ else 0.0
+    return None if levels.household > enough else _NAMESAKES
 
 
 _SUPPORTING_BITS = 5.0
-"""From so many bits on the household tells namesakes apart; the village alone does not."""
+"""So many bits of household outweigh that the parents' names differ (one record may name the father)."""
 _NIK_SUPPORTS = frozenset({NikLevel.DAMAGED_AGREE, NikLevel.DAMAGED_AGREE_SERIAL, NikLevel.ODD_NEAR})
 _MASKED = Evidence("caution", "masked", 0.0, "the server hides what could confirm it")
 _NAMELESS = Evidence("caution", "name-unconfirmed", 0.0, "the same NIK, but no name to confirm it")
@@ -138,7 +143,8 @@ def _twins_by_name(
 ) -> VetoCode | None:
     level = levels.name.level
     if levels.nik is NikLevel.AGREE:
-        boy_and_girl = level is NameLevel.NEAR and levels.same_gender is False
+        sound_alike = level is NameLevel.NEAR and not _typing_error(levels.name, frequencies)
+        boy_and_girl = sound_alike and levels.same_gender is False
         return VetoCode.POSSIBLE_TWINS if boy_and_girl else None
     if level in _OTHER_NAME:
         return VetoCode.TWINS
@@ -148,11 +154,12 @@ def _twins_by_name(
 
 
 def _name_in_doubt(levels: Levels, frequencies: Frequencies) -> bool:
-    if levels.same_gender is False:
-        return True
+    """Whether names that nearly agree may be twins'; the same record number or a typing error makes them one child's."""
     if levels.same_record:
         return False
     mistyped = not levels.name.near or _typing_error(levels.name, frequencies)
+    if levels.same_gender is False:
+        return not (levels.name.near and mistyped)
     return levels.name.level is NameLevel.WEAK or not mistyped
 
 
@@ -176,28 +183,23 @@ def _newborn_twins(
 
 
 def _typing_error(name: NameAgreement, frequencies: Frequencies) -> bool:
-    """Whether names differ as typing makes them differ, and not as parents choose the names of twins.
+    """Whether names differ as typing makes them differ, and not as parents choose the names of twins."""
+    return all(_same_word(one, other, frequencies) for one, other in name.near)
 
-    One spelling must be a known name and the other none; they must not differ in a vowel or a sound alone (Rizki and
-    Rizka, Fani and Vani).
+
+def _same_word(one: str, other: str, frequencies: Frequencies) -> bool:
+    """Whether two words are one name written twice: pronounced alike, or with neighbouring letters exchanged.
+
+    Twins are called by names that can be told apart: Rizki and Rizka, Fani and Vani, never Hafiz and Haviz. How common
+    the words are decides nothing else: one twin's common name makes the other's rare one no typing error.
     """
-    for one, other in name.near:
-        if frequencies.established(one) == frequencies.established(other):
-            return False
-        if len(one) < 5 or not _garbled(one, other):
-            return False
-    return True
-
-
-def _garbled(one: str, other: str) -> bool:
-    if sound_form(one) == sound_form(other):
+    if one[0] != other[0] or (frequencies.established(one) and frequencies.established(other)):
         return False
-    if len(one) == len(other):
-        # Neighbours exchanged, or a letter that changes the consonants into what is no sound of the same place.
-        return sorted(one) == sorted(other)
-    shorter, longer = sorted((one, other), key=len)
-    # A letter lost or doubled inside the word; at its end it makes another name (Nabil, Nabila).
-    return longer[-1] == shorter[-1] and longer[0] == shorter[0]
+    exchanged = len(one) >= _LONG_WORD and OSA.distance(one, other) == 1 and sorted(one) == sorted(other)
+    return exchanged or same_sound(one, other)
+
+
+_LONG_WORD = 5
 
 
 def _parents_number(left: PersonEvidence, right: PersonEvidence) -> bool:

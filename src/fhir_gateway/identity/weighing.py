@@ -1,6 +1,7 @@
 """Weighing: agreement levels become evidence in bits, by parameters and by how common the values are."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 
 from fhir_gateway.domain.identity import Evidence
@@ -87,22 +88,28 @@ def _information(
     return min(most, total)
 
 
+@dataclass(frozen=True, slots=True)
+class Household:
+    """The household's evidence, and whether the parents' names speak against it."""
+
+    evidence: Evidence
+    parents_differ: bool
+
+
 def weigh_household(
     left: PersonEvidence, right: PersonEvidence, parameters: MatchingParameters, frequencies: Frequencies
-) -> Evidence | None:
+) -> Household | None:
     """Weigh mother, parent's NIK, phone, village and family card as the one fact that they are: the household."""
     parts = dict(_household_parts(left, right, parameters, frequencies))
     if not parts:
         return None
-    weights = parameters.household
-    ups = sorted((weight for weight in parts.values() if weight > 0), reverse=True)
+    ups = [weight for weight in parts.values() if weight > 0]
     downs = sorted(weight for weight in parts.values() if weight < 0)
-    shares = (1.0, weights.second, weights.third)
-    total = sum(weight * shares[min(rank, 2)] for rank, weight in enumerate(ups))
-    total = min(weights.most, total)
-    total += sum(weight * shares[min(rank, 2)] for rank, weight in enumerate(downs))
+    # Strangers agree in each by chance; a family's others agree in all, so all together tell no more than "same family".
+    total = min(parameters.household.most, sum(ups)) + sum(downs[:1]) + parameters.household.later * sum(downs[1:])
     agreement = "mixed" if ups and downs else "agree" if ups else "different"
-    return piece("household", agreement, round(total, 2), _detail(parts))
+    differ = min(parts.get("mother", 0.0), parts.get("parent", 0.0)) < 0
+    return Household(piece("household", agreement, round(total, 2), _detail(parts)), differ)
 
 
 def _detail(parts: Mapping[str, float]) -> str:

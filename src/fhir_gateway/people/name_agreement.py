@@ -72,6 +72,11 @@ def _compare(left: str, right: str) -> NameAgreement:
     plain_left, own_left, father_left, cut_left = tokens_of_key(left)
     plain_right, own_right, father_right, cut_right = tokens_of_key(right)
     agreement = _compare_words(own_left, own_right, exact=plain_left == plain_right, cut=(cut_left, cut_right))
+    if agreement.level in {NameLevel.PARTIAL, NameLevel.DIFFERENT, NameLevel.WEAK} and plain_left and plain_right:
+        # What is typed wrong may be spelled so that the compared forms lie further apart than the letters.
+        as_typed = _compare_words(plain_left, plain_right, exact=False, cut=(cut_left, cut_right))
+        if as_typed.level is NameLevel.NEAR:
+            agreement = _in_compared_forms(as_typed)
     if father_left and father_right:
         return _with_fathers(
             agreement, _compare_words(father_left, father_right, exact=False, cut=(cut_left, cut_right))
@@ -83,6 +88,12 @@ def _compare(left: str, right: str) -> NameAgreement:
 
 
 _RANK = {level: rank for rank, level in enumerate(NameLevel)}
+
+
+def _in_compared_forms(agreement: NameAgreement) -> NameAgreement:
+    shared = tuple(compared_form(word) for word in agreement.shared)
+    near = tuple((compared_form(one), compared_form(other)) for one, other in agreement.near)
+    return NameAgreement(agreement.level, shared, near, agreement.initials)
 
 
 def _with_fathers(own: NameAgreement, fathers: NameAgreement) -> NameAgreement:
@@ -120,6 +131,7 @@ class _Alignment:
         self._match_joined(self.right, self.left)
         self._match_near()
         self._match_initials()
+        self._match_short_forms()
 
     def _match_equal(self) -> None:
         for word in tuple(self.left):
@@ -155,6 +167,16 @@ class _Alignment:
         for mine, other in ((self.left, self.right), (self.right, self.left)):
             for word in [word for word in mine if len(word) == 1]:
                 full = next((candidate for candidate in other if candidate[0] == word), None)
+                if full is not None:
+                    mine.remove(word)
+                    other.remove(full)
+                    self.initials += 1
+
+    def _match_short_forms(self) -> None:
+        """Pair a short form with its word: md with muhamad, kmg with komang, asni with asnidar, tini with suartini."""
+        for mine, other in ((self.left, self.right), (self.right, self.left)):
+            for word in tuple(mine):
+                full = next((candidate for candidate in other if is_short_form(word, candidate)), None)
                 if full is not None:
                     mine.remove(word)
                     other.remove(full)
@@ -209,6 +231,19 @@ def nearness(left: str, right: str) -> int | None:
     allowed = 0 if longest < 4 else 1 if longest < 8 else 2
     distance = OSA.distance(left, right, score_cutoff=allowed)
     return distance if distance <= allowed else None
+
+
+@lru_cache(maxsize=32768)
+def is_short_form(short: str, word: str) -> bool:
+    """Say whether a word may be written or called by the short one: its consonants, its beginning or its end."""
+    if len(short) >= len(word) or len(short) < 2:
+        return False
+    if len(short) >= 4:
+        return word.startswith(short) or word.endswith(short)
+    if short[0] != word[0] or any(letter in "aiueo" for letter in short[1:]):
+        return False
+    letters = iter(word)
+    return all(letter in letters for letter in short)
 
 
 def _nearly_whole(left: str, right: str) -> bool:

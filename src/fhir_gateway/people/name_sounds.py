@@ -52,7 +52,7 @@ def compared_form(word: str) -> str:
     """Return a lower-case word with abbreviation and spelling resolved: equal forms are one name."""
     word = ABBREVIATIONS.get(word, word)
     if len(word) <= 2:
-        return word
+        return "ai" if word == "ay" else word
     for old, new in _SPELLINGS:
         if old in word:
             word = word.replace(old, new)
@@ -75,3 +75,18 @@ def sound_form(form: str) -> str:
 def sound_key(form: str) -> str:
     """Return a compared form's key for blocking: its first sound and its consonants, at most six."""
     return _DOUBLED.sub(r"\1", _VOWELS.sub("", sound_form(form)))[:6]
+
+
+_UNHEARD = str.maketrans({"v": "f", "p": "f", "z": "s", "h": None})
+
+
+@lru_cache(maxsize=32768)
+def same_sound(one: str, other: str) -> bool:
+    """Say whether two compared forms are pronounced alike: nobody could call two children by them."""
+    return _pronounced(one) == _pronounced(other)
+
+
+def _pronounced(form: str) -> str:
+    heard = form.translate(_UNHEARD)
+    heard = _GLIDES[0][0].sub("i", _DOUBLED.sub(r"\1", heard))
+    return heard[:-1] + heard[-1:].translate(_FINAL)

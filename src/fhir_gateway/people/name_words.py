@@ -13,7 +13,7 @@ def _words(text: str) -> frozenset[str]:
 TITLES = _words(
     "h hj hjh haji hajah hajjah kh kyai kiai nyai drs dra dr drg drh ir prof r ra rr rd raden rmt tn ny nn an sdr sdri sdra"
     " bpk bapak bp ibu ust ustd ustad ustadz ustadzah alm almh almarhum almarhumah pdt kolonel letkol mayor kapten serka"
-    " bripka brigadir bidan bd ns apt mr mrs ms miss tuan nyonya nona anak saudara saudari"
+    " bripka brigadir bidan bd ns apt mr mrs ms miss tuan nyonya nona anak saudara saudari adik dik dek kak kakak"
 )
 """Stand before a name; `h`, `r` and `an` are titles only where something telling follows."""
 
@@ -72,6 +72,8 @@ ABBREVIATIONS: Mapping[str, str] = {
         ],
         "muhamad",
     ),
+    **dict.fromkeys(_words("fr frs frans fransiskus franciscus fransiscus fransisko"), "fransiskus"),
+    **dict.fromkeys(_words("ll lalu"), "lalu"),
     **dict.fromkeys(_words("abd abdl abdu abdoel abdul"), "abdul"),
     **dict.fromkeys(_words("achmad akhmad ahmad ahmat achmat akhmat ahmed achmed ach akh ahm ahmd"), "ahmad"),
     **dict.fromkeys(_words("st sitti siti sity sti"), "siti"),
@@ -87,6 +89,8 @@ ABBREVIATIONS: Mapping[str, str] = {
     **dict.fromkeys(_words("dw dwa dewa"), "dewa"),
     "ign": "ignatius",
     "fx": "fransiskus",
+    "ant": "antonius",
+    "ph": "pilipus",
     "yoh": "yohanes",
     "chandra": "candra",
     "richard": "ricard",
