@@ -1,0 +1,84 @@
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fhir_gateway.people.name_agreement import NameLevel, compare_names
+from fhir_gateway.people.names import read_name
+
+WORDS = st.sampled_from(
+    [
+        "Muhammad",
+        "Siti",
+        "Rizki",
+        "Rizka",
+        "Aminah",
+        "Budi",
+        "B.",
+        "Nur",
+        "Hayati",
+        "Nurhayati",
+        "bin",
+        "Ali",
+        "H.",
+        "Frs.",
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "level"),
+    [
+        ("Rizki Pratama", "RIZKI PRATAMA", NameLevel.EXACT),
+        ("H. Rizki Pratama, S.Kom", "Rizki Pratama", NameLevel.EXACT),
+        ("Moh. Rizki", "Muhammad Rizky", NameLevel.EQUIVALENT),
+        ("M. Rizki", "Muhammad Rizki", NameLevel.EQUIVALENT),
+        ("Nur Hayati", "Nurhayati", NameLevel.EQUIVALENT),
+        ("Nurhayati Putri", "Nur Hayati Putri", NameLevel.EQUIVALENT),
+        ("Abdul Rahman", "Abdurrahman", NameLevel.EQUIVALENT),
+        ("Aminah Siti", "Siti Aminah", NameLevel.EQUIVALENT),
+        ("Ahmad bin Ali", "Ahmad Ali", NameLevel.EQUIVALENT),
+        ("Jusuf", "Yusuf", NameLevel.NEAR),
+        ("Rizki", "Rizka", NameLevel.NEAR),
+        ("Hasan Basri", "Hasan Bisri", NameLevel.NEAR),
+        ("Wahyu Hidayat", "Wahyuu Hidayt", NameLevel.NEAR),
+        ("Fitriani", "Pitriani", NameLevel.NEAR),
+        ("Budi", "Budi Santoso", NameLevel.SUBSET),
+        ("Budi S.", "Budi Santoso", NameLevel.INITIALS),
+        ("A. Fauzi", "Ahmad Fauzi", NameLevel.INITIALS),
+        ("Kmg. Ayu Lestari", "Komang Ayu Lestari", NameLevel.EQUIVALENT),
+        ("Siti", "Siti Aminah", NameLevel.WEAK),
+        ("Muhammad", "Muhammad Hasan", NameLevel.WEAK),
+        ("Asni", "Asnidar Tanjung", NameLevel.WEAK),
+        ("Ahmad Rizki Maulana", "Ahmad Rizki Pratama", NameLevel.PARTIAL),
+        ("Ahmad bin Ali", "Ahmad bin Umar", NameLevel.PARTIAL),
+        ("Siti Aminah", "Siti Rohmah", NameLevel.DIFFERENT),
+        ("Siti", "Sri", NameLevel.DIFFERENT),
+        ("Hasan", "Husin", NameLevel.DIFFERENT),
+        ("By. Ny. Siti", "Siti", NameLevel.UNKNOWN),
+        ("", "Siti", NameLevel.UNKNOWN),
+    ],
+)
+def test_level_of_agreement(one, other, level):
+    assert compare_names(read_name(one), read_name(other)).level is level
+
+
+def test_name_cut_off_at_forty_characters_agrees_with_the_whole():
+    whole = read_name("Siti Nurhayati Rahmawati Kusumaningtyas Putri Utami")
+    cut = read_name("Siti Nurhayati Rahmawati Kusumaningtyas P"[:40])
+    assert compare_names(cut, whole).level is NameLevel.EQUIVALENT
+
+
+@settings(derandomize=True, deadline=None)
+@given(st.lists(WORDS, max_size=4), st.lists(WORDS, max_size=4))
+def test_comparing_is_symmetric(one, other):
+    left, right = read_name(" ".join(one)), read_name(" ".join(other))
+    forward, back = compare_names(left, right), compare_names(right, left)
+    assert forward.level is back.level
+    assert sorted(forward.shared) == sorted(back.shared)
+
+
+@settings(derandomize=True, deadline=None)
+@given(st.text(max_size=50))
+def test_name_agrees_with_itself(text):
+    name = read_name(text)
+    assert compare_names(name, name).level in {NameLevel.EXACT, NameLevel.UNKNOWN}

@@ -1,0 +1,118 @@
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fhir_gateway.people.names import name_keys, read_name
+
+
+@pytest.mark.parametrize(
+    ("written", "text", "prefix", "suffix"),
+    [
+        ("H. Moh. Rizki, S.Kom", "Moh. Rizki", ("H.",), ("S.Kom",)),
+        ("Drs. H. Budi Santoso SH, M.Kes", "Budi Santoso", ("Drs.", "H."), ("SH", "M.Kes")),
+        ("dr. Ani Wijaya, Sp.A", "Ani Wijaya", ("dr.",), ("Sp.A",)),
+        ("NUR HAYATI, A.Md.Keb", "Nur Hayati", (), ("A.Md.Keb",)),
+        ("BUDI SANTOSO SH", "Budi Santoso", (), ("SH",)),
+        ("K.H. Ahmad", "Ahmad", ("K.H.",), ()),
+        ("AN.BUDI", "Budi", ("AN.",), ()),
+        ("An Nisa", "An Nisa", (), ()),
+        ("R. Adi", "Adi", ("R.",), ()),
+        ("Ny. Siti", "Siti", ("Ny.",), ()),
+        ("Sri Se", "Sri Se", (), ()),
+        ("MOH.RIZKI", "Moh. Rizki", (), ()),
+        ("ma'ruf  amin", "Ma'ruf Amin", (), ()),
+        ("'Siti", "Siti", (), ()),
+        ("Ahmad alias Amat", "Ahmad", (), ()),
+        ("de Jong", "de Jong", (), ()),
+    ],
+)
+def test_titles_and_degrees_are_split_off(written, text, prefix, suffix):
+    name = read_name(written)
+    assert (name.text, name.prefix, name.suffix) == (text, prefix, suffix)
+
+
+@pytest.mark.parametrize(
+    ("written", "mother", "order"),
+    [
+        ("By. Ny. Siti Aminah", "Siti Aminah", 0),
+        ("BY NY SITI 2", "Siti", 2),
+        ("Bayi Ny. Siti I", "Siti", 1),
+        ("By.Ny.Siti", "Siti", 0),
+        ("Bayi Ibu Rahma (kembar 2)", "Rahma", 2),
+        ("An. Ny. Siti", "Siti", 0),
+    ],
+)
+def test_newborns_temporary_name_names_the_mother(written, mother, order):
+    name = read_name(written)
+    assert (name.newborn, name.newborn_of, name.birth_order, name.key) == (True, mother, order, "")
+    assert name.tokens
+
+
+def test_newborn_without_ny_may_be_named_itself():
+    name = read_name("By. Ahmad Fauzan")
+    assert (name.newborn, name.newborn_of, name.key) == (True, "Ahmad Fauzan", "ahmad fauzan||")
+
+
+def test_child_is_no_newborn():
+    assert not read_name("An. Rizki").newborn
+
+
+def test_father_stands_behind_bin_or_binti():
+    name = read_name("SITI AMINAH BINTI ABDULLAH")
+    assert (name.text, name.given, name.father) == ("Siti Aminah binti Abdullah", ("Siti", "Aminah"), "Abdullah")
+
+
+def test_mononym_is_told():
+    assert read_name("Suharto").mononym
+    assert not read_name("Budi Santoso").mononym
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Muhammad", "Moch."),
+        ("Achmad", "Ahmad"),
+        ("Abdurrahman", "Abd. Rahman"),
+        ("Abdurahman", "Abdul Rahman"),
+        ("Soekarno", "Sukarno"),
+        ("Djoko", "Joko"),
+        ("Tjahjo", "Cahjo"),
+        ("Sjarif", "Syarif"),
+        ("Chairul", "Khairul"),
+        ("Noer", "Nur"),
+        ("St. Rahma", "Siti Rahmah"),
+        ("Aisyah", "Aisha"),
+        ("Rizky", "Rizki"),
+        ("M. Fauzi", "Muhammad Fauzi"),
+        ("José", "Jose"),
+        ("B0bby", "Bobby"),
+    ],
+)
+def test_spellings_of_one_name_have_the_same_tokens(one, other):
+    assert read_name(one).tokens == read_name(other).tokens
+
+
+@pytest.mark.parametrize("name", ["Panji", "Anjani", "Jani", "Najwa"])
+def test_modern_j_stays_j(name):
+    assert read_name(name).tokens == (name.lower(),)
+
+
+def test_compared_forms_are_never_shown():
+    assert read_name("Soekarno").text == "Soekarno"
+
+
+def test_name_that_may_be_cut_off_is_marked():
+    assert read_name("Siti Nurhayati Rahmawati Kusumaningtyas P").truncated
+    assert not read_name("Siti Nurhayati").truncated
+
+
+def test_blocking_keys_survive_spelling_and_typing_errors_in_vowels():
+    assert name_keys(read_name("Rizky Pratama")) == name_keys(read_name("Moh. Riski Pratema"))
+
+
+@settings(derandomize=True, deadline=None)
+@given(st.text(max_size=60))
+def test_reading_never_raises_and_reads_its_own_text_again(text):
+    name = read_name(text)
+    assert read_name(name.text).newborn_of.casefold() == name.newborn_of.casefold() or not name.newborn
+    assert name_keys(name) == name_keys(read_name(text))
