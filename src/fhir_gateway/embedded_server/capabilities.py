@@ -1,6 +1,6 @@
 """The CapabilityStatement: what the embedded server does, drawn from the same tables that it does it by."""
 
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from fhir_gateway import __version__
@@ -22,7 +22,7 @@ _SPECIAL = {"_id": "token", "_lastUpdated": "date"}
 _RELEASED = "2026-01-01"
 
 
-@cache
+@lru_cache(maxsize=8)
 def capability_statement(base: str) -> Resource:
     """Return the server's CapabilityStatement for the base URL that it is asked under."""
     return {

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
+from functools import cache, lru_cache
 from hashlib import blake2b
 from importlib import resources
 from typing import Any
@@ -75,11 +75,13 @@ def has_identifier(resource_type: str) -> bool:
     return resource_type in _definitions()["identifier"]
 
 
-@cache
 def parameters_of(resource_type: str) -> Mapping[str, Parameter]:
-    """Return the search parameters of a type by name."""
-    if resource_type not in resource_types():
-        return {}
+    """Return the search parameters of a type by name; none where there is no such type."""
+    return _parameters_of(resource_type) if resource_type in resource_types() else {}
+
+
+@cache
+def _parameters_of(resource_type: str) -> Mapping[str, Parameter]:
     found = {name: Parameter(name, kind) for name, kind in (EVERYWHERE | dict(OWN.get(resource_type, {}))).items()}
     if has_identifier(resource_type):
         found["identifier"] = Parameter("identifier", Kind.TOKEN)
@@ -89,7 +91,7 @@ def parameters_of(resource_type: str) -> Mapping[str, Parameter]:
     return found
 
 
-@cache
+@lru_cache(maxsize=8192)
 def number_of(resource_type: str, name: str) -> int:
     """Return the number under which a parameter (or, for references, an element's path) is indexed: 48 bits of a hash."""
     return int.from_bytes(blake2b(f"{resource_type}:{name}".encode(), digest_size=6).digest())

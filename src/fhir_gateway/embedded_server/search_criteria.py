@@ -18,6 +18,9 @@ from fhir_gateway.embedded_server.parameters import Kind, Parameter, number_of, 
 from fhir_gateway.fhir.references import reference_targets
 from fhir_gateway.fhir.validation import resource_types
 
+MOST_ALTERNATIVES = 200
+"""Alternatives that each cost a condition of their own; codes of one system and references cost none."""
+
 _PREFIXED = re.compile(r"(eq|ne|gt|lt|ge|le|sa|eb)?(\d.*)")
 _UNESCAPED_COMMA = re.compile(r"(?<!\\),")
 _UNESCAPED_BAR = re.compile(r"(?<!\\)\|")
@@ -112,6 +115,7 @@ def _tokens(number: int, values: list[str]) -> Condition:
         if len(parts) > 2 or not (system or code):
             raise RefusedError(400, "invalid", "a token is written code, system|code, |code or system|")
         by_system.setdefault(system, []).append(code)
+    _check_number(len(by_system))
     for system, codes in by_system.items():
         if "" in codes:
             queries.append("SELECT rid FROM token WHERE param = ? AND system = ?")
@@ -236,7 +240,14 @@ def _missing(table: str, numbers: list[int], values: list[str]) -> Condition:
     )
 
 
+def _check_number(alternatives: int) -> None:
+    if alternatives > MOST_ALTERNATIVES:
+        words = f"at most {MOST_ALTERNATIVES} dates, texts or systems can be searched for at once"
+        raise RefusedError(400, "too-costly", words)
+
+
 def _any(conditions: list[Condition]) -> Condition:
+    _check_number(len(conditions))
     sql = " OR ".join(condition.sql for condition in conditions)
     return Condition(f"({sql})", tuple(a for condition in conditions for a in condition.arguments))
 

@@ -18,6 +18,7 @@ from fhir_gateway.fhir.validation import resource_types
 _Chosen = TypeVar("_Chosen")
 DEFAULT_COUNT = 50
 LARGEST_COUNT = 1000
+MOST_CONDITIONS = 50
 _SORTS = {
     "_id": ("id", False),
     "-_id": ("id", True),
@@ -80,6 +81,8 @@ def parse_search(resource_type: str, parameters: Sequence[tuple[str, str]], *, b
                 continue
         if key not in ("_cursor", "_format", "_pretty"):
             applied.append((key, value))
+    if len(conditions) > MOST_CONDITIONS:
+        raise RefusedError(400, "too-costly", f"at most {MOST_CONDITIONS} search parameters can be combined")
     count = _count(_single(controls, "_count"))
     sort, descending = _choose(_SORTS, "_sort", _single(controls, "_sort") or "_id")
     return Search(
@@ -111,7 +114,7 @@ def _read_cursor(text: str, sort: str) -> str | int | None:
         key = orjson.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
     except (ValueError, binascii.Error) as error:
         raise RefusedError(400, "invalid", "the cursor of this page is not one of this server") from error
-    if not isinstance(key, int if sort == "updated" else str):
+    if not isinstance(key, int if sort == "updated" else str) or (isinstance(key, int) and abs(key) >= 2**62):
         raise RefusedError(400, "invalid", "the cursor of this page does not belong to this search")
     return key
 

@@ -1,5 +1,6 @@
 """The embedded FHIR R4 server: a request in, a response out, everything on disk before the answer."""
 
+import sqlite3
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -74,6 +75,8 @@ class EmbeddedServer:
             response = refusal_response(refused)
         except RecursionError:
             response = refusal_response(too_deep())
+        except sqlite3.OperationalError as error:
+            response = _unavailable(error)
         return Response(response.status, response.headers) if method.upper() == "HEAD" else response
 
     def close(self) -> None:
@@ -108,6 +111,18 @@ class EmbeddedServer:
         with self._store.write() as session:
             content = answerers[kind](session, request, bundle)
         return json_response(200, content)
+
+
+def _unavailable(error: sqlite3.OperationalError) -> Response:
+    """Return 503 where the data cannot be used now: locked too long by others, or the disk is full."""
+    words = {
+        sqlite3.SQLITE_BUSY: "other processes keep the data folder locked",
+        sqlite3.SQLITE_FULL: "the disk is full",
+    }
+    reason = words.get(error.sqlite_errorcode & 0xFF)
+    if reason is None:
+        raise error
+    return json_response(503, outcome("error", "transient", f"nothing was changed: {reason}"), **{"Retry-After": "2"})
 
 
 def check_size(size: int) -> None:

@@ -102,6 +102,21 @@ def test_data_of_a_newer_version_are_left_alone(tmp_path):
         EmbeddedServer(tmp_path)
 
 
+def test_a_folder_locked_by_others_is_503(tmp_path, monkeypatch):
+    import sqlite3  # noqa: PLC0415
+
+    monkeypatch.setattr("fhir_gateway.embedded_server.store._BUSY_SECONDS", 0)
+    server = EmbeddedServer(tmp_path)
+    other = sqlite3.connect(tmp_path / "fhir.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    answer = server.handle("POST", "/Patient", body=json.dumps(sample_patient()).encode())
+    other.execute("ROLLBACK")
+    other.close()
+    assert (answer.status, answer.headers["Retry-After"]) == (503, "2")
+    assert server.handle("POST", "/Patient", body=json.dumps(sample_patient()).encode()).status == 201
+    server.close()
+
+
 def test_a_folder_that_is_a_file_is_told(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(GatewayError, match="cannot be used"):
@@ -131,7 +146,6 @@ async def test_httpx_speaks_to_it_inside_the_process(tmp_path):
 
 
 def test_the_command_serves_until_sigterm(tmp_path):
-    command = [sys.executable, "-m", "fhir_gateway.cli.app"]
     script = "import sys; from fhir_gateway.cli.app import main; main()"
     command = [sys.executable, "-c", script, "fhir-server", "--port", "0"]
     environment = os.environ | {"FHIR_GATEWAY_HOME": str(tmp_path)}

@@ -1,3 +1,4 @@
+import base64
 from urllib.parse import quote, urlencode
 
 import pytest
@@ -40,6 +41,20 @@ def test_what_is_not_understood_is_refused(call, query):
     answer = call("GET", "/Patient", query=query)
     assert answer.status == 400
     assert answer.content["resourceType"] == "OperationOutcome"
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "birthdate=" + ",".join(["2000"] * 500),
+        "name=" + ",".join(["x"] * 500),
+        "identifier=" + ",".join(f"urn:{number}|x" for number in range(500)),
+        "&".join(["gender=male"] * 500),
+        "_sort=_lastUpdated&_cursor=" + base64.urlsafe_b64encode(str(2**63).encode()).decode(),
+    ],
+)
+def test_searches_without_measure_are_refused(call, query):
+    assert call("GET", "/Patient", query=query).status == 400
 
 
 def test_a_refusal_does_not_repeat_values(call):
