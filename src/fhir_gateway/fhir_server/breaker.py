@@ -60,12 +60,13 @@ class BreakerGate:
     async def passage(self, *, probing: bool) -> AsyncIterator[None]:
         """Watch what becomes of the request inside; `probing` is what `admit` returned.
 
-        A cancelled request tells nothing of the server.
+        A cancelled request tells nothing of the server. Raises ServerGoneError where a failure uses the patience up.
         """
         try:
             yield
         except OutageError as error:
             self._failed(error)
+            self._check_patience()
             raise
         except ServerError:
             self._succeeded()  # it answered, whatever it said
@@ -86,16 +87,21 @@ class BreakerGate:
             if self._probe_ended is None and wait <= 0:
                 self._probe_ended = asyncio.Event()
                 return True
-            left = self._patience_left()
-            if left is not None and left <= 0:
-                raise ServerGoneError(
-                    f"The FHIR server has been down for longer than {self._patience:g} s (wait_for_server): {self._reason}"
-                )
+            left = self._check_patience()
             if self._probe_ended is not None:
                 await self._probe_ended.wait()
             else:
                 await self._timing.sleep(wait if left is None else min(wait, left))
         return False
+
+    def _check_patience(self) -> float | None:
+        """Return the patience left; raises ServerGoneError where there is none."""
+        left = self._patience_left()
+        if left is not None and left <= 0:
+            raise ServerGoneError(
+                f"The FHIR server has been down for longer than {self._patience:g} s (wait_for_server): {self._reason}"
+            )
+        return left
 
     def _patience_left(self) -> float | None:
         if not self._patience or self._down_since is None:

@@ -304,7 +304,9 @@ def _no_answer(error: httpx.TransportError, timeout: float) -> OutageError | Per
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return PermanentServerError(f"The FHIR server's certificate is not trusted: {cause.verify_message}")
+            return PermanentServerError(
+                f"The FHIR server's certificate is not trusted: {getattr(cause, 'verify_message', 'unknown')}"
+            )
         cause = cause.__cause__ or cause.__context__
     match error:
         case httpx.ConnectTimeout() | httpx.ConnectError():

@@ -1,0 +1,308 @@
+import asyncio
+import logging
+import ssl
+
+import httpx
+import pytest
+import respx
+from tests.fakes.scripted_server import BASE, ScriptedServer, answer, html, outcome
+
+from fhir_gateway.domain.errors import PermanentServerError, TransientServerError
+from fhir_gateway.fhir_server.client import LARGEST_ANSWER, MOST_ATTEMPTS, MOST_IN_FLIGHT, FhirClient, Request
+from fhir_gateway.fhir_server.policy import BasicAuth, BearerAuth, ClientCredentialsAuth, FhirServerPolicy, Secret
+
+GET = Request("GET", "Patient/1")
+PATIENT = {"resourceType": "Patient", "id": "1"}
+OAUTH = ClientCredentialsAuth("http://login.test/token", "me", Secret("invented-secret"))
+
+
+def in_turn(*answers):
+    """Return a handler that gives the answers in turn, the last one for ever."""
+    left = list(answers)
+
+    def handler(request):
+        said = left.pop(0) if len(left) > 1 else left[0]
+        if isinstance(said, Exception):
+            raise said
+        return said() if callable(said) else said
+
+    return handler
+
+
+async def test_a_busy_server_is_asked_again():
+    server = ScriptedServer(in_turn(answer(500), answer(429), answer(body=PATIENT)))
+    async with server.client() as client:
+        assert (await client.send(GET)).body == PATIENT
+    assert len(server.requests) == 3
+    assert server.waits == []
+
+
+async def test_a_server_that_stays_busy_is_given_up_after_some_attempts():
+    server = ScriptedServer(in_turn(answer(500)))
+    async with server.client() as client:
+        with pytest.raises(TransientServerError, match="500"):
+            await client.send(GET)
+    assert len(server.requests) == MOST_ATTEMPTS
+
+
+async def test_retry_after_of_429_holds_every_request_back():
+    server = ScriptedServer(in_turn(answer(429, Retry_After="60"), answer(body=PATIENT)))
+    async with server.client() as client:
+        await client.send(GET)
+    assert server.time.seconds - 1000 >= 60
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        httpx.ConnectError("refused"),
+        httpx.ReadTimeout("slow"),
+        httpx.RemoteProtocolError("cut"),
+        httpx.ReadError("reset"),
+    ],
+)
+async def test_a_server_that_is_back_after_a_while_answers_in_the_end(failure):
+    server = ScriptedServer(in_turn(*[failure] * 12, answer(body=PATIENT)))
+    async with server.client(wait_for_server=0) as client:
+        assert (await client.send(GET)).status == 200
+    assert [wait.down for wait in server.waits] == [True, False]
+
+
+async def test_parked_requests_make_no_attempts_and_end_with_the_patience():
+    server = ScriptedServer(in_turn(httpx.ConnectError("refused")))
+    async with server.client(wait_for_server=300) as client:
+        said = await asyncio.gather(*(client.send(GET) for _ in range(50)), return_exceptions=True)
+    assert all(isinstance(error, TransientServerError) for error in said)
+    assert len(server.requests) < 100
+    assert 300 <= server.time.seconds - 1000 < 400
+
+
+async def test_a_request_that_always_fails_does_not_wait_for_ever_while_others_succeed():
+    def handler(request):
+        if request.url.path.endswith("/poison"):
+            raise httpx.ReadTimeout("slow")
+        return answer(body=PATIENT)
+
+    server = ScriptedServer(handler)
+    async with server.client(wait_for_server=0) as client:
+        poisoned = asyncio.create_task(client.send(Request("GET", "Patient/poison")))
+        while not poisoned.done():
+            await client.send(GET)
+            await asyncio.sleep(0)
+        with pytest.raises(TransientServerError, match="no answer"):
+            await poisoned
+
+
+async def test_a_server_that_never_answers_is_given_up_in_time():
+    async def hang():
+        await asyncio.Event().wait()
+
+    server = ScriptedServer(lambda _: hang())
+    async with server.client(timeout=0.001, wait_for_server=1) as client:
+        with pytest.raises(TransientServerError, match=r"no answer within 0\.001 s"):
+            await client.send(GET)
+
+
+async def test_no_more_than_sixteen_requests_are_in_flight():
+    flying, most = 0, 0
+
+    async def respond():
+        nonlocal flying, most
+        flying += 1
+        most = max(most, flying)
+        await asyncio.sleep(0)
+        flying -= 1
+        return answer(body=PATIENT)
+
+    server = ScriptedServer(lambda _: respond())
+    async with server.client() as client:
+        await asyncio.gather(*(client.send(GET) for _ in range(100)))
+    assert most == MOST_IN_FLIGHT
+
+
+async def test_requests_leave_at_the_pace_of_the_policy():
+    server = ScriptedServer(in_turn(answer(body=PATIENT)))
+    async with server.client(requests_per_second=2) as client:
+        for _ in range(9):
+            await client.send(GET)
+    assert server.time.seconds - 1000 == pytest.approx(4.0)
+
+
+async def test_a_web_page_in_place_of_a_fhir_server_is_told_at_once():
+    server = ScriptedServer(in_turn(html()))
+    async with server.client() as client:
+        with pytest.raises(PermanentServerError, match=r"No FHIR server at http://fhir\.test/r4.*HTML"):
+            await client.send(GET)
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("rubbish", [html(), html(404), httpx.Response(200, content=b'{"resourceType": "Pat')])
+async def test_rubbish_from_a_server_that_spoke_fhir_before_is_asked_again(rubbish):
+    server = ScriptedServer(in_turn(answer(body=PATIENT), rubbish, rubbish, answer(body=PATIENT)))
+    async with server.client() as client:
+        await client.send(GET)
+        assert (await client.send(GET)).body == PATIENT
+
+
+async def test_missing_credentials_are_permanent_and_clear():
+    server = ScriptedServer(in_turn(answer(401, outcome())))
+    async with server.client() as client:
+        with pytest.raises(PermanentServerError, match=r"401.*credentials") as caught:
+            await client.send(GET)
+    assert caught.value.status == 401
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("auth", "header"),
+    [
+        (BearerAuth(Secret("invented")), "Bearer invented"),
+        (BasicAuth("me", Secret("invented")), "Basic bWU6aW52ZW50ZWQ="),
+    ],
+)
+async def test_fixed_credentials_are_sent(auth, header):
+    server = ScriptedServer(in_turn(answer(body=PATIENT)))
+    async with server.client(auth=auth) as client:
+        await client.send(GET)
+    assert server.requests[0].headers["Authorization"] == header
+
+
+def token_server(*, expires_in, accept=lambda token: True):
+    """Return a server that gives out tokens t1, t2, … and accepts those that it is told to."""
+    given = []
+
+    def handler(request):
+        if request.url.host == "login.test":
+            given.append(request)
+            return answer(body={"access_token": f"t{len(given)}", "expires_in": expires_in})
+        if not accept(request.headers["Authorization"].removeprefix("Bearer ")):
+            return answer(401)
+        return answer(body=PATIENT)
+
+    return ScriptedServer(handler), given
+
+
+async def test_a_token_is_fetched_once_for_many_requests_and_renewed_before_it_expires():
+    server, given = token_server(expires_in="3599")
+    async with server.client(auth=OAUTH) as client:
+        await asyncio.gather(*(client.send(GET) for _ in range(20)))
+        assert len(given) == 1
+        server.time.seconds += 3500
+        await client.send(GET)
+        assert len(given) == 1
+        server.time.seconds += 50
+        await client.send(GET)
+    assert len(given) == 2
+    assert given[0].url.params["grant_type"] == "client_credentials"
+    assert b"client_secret=invented-secret" in given[0].content
+    assert server.requests[-1].headers["Authorization"] == "Bearer t2"
+
+
+async def test_a_token_that_the_server_forgot_is_renewed_once():
+    server, given = token_server(expires_in=3600, accept=lambda token: token != "t1")
+    async with server.client(auth=OAUTH) as client:
+        assert (await client.send(GET)).status == 200
+    assert len(given) == 2
+
+
+async def test_tokens_that_are_never_accepted_end_in_a_clear_error():
+    server, given = token_server(expires_in=3600, accept=lambda token: False)
+    async with server.client(auth=OAUTH) as client:
+        with pytest.raises(PermanentServerError, match="401"):
+            await client.send(GET)
+    assert len(given) == 2
+
+
+async def test_a_refused_secret_is_told_without_the_secret(caplog):
+    caplog.set_level(logging.DEBUG)
+    refused = answer(401, {"error": "invalid_client", "error_description": "invented-secret"})
+    server = ScriptedServer(in_turn(refused))
+    async with server.client(auth=OAUTH) as client:
+        with pytest.raises(PermanentServerError, match="invalid_client") as caught:
+            await client.send(GET)
+    assert "invented-secret" not in f"{caught.value!r}{caplog.text}{OAUTH!r}"
+
+
+async def test_a_token_server_that_is_down_is_waited_for():
+    server = ScriptedServer(
+        in_turn(*[httpx.ConnectError("refused")] * 5, answer(body={"access_token": "t"}), answer(body=PATIENT))
+    )
+    async with server.client(auth=OAUTH) as client:
+        assert (await client.send(GET)).status == 200
+
+
+async def test_redirects_are_followed_on_the_same_server_only():
+    server = ScriptedServer(in_turn(answer(307, Location="/other/Patient/1"), answer(body=PATIENT)))
+    async with server.client() as client:
+        assert (await client.send(GET)).body == PATIENT
+    assert str(server.requests[-1].url) == "http://fhir.test/other/Patient/1"
+
+
+@pytest.mark.parametrize(
+    "location", ["http://elsewhere.test/r4/Patient/1", "https://fhir.test/r4/Patient/1", "//x.test/"]
+)
+async def test_redirects_to_other_servers_are_refused(location):
+    server = ScriptedServer(in_turn(answer(302, Location=location)))
+    async with server.client(auth=BearerAuth(Secret("invented"))) as client:
+        with pytest.raises(PermanentServerError, match="another server"):
+            await client.send(GET)
+    assert len(server.requests) == 1
+
+
+async def test_redirects_in_circles_end():
+    server = ScriptedServer(in_turn(answer(307, Location="/r4/Patient/1")))
+    async with server.client() as client:
+        with pytest.raises(PermanentServerError, match="circles"):
+            await client.send(GET)
+
+
+async def test_an_endless_answer_is_cut_off():
+    async def endless():
+        while True:
+            yield b" " * (1 << 20)
+
+    server = ScriptedServer(lambda _: httpx.Response(200, content=endless()))
+    async with server.client() as client:
+        with pytest.raises(PermanentServerError, match=f"larger than {LARGEST_ANSWER >> 20} MiB"):
+            await client.send(GET)
+
+
+async def test_an_untrusted_certificate_is_permanent():
+    error = httpx.ConnectError("tls")
+    error.__cause__ = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    server = ScriptedServer(in_turn(error))
+    async with server.client() as client:
+        with pytest.raises(PermanentServerError, match="certificate"):
+            await client.send(GET)
+
+
+@pytest.mark.parametrize(
+    "base_url",
+    [
+        "",
+        "fhir.test/r4",
+        "ftp://fhir.test",
+        "http://me:pass@fhir.test",
+        "http://fhir.test/r4?x=1",
+        "http://",
+    ],
+)
+def test_a_base_url_that_cannot_be_one_is_refused(base_url):
+    with pytest.raises(PermanentServerError, match="base_url"):
+        FhirClient(FhirServerPolicy(base_url))
+
+
+async def test_what_may_have_arrived_is_not_repeated_where_that_is_forbidden():
+    server = ScriptedServer(in_turn(httpx.ConnectError("refused"), httpx.ReadTimeout("slow"), answer(body=PATIENT)))
+    async with server.client() as client:
+        with pytest.raises(TransientServerError):
+            await client.send(Request("POST", "Patient", content=b"{}", repeat=False))
+    assert len(server.requests) == 2
+
+
+@respx.mock
+async def test_the_real_transport_carries_request_and_answer():
+    route = respx.get(f"{BASE}/Patient/1").respond(json=PATIENT)
+    async with FhirClient(FhirServerPolicy(BASE)) as client:
+        assert (await client.send(GET)).body == PATIENT
+    assert route.calls.last.request.headers["Accept"] == "application/fhir+json"
