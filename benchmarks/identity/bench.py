@@ -10,17 +10,15 @@ import resource
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import asking
 import linkage
 import ours
 import published
 from rows import REJECTED, Region, read_region
 
-from fhir_gateway.domain.identity import PersonAction
-from fhir_gateway.domain.records import Resource
 from fhir_gateway.identity.parameters import MatchingPolicy
 from fhir_gateway.synth import population
 from fhir_gateway.synth.generate import FILES, generate
@@ -62,38 +60,35 @@ def run_seed(folder: Path, seed: int, arguments: argparse.Namespace) -> None:
         f"written in {generated - started:.0f} s, converted in {converted - generated:.0f} s",
         flush=True,
     )
-    for name, method in methods(region).items():
+    if "ours" in arguments.methods:
+        report_ours(region, folder, rows)
+    for name, rule in (("A", published.rule_a), ("B", published.rule_b)):
         if name in arguments.methods:
-            report(name, method, region, folder, rows)
+            report_rule(name, rule, region, folder, rows)
     if "splink" in arguments.methods and linkage.installed(arguments.splink_python):
         report_splink(region, folder, rows, arguments.splink_python)
     elif "splink" in arguments.methods:
         print("splink   is not installed: name an interpreter with it by --splink-python (requirements/linkage.txt)")
 
 
-def methods(region: Region) -> dict[str, Callable[[], list[str]]]:
-    """Return the methods by name; each gives every distinct Patient a label, or an empty one for review."""
-    patients = region.patients
-    found: dict[str, Callable[[], list[str]]] = {
-        "ours": lambda: decided(patients),
-        "A": lambda: published.labels(patients, published.rule_a),
-        "B": lambda: published.labels(patients, published.rule_b),
-    }
-    return found
-
-
-def decided(patients: list[Resource]) -> list[str]:
-    """Return the labels that the gateway's own decisions give, and print why it asks."""
-    decisions = ours.decide_all(patients, MatchingPolicy())
-    asked = Counter(one.reason for one in decisions if one.action is PersonAction.REVIEW for _ in one.members)
-    print("ours asks because: " + ", ".join(f"{reason} {count:,}" for reason, count in asked.most_common()))
-    return ours.labels(decisions, len(patients))
-
-
-def report(name: str, method: Callable[[], list[str]], region: Region, folder: Path, rows: int) -> None:
-    """Run a method and print its figures."""
+def report_ours(region: Region, folder: Path, rows: int) -> None:
+    """Run the gateway's own matching and print its figures, why it asks and whom it merged."""
     started = time.perf_counter()
-    patients = method()
+    decisions = ours.decide_all(region.patients, MatchingPolicy())
+    seconds = time.perf_counter() - started
+    patients = ours.labels(decisions, len(region.patients))
+    print(table("ours", scored(region, folder, patients), seconds, rows))
+    people = asking.truth_of_patients(region, read_truth(folder))
+    for line in (*asking.why_asked(decisions, people), *asking.whom_merged(decisions, people)):
+        print(line, flush=True)
+
+
+def report_rule(
+    name: str, rule: Callable[[published.Server, published.Record], int], region: Region, folder: Path, rows: int
+) -> None:
+    """Run a published rule set and print its figures."""
+    started = time.perf_counter()
+    patients = published.labels(region.patients, rule)
     seconds = time.perf_counter() - started
     print(table(name, scored(region, folder, patients), seconds, rows), flush=True)
 
