@@ -111,7 +111,7 @@ def run_all_cases(
 
 
 @app.command()
-def preview(  # noqa: PLR0917 -- Typer passes every one by name
+def preview(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A CSV, XLSX or NDJSON export.")],
     mapping: options.Mapping = "",
     clinic: options.Clinic = "",

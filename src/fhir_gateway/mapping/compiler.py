@@ -15,7 +15,7 @@ from fhir_gateway.mapping.dose_functions import DOSE_FUNCTIONS
 from fhir_gateway.mapping.functions import Facts, MappingFunction
 from fhir_gateway.mapping.general_functions import GENERAL_FUNCTIONS
 from fhir_gateway.mapping.person_functions import PERSON_FUNCTIONS
-from fhir_gateway.mapping.values import Cells, Compiling, Evaluate, compile_value, is_value
+from fhir_gateway.mapping.values import Cells, Compiling, Evaluate, column_name, compile_value, is_value
 from fhir_gateway.people.dates import FORMATS, format_name
 
 FUNCTIONS: Mapping[str, MappingFunction] = {
@@ -136,7 +136,7 @@ def _dose_groups(node: Node | None, compiling: Compiling) -> tuple[DoseGroup, ..
     for variables in _items(node.value.get("for_each"), faults):
         compiling.variables = variables
         when = node.value.get("when")
-        condition = compiling.reader(compiling.fill(when.text)) if when is not None else None
+        condition = compiling.reader(column_name(when, compiling)) if when is not None else None
         groups.append(DoseGroup(variables.get("each", ""), condition, _resource(resource, "Immunization", compiling)))
     compiling.variables = {}
     names = [group.name for group in groups]

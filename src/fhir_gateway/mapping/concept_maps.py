@@ -8,6 +8,7 @@ go along. The word `not-an-immunization` in a code's place rejects what is no va
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -23,6 +24,7 @@ from fhir_gateway.mapping.spellings import UNKNOWN_DOSE, DoseNumber, spelling_ke
 NOT_AN_IMMUNIZATION = "not-an-immunization"
 SYSTEMS = {"cvx": systems.CVX, "kfa": systems.KFA}
 _NEAR_ENOUGH = 75
+_COMMENT = re.compile(r"\s+# .*$")
 _CACHE_SIZE = 65536
 
 
@@ -158,6 +160,8 @@ def _rows(source: CsvText, faults: Faults, columns: tuple[str, ...]) -> Iterable
     try:
         for cells in reader:
             stripped = [cell.strip() for cell in cells]
+            if stripped:
+                stripped[-1] = _COMMENT.sub("", stripped[-1])
             if not any(stripped) or stripped[0].startswith("#"):
                 continue
             if not header:

@@ -1,6 +1,7 @@
 """Mapping functions for what a row tells of a dose, and for dates."""
 
 import re
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -94,6 +95,8 @@ def _build_concept_map(setup: Setup) -> Apply:
     codes = frozenset(setup.options.get("codes") or ())
     readers = [(column in codes, number) for number, column in enumerate(setup.columns)] or [(False, 0)]
     subject = setup.subject
+    # The name is to blame, not the code that few concept maps know.
+    setup = replace(setup, columns=tuple(column for column in setup.columns if column not in codes) or setup.columns)
     no_immunization = setup.problem(
         "not-an-immunization", "this is not an immunization", "nothing to do: it is not a vaccine and is not loaded"
     )

@@ -1,5 +1,6 @@
 """Value nodes of a mapping, compiled: columns or a constant, passed through a function."""
 
+import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ Evaluate = Callable[[Cells, Facts], Any]
 Read = Callable[[Cells], str]
 
 VALUE_KEYS = ("column", "columns", "constant", "through", "required")
+_VARIABLE = re.compile(r"\{(\w+)\}")
 _MARKS = frozenset({"column", "columns", "constant", "through"})
 EMPTY = frozenset({"", "-", "--", "---", "null", "NULL", "n/a", "N/A", "?"})
 
@@ -163,15 +165,27 @@ def _column_names(node: Node, compiling: Compiling) -> tuple[str, ...]:
     if single is not None and several is not None:
         compiling.faults.add(node.place, "a value has column or columns, not both")
     if single is not None:
-        if not single.text:
-            compiling.faults.add(single.place, "column names one column")
-        return (compiling.fill(single.text),)
+        return (column_name(single, compiling),)
     if several is None:
         return ()
-    if not several.is_list or not several.value or any(not child.text for child in several.value):
+    if not several.is_list or not several.value:
         compiling.faults.add(several.place, "columns is a list of columns' names")
         return ()
-    return tuple(compiling.fill(child.text) for child in several.value)
+    return tuple(column_name(child, compiling) for child in several.value)
+
+
+def column_name(node: Node, compiling: Compiling) -> str:
+    """Return the column that a node names, with the variables of `for_each` filled in."""
+    name = compiling.fill(node.text)
+    if not name:
+        compiling.faults.add(node.place, "here stands one column's name")
+    for variable in _VARIABLE.findall(name):
+        compiling.faults.add(
+            node.place,
+            f"{{{variable}}} is no variable of for_each",
+            did_you_mean(variable, compiling.variables) or "a column's name with braces cannot be read",
+        )
+    return name
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -23,11 +24,12 @@ _LARGEST_FILE = 5_000_000
 
 @dataclass(frozen=True, slots=True)
 class FoundMapping:
-    """A mapping's folder; `own` says that it is the working folder's."""
+    """A mapping's folder; `own` says that it is the working folder's, `listed` that it is found by its name."""
 
     name: str
     file: Path
     own: bool
+    listed: bool = True
 
     @property
     def cases(self) -> Path:
@@ -57,12 +59,20 @@ def find_mapping(name_or_path: str, home: Path) -> FoundMapping:
     known = {mapping.name: mapping for mapping in find_mappings(home)}
     if name_or_path in known:
         return known[name_or_path]
-    path = Path(name_or_path)
-    file = path / MAPPING_FILE if path.is_dir() else path
-    if file.is_file():
-        return FoundMapping(file.parent.name if file.name == MAPPING_FILE else file.stem, file, own=True)
+    file = _as_file(Path(name_or_path))
+    if file is not None:
+        name = file.resolve().parent.name if file.name == MAPPING_FILE else file.stem
+        return FoundMapping(name, file, own=True, listed=False)
     problem = ConfigurationProblem(name_or_path, 0, 0, "there is no such mapping", did_you_mean(name_or_path, known))
     raise ConfigurationError([problem])
+
+
+def _as_file(path: Path) -> Path | None:
+    try:
+        file = path / MAPPING_FILE if path.is_dir() else path
+        return file if file.is_file() else None
+    except OSError:  # a name that is too long, a folder that may not be looked into
+        return None
 
 
 def load_mapping(name_or_path: str, home: Path) -> CompiledMapping:
@@ -85,6 +95,9 @@ def load_found(found: FoundMapping, home: Path) -> CompiledMapping:
         )
     except ConfigurationError as error:
         raise ConfigurationError([*error.problems, *problems]) from error
+    if found.listed and mapping.name != found.name:
+        message = f"the mapping calls itself '{mapping.name}', its folder '{found.name}'"
+        problems.append(ConfigurationProblem(str(found.file), 1, 1, message, "give both the same name"))
     if problems:
         raise ConfigurationError(problems)
     return mapping
@@ -140,11 +153,19 @@ def _load_concept_maps(found: FoundMapping, home: Path, problems: list[Configura
     names = sorted({file.stem for file in files if not file.stem.endswith(_CODES)})
     maps: dict[str, ConceptMap] = {}
     for name in names:
-        spellings = [_csv(file) for file in files if file.stem == name]
-        codes = [_csv(file) for file in files if file.stem == name + _CODES]
-        maps[name], faults = parse_concept_map(name, spellings, codes)
+        spellings = tuple(_csv(file) for file in files if file.stem == name)
+        codes = tuple(_csv(file) for file in files if file.stem == name + _CODES)
+        maps[name], faults = _parsed(name, spellings, codes)
         problems += faults
     return maps
+
+
+@lru_cache(maxsize=16)
+def _parsed(
+    name: str, spellings: tuple[CsvText, ...], codes: tuple[CsvText, ...]
+) -> tuple[ConceptMap, tuple[ConfigurationProblem, ...]]:
+    """Parse a concept map once for all mappings that see the same files."""
+    return parse_concept_map(name, spellings, codes)
 
 
 def _concept_map_files(found: FoundMapping, home: Path) -> list[Path]:

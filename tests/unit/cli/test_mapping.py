@@ -21,6 +21,7 @@ def _own_mapping(home, name, change=lambda text: text):
     folder = home / "mappings" / name
     folder.mkdir(parents=True)
     text = (SAMPLES / "puskesmas" / "mapping.yaml").read_text(encoding="utf-8")
+    text = text.replace("mapping: puskesmas", f"mapping: {name}")
     (folder / "mapping.yaml").write_text(change(text), encoding="utf-8")
     return folder
 
@@ -73,6 +74,12 @@ def test_check_tells_elements_that_fhir_does_not_have(home, capsys):
 def test_a_mapping_that_is_not_there_is_told_with_the_nearest(capsys):
     assert run(["mapping", "check", "puskesmass"]) == 2
     assert "did you mean 'puskesmas'?" in capsys.readouterr().err
+
+
+def test_a_mapping_and_its_folder_have_one_name(home, capsys):
+    _own_mapping(home, "ours", lambda text: text.replace("mapping: ours", "mapping: theirs"))
+    assert run(["mapping", "check", "ours"]) == 2
+    assert "the mapping calls itself 'theirs', its folder 'ours'" in capsys.readouterr().err
 
 
 def test_the_shipped_cases_pass(capsys):

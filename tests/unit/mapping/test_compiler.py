@@ -120,6 +120,11 @@ def test_a_fault_in_for_each_is_told_once():
     assert len(_problems(text)) == 1
 
 
+def test_a_variable_that_for_each_does_not_have_is_told():
+    text = GOOD.replace("immunization:\n", "immunization:\n  for_each: [A, B]\n  when: Tanggal {ech}\n")
+    assert _problems(text) == ["own/mapping.yaml:11:9: {ech} is no variable of for_each (did you mean 'each'?)"]
+
+
 def test_elements_that_fhir_does_not_have_are_told():
     text = (
         GOOD.replace("birthDate:", "birthdate:")

@@ -165,6 +165,12 @@ def test_a_pasted_line_without_its_code_is_told_with_its_place():
     ]
 
 
+def test_a_remark_behind_a_line_is_left_out():
+    concept_map, problems = parse_concept_map("vaccine", [CsvText("own.csv", "Vaksin Baru,19    # 2 rows\n")], [CODES])
+    assert problems == ()
+    assert concept_map.match("vaksin baru") is not None
+
+
 def test_every_fault_of_a_concept_map_is_told():
     text = "value,cvv,from\nA,19,\nB,19,2016-4-4\n,19,\n"
     _, problems = parse_concept_map("vaccine", [CsvText("own.csv", text)], [CODES])
