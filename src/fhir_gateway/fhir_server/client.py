@@ -184,7 +184,8 @@ class FhirClient:
         return answer
 
     async def _exchange(self, request: Request, authorization: dict[str, str]) -> Answer:
-        url = httpx.URL(f"{self.base}/{request.target.lstrip('/')}" if request.target else self.base)
+        below = request.target
+        url = httpx.URL(self.base + (below if below[:1] in {"", "?", "/"} else f"/{below}"))
         response, body = await self._roundtrip(request, url, authorization)
         for _ in range(_MOST_REDIRECTS):
             if response.status_code not in _REDIRECTS:

@@ -17,7 +17,7 @@ from fhir_gateway.fhir_server.questions import LONGEST_FORM, LONGEST_URL, Parame
 from fhir_gateway.fhir_server.refusals import refusal
 from fhir_gateway.fhir_server.verdicts import Verdict
 
-MATCHES_A_PAGE = 200
+MATCHES_A_PAGE = 500
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 _FRESH = {"Cache-Control": "no-cache"}  # HAPI as shipped answers a repeated search from a cache for 60 s
 _STRICT = {**_FRESH, "Prefer": "handling=strict"}

@@ -66,7 +66,7 @@ async def test_a_server_without_post_search_gets_impersonal_searches_as_get():
 async def test_many_values_go_in_few_searches():
     def handler(request):
         tokens = asks(request)["identifier"][0].split(",")
-        return answer(body=searchset(*(patient(token.rpartition("|")[2]) for token in tokens)))
+        return answer(body=searchset(*(patient(token.rpartition("|")[2]) for token in tokens), total=len(tokens)))
 
     server = ScriptedServer(handler)
     found = await search(server, {"identifier": [f"{NIK}|{number}" for number in range(450)]})
@@ -248,7 +248,10 @@ async def test_capabilities_are_read_once():
     assert len(server.requests) == 1
 
 
-def searching(*, knows, people=(patient(1),), ignores=False):
+ONE = (patient(1),)
+
+
+def searching(*, knows, people=ONE, ignores=False):
     """Return a server that searches by the parameters it knows, and ignores others or finds nothing by them."""
 
     def handler(request):

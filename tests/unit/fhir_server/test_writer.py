@@ -1,0 +1,319 @@
+import asyncio
+
+import httpx
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.fakes.scripted_server import ScriptedServer, answer, html, outcome, searchset, statement
+
+from fhir_gateway.domain.posting import BundleEntry, EntryKind
+
+SYSTEM = "urn:fhir-gateway:person"
+
+
+def create(number):
+    resource = {"resourceType": "Patient", "identifier": [{"system": SYSTEM, "value": f"v{number}"}]}
+    return BundleEntry(f"k{number}", "POST", "Patient", resource, if_none_exist=f"identifier={SYSTEM}|v{number}")
+
+
+def update(number, version="1"):
+    return BundleEntry(
+        f"u{number}", "PUT", f"Patient/p{number}", {"resourceType": "Patient", "id": f"p{number}"}, "", version
+    )
+
+
+def response(status, *, number="1", issue=None, location=True):
+    said = {"status": status, "etag": "1"}
+    if location and status[:2] == "20":
+        said["location"] = f"Patient/p{number}/_history/1"
+    if issue:
+        said["outcome"] = outcome(text=issue)
+    return {"response": said}
+
+
+def value_of(entry):
+    return entry["resource"].get("identifier", [{"value": ""}])[0]["value"]
+
+
+class FakeFhir:
+    """Keeps Patients by their identifier; `rules` answer for an entry instead, once for each entry in the list."""
+
+    def __init__(self, **rules):
+        self.kept = {}
+        self.rules = {name: list(said) for name, said in rules.items()}
+        self.bundles = []
+
+    def __call__(self, request):
+        if request.url.path.endswith("_search"):
+            return answer(body=searchset(*self._found(request)))
+        bundle = orjson.loads(request.content)
+        self.bundles.append(bundle)
+        said = [self.entry(entry) for entry in bundle["entry"]]
+        return answer(body={"resourceType": "Bundle", "type": "batch-response", "entry": said})
+
+    def entry(self, entry):
+        value = value_of(entry)
+        if self.rules.get(value):
+            return self.rules[value].pop(0)
+        known = value in self.kept
+        self.kept.setdefault(value, f"p{len(self.kept)}")
+        said = response("200 OK" if known else "201 Created")
+        said["response"]["location"] = f"Patient/{self.kept[value]}/_history/1"
+        return said
+
+    def _found(self, request):
+        for value, resource_id in self.kept.items():
+            if value.encode() in request.content:
+                yield {
+                    "resourceType": "Patient",
+                    "id": resource_id,
+                    "identifier": [{"system": SYSTEM, "value": value}],
+                    "meta": {"versionId": "7"},
+                }
+
+
+async def send(server, entries, **policy):
+    async with server.writer(**policy) as writer:
+        return list(await writer.send(entries))
+
+
+def kinds(outcomes):
+    return [str(one.kind) for one in outcomes]
+
+
+async def test_each_entry_has_its_own_outcome_in_order():
+    fhir = FakeFhir(v2=[response("422 Unprocessable", issue="bad gender")])
+    outcomes = await send(ScriptedServer(fhir), [create(1), create(2), create(3)])
+    assert [one.key for one in outcomes] == ["k1", "k2", "k3"]
+    assert kinds(outcomes) == ["created", "refused", "created"]
+    assert (outcomes[0].resource_id, outcomes[0].version_id, outcomes[0].status) == ("p0", "1", 201)
+    assert (outcomes[1].message, outcomes[1].status) == ("bad gender", 422)
+    assert fhir.bundles[0]["entry"][0]["request"]["ifNoneExist"]
+
+
+async def test_bundles_have_the_size_of_the_policy_and_fly_no_more_than_allowed():
+    fhir, flying, most = FakeFhir(), 0, 0
+
+    async def slowly(request):
+        nonlocal flying, most
+        flying, most = flying + 1, max(most, flying + 1)
+        await asyncio.sleep(0)
+        flying -= 1
+        return fhir(request)
+
+    async with ScriptedServer(slowly).writer(batch_size=10, max_in_flight=3) as writer:
+        several = await asyncio.gather(*(writer.send([create(100 * n + m) for m in range(45)]) for n in range(3)))
+    assert [kinds(outcomes) for outcomes in several] == [["created"] * 45] * 3
+    assert max(len(bundle["entry"]) for bundle in fhir.bundles) == 10
+    assert most == 3
+
+
+async def test_identical_creates_never_fly_together():
+    fhir, flying = FakeFhir(), []
+
+    async def slowly(request):
+        names = [value_of(entry) for entry in orjson.loads(request.content)["entry"]]
+        assert not set(names) & set(flying)
+        assert len(names) == len(set(names))
+        flying.extend(names)
+        await asyncio.sleep(0)
+        for name in names:
+            flying.remove(name)
+        return fhir(request)
+
+    async with ScriptedServer(slowly).writer(batch_size=2) as writer:
+        several = await asyncio.gather(*(writer.send([create(1), create(1), create(2)]) for _ in range(8)))
+    every = [one for outcomes in several for one in outcomes]
+    assert sum(one.kind is EntryKind.CREATED for one in every) == 2
+    assert sum(one.kind is EntryKind.EXISTED for one in every) == 22
+
+
+@pytest.mark.parametrize("status", ["409 Conflict", "429", "500 Internal Server Error", "503"])
+async def test_an_entry_that_is_put_off_goes_again_alone(status):
+    fhir = FakeFhir(v2=[response(status), response(status)])
+    outcomes = await send(ScriptedServer(fhir), [create(1), create(2), create(3)])
+    assert kinds(outcomes) == ["created"] * 3
+    assert [len(bundle["entry"]) for bundle in fhir.bundles] == [3, 1, 1]
+
+
+async def test_an_entry_that_is_put_off_for_ever_is_unavailable():
+    fhir = FakeFhir(v2=[response("500")] * 99)
+    assert kinds(await send(ScriptedServer(fhir), [create(1), create(2)])) == ["created", "unavailable"]
+
+
+@pytest.mark.parametrize("status", ["409 Conflict", "412 Precondition Failed", "404", "410"])
+async def test_a_version_that_is_stale_means_changed_meanwhile(status):
+    fhir = FakeFhir(**{"": [response(status)]})
+    outcomes = await send(ScriptedServer(fhir), [update(1)])
+    assert kinds(outcomes) == ["changed-meanwhile"]
+    assert fhir.bundles[0]["entry"][0]["request"]["ifMatch"] == 'W/"1"'
+
+
+async def test_an_update_keeps_its_id_and_learns_its_version():
+    fhir = FakeFhir(**{"": [response("200", number="9")]})
+    (only,) = await send(ScriptedServer(fhir), [update(5)])
+    assert (only.kind, only.resource_id, only.version_id) == (EntryKind.UPDATED, "p5", "1")
+
+
+@given(poisoned=st.sets(st.integers(0, 19), max_size=4), status=st.sampled_from([400, 413, 422, 500]))
+@settings(derandomize=True, max_examples=25, deadline=None)
+def test_a_poisoned_entry_costs_only_itself(poisoned, status):
+    fhir = FakeFhir()
+    poison = {f"v{number}" for number in poisoned}
+
+    def handler(request):
+        if {value_of(entry) for entry in orjson.loads(request.content)["entry"]} & poison:
+            return answer(status, outcome(text="cannot parse"))
+        return fhir(request)
+
+    outcomes = asyncio.run(send(ScriptedServer(handler), [create(number) for number in range(20)]))
+    wrong = {int(one.key[1:]) for one in outcomes if one.kind is not EntryKind.CREATED}
+    assert wrong == poisoned
+    assert all(
+        one.kind is (EntryKind.UNAVAILABLE if status == 500 else EntryKind.REFUSED)
+        for one in outcomes
+        if int(one.key[1:]) in poisoned
+    )
+
+
+@pytest.mark.parametrize(
+    "rubbish",
+    [
+        answer(body={"resourceType": "Bundle", "type": "batch-response", "entry": []}),
+        answer(body=outcome()),
+        answer(body={"resourceType": "Bundle", "entry": [{}, {"response": {}}]}),
+        html(),
+        httpx.Response(200, content=b'{"resourceType": "Bun'),
+        answer(),
+    ],
+)
+async def test_an_answer_that_fits_nothing_is_no_success_and_is_repeated_safely(rubbish):
+    fhir, left = FakeFhir(), [rubbish]
+
+    def handler(request):
+        said = fhir(request)  # the server did it, but the answer is lost
+        return left.pop() if left else said
+
+    outcomes = await send(ScriptedServer(handler), [create(1), create(2)])
+    assert kinds(outcomes) == ["existed"] * 2
+    assert len(fhir.kept) == 2
+
+
+async def test_a_server_that_is_gone_leaves_everything_unavailable():
+    def gone(_):
+        raise httpx.ConnectError("refused")
+
+    server = ScriptedServer(gone)
+    outcomes = await send(server, [create(number) for number in range(250)], wait_for_server=60)
+    assert kinds(outcomes) == ["unavailable"] * 250
+    assert "wait_for_server" in outcomes[0].message
+    assert len(server.requests) < 40
+
+
+async def test_a_lost_connection_makes_nothing_twice():
+    fhir, losses = FakeFhir(), [httpx.ReadError("reset"), httpx.ReadTimeout("slow")]
+
+    def handler(request):
+        said = fhir(request)
+        if losses:
+            raise losses.pop()
+        return said
+
+    outcomes = await send(ScriptedServer(handler), [create(number) for number in range(5)])
+    assert kinds(outcomes) == ["existed"] * 5
+    assert len(fhir.kept) == 5
+
+
+async def test_a_server_without_conditional_creates_is_searched_before_each_create():
+    class Heedless(FakeFhir):
+        def entry(self, entry):
+            assert value_of(entry) not in self.kept, "a second one was made"
+            return super().entry(entry)
+
+    fhir, losses = Heedless(), [httpx.ReadTimeout("slow")]
+
+    def handler(request):
+        said = fhir(request)
+        if losses and not request.url.path.endswith("_search"):
+            raise losses.pop()
+        return said
+
+    server = ScriptedServer(handler, metadata=statement(conditional_create=False))
+    outcomes = await send(server, [create(1), create(2)])
+    assert kinds(outcomes) == ["existed"] * 2
+    assert outcomes[0].version_id == "7"
+
+
+async def test_an_id_that_the_server_does_not_tell_is_looked_up():
+    class Silent(FakeFhir):
+        def entry(self, entry):
+            said = super().entry(entry)
+            del said["response"]["location"]
+            return said
+
+    (only,) = await send(ScriptedServer(Silent()), [create(1)])
+    assert only.resource_id == "p0"
+
+
+async def test_a_refused_duplicate_is_adopted_by_our_own_identifier_only():
+    issue = "Duplicate (RuleNumber: 20002)"
+    fhir = FakeFhir(v1=[response("400", issue=issue)], v2=[response("400", issue=issue)])
+    fhir.kept["v1"] = "mine"
+    outcomes = await send(ScriptedServer(fhir), [create(1), create(2)])
+    assert kinds(outcomes) == ["existed", "refused"]
+    assert outcomes[0].resource_id == "mine"
+    assert "20002" in outcomes[1].message
+
+
+async def test_bundles_go_to_the_slash_where_the_base_url_takes_none():
+    fhir = FakeFhir()
+    server = ScriptedServer(lambda r: fhir(r) if r.url.path.endswith("/") else answer(404, outcome()))
+    assert kinds(await send(server, [create(1), create(2)], batch_size=1)) == ["created"] * 2
+
+
+async def test_a_server_without_bundles_gets_single_requests():
+    seen = []
+
+    def handler(request):
+        if request.url.path in {"/r4", "/r4/"}:
+            return answer(405, outcome())
+        seen.append((request.method, request.url.path, dict(request.headers)))
+        if request.method == "PUT":
+            return answer(412, outcome())
+        return answer(201, Location="http://fhir.test/r4/Patient/x1/_history/3", ETag='W/"3"')
+
+    outcomes = await send(ScriptedServer(handler), [create(1), update(2)])
+    assert kinds(outcomes) == ["created", "changed-meanwhile"]
+    assert (outcomes[0].resource_id, outcomes[0].version_id) == ("x1", "3")
+    assert seen[0][2]["if-none-exist"].startswith("identifier=urn")
+    assert seen[1][2]["if-match"] == 'W/"1"'
+
+
+@pytest.mark.parametrize(("bundle_type", "sent"), [("transaction", "transaction"), ("auto", "batch")])
+async def test_a_refused_transaction_is_halved_or_goes_as_a_batch(bundle_type, sent):
+    fhir = FakeFhir(v3=[response("422", issue="bad")])
+
+    def handler(request):
+        bundle = orjson.loads(request.content)
+        if bundle["type"] == "transaction" and "v3" in map(value_of, bundle["entry"]):
+            return answer(422, outcome(text="bad"))
+        return fhir(request)
+
+    metadata = statement()
+    metadata["rest"][0]["interaction"] = [{"code": "transaction"}]
+    server = ScriptedServer(handler, metadata=metadata)
+    outcomes = await send(server, [create(number) for number in range(8)], bundle_type=bundle_type)
+    assert [one.key for one in outcomes if one.kind is EntryKind.REFUSED] == ["k3"]
+    assert {bundle["type"] for bundle in fhir.bundles} == {sent}
+
+
+async def test_missing_credentials_refuse_every_entry_with_the_reason():
+    outcomes = await send(ScriptedServer(lambda _: answer(403, outcome())), [create(1), create(2)])
+    assert kinds(outcomes) == ["refused"] * 2
+    assert "credentials" in outcomes[0].message
+
+
+async def test_a_create_without_a_condition_is_a_mistake():
+    with pytest.raises(ValueError, match="if_none_exist"):
+        await send(ScriptedServer(FakeFhir()), [BundleEntry("k", "POST", "Patient", {})])
