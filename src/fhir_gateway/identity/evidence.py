@@ -92,7 +92,7 @@ def evidence_of(patient: Resource) -> PersonEvidence:
     mothers.extend(name.newborn_of for name in names if name.newborn_of)
     order = patient.get("multipleBirthInteger")
     named_order = next((name.birth_order for name in names if name.birth_order), -1)
-    gender = patient.get("gender")
+    gender = _text(patient.get("gender"))
     return PersonEvidence(
         niks=tuple(numbers.niks),
         old_niks=tuple(numbers.old_niks),

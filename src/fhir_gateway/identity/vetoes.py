@@ -193,10 +193,12 @@ def _same_word(one: str, other: str, frequencies: Frequencies) -> bool:
     Twins are called by names that can be told apart: Rizki and Rizka, Fani and Vani, never Hafiz and Haviz. How common
     the words are decides nothing else: one twin's common name makes the other's rare one no typing error.
     """
-    if one[0] != other[0] or (frequencies.established(one) and frequencies.established(other)):
+    if one[0] != other[0]:
         return False
+    if same_sound(one, other):
+        return True
     exchanged = len(one) >= _LONG_WORD and OSA.distance(one, other) == 1 and sorted(one) == sorted(other)
-    return exchanged or same_sound(one, other)
+    return exchanged and not (frequencies.established(one) and frequencies.established(other))
 
 
 _LONG_WORD = 5

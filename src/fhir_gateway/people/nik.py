@@ -118,9 +118,10 @@ def _classify(digits: str, *, numeric: bool) -> Nik:
     if early is not None:
         return early
     if digits.endswith("0000"):
-        whole_date = _decode(digits, NikStatus.TRUNCATED, digits[:12], _NO_SERIAL)
-        if whole_date.status is NikStatus.TRUNCATED:
-            return whole_date
+        # A spreadsheet keeps fifteen digits; fewer are true where it showed a power of ten, and then no date is left.
+        whole = _decode(digits, NikStatus.TRUNCATED, digits[:15], _NO_SERIAL)
+        if whole.status is NikStatus.TRUNCATED:
+            return whole
         return _decode(digits, NikStatus.TRUNCATED, digits.rstrip("0")[:-1], _NO_SERIAL)
     if numeric:
         return _decode(digits, NikStatus.TRUNCATED, digits[:15], "the cell was stored as a number")

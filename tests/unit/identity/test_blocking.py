@@ -1,0 +1,67 @@
+import pytest
+from tests.fakes.invented_people import RIZKIS_NIK, evidence, rizki
+
+from fhir_gateway.domain import systems
+from fhir_gateway.identity.blocking import blocking_keys, probe_of
+
+MOTHERS_NIK = "3303124502950001"
+BARE = {"phone": "", "village": "", "mother": ""}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        rizki(name="Riski Pratema"),
+        rizki(name="Moh. Rizky", **BARE),
+        rizki(name="Pratama Rizki", **BARE),
+        rizki(born="2020-03-16", phone=""),
+        rizki(born="2019-03-15", **BARE),
+        rizki(born="2020", phone=""),
+        rizki(name="Rezky", born="2020-05-05"),
+        rizki(name="By. Ny. Siti Aminah", **BARE),
+        rizki(name="", **BARE, nik="3303121503200000"),
+    ],
+)
+def test_records_of_one_person_meet_in_a_key(other):
+    assert set(blocking_keys(rizki(nik=RIZKIS_NIK))) & set(blocking_keys(other))
+
+
+def test_day_and_month_exchanged_meet():
+    one, other = rizki(born="2020-03-05", **BARE), rizki(born="2020-05-03", **BARE)
+    assert set(blocking_keys(one)) & set(blocking_keys(other))
+
+
+def test_newborn_and_mother_share_a_nik_key_so_that_a_veto_can_part_them():
+    newborn = evidence("By. Ny. Siti", nik=MOTHERS_NIK, born="2024-03-05")
+    assert set(blocking_keys(newborn)) & set(blocking_keys(evidence("Siti", nik=MOTHERS_NIK)))
+
+
+def test_no_key_is_a_name_a_date_or_a_place_alone():
+    strangers = evidence("Rizki Pratama", born="2011-07-01", village="Kalimanah")
+    assert not set(blocking_keys(rizki())) & set(blocking_keys(strangers))
+
+
+def test_record_numbers_meet_within_their_clinic_only():
+    keys = {key for key in blocking_keys(evidence("A", record=("one", "7"))) if key.startswith("r:")}
+    assert not keys & set(blocking_keys(evidence("B", record=("two", "7"))))
+
+
+def test_nobody_has_no_keys():
+    assert blocking_keys(evidence()) == ()
+
+
+def test_probe_holds_what_a_server_can_be_searched_for():
+    probe = probe_of(7, rizki(nik=RIZKIS_NIK, born="2020-03-05", record=("rs", "12"), mother_nik=MOTHERS_NIK))
+    assert probe.number == 7
+    assert probe.identifiers == (
+        (systems.NIK, RIZKIS_NIK),
+        (systems.medical_record("rs"), "12"),
+        (systems.NIK_IBU, MOTHERS_NIK),
+    )
+    assert probe.birth_dates == ("2020-03-05", "2020-05-03")
+    assert probe.names == ("pratama", "rizki")
+    assert (probe.gender, probe.phones) == ("male", ("81234567890",))
+
+
+def test_newborn_is_searched_under_the_mothers_name():
+    assert probe_of(1, evidence("By. Ny. Siti Aminah")).names == ("aminah", "siti")

@@ -1,0 +1,187 @@
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.fakes.invented_people import RIZKIS_NIK, TWINS_NIK, evidence, rizki
+
+from fhir_gateway.domain.identity import Grade
+from fhir_gateway.identity.comparison import compare
+from fhir_gateway.identity.evidence import unmasked
+from fhir_gateway.identity.parameters import MatchingPolicy
+
+MOTHERS_NIK = "3303124502950001"
+OTHERS_NIK = "3303051708190003"
+
+CASES = {
+    "same record": (rizki(), rizki(), Grade.CERTAIN),
+    "same NIK, spelled otherwise": (rizki(nik=RIZKIS_NIK), rizki(name="Riski Pratama", nik=RIZKIS_NIK), Grade.CERTAIN),
+    "same NIK, mononym": (rizki(nik=RIZKIS_NIK), rizki(name="Rizki", nik=RIZKIS_NIK, mother=""), Grade.CERTAIN),
+    "same NIK, another name": (rizki(nik=RIZKIS_NIK), rizki(name="Agus Setiawan", nik=RIZKIS_NIK), Grade.PROBABLE),
+    "same NIK, another person": (
+        rizki(nik=RIZKIS_NIK),
+        evidence("Dewi Lestari", nik=RIZKIS_NIK, born="1990-01-02", gender="female"),
+        Grade.PROBABLE,
+    ),
+    "same NIK, sibling's first name": (
+        rizki(name="Ahmad Rizki Maulana", nik=RIZKIS_NIK),
+        rizki(name="Ahmad Rizki Pratama", nik=RIZKIS_NIK),
+        Grade.PROBABLE,
+    ),
+    "same NIK, no name": (rizki(nik=RIZKIS_NIK), rizki(name="", nik=RIZKIS_NIK), Grade.PROBABLE),
+    "same NIK, boy and girl of nearly one name": (
+        rizki(nik=RIZKIS_NIK),
+        rizki(name="Rizka Pratama", nik=RIZKIS_NIK, gender="female"),
+        Grade.PROBABLE,
+    ),
+    "same NIK, wrong year": (rizki(nik=RIZKIS_NIK), rizki(nik=RIZKIS_NIK, born="2019-03-15"), Grade.CERTAIN),
+    "same NIK, wrong gender": (rizki(nik=RIZKIS_NIK), rizki(nik=RIZKIS_NIK, gender="female"), Grade.CERTAIN),
+    "earlier NIK": (
+        rizki(nik=OTHERS_NIK, old_nik=RIZKIS_NIK),
+        rizki(nik=RIZKIS_NIK, phone="", village=""),
+        Grade.CERTAIN,
+    ),
+    "mistyped NIK, all else the same": (rizki(nik=RIZKIS_NIK), rizki(nik="3303131503200001"), Grade.PROBABLE),
+    "two NIKs, all else the same": (rizki(nik=RIZKIS_NIK), rizki(nik=OTHERS_NIK), Grade.PROBABLE),
+    "two NIKs, namesakes": (
+        evidence("Rizki Pratama", nik=RIZKIS_NIK, born="2020-03-15", gender="male"),
+        evidence("Rizki Pratama", nik=OTHERS_NIK, born="2020-03-15", gender="male"),
+        Grade.CERTAINLY_NOT,
+    ),
+    "twins with NIKs": (rizki(nik=RIZKIS_NIK), rizki(name="Rizka Pratama", nik=TWINS_NIK), Grade.CERTAINLY_NOT),
+    "twins without NIKs": (rizki(), rizki(name="Agus Pambudi"), Grade.CERTAINLY_NOT),
+    "twins who share a word": (rizki(), rizki(name="Agus Pratama"), Grade.CERTAINLY_NOT),
+    "twins one sound apart": (rizki(), rizki(name="Rizka Pratama"), Grade.PROBABLE),
+    "twins by birth order": (rizki(order=1), rizki(order=2), Grade.CERTAINLY_NOT),
+    "typing error that is no twin's name": (rizki(name="Fahrizal"), rizki(name="Fahirzal"), Grade.CERTAIN),
+    "one sound that is no twin's name": (rizki(name="Hafiz Ali"), rizki(name="Haviz Ali"), Grade.CERTAIN),
+    "same record number, name mistyped": (
+        rizki(record=("rs", "0123")),
+        rizki(name="Rizka Pratama", record=("rs", "123")),
+        Grade.CERTAIN,
+    ),
+    "sibling a year younger": (rizki(), rizki(name="Raka Pratama", born="2021-05-02"), Grade.CERTAINLY_NOT),
+    "sibling of nearly one name": (rizki(), rizki(name="Rizka Pratama", born="2021-05-02"), Grade.POSSIBLE),
+    "father and son of one name": (rizki(born="1988-07-02"), rizki(), Grade.CERTAINLY_NOT),
+    "namesakes of one day": (
+        evidence("Rizki Pratama", born="2020-03-15", gender="male"),
+        evidence("Rizki Pratama", born="2020-03-15", gender="male"),
+        Grade.PROBABLE,
+    ),
+    "namesakes of one day with other families": (
+        rizki(mother="Sri Rahayu", phone="+6281111222333", village="Bojong"),
+        rizki(),
+        Grade.POSSIBLE,
+    ),
+    "day and month exchanged": (rizki(born="2020-03-05"), rizki(born="2020-05-03"), Grade.CERTAIN),
+    "one digit wrong": (rizki(), rizki(born="2020-03-16"), Grade.CERTAIN),
+    "moved, and changed phone": (rizki(), rizki(phone="+6285511122233", village="Bojong"), Grade.CERTAIN),
+    "rounded NIK": (rizki(nik=RIZKIS_NIK, phone=""), rizki(nik="3303121503200000", phone=""), Grade.CERTAIN),
+    "rounded NIKs of twins": (
+        rizki(nik="3303121503200000", phone=""),
+        rizki(name="Rizka Pratama", nik=TWINS_NIK, phone=""),
+        Grade.PROBABLE,
+    ),
+    "NIK with a digit lost": (
+        rizki(nik=RIZKIS_NIK, mother="", phone="", village=""),
+        rizki(written_nik="330312150320001", mother="", phone="", village=""),
+        Grade.CERTAIN,
+    ),
+    "mother and newborn": (
+        evidence("Siti Aminah", nik=MOTHERS_NIK, born="1995-02-05", gender="female", phone="+6281234567890"),
+        evidence("By. Ny. Siti Aminah", nik=MOTHERS_NIK, born="2024-03-05", gender="male", phone="+6281234567890"),
+        Grade.CERTAINLY_NOT,
+    ),
+    "mother and child with the mother's NIK": (
+        evidence("Siti Aminah", nik=MOTHERS_NIK, born="1995-02-05", gender="female"),
+        evidence("Rizki", nik=MOTHERS_NIK, born="2024-03-05", gender="male"),
+        Grade.CERTAINLY_NOT,
+    ),
+    "newborn and the child's own name": (
+        evidence("By. Ny. Siti Aminah", nik=MOTHERS_NIK, born="2024-03-05", gender="male", village="Kalimanah"),
+        evidence(
+            "Rizki", mother_nik=MOTHERS_NIK, born="2024-03-05", gender="male", mother="Siti Aminah", village="Kalimanah"
+        ),
+        Grade.CERTAIN,
+    ),
+    "newborn twins by number": (
+        evidence("By. Ny. Siti Aminah 1", born="2024-03-05", gender="male", mother_nik=MOTHERS_NIK),
+        evidence("By. Ny. Siti Aminah 2", born="2024-03-05", gender="male", mother_nik=MOTHERS_NIK),
+        Grade.CERTAINLY_NOT,
+    ),
+    "born after death": (rizki(died="2019-01-01"), rizki(), Grade.PROBABLE),
+    "nothing known": (evidence(), evidence(), Grade.CERTAINLY_NOT),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_grade_of(case):
+    left, right, grade = CASES[case]
+    comparison = compare(left, right)
+    assert comparison.grade is grade, comparison
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_comparing_is_symmetric(case):
+    left, right, _ = CASES[case]
+    forward, back = compare(left, right), compare(right, left)
+    assert (forward.weight, forward.grade, forward.vetoes) == (back.weight, back.grade, back.vetoes)
+
+
+def test_nik_hit_with_another_name_says_so():
+    comparison = compare(rizki(nik=RIZKIS_NIK), rizki(name="Agus Setiawan", nik=RIZKIS_NIK))
+    assert "nik-name-disagrees" in {veto.code for veto in comparison.vetoes}
+
+
+def test_masked_patient_is_at_most_probable():
+    masked = unmasked(evidence("Rizki Pratama"), RIZKIS_NIK)
+    assert compare(rizki(nik=RIZKIS_NIK), masked).grade is Grade.PROBABLE
+
+
+def test_weight_is_the_sum_of_the_evidence_and_the_prior():
+    comparison = compare(rizki(), rizki(born="2020-03-16"), policy=MatchingPolicy(prior=-20.0))
+    assert comparison.weight == pytest.approx(-20 + sum(one.weight for one in comparison.evidence), abs=0.02)
+
+
+def test_sharing_a_rare_name_weighs_more():
+    common = compare(rizki(name="Siti Dewi"), rizki(name="Siti Dewi")).weight
+    rare = compare(rizki(name="Xenobia Quartarius"), rizki(name="Xenobia Quartarius")).weight
+    assert rare > common + 5
+
+
+def test_household_is_one_piece_of_evidence():
+    comparison = compare(rizki(), rizki())
+    assert [one.field for one in comparison.evidence].count("household") == 1
+    assert {one.field for one in comparison.evidence} == {"name", "birth_date", "gender", "household"}
+
+
+def test_decoded_parts_of_a_nik_add_nothing_to_its_agreement():
+    both = compare(evidence("Rizki", nik=RIZKIS_NIK), evidence("Rizki", nik=RIZKIS_NIK))
+    assert {one.field for one in both.evidence} == {"nik", "name"}
+
+
+def test_words_hold_no_values():
+    comparison = compare(rizki(nik=RIZKIS_NIK), rizki(nik=TWINS_NIK, name="Rizka Pratama"))
+    said = " ".join(one.words for one in (*comparison.evidence, *comparison.vetoes))
+    for secret in ("Rizki", "Aminah", "2020", RIZKIS_NIK, "8123"):
+        assert secret not in said
+
+
+PARTS = st.fixed_dictionaries(
+    {},
+    optional={
+        "name": st.sampled_from(["Rizki Pratama", "Rizka Pratama", "Rizki", "By. Ny. Siti Aminah", "Agus"]),
+        "nik": st.sampled_from([RIZKIS_NIK, TWINS_NIK, MOTHERS_NIK, "3303121503200000"]),
+        "born": st.sampled_from(["2020-03-15", "2020", "1995-02-05"]),
+        "gender": st.sampled_from(["male", "female"]),
+        "mother": st.sampled_from(["Siti Aminah", "Siti"]),
+        "order": st.sampled_from([0, 1, 2]),
+    },
+)
+
+
+@settings(derandomize=True, deadline=None, max_examples=300)
+@given(PARTS, PARTS)
+def test_no_vetoed_pair_is_ever_certain_and_all_pairs_are_symmetric(one, other):
+    left, right = evidence(**one), evidence(**other)
+    comparison = compare(left, right)
+    assert not (comparison.vetoes and comparison.grade is Grade.CERTAIN)
+    assert compare(right, left).grade is comparison.grade

@@ -1,0 +1,109 @@
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.fakes.invented_people import RIZKIS_NIK, evidence, patient
+
+from fhir_gateway.domain import systems
+from fhir_gateway.identity.comparison import compare
+from fhir_gateway.identity.evidence import BirthDate, comparable_phone, evidence_of, read_birth_date
+
+MOTHERS_NIK = "3303124502950001"
+
+
+def test_everything_is_read():
+    found = evidence(
+        "Rizki",
+        nik=RIZKIS_NIK,
+        old_nik="3303051708190003",
+        mother_nik=MOTHERS_NIK,
+        born="2020-03-15",
+        gender="male",
+        mother="Siti",
+        parent="Budi",
+        phone="0812-3456-7890",
+        village="Desa Kalimanah RT 01 RW 02",
+        record=("rs", "000123"),
+        person="abc",
+        order=0,
+        died="2021-01-01",
+    )
+    assert (found.niks, found.old_niks, found.parent_niks) == ((RIZKIS_NIK,), ("3303051708190003",), (MOTHERS_NIK,))
+    assert (found.birth_date, found.gender, found.birth_order) == (BirthDate(2020, 3, 15), "male", 0)
+    assert (found.phones, found.places) == (("81234567890",), ("kalimanah",))
+    assert (found.records, found.clinics, found.persons) == ((("rs", "123"),), ("rs",), ("abc",))
+    assert (found.mother_keys, found.parent_keys, found.deceased) == (("siti||",), ("budi||",), "2021-01-01")
+
+
+def test_mothers_nik_in_the_childs_own_column_is_the_mothers():
+    found = evidence("Rizki", nik=MOTHERS_NIK, born="2024-03-05")
+    assert (found.niks, found.parent_niks) == ((), (MOTHERS_NIK,))
+
+
+def test_newborns_nik_is_the_mothers_unless_it_tells_the_birth_date():
+    assert evidence("By. Ny. Siti", nik=MOTHERS_NIK).parent_niks == (MOTHERS_NIK,)
+    assert evidence("By. Ny. Siti", nik=RIZKIS_NIK, born="2020-03-15").niks == (RIZKIS_NIK,)
+
+
+def test_newborns_name_names_the_mother():
+    assert evidence("By. Ny. Siti Aminah").mother_keys == ("siti aminah||",)
+
+
+def test_child_that_got_its_own_name_is_no_newborn_any_more():
+    read = patient("Rizki")
+    read["name"].append({"use": "old", "text": "By. Ny. Siti"})
+    found = evidence_of(read)
+    assert (found.newborn, found.own_keys, found.mother_keys) == (False, ("rizki||",), ("siti||",))
+
+
+def test_masked_nik_is_none():
+    found = evidence_of({"identifier": [{"system": systems.NIK, "value": "################"}]})
+    assert (found.masked, found.niks) == (True, ())
+
+
+def test_damaged_niks_are_kept_apart():
+    assert evidence("Rizki", nik="3303121503200010").damaged_niks == ("330312150320001",)
+    assert evidence("Rizki", written_nik="3.30312150320000E+15").damaged_niks == ("330312150320000",)
+    assert evidence("Rizki", written_nik="330312150320001").odd_niks == ("330312150320001",)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2020", BirthDate(2020)),
+        ("2020-03", BirthDate(2020, 3)),
+        ("2020-03-05", BirthDate(2020, 3, 5)),
+        ("2020-13-05", BirthDate()),
+        ("0000-00-00", BirthDate()),
+        ("", BirthDate()),
+        ("5 March", BirthDate()),
+    ],
+)
+def test_birth_date_is_read_as_far_as_it_goes(text, expected):
+    assert read_birth_date(text) == expected
+
+
+@pytest.mark.parametrize("text", ["+62 812-3456-7890", "081234567890", "0062 81234567890", "6281234567890"])
+def test_phone_spellings_compare_equal(text):
+    assert comparable_phone(text) == "81234567890"
+
+
+@pytest.mark.parametrize("text", ["", "0", "12345", "08111111111", "-"])
+def test_what_is_no_phone_is_left_out(text):
+    assert comparable_phone(text) == ""
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+ELEMENTS = st.sampled_from(
+    ["identifier", "name", "gender", "birthDate", "contact", "telecom", "address", "meta", "multipleBirthInteger"]
+)
+
+
+@settings(derandomize=True, deadline=None)
+@given(st.dictionaries(ELEMENTS, JSON, max_size=6))
+def test_malformed_patients_are_read_without_raising(malformed):
+    found = evidence_of(malformed)
+    assert compare(found, found).evidence is not None
