@@ -71,9 +71,9 @@ class Keys:
                 ],
             )
 
-    def locate(self, patient_id: str, blocks: Iterable[int]) -> None:
-        """Remember under which (hashed) blocking keys a Patient may be found again."""
-        rows = [{"key": key, "patient_id": patient_id} for key in dict.fromkeys(blocks)]
+    def locate(self, blocks: Iterable[tuple[int, str]]) -> None:
+        """Remember (hashed blocking key, Patient): where the Patient may be found again."""
+        rows = [{"key": key, "patient_id": patient_id} for key, patient_id in dict.fromkeys(blocks)]
         if rows:
             self._connection.execute(insert(tables.known_blocks).prefix_with("OR IGNORE", dialect="sqlite"), rows)
 

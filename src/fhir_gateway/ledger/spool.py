@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Select, and_, distinct, func, insert, or_, select, update
+from sqlalchemy import Connection, Engine, Select, and_, bindparam, distinct, func, insert, or_, select, update
 from sqlalchemy.engine import Row
 
 from fhir_gateway.domain.identity import Grade, PersonAction, PersonDecision
@@ -212,15 +212,10 @@ class Spool:
                     "body": codec.pack_decision(decision),
                 }
             )
-            members.extend({"person": member, "to": number} for member in decision.members)
+            members.extend({"at": run.id, "of": member, "decision": number} for member in decision.members)
         if rows:
             self._connection.execute(insert(table), rows)
-        for member in members:
-            self._connection.execute(
-                update(tables.persons)
-                .where(tables.persons.c.run == run.id, tables.persons.c.number == member["person"])
-                .values(decision=member["to"])
-            )
+            self._connection.execute(_DECIDE, members)
 
     def open_decisions(self, run: Run, *, after: int, limit: int) -> list[StoredDecision]:
         """Return unsettled decisions with a number above `after`, by number."""
@@ -243,13 +238,11 @@ class Spool:
         ).first()
         return _decision(row) if row else None
 
-    def receipt(self, run: Run, decision: int, patient_id: str) -> None:
-        """Note the Patient that a decision led to."""
-        self._connection.execute(
-            update(tables.decisions)
-            .where(tables.decisions.c.run == run.id, tables.decisions.c.number == decision)
-            .values(patient_id=patient_id)
-        )
+    def receive(self, run: Run, receipts: Mapping[int, str]) -> None:
+        """Note the Patients that decisions led to: decision's number → Patient id."""
+        rows = [{"at": run.id, "of": number, "patient_id": patient_id} for number, patient_id in receipts.items()]
+        if rows:
+            self._connection.execute(_RECEIVE, rows)
 
     def close(self, run: Run, decisions: Sequence[int]) -> None:
         """Note that nothing is left to do for these decisions."""
@@ -285,6 +278,18 @@ class Spool:
             yield from ((_spooled(row), _settlement(row)) for row in rows)
             last = rows[-1].number
 
+    def keys_of(self, run: Run, people: Iterable[int]) -> dict[int, list[str]]:
+        """Return person → keys of their unsettled records."""
+        records = tables.records
+        found: dict[int, list[str]] = {}
+        for chunk in chunks(people):
+            statement = select(records.c.person, records.c.key).where(
+                records.c.run == run.id, records.c.person.in_(chunk), records.c.outcome.is_(None)
+            )
+            for person, key in self._connection.execute(statement):
+                found.setdefault(person, []).append(key)
+        return found
+
     def records_of(self, run: Run, people: Iterable[int]) -> list[SpooledRecord]:
         """Return the unsettled records of spooled people, by number."""
         records = tables.records
@@ -315,15 +320,12 @@ class Spool:
 
     def settle(self, run: Run, settlements: Sequence[Settlement]) -> None:
         """Write final outcomes; what is parked keeps its payload, everything else loses it."""
-        for settlement in settlements:
-            values = _settled(settlement)
-            if settlement.outcome not in _PARKED:
-                values["payload"] = None
-            self._connection.execute(
-                update(tables.records)
-                .where(tables.records.c.run == run.id, tables.records.c.number == settlement.number)
-                .values(**values)
-            )
+        for parked in (True, False):
+            rows = [_settled(one) | {"of": one.number} for one in settlements if (one.outcome in _PARKED) is parked]
+            if rows:
+                self._connection.execute(
+                    _SETTLE if parked else _SETTLE.values(payload=None), [r | {"at": run.id} for r in rows]
+                )
 
     def release(self, run: Run, keys: Iterable[str]) -> None:
         """Drop what other runs have parked of these keys: this run has loaded them."""
@@ -382,6 +384,17 @@ class Spool:
         self._connection.execute(
             update(persons).where(persons.c.run == run.id, persons.c.number.not_in(parked)).values(payload=None)
         )
+
+
+_SETTLE = update(tables.records).where(
+    tables.records.c.run == bindparam("at"), tables.records.c.number == bindparam("of")
+)
+_DECIDE = update(tables.persons).where(
+    tables.persons.c.run == bindparam("at"), tables.persons.c.number == bindparam("of")
+)
+_RECEIVE = update(tables.decisions).where(
+    tables.decisions.c.run == bindparam("at"), tables.decisions.c.number == bindparam("of")
+)
 
 
 def _with_patient(run: Run | None = None) -> Select[Any]:

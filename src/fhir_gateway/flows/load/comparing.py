@@ -2,13 +2,12 @@
 
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
 from itertools import islice
 
 from fhir_gateway.domain import systems
 from fhir_gateway.domain.identity import Comparison, Grade, Probe
 from fhir_gateway.domain.records import Resource, person_identifier
-from fhir_gateway.domain.runs import Run, SpooledRecord
+from fhir_gateway.domain.runs import Run
 from fhir_gateway.flows.load.blocks import LARGEST_BLOCK, block_numbers
 from fhir_gateway.flows.load.tools import LoadTools
 from fhir_gateway.identity.blocking import probe_of
@@ -30,24 +29,37 @@ def compare_people(run: Run, tools: LoadTools) -> None:
     """Compare the run's people that share a blocking key, and keep every pair that a decision has to look at."""
     tools.progress.phase("comparing people")
     _block(run, tools)
-    patient_of = tools.ledger.spool.patients_of
-
-    @lru_cache(maxsize=_CACHED_PEOPLE)
-    def evidence(number: int) -> PersonEvidence:
-        return evidence_of(patient_of(run, [number])[number])
-
+    evidence = _Evidence(run, tools)
     compared = 0
     pairs = tools.ledger.spool.pairs(run, largest_block=LARGEST_BLOCK)
     while chunk := list(islice(pairs, 5000)):
+        known = evidence.of({number for pair in chunk for number in pair})
         edges: list[tuple[int, int | str, float]] = []
         for left, right in chunk:
-            comparison = compare(evidence(left), evidence(right), policy=tools.matching)
+            comparison = compare(known[left], known[right], policy=tools.matching)
             if matters(comparison):
                 edges.append((left, right, comparison.weight))
         with tools.ledger.transaction():
             tools.ledger.spool.connect(run, edges)
         compared += len(chunk)
         tools.progress.advance(compared)
+
+
+class _Evidence:
+    """The evidence of spooled people, the latest of it kept: pairs come sorted, so the same people come together."""
+
+    def __init__(self, run: Run, tools: LoadTools) -> None:
+        self._run = run
+        self._spool = tools.ledger.spool
+        self._kept: dict[int, PersonEvidence] = {}
+
+    def of(self, numbers: set[int]) -> Mapping[int, PersonEvidence]:
+        """Return number → evidence of these people (and of some others)."""
+        if len(self._kept) > _CACHED_PEOPLE:
+            self._kept = {number: self._kept[number] for number in numbers & self._kept.keys()}
+        missing = self._spool.patients_of(self._run, numbers - self._kept.keys())
+        self._kept.update((number, evidence_of(patient)) for number, patient in missing.items())
+        return self._kept
 
 
 def _block(run: Run, tools: LoadTools) -> None:
@@ -86,17 +98,17 @@ async def look_up(run: Run, tools: LoadTools) -> None:
 
 
 async def _look_up_window(run: Run, people: Sequence[_Person], tools: LoadTools) -> None:
-    records: dict[int, list[SpooledRecord]] = {}
-    for record in tools.ledger.spool.records_of(run, [number for number, _, _ in people]):
-        records.setdefault(record.person, []).append(record)
-    own = _own_patients(people, records, tools)
+    keys = tools.ledger.spool.keys_of(run, [number for number, _, _ in people])
+    own = _own_patients(people, keys, tools)
     evidence = {number: evidence_of(patient) for number, _, patient in people}
     blocks = {number: block_numbers(evidence[number]) for number in evidence}
-    located = tools.ledger.keys.located({key for keys in blocks.values() for key in keys}, largest_block=LARGEST_BLOCK)
+    located = tools.ledger.keys.located(
+        {block for numbers in blocks.values() for block in numbers}, largest_block=LARGEST_BLOCK
+    )
     probes = []
     for number, found in evidence.items():
-        known_ids = {patient_id for key in blocks[number] for patient_id in located.get(key, ())}
-        probes.append(_probe(number, found, records.get(number, []), known_ids | own.get(number, set())))
+        known_ids = {patient_id for block in blocks[number] for patient_id in located.get(block, ())}
+        probes.append(_probe(number, found, keys.get(number, []), known_ids | own.get(number, set())))
     candidates = await tools.finder.find(probes)
     known = {patient_id: evidence_of(patient) for patient_id, patient in candidates.patients.items()}
     edges: list[tuple[int, int | str, float]] = []
@@ -114,21 +126,20 @@ async def _look_up_window(run: Run, people: Sequence[_Person], tools: LoadTools)
 
 
 def _own_patients(
-    people: Sequence[_Person], records: Mapping[int, Sequence[SpooledRecord]], tools: LoadTools
+    people: Sequence[_Person], keys: Mapping[int, Sequence[str]], tools: LoadTools
 ) -> dict[int, set[str]]:
     """Return person → Patients that earlier runs loaded the same keys to, or the same words of the same source."""
-    known = tools.ledger.keys.known({record.key for group in records.values() for record in group})
+    known = tools.ledger.keys.known({key for own in keys.values() for key in own})
     recognised = tools.ledger.keys.recognise({name for _, name, _ in people})
     return {
-        number: {known[record.key].patient_id for record in records.get(number, ()) if record.key in known}
-        | set(recognised.get(name, ()))
+        number: {known[key].patient_id for key in keys.get(number, ()) if key in known} | set(recognised.get(name, ()))
         for number, name, _ in people
     }
 
 
-def _probe(number: int, evidence: PersonEvidence, records: Iterable[SpooledRecord], ids: set[str]) -> Probe:
+def _probe(number: int, evidence: PersonEvidence, keys: Iterable[str], ids: set[str]) -> Probe:
     probe = probe_of(number, evidence)
-    own = tuple((systems.PERSON, person_identifier(record.key)) for record in records)
+    own = tuple((systems.PERSON, person_identifier(key)) for key in keys)
     return Probe(
         number=number,
         patient_ids=tuple(sorted(ids)),

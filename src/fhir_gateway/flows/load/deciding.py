@@ -136,9 +136,7 @@ def _held_to_its_own(decision: PersonDecision, own: Mapping[int, frozenset[str]]
 
 def _keep(run: Run, decisions: Sequence[PersonDecision], tools: LoadTools) -> None:
     members = [member for decision in decisions for member in decision.members]
-    first: dict[int, str] = {}
-    for record in tools.ledger.spool.records_of(run, members):
-        first[record.person] = min(record.key, first.get(record.person, record.key))
+    first = {person: min(keys) for person, keys in tools.ledger.spool.keys_of(run, members).items()}
     tools.ledger.spool.decide(
         run,
         [(decision, person_identifier(min(first[member] for member in decision.members))) for decision in decisions],

@@ -109,9 +109,8 @@ async def _post_patients(run: Run, people: Sequence[PersonPost], tools: LoadTool
         outcomes = {outcome.key: outcome for outcome in await tools.writer.send(entries)}
         changed = [person for person in waiting if _received(person, outcomes.get(str(person.number)))]
         with tools.ledger.transaction():
-            for person in waiting:
-                if person.patient_id and person.refusal is None:
-                    tools.ledger.spool.receipt(run, person.number, person.patient_id)
+            received = {p.number: p.patient_id for p in waiting if p.patient_id and p.refusal is None}
+            tools.ledger.spool.receive(run, received)
         tools.finder.forget([person.patient for person in waiting if str(person.number) in outcomes])
         if not changed:
             return

@@ -72,6 +72,7 @@ def settle_people(
 ) -> None:
     """Settle the records of people who have been posted, whatever became of each of them."""
     settlements: list[Settlement] = []
+    learned: list[KnownKey] = []
     for person in people:
         results: dict[int, list[DoseResult]] = {}
         once = _once(person)
@@ -81,8 +82,9 @@ def settle_people(
         by_key = {key: _settlement(person, record, results.get(record.number, [])) for key, record in once.items()}
         settlements.extend(replace(by_key[record.key], number=record.number) for record in person.records)
         if person.refusal is None:
-            _learn(run, person, by_key, results, tools)
+            learned.extend(_learned(run, person, by_key, results))
         _ask_about_doses(run, person, results, tools)
+    _remember(run, people, learned, tools)
     tools.ledger.spool.settle(run, settlements)
     tools.ledger.spool.close(run, [person.number for person in people])
 
@@ -122,17 +124,14 @@ def _settlement(person: "PersonPost", record: SpooledRecord, results: Sequence["
     )
 
 
-def _learn(
+def _learned(
     run: Run,
     person: "PersonPost",
     settlements: Mapping[str, Settlement],
     results: Mapping[int, Sequence["DoseResult"]],
-    tools: LoadTools,
-) -> None:
-    once = _once(person)
+) -> list[KnownKey]:
     learned = []
-    loaded = []
-    for key, record in once.items():
+    for key, record in _once(person).items():
         before = person.known.get(key)
         complete = settlements[key].outcome is Outcome.LOADED
         doses = {r.name: r.immunization_id for r in results.get(record.number, ()) if r.outcome is Outcome.LOADED}
@@ -149,15 +148,28 @@ def _learn(
                 earlier=tuple(sorted(earlier)),
             )
         )
-        if complete:
-            loaded.append(key)
-    tools.ledger.keys.learn(run, learned)
-    tools.ledger.reviews.settled_elsewhere(loaded)
-    tools.ledger.spool.release(run, loaded)
-    distinct = {digest(record.patient): record.patient for record in once.values()}
-    tools.ledger.keys.acquaint((name, person.patient_id) for name in distinct)
-    for patient in distinct.values():
-        tools.ledger.keys.locate(person.patient_id, block_numbers(evidence_of(patient)))
+    return learned
+
+
+def _remember(run: Run, people: Sequence["PersonPost"], learned: Sequence[KnownKey], tools: LoadTools) -> None:
+    """Tell the ledger what is on the server now, and whom it will recognise."""
+    ledger = tools.ledger
+    loaded = [known.key for known in learned if known.content]
+    ledger.keys.learn(run, learned)
+    ledger.reviews.settled_elsewhere(loaded)
+    ledger.spool.release(run, loaded)
+    distinct = {
+        (digest(record.patient), person.patient_id): record.patient
+        for person in people
+        if person.refusal is None
+        for record in person.records
+    }
+    ledger.keys.acquaint(distinct)
+    ledger.keys.locate(
+        (block, patient_id)
+        for (_, patient_id), patient in distinct.items()
+        for block in block_numbers(evidence_of(patient))
+    )
 
 
 def _ask_about_doses(
