@@ -19,7 +19,7 @@ from rapidfuzz import fuzz, process
 from fhir_gateway.domain import systems
 from fhir_gateway.domain.errors import ConfigurationProblem
 from fhir_gateway.mapping.document import Faults, Place, did_you_mean
-from fhir_gateway.mapping.spellings import UNKNOWN_DOSE, DoseNumber, spelling_key, spellings
+from fhir_gateway.mapping.spellings import UNKNOWN_DOSE, DoseNumber, halves, spelling_key, spellings
 
 NOT_AN_IMMUNIZATION = "not-an-immunization"
 SYSTEMS = {"cvx": systems.CVX, "kfa": systems.KFA}
@@ -110,6 +110,14 @@ class ConceptMap:
             meanings = self.meanings.get(_at(clinic, spelling.key)) or self.meanings.get(spelling.key)
             if meanings:
                 return Match(meanings, spelling.dose)
+        return self._find_twice(text)
+
+    def _find_twice(self, text: str) -> Match | None:
+        """Match a vaccine that is named twice, "bOPV Polio Tetes"; two names that share no code are two vaccines."""
+        for first, second in halves(text):
+            left, right = self.meanings.get(first.key), self.meanings.get(second.key)
+            if left and right and {m.codes for m in left} & {m.codes for m in right}:
+                return Match(min(left, right, key=len), second.dose)
         return None
 
 

@@ -75,7 +75,7 @@ def spellings(text: str) -> tuple[Spelling, ...]:
     taken off, a name in brackets (often the brand) goes before the one outside.
     """
     folded = _fold(text)
-    bare = " ".join(_NOISE.sub(" ", _UNITS.sub(" ", _AGES.sub(" ", folded))).split())
+    bare = _bare(folded)
     outside = _BRACKETS.sub(" ", bare)
     within = " ".join(match[1] for match in _BRACKETS.finditer(bare))
     found = {Spelling("".join(_tokens(folded))): None}
@@ -85,6 +85,15 @@ def spellings(text: str) -> tuple[Spelling, ...]:
     for variant in (within, outside):
         found.update(dict.fromkeys(Spelling(r.key, r.dose or dose) for r in _without_dose(_tokens(variant))))
     return tuple(reading for reading in found if reading.key)
+
+
+def halves(text: str) -> Iterator[tuple[Spelling, Spelling]]:
+    """Yield a text as two names beside each other, as in "bOPV Polio Tetes", with all ways to read the second one."""
+    tokens = _tokens(_bare(_fold(text)))
+    for place in range(1, len(tokens)):
+        first = Spelling("".join(tokens[:place]))
+        for second in _without_dose(tokens[place:]):
+            yield first, second
 
 
 @lru_cache(maxsize=4096)
@@ -105,6 +114,10 @@ def read_dose_number(text: str, *, own_column: bool) -> DoseNumber:
 
 def _fold(text: str) -> str:
     return unicodedata.normalize("NFKC", text).casefold()
+
+
+def _bare(folded: str) -> str:
+    return " ".join(_NOISE.sub(" ", _UNITS.sub(" ", _AGES.sub(" ", folded))).split())
 
 
 def _tokens(text: str) -> list[str]:

@@ -31,7 +31,17 @@ def vaccines():
         *((text, "45") for text in ("Hepatitis B", "hep b", "HB 1")),
         *((text, "19") for text in ("BCG", "bcg 1", "VAKSIN BCG 20 DS")),
         *((text, "89") for text in ("Polio", "POLIO 4", "Polio IV")),
-        *((text, "178") for text in ("OPV", "bOPV", "Polio Tetes", "Polio Tetes III", "VAKSIN bOPV 10 DS")),
+        *(
+            (text, "178")
+            for text in (
+                "OPV",
+                "bOPV",
+                "Polio Tetes",
+                "Polio Tetes III",
+                "VAKSIN bOPV 10 DS",
+                "VAKSIN bOPV POLIO TETES",
+            )
+        ),
         *((text, "10") for text in ("IPV", "IPV 2", "Polio Suntik", "Polio Suntik II")),
         *(
             (text, "198")
@@ -58,7 +68,7 @@ def vaccines():
         *((text, "137") for text in ("HPV", "HPV 2")),
         *((text, "129") for text in ("JE", "Japanese Encephalitis")),
         *((text, "511") for text in ("Sinovac", "CoronaVac", "COVID-19 (Sinovac)", "Covid-19 CoronaVac 2")),
-        *((text, "210") for text in ("AstraZeneca", "COVID-19 AstraZeneca")),
+        *((text, "210") for text in ("AstraZeneca", "COVID-19 AstraZeneca", "AZ 2")),
         *((text, "208") for text in ("Pfizer", "Covid 19 booster 1 Pfizer")),
         *((text, "207") for text in ("Moderna", "COVID-19 Moderna dosis 2")),
         *((text, "510") for text in ("Sinopharm",)),
@@ -80,7 +90,7 @@ def test_what_is_no_vaccine_is_known_as_such(vaccines, text):
     assert vaccines.match(text).on("2024-01-01").no_immunization
 
 
-@pytest.mark.parametrize("text", ["Vaksin", "Vaksin Kembang", "1", "-", "DPT-HB-Hib/IPV"])
+@pytest.mark.parametrize("text", ["Vaksin", "Vaksin Kembang", "1", "-", "DPT-HB-Hib/IPV", "MR Vitamin A"])
 def test_an_unknown_name_is_never_guessed(vaccines, text):
     assert vaccines.match(text) is None
 
