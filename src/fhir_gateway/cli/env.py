@@ -57,7 +57,9 @@ def _listed(name: str) -> _Listed:
 
 @app.command()
 def check(
-    name: Annotated[str, typer.Argument(metavar="[NAME]", help="The environment.", show_default=False)] = "",
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="The environment; the same as --env.", show_default=False)
+    ] = "",
     environment: options.Environment = EMBEDDED,
     as_json: options.Json = False,
 ) -> int:

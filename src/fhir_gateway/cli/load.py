@@ -25,7 +25,7 @@ FINISHED_WITH_OPEN_ROWS = 3
 
 @app.command()
 def load(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="CSV, XLSX or NDJSON exports.")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="CSV, XLSX or NDJSON exports, one or more.")],
     mapping: options.Mapping = "",
     clinic: options.Clinic = "",
     environment: options.Environment = EMBEDDED,
@@ -37,8 +37,10 @@ def load(
 ) -> int:
     """Load exports into the environment's FHIR server: each person once, each dose once, every row accounted for.
 
-    The same command after an interruption goes on where it stopped. Exit code 0: every row is loaded or unchanged;
-    3: some rows are in review, rejected or failed; 1: could not finish, can be resumed; 2: wrong usage.
+    The same command after an interruption goes on where it stopped.
+
+    Exit code 0: every row is loaded or unchanged. 3: some rows are in review, rejected or failed. 1: could not finish,
+    the same command resumes. 2: wrong usage, configuration, mapping or file; nothing was begun.
     """
     began = time.monotonic()
     with ProgressDisplay() as progress, bootstrap.opened(environment, progress) as gateway:

@@ -65,7 +65,7 @@ def list_mappings(as_json: options.Json = False) -> None:
 @app.command()
 def check(
     mappings: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME|PATH…]", help="All mappings if none is named.")
+        list[str] | None, typer.Argument(metavar="NAME|PATH", help="All mappings if none is named.")
     ] = None,
     as_json: options.Json = False,
 ) -> None:
@@ -88,7 +88,7 @@ def check(
 @app.command("test")
 def run_all_cases(
     mappings: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME|PATH…]", help="All mappings if none is named.")
+        list[str] | None, typer.Argument(metavar="NAME|PATH", help="All mappings if none is named.")
     ] = None,
     as_json: options.Json = False,
 ) -> int:

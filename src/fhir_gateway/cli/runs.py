@@ -57,7 +57,7 @@ def list_runs(environment: options.Environment = EMBEDDED, as_json: options.Json
 
 @app.command()
 def show(
-    run: Annotated[int, typer.Argument(metavar="RUN")],
+    run: Annotated[int, typer.Argument(metavar="RUN", help="The run's number, see `runs list`.")],
     row: Annotated[int, typer.Option("--row", metavar="N", help="What became of data row N, and why.")] = 0,
     file: Annotated[int, typer.Option("--file", metavar="N", help="Of several files, the N-th.")] = 1,
     environment: options.Environment = EMBEDDED,
@@ -111,7 +111,7 @@ def show(
 
 @app.command()
 def retry(
-    run: Annotated[int, typer.Argument(metavar="RUN")],
+    run: Annotated[int, typer.Argument(metavar="RUN", help="The run's number, see `runs list`.")],
     environment: options.Environment = EMBEDDED,
     user: options.User = "",
     as_json: options.Json = False,

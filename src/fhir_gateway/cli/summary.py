@@ -57,9 +57,9 @@ def _print_unmapped(unmapped: Sequence[tuple[UnmappedValue, int]]) -> None:
         by_map.setdefault(value.concept_map, []).append((value, count))
     for concept_map, values in by_map.items():
         print(f"Not in the concept map {concept_map}; complete these lines and put them into your own")
-        print(f"(the working folder's mappings/{concept_map}, merged over the shipped one):")
+        print(f"(mappings/concept_maps/{concept_map}.csv in the working folder, merged over the shipped one):")
         for value, count in values[:_MOST_UNMAPPED]:
-            print(f"  {value.line}    # {count:,} rows")
+            print(f"  {value.line}    # {count:,} row{'s' * (count != 1)}")
         if len(values) > _MOST_UNMAPPED:
             print(f"  … and {len(values) - _MOST_UNMAPPED} more, all of them with --json")
         print()
