@@ -74,7 +74,7 @@ def run_seed(folder: Path, seed: int, arguments: argparse.Namespace) -> None:
 def report_ours(region: Region, folder: Path, rows: int) -> None:
     """Run the gateway's own matching and print its figures, why it asks and whom it merged."""
     started = time.perf_counter()
-    decisions = ours.decide_all(region.patients, MatchingPolicy())
+    decisions = ours.decide_all(region.people(), MatchingPolicy())
     seconds = time.perf_counter() - started
     patients = ours.labels(decisions, len(region.patients))
     print(table("ours", scored(region, folder, patients), seconds, rows))
@@ -88,7 +88,7 @@ def report_rule(
 ) -> None:
     """Run a published rule set and print its figures."""
     started = time.perf_counter()
-    patients = published.labels(region.patients, rule)
+    patients = published.labels(region.people(), rule)
     seconds = time.perf_counter() - started
     print(table(name, scored(region, folder, patients), seconds, rows), flush=True)
 
@@ -96,7 +96,7 @@ def report_rule(
 def report_splink(region: Region, folder: Path, rows: int, python: str) -> None:
     """Run Splink and print its figures at the threshold that serves it best, and where it comes near our precision."""
     started = time.perf_counter()
-    found = linkage.labels_by_threshold(region.patients, python, folder)
+    found = linkage.labels_by_threshold(region.people(), python, folder)
     seconds = time.perf_counter() - started
     results = {threshold: scored(region, folder, labels) for threshold, labels in found.items()}
     for threshold, result in results.items():

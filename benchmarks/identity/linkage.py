@@ -3,7 +3,7 @@
 import csv
 import json
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from fhir_gateway.domain import systems
@@ -24,7 +24,7 @@ def installed(python: str) -> bool:
     return asked.returncode == 0
 
 
-def labels_by_threshold(patients: Sequence[Resource], python: str, folder: Path) -> dict[str, list[str]]:
+def labels_by_threshold(patients: Iterable[Resource], python: str, folder: Path) -> dict[str, list[str]]:
     """Return every Patient's cluster at every threshold."""
     people, clusters = folder / "people.csv", folder / "clusters.json"
     with people.open("w", encoding="utf-8", newline="") as file:

@@ -1,7 +1,7 @@
 """The gateway's own matching over all distinct Patients at once, as `load FILE…` does before it asks the server."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
 
 from fhir_gateway.domain.identity import ComparedPair, PersonAction, PersonDecision
@@ -17,7 +17,7 @@ from fhir_gateway.identity.parameters import MatchingPolicy
 _LARGEST_FULLY_COMPARED = 40
 
 
-def decide_all(patients: Sequence[Resource], policy: MatchingPolicy) -> list[PersonDecision]:
+def decide_all(patients: Iterable[Resource], policy: MatchingPolicy) -> list[PersonDecision]:
     """Return the decisions over Patients, numbered from 1."""
     evidence = [evidence_of(patient) for patient in patients]
     edges: list[tuple[int, int | str]] = [

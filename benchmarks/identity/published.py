@@ -10,7 +10,7 @@ and NIKs, read by the gateway's own mappings.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from rapidfuzz.fuzz import token_sort_ratio
@@ -93,7 +93,7 @@ def record_of(patient: Resource) -> Record:
     return Record(text.lower(), patient.get("gender", ""), patient.get("birthDate", ""), niks[0] if niks else "")
 
 
-def labels(patients: Sequence[Resource], rule: Callable[[Server, Record], int]) -> list[str]:
+def labels(patients: Iterable[Resource], rule: Callable[[Server, Record], int]) -> list[str]:
     """Return each distinct Patient's label; one that comes again is found as it was found first."""
     server = Server()
     return [str(rule(server, record_of(patient))) for patient in patients]
