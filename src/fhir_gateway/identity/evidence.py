@@ -5,7 +5,7 @@ anything: what cannot be read is left out, nothing is raised.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -280,12 +280,16 @@ def _clinics(patient: Resource, records: list[tuple[str, str]]) -> tuple[str, ..
 
 
 def _objects(value: Any) -> list[dict[str, Any]]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+    if not isinstance(value, list):
+        return []
+    if len(value) == 1 and isinstance(value[0], dict):
+        return value
+    return [item for item in value if isinstance(item, dict)]
 
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _unique(values: Any) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(value for value in values if value))
+def _unique(values: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(filter(None, values)))

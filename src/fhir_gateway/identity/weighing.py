@@ -68,7 +68,7 @@ def piece(field: str, agreement: str, weight: float, detail: str = "") -> Eviden
 def weigh_name(agreement: NameAgreement, parameters: MatchingParameters, frequencies: Frequencies) -> float:
     """Return a name's weight in bits: its level's, and what the shared words tell."""
     level = agreement.level
-    base = parameters.weights[f"name.{level.value}"]
+    base = parameters.weights["name." + level]
     if level in {NameLevel.PARTIAL, NameLevel.DIFFERENT}:
         return base
     return base + _information(agreement, parameters, frequencies, parameters.names.all_most)
@@ -79,12 +79,13 @@ def _information(
 ) -> float:
     names = parameters.names
     bits = [min(names.word_most, frequencies.information(word)) for word in agreement.shared if len(word) > 1]
-    for pair in agreement.near:
-        rarest = max(frequencies.information(word) for word in pair)
-        commonest = min(frequencies.information(word) for word in pair)
-        bits.append(max(1.0, min(names.word_most, (rarest + commonest) / 2) - names.near_word))
-    bits.sort(reverse=True)
-    total = sum(bits[:1]) + names.later_words * sum(bits[1:]) + names.initial * agreement.initials
+    for one, other in agreement.near:
+        between = (frequencies.information(one) + frequencies.information(other)) / 2
+        bits.append(max(1.0, min(names.word_most, between) - names.near_word))
+    total = names.initial * agreement.initials
+    if bits:
+        most_telling = max(bits)
+        total += most_telling + names.later_words * (sum(bits) - most_telling)
     return min(most, total)
 
 

@@ -77,7 +77,7 @@ def sound_key(form: str) -> str:
     return _DOUBLED.sub(r"\1", _VOWELS.sub("", sound_form(form)))[:6]
 
 
-_UNHEARD = str.maketrans({"v": "f", "p": "f", "z": "s", "h": None})
+_UNHEARD = str.maketrans({"v": "f", "p": "f", "z": "s", "y": "i", "j": "i", "h": None})
 
 
 @lru_cache(maxsize=32768)
@@ -88,5 +88,5 @@ def same_sound(one: str, other: str) -> bool:
 
 def _pronounced(form: str) -> str:
     heard = form.translate(_UNHEARD)
-    heard = _GLIDES[0][0].sub("i", _DOUBLED.sub(r"\1", heard))
+    heard = _DOUBLED.sub(r"\1", heard)
     return heard[:-1] + heard[-1:].translate(_FINAL)
