@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
 
+import orjson
 from rapidfuzz import fuzz, process
 
 from fhir_gateway.domain import systems
@@ -54,6 +55,8 @@ class Meaning:
     since: str = ""
     until: str = ""
     value: str = ""
+    coding: bytes = b"[]"
+    """The codes as FHIR's list of Codings, in JSON: parsing it is the fastest way to a new one for every dose."""
 
     @property
     def no_immunization(self) -> bool:
@@ -224,7 +227,7 @@ def _read_meanings(source: CsvText, known: Mapping[str, Code], faults: Faults) -
         key = _at(row["clinic"], key) if row.get("clinic") else key
         known_already = found.get(key, ())
         if not any((one.codes, one.since, one.until) == (codes, since, until) for one in known_already):
-            found[key] = (*known_already, Meaning(codes, since, until, row["value"]))
+            found[key] = (*known_already, Meaning(codes, since, until, row["value"], _coding(codes)))
     return found
 
 
@@ -250,6 +253,10 @@ def _read_codes(
                 return None
             stacked[one] = known[one]
     return tuple(stacked.values())
+
+
+def _coding(codes: Iterable[Code]) -> bytes:
+    return orjson.dumps([{"system": SYSTEMS[one.system], "code": one.code, "display": one.display} for one in codes])
 
 
 def _hint(name: str, known: Mapping[str, Code]) -> str:

@@ -5,9 +5,11 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
+import orjson
+
 from fhir_gateway.domain import systems
 from fhir_gateway.domain.records import Problem, UnmappedValue
-from fhir_gateway.mapping.concept_maps import SYSTEMS, ConceptMap, Match, Meaning, unmapped_line
+from fhir_gateway.mapping.concept_maps import ConceptMap, Match, unmapped_line
 from fhir_gateway.mapping.functions import Apply, ConversionContext, Facts, MappingFunction, Option, Setup
 from fhir_gateway.mapping.spellings import UNKNOWN_DOSE, read_dose_number
 from fhir_gateway.people.dates import FORMATS, DateFault, ReadDate, make_instant, read_clock, read_date
@@ -114,7 +116,7 @@ def _build_concept_map(setup: Setup) -> Apply:
         if meaning.no_immunization:
             return no_immunization
         facts.dose = match.dose
-        return {"coding": _codings(meaning), "text": written}
+        return {"coding": orjson.loads(meaning.coding), "text": written}
 
     return apply
 
@@ -129,10 +131,6 @@ def _find(
             if match is not None:
                 return match
     return None
-
-
-def _codings(meaning: Meaning) -> list[dict[str, str]]:
-    return [{"system": SYSTEMS[code.system], "code": code.code, "display": code.display} for code in meaning.codes]
 
 
 def _unmapped(setup: Setup, concept_map: ConceptMap, subject: str, written: str, facts: Facts) -> Problem:

@@ -1,12 +1,15 @@
 """Mapping functions that belong to no one thing: words, references, the clinic."""
 
 import re
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
+import orjson
+
 from fhir_gateway.domain import systems
 from fhir_gateway.domain.records import Resource
-from fhir_gateway.mapping.functions import Apply, Facts, MappingFunction, Option, Setup
+from fhir_gateway.mapping.functions import Apply, ClinicEntry, Facts, MappingFunction, Option, Setup
 
 _REFERENCE_TYPES = ("Practitioner", "PractitionerRole", "Organization", "Location")
 
@@ -52,14 +55,19 @@ def _build_clinic(setup: Setup) -> Apply:  # noqa: ARG001 - the signature of all
 def clinic_reference(facts: Facts) -> Resource:
     """Return the clinic as the Organization that the environment names, else as a logical reference."""
     entry = facts.context.clinics.get(facts.clinic)
-    display = (entry.name if entry else "") or facts.clinic_display
+    reference: Resource = orjson.loads(_clinic_reference(facts.clinic, facts.clinic_display, facts.safe_clinic, entry))
+    return reference
+
+
+@lru_cache(maxsize=1024)
+def _clinic_reference(clinic: str, display: str, safe: str, entry: ClinicEntry | None) -> bytes:
+    shown = (entry.name if entry else "") or display
     if entry and entry.reference:
-        return {"reference": entry.reference, "display": display}
-    system = (
-        entry.identifier_system if entry else ""
-    ) or f"{systems.LOCAL_IDENTIFIERS}/organization/{facts.safe_clinic}"
-    value = (entry.identifier_value if entry else "") or facts.clinic
-    return {"type": "Organization", "identifier": {"system": system, "value": value}, "display": display}
+        return orjson.dumps({"reference": entry.reference, "display": shown})
+    system = (entry.identifier_system if entry else "") or f"{systems.LOCAL_IDENTIFIERS}/organization/{safe}"
+    value = (entry.identifier_value if entry else "") or clinic
+    identifier = {"system": system, "value": value}
+    return orjson.dumps({"type": "Organization", "identifier": identifier, "display": shown})
 
 
 def uri_safe(text: str) -> str:

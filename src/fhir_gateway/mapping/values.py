@@ -55,6 +55,8 @@ class Compiling:
 
 def said(text: str) -> str:
     """Return what a cell says: stripped, without control characters, "" for the signs of nothing."""
+    if not text:
+        return ""
     stripped = text.strip()
     if stripped in EMPTY:
         return ""
