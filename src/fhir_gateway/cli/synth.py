@@ -39,7 +39,7 @@ synth = typer.Typer(
 
 
 @synth.command(_WRITE)
-def write(  # noqa: PLR0917 -- Typer passes every one by name
+def write(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder for the exports and truth.csv.")],
     persons: Annotated[int, typer.Option(min=1, help="How many persons stand in at least one row.")],
     seed: Annotated[int, typer.Option(help="The same seed writes the same bytes.")],
