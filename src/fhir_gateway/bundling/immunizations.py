@@ -1,6 +1,5 @@
 """What an Immunization becomes: new for a person, corrected by its own source, improved by a better one."""
 
-import copy
 from collections.abc import Mapping, Sequence
 
 from fhir_gateway.bundling.digests import digest, supplied
@@ -20,7 +19,7 @@ def corrected(current: Resource, before: Mapping[str, Sequence[str]], new: Resou
     A field is changed only where the source changed it and nobody has written over it meanwhile (its content is still
     what the source supplied, or is missing); what the source left blank stays.
     """
-    result = copy.deepcopy(current)
+    result = dict(current)
     now = supplied(new)
     for name, digests in now.items():
         if name in _OWN or digests == tuple(before.get(name, ())):
@@ -31,7 +30,7 @@ def corrected(current: Resource, before: Mapping[str, Sequence[str]], new: Resou
             if name.startswith("occurrence"):  # a choice type: one of its forms at a time
                 result.pop("occurrenceString", None)
                 result.pop("occurrenceDateTime", None)
-            result[name] = copy.deepcopy(new[name])
+            result[name] = new[name]
     return None if result == current else result
 
 
@@ -40,16 +39,13 @@ def improved(existing: Resource, better: Resource) -> Resource | None:
 
     Identifiers of both are kept; what only the transcribed one says stays.
     """
-    result = copy.deepcopy(existing)
-    for name, value in better.items():
-        if name not in _OWN:
-            result[name] = copy.deepcopy(value)
+    result = existing | {name: value for name, value in better.items() if name not in _OWN}
     if better.get("primarySource"):
         result.pop("reportOrigin", None)
     present = {(i.get("system"), i.get("value")) for i in existing.get("identifier", [])}
     missing = [i for i in better.get("identifier", []) if (i.get("system"), i.get("value")) not in present]
     if missing:
-        result["identifier"] = [*result.get("identifier", []), *copy.deepcopy(missing)]
+        result["identifier"] = [*result.get("identifier", []), *missing]
     return None if result == existing else result
 
 

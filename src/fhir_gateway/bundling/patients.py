@@ -1,10 +1,9 @@
 """What a Patient becomes: combined from records, enriched by a match, corrected by its own source.
 
-All functions return new resources and leave their arguments alone. Nothing that others wrote is overwritten, and
-nothing that was said is lost: what gives way stays with `use=old`.
+All functions return new resources and leave their arguments alone; elements are shared, as nobody ever changes one.
+Nothing that others wrote is overwritten, and nothing that was said is lost: what gives way stays with `use=old`.
 """
 
-import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -25,8 +24,8 @@ def combined(patients: Sequence[Resource], *, identifier: str = "") -> Resource:
 
     `identifier` is the value of the gateway's own PERSON identifier. Order of the records does not matter.
     """
-    ordered = sorted(patients, key=lambda patient: (-_fullness(patient), digest(patient)))
-    result = copy.deepcopy(ordered[0])
+    ordered = sorted(patients, key=lambda patient: (-_fullness(patient), digest(patient))) if patients[1:] else patients
+    result = dict(ordered[0])
     for other in ordered[1:]:
         result = enriched(result, other) or result
     if identifier:
@@ -37,7 +36,7 @@ def combined(patients: Sequence[Resource], *, identifier: str = "") -> Resource:
 
 def enriched(current: Resource, addition: Resource) -> Resource | None:
     """Return the Patient with what it lacks of `addition`, or None where it lacks nothing."""
-    result = copy.deepcopy(current)
+    result = dict(current)
     for name in _SINGLES:
         _add_single(result, name, addition)
     _add_identifiers(result, addition.get("identifier", []))
@@ -45,7 +44,7 @@ def enriched(current: Resource, addition: Resource) -> Resource | None:
     _add_missing(result, "telecom", addition.get("telecom", []), key=lambda t: (t.get("system"), t.get("value")))
     _add_missing(result, "contact", addition.get("contact", []), key=_contact_key)
     if addition.get("address") and not result.get("address"):
-        result["address"] = copy.deepcopy(addition["address"])
+        result["address"] = addition["address"]
     return None if result == current else result
 
 
@@ -55,12 +54,12 @@ def corrected(current: Resource, before: Mapping[str, Sequence[str]], new: Resou
     `before` are the digests of what the same key supplied earlier (see digests.supplied). A field is changed only
     where the source changed it and nobody else has written over it meanwhile; what the source left blank stays.
     """
-    result = copy.deepcopy(current)
+    result = dict(current)
     now = supplied(new)
     for name in _SINGLES:
         was = before.get(name, ())
         if name in new and now[name] != tuple(was) and (name not in current or digest(current[name]) in was):
-            result[name] = copy.deepcopy(new[name])
+            result[name] = new[name]
     for name in _LISTS:
         _correct_list(result, name, before.get(name, ()), new.get(name, []))
     return None if result == current else result
@@ -75,11 +74,12 @@ def _fullness(patient: Resource) -> int:
 def _add_single(result: Resource, name: str, addition: Resource) -> None:
     siblings = next((group for group in (_MULTIPLE_BIRTH, _DECEASED) if name in group), (name,))
     if name in addition and not any(sibling in result for sibling in siblings):
-        result[name] = copy.deepcopy(addition[name])
+        result[name] = addition[name]
 
 
 def _add_identifiers(result: Resource, additions: Sequence[Resource]) -> None:
-    present = {(i.get("system"), i.get("value")) for i in result.get("identifier", [])}
+    identifiers = list(result.get("identifier", []))
+    present = {(i.get("system"), i.get("value")) for i in identifiers}
     has_nik = any(system == systems.NIK for system, _ in present)
     for identifier in additions:
         system = identifier.get("system")
@@ -87,11 +87,11 @@ def _add_identifiers(result: Resource, additions: Sequence[Resource]) -> None:
             continue
         if system == systems.NIK_AS_WRITTEN and has_nik:
             continue  # a damaged number says less than the one that is there
-        element = copy.deepcopy(identifier)
-        if system == systems.NIK and has_nik:
-            element["use"] = "secondary"
-        result.setdefault("identifier", []).append(element)
+        second = system == systems.NIK and has_nik
+        identifiers.append({**identifier, "use": "secondary"} if second else identifier)
         present.add((system, identifier.get("value")))
+    if identifiers:
+        result["identifier"] = identifiers
 
 
 def _add_names(result: Resource, additions: Sequence[Resource]) -> None:
@@ -103,9 +103,9 @@ def _add_names(result: Resource, additions: Sequence[Resource]) -> None:
         present.add(_name_key(name))
         grows_up = bool(names) and name.get("use") != "temp" and all(n.get("use") in {"temp", "old"} for n in names)
         if grows_up:  # a newborn under its mother's name has got its own
-            names = [copy.deepcopy(name), *({**known, "use": "old"} for known in names)]
+            names = [name, *({**known, "use": "old"} for known in names)]
         else:
-            names = [*names, {**copy.deepcopy(name), **({"use": "old"} if names else {})}]
+            names = [*names, {**name, "use": "old"} if names else name]
     if names:
         result["name"] = names
 
@@ -121,11 +121,14 @@ def _contact_key(contact: Resource) -> Any:
 
 
 def _add_missing(result: Resource, name: str, additions: Sequence[Resource], *, key: Any) -> None:
-    present = [key(element) for element in result.get(name, [])]
+    elements = list(result.get(name, []))
+    present = [key(element) for element in elements]
     for element in additions:
         if key(element) not in present:
             present.append(key(element))
-            result.setdefault(name, []).append(copy.deepcopy(element))
+            elements.append(element)
+    if elements:
+        result[name] = elements
 
 
 def _correct_list(result: Resource, name: str, before: Sequence[str], new: Sequence[Resource]) -> None:
@@ -146,7 +149,7 @@ def _correct_list(result: Resource, name: str, before: Sequence[str], new: Seque
             kept.append(element)
     own = [element for element in kept if element.get("system") == systems.PERSON]
     rest = [element for element in kept if element.get("system") != systems.PERSON]
-    result[name] = [*own, *copy.deepcopy(arriving), *rest]
+    result[name] = [*own, *arriving, *rest]
 
 
 def _replaceable(name: str, element: Resource, arriving: Sequence[Resource]) -> bool:

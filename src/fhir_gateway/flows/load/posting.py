@@ -136,7 +136,7 @@ def _patient_entry(person: PersonPost, current: Mapping[str, Resource]) -> Bundl
         return None
     key = str(person.number)
     if not person.patient_id:
-        person.patient = patients.combined([record.patient for record in person.records], identifier=person.identifier)
+        person.patient = patients.combined(_said(person), identifier=person.identifier)
         condition = f"identifier={systems.PERSON}|{person.identifier}"
         return BundleEntry(key, "POST", "Patient", person.patient, if_none_exist=condition)
     before = current.get(person.patient_id)
@@ -155,8 +155,13 @@ def _improved(person: PersonPost, before: Resource) -> Resource:
         known = person.known.get(record.key)
         if known is not None and "patient" in known.supplied:
             result = patients.corrected(result, known.supplied["patient"], record.patient) or result
-    addition = patients.combined([record.patient for record in person.records])
+    addition = patients.combined(_said(person))
     return patients.enriched(result, addition) or result
+
+
+def _said(person: PersonPost) -> list[Resource]:
+    """Return what the records say of the person, each wording once."""
+    return list({record.person: record.patient for record in person.records}.values())
 
 
 def _received(person: PersonPost, outcome: EntryOutcome | None) -> bool:
