@@ -177,7 +177,7 @@ class Gateway:
                 ledger=self.ledger,
                 reader=reader,
                 writer=ServerWriter(client, reader),
-                finder=ServerCandidates(reader),
+                finder=ServerCandidates(reader, masked_identifiers=self.environment.fhir_server.masked_identifiers),
                 clock=self._clock,
                 progress=self._display,
                 zone=self.environment.zone,

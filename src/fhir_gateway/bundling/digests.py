@@ -4,16 +4,15 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
-
 from fhir_gateway.domain.records import Dose, MissingDose, Resource
+from fhir_gateway.fhir import json_text
 
 _NOT_COMPARED = frozenset({"resourceType", "id", "meta", "patient"})
 
 
 def digest(value: Any) -> str:
     """Return 16 hex digits for a JSON value; equal values have equal digests, whatever the order of their keys."""
-    return hashlib.sha256(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
+    return hashlib.sha256(json_text.dump(value, ordered=True)).hexdigest()[:16]
 
 
 def content_digest(patient: Resource, doses: tuple[Dose, ...], missing: tuple[MissingDose, ...]) -> str:

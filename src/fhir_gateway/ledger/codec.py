@@ -16,11 +16,12 @@ from fhir_gateway.domain.identity import (
     Veto,
 )
 from fhir_gateway.domain.records import Dose, MissingDose, Problem
+from fhir_gateway.fhir import json_text
 
 
 def pack(value: Any) -> bytes:
     """Return a JSON value, compressed."""
-    return zlib.compress(orjson.dumps(value), 1)
+    return zlib.compress(json_text.dump(value), 1)  # a server's resources hold Decimals
 
 
 def unpack(payload: bytes) -> Any:
