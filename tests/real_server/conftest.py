@@ -16,6 +16,9 @@ from tests.real_server.servers import (
     hapi_on_disk,
 )
 
+from fhir_gateway.embedded_server.http import serve_in_thread
+from fhir_gateway.embedded_server.server import EmbeddedServer
+
 JSON = "application/fhir+json"
 
 
@@ -54,6 +57,15 @@ def medplum(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     yield from _serve(MEDPLUM_ROUTER, tmp_path_factory.mktemp("medplum"))
 
 
+@pytest.fixture(scope="session")
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The gateway's own embedded server: what holds for the others has to hold for it."""
+    server = EmbeddedServer(tmp_path_factory.mktemp("embedded"))
+    with serve_in_thread(server) as base_url:
+        yield base_url
+    server.close()
+
+
 @pytest.fixture
 def killable_hapi(tmp_path: Path) -> Iterator[RunningServer]:
     """A started HAPI FHIR of the test's own, on disk: `kill()`, `stop()` and `start()` it; it keeps its port."""
@@ -68,6 +80,13 @@ def killable_hapi(tmp_path: Path) -> Iterator[RunningServer]:
 @pytest.fixture(params=["hapi", "hapi_validating", "medplum"])
 def real_server(request: pytest.FixtureRequest) -> str:
     """The base URL of each of them in turn."""
+    base_url: str = request.getfixturevalue(request.param)
+    return base_url
+
+
+@pytest.fixture(params=["embedded", "hapi", "hapi_validating", "medplum"])
+def every_server(request: pytest.FixtureRequest) -> str:
+    """The base URL of each of them in turn, and of the embedded server."""
     base_url: str = request.getfixturevalue(request.param)
     return base_url
 

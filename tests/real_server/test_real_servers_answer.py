@@ -160,6 +160,14 @@ def test_validating_hapi_refuses_a_whole_batch_for_one_invalid_entry(validating,
     assert matches(validating.get("/Patient", params={"identifier": f"{PERSON}|{value}"})) == []
 
 
+def test_validating_hapi_wants_a_full_url_around_relative_references(validating, value):
+    person = validating.post("/Patient", json=patient(value)).json()
+    entry = conditional_create(immunization(person["id"], identifier=[{"system": PERSON, "value": value}]))
+    named = {"fullUrl": "urn:uuid:0c3151bd-1cbf-4d64-b04d-cd9187a4c6e0", **entry}
+    assert validating.post("/", json=batch(entry)).status_code == 422
+    assert statuses(validating.post("/", json=batch(named))) == ["201"]
+
+
 def test_validating_hapi_mixes_warnings_into_its_refusals(validating, value):
     issues = validating.post("/Patient", json={**patient(value), "nonsense": 1}).json()["issue"]
     assert {issue["severity"] for issue in issues} == {"error", "warning"}
