@@ -77,6 +77,7 @@ def _section(command: Any, context: Any, names: tuple[str, ...]) -> str:
         return "\n".join([*text, ""])
     own = command.make_context(title, [], parent=context, resilient_parsing=True)
     pieces = " ".join(dict.fromkeys(command.collect_usage_pieces(own)))
+    pieces = pieces.replace("{", "").replace("}", "")  # Typer's sign for "one of these or several"
     text += ["", "```", f"{title} {pieces}", "```", ""]
     rows = [_row(parameter) for parameter in command.params if parameter.name not in _HIDDEN]
     if rows:
