@@ -26,7 +26,7 @@ NOT_AN_IMMUNIZATION = "not-an-immunization"
 SYSTEMS = {"cvx": systems.CVX, "kfa": systems.KFA}
 _NEAR_ENOUGH = 75
 _COMMENT = re.compile(r"\s+# .*$")
-_CACHE_SIZE = 65536
+_CACHE_SIZE = 8192
 
 
 @dataclass(frozen=True, slots=True)

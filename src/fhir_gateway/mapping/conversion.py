@@ -34,7 +34,7 @@ _BEFORE_BIRTH = Problem(
     "dose-before-birth", "the dose lies before the birth", "correct the dose's date or the birth date"
 )
 _NO_DOSE_DATE = "dose-date-missing"
-_REMEMBERED = 8192
+_REMEMBERED = 2048
 
 
 class Element(NamedTuple):

@@ -20,7 +20,7 @@ _REFUSED = re.compile(
 _DEFERRED = re.compile(r"\b(?:ditunda|tunda|penundaan|deferred|menunda)\b", re.IGNORECASE)
 _NO_LOT = re.compile(r"BATCH-\d{14}", re.IGNORECASE)
 _DAMAGED_NUMBER = re.compile(r"\d[.,]?\d*E[+-]?\d+", re.IGNORECASE)
-_MEMORY = 65536
+_MEMORY = 16384
 
 
 class _DateReader:

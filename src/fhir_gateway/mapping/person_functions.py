@@ -55,7 +55,7 @@ def human_name(name: PersonName) -> Resource:
     return result
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=4096)
 def _human_name(original: str) -> bytes:
     name = read_name(original)
     written = " ".join(original.split())

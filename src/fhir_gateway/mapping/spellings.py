@@ -67,7 +67,7 @@ def spelling_key(text: str) -> str:
     return "".join(_tokens(_fold(text)))
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=2048)
 def spellings(text: str) -> tuple[Spelling, ...]:
     """Return how a vaccine's name may be read, the most telling reading first.
 

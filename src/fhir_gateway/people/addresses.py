@@ -49,7 +49,7 @@ def read_address(said: AddressText) -> Resource:
     return address
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=4096)
 def _read(said: AddressText) -> bytes:
     free = said.text
     village = _bare(said.village) or _found(_VILLAGE, free)

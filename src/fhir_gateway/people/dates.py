@@ -92,7 +92,7 @@ def format_name(text: str) -> str:
     return re.sub(r"[\s/.\-_]+", "-", text.strip().lower())
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=4096)
 def read_date(
     text: str, formats: tuple[str, ...], *, today: date, zone: tzinfo = UTC, future: bool = False
 ) -> ReadDate:
@@ -134,7 +134,7 @@ def read_clock(text: str) -> str:
     return "" if clock == time() else clock.isoformat()
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=1024)
 def make_instant(iso: str, clock: str, zone: tzinfo) -> str:
     """Return a FHIR dateTime from a local date and time, with the zone's offset of that day."""
     return datetime.fromisoformat(f"{iso}T{clock}").replace(tzinfo=zone).isoformat()

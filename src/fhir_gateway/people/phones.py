@@ -37,7 +37,7 @@ class ReadPhones:
     as_written: str = ""
 
 
-@lru_cache(maxsize=32768)
+@lru_cache(maxsize=8192)
 def read_phones(text: str) -> ReadPhones:
     """Read every phone number of a cell; Indonesian ones need no country code. Never raises.
 
