@@ -73,7 +73,7 @@ class _Clinic:
 class _Person:
     """What a row's cells said of the person."""
 
-    text: bytes
+    text: str
     birth_date: str
     gender: str
     name: PersonName | None
@@ -180,7 +180,8 @@ class CompiledMapping:
                     facts.birth_date = value
         _keep_originals(patient, facts.kept)
         problems, unmapped = tuple(facts.problems), tuple(facts.unmapped)
-        return _Person(orjson.dumps(patient), facts.birth_date, facts.gender, facts.name, problems, unmapped)
+        text = orjson.dumps(patient).decode()  # bytes of orjson keep a larger buffer alive
+        return _Person(text, facts.birth_date, facts.gender, facts.name, problems, unmapped)
 
     def _doses(
         self, cells: Cells, facts: Facts, key: str, clinic: _Clinic

@@ -56,16 +56,16 @@ def human_name(name: PersonName) -> Resource:
 
 
 @lru_cache(maxsize=4096)
-def _human_name(original: str) -> bytes:
+def _human_name(original: str) -> str:
     name = read_name(original)
     written = " ".join(original.split())
     if name.newborn or not name.text:
-        return orjson.dumps({"text": written})
+        return orjson.dumps({"text": written}).decode()
     parts = {"given": name.given, "prefix": name.prefix, "suffix": name.suffix}
     result: Resource = {"text": name.text, **{element: words for element, words in parts.items() if words}}
     if _letters(" ".join((*name.prefix, name.text, *name.suffix))) != _letters(written):
         result["extension"] = [as_written(written)]
-    return orjson.dumps(result)
+    return orjson.dumps(result).decode()  # bytes of orjson keep a larger buffer alive
 
 
 def _letters(text: str) -> str:

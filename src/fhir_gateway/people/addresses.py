@@ -49,8 +49,8 @@ def read_address(said: AddressText) -> Resource:
     return address
 
 
-@lru_cache(maxsize=4096)
-def _read(said: AddressText) -> bytes:
+@lru_cache(maxsize=2048)
+def _read(said: AddressText) -> str:
     free = said.text
     village = _bare(said.village) or _found(_VILLAGE, free)
     district = _bare(said.district) or _found(_DISTRICT, free)
@@ -73,7 +73,7 @@ def _read(said: AddressText) -> bytes:
     if codes:
         nested = [{"url": url, "valueCode": code} for url, code in codes]
         address["extension"] = [{"url": systems.ADMINISTRATIVE_CODE, "extension": nested}]
-    return orjson.dumps(address)
+    return orjson.dumps(address).decode()  # bytes of orjson keep a larger buffer alive
 
 
 def _codes(district: str, regency: str, province: str) -> list[tuple[str, str]]:
