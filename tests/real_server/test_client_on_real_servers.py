@@ -141,6 +141,16 @@ async def test_a_thousand_identifiers_are_looked_up(gateway, value):
     assert {one["id"] for one in found} == {outcome.resource_id for outcome in created}
 
 
+async def test_several_birth_dates_are_searched_at_once(gateway, value):
+    days = ["1942-01-01", "1942-07-01", "1942-12-31"]
+    people = [create(patient(f"{value}-{day}", birthDate=day, gender="male")) for day in days]
+    created = await gateway.writer.send(people)
+    found = await gateway.find("Patient", birthdate=days[:2], gender=["male", "other", "unknown"])
+    again = await gateway.find("Patient", birthdate=days[1:], gender=["male", "other", "unknown"])
+    ids = [outcome.resource_id for outcome in created]
+    assert ({one["id"] for one in found}, {one["id"] for one in again}) == (set(ids[:2]), set(ids[1:]))
+
+
 async def test_a_value_with_a_comma_is_no_list(gateway, value):
     odd = f"{value},{PERSON}|{value}-other"
     created = await gateway.writer.send([create(patient(f"{value}-other")), create(patient(value))])

@@ -256,6 +256,17 @@ def test_an_unknown_search_parameter_is_an_error_on_hapi_and_finds_nothing_on_me
     assert matches(router.get("/Patient", params={"nonsense": "1"}, headers={"Prefer": "handling=strict"})) == []
 
 
+def test_neither_takes_a_list_of_birth_dates(plain, router):
+    for client in (plain, router):
+        assert client.get("/Patient", params={"birthdate": "1943-01-01,1943-07-01"}).status_code == 400
+
+
+def test_hapi_takes_a_whole_year_as_its_last_day_for_lower_bounds(plain, value):
+    plain.post("/Patient", json=patient(value, birthDate="1944-07-01"))
+    assert matches(plain.get("/Patient", params={"birthdate": ["ge1944", "lt1945"]})) == []
+    assert len(matches(plain.get("/Patient", params={"birthdate": ["ge1944-01-01", "lt1945-01-01"]}))) == 1
+
+
 def test_hapi_pages_by_next_links(plain, value):
     people = [conditional_create(patient(f"{value}-{number}", birthDate="1932-02-03")) for number in range(25)]
     plain.post("/", json=batch(*people))

@@ -23,6 +23,7 @@ _FRESH = {"Cache-Control": "no-cache"}  # HAPI as shipped answers a repeated sea
 _STRICT = {**_FRESH, "Prefer": "handling=strict"}
 _NO_SUCH_OPERATION = frozenset({404, 405, 415, 501})
 _EXPIRED = frozenset({404, 410})
+_DATES = frozenset({"birthdate", "death-date", "date", "_lastUpdated"})
 
 Check = Callable[[Resource], bool]
 
@@ -52,6 +53,7 @@ class ServerReader:
         self._capabilities: Capabilities | None = None
         self._refused_roads: set[_Road] = set()
         self._proofs: dict[tuple[str, str], SearchProof] = {}
+        self._takes_one_date: set[tuple[str, str]] = set()
 
     async def capabilities(self) -> Capabilities:
         """Return what the server declares, read once; raises PermanentServerError unless it speaks FHIR R4."""
@@ -96,7 +98,7 @@ class ServerReader:
         longest = LONGEST_FORM if self._road(parameters) is _Road.POST else LONGEST_URL
         questions = cut(parameters, longest=longest, **({"most_values": 1} if one_by_one else {}))
         for question in questions:
-            async for resource in self._pages_twice(resource_type, question, check=check):
+            async for resource in self._dates_apart(resource_type, question, check=check):
                 name = f"{resource.get('resourceType')}/{resource.get('id')}"
                 if name not in seen:
                     seen.add(name)
@@ -116,6 +118,25 @@ class ServerReader:
         """Return the first page of a search as the server gives it, unchecked against the question."""
         answer = await self._ask(resource_type, parameters, 20)
         return parse_page(answer.body, resource_type=resource_type, asked=parameters)
+
+    async def _dates_apart(
+        self, resource_type: str, parameters: Parameters, *, check: Check | None
+    ) -> AsyncIterator[Resource]:
+        """Yield a search's results; a list of dates is asked date by date where the server takes none (400 on HAPI)."""
+        listed = next((name for name in parameters if name in _DATES and len(parameters[name]) > 1), "")
+        if (resource_type, listed) not in self._takes_one_date:
+            try:
+                async for resource in self._pages_twice(resource_type, parameters, check=check):
+                    yield resource
+            except PermanentServerError as error:
+                if not listed or error.status != 400:
+                    raise
+            else:
+                return
+        for value in parameters[listed]:
+            async for resource in self._pages_twice(resource_type, {**parameters, listed: (value,)}, check=check):
+                yield resource
+            self._takes_one_date.add((resource_type, listed))
 
     async def _pages_twice(
         self, resource_type: str, parameters: Parameters, *, check: Check | None

@@ -100,7 +100,7 @@ async function answer(request, router, repository) {
   return { status: getStatus(outcome), resource: resource ?? outcome };
 }
 
-function send(response, { status, resource }) {
+function send(request, response, { status, resource }) {
   response.statusCode = status;
   response.setHeader('Content-Type', 'application/fhir+json; charset=utf-8');
   if (resource.meta?.versionId) {
@@ -108,7 +108,8 @@ function send(response, { status, resource }) {
     response.setHeader('Last-Modified', new Date(resource.meta.lastUpdated).toUTCString());
   }
   if (status === 201) {
-    response.setHeader('Location', `${BASE}/${resource.resourceType}/${resource.id}/_history/${resource.meta.versionId}`);
+    const created = `${resource.resourceType}/${resource.id}/_history/${resource.meta.versionId}`;
+    response.setHeader('Location', `http://${request.headers.host}${BASE}/${created}`);
   }
   response.end(JSON.stringify(resource));
 }
@@ -119,10 +120,10 @@ const router = new FhirRouter();
 const repository = new MemoryRepository();
 const server = createServer(async (request, response) => {
   try {
-    send(response, await answer(request, router, repository));
+    send(request, response, await answer(request, router, repository));
   } catch (error) {
     const outcome = error instanceof SyntaxError ? badRequest('Not JSON') : normalizeOperationOutcome(error);
-    send(response, { status: getStatus(outcome), resource: outcome });
+    send(request, response, { status: getStatus(outcome), resource: outcome });
   }
 });
 
