@@ -1,10 +1,7 @@
 """Compressed JSON for the ledger's payload columns."""
 
 import zlib
-from dataclasses import asdict
 from typing import Any
-
-import orjson
 
 from fhir_gateway.domain.identity import (
     ComparedPair,
@@ -25,8 +22,8 @@ def pack(value: Any) -> bytes:
 
 
 def unpack(payload: bytes) -> Any:
-    """Return what pack() was given."""
-    return orjson.loads(zlib.decompress(payload))
+    """Return what pack() was given, decimals with their digits."""
+    return json_text.parse(zlib.decompress(payload))
 
 
 def pack_doses(doses: tuple[Dose, ...], missing: tuple[MissingDose, ...]) -> bytes:
@@ -34,7 +31,7 @@ def pack_doses(doses: tuple[Dose, ...], missing: tuple[MissingDose, ...]) -> byt
     return pack(
         {
             "doses": [[dose.name, dose.resource] for dose in doses],
-            "missing": [[dose.name, asdict(dose.problem)] for dose in missing],
+            "missing": [[dose.name, dose.problem] for dose in missing],
         }
     )
 
@@ -50,7 +47,7 @@ def unpack_doses(payload: bytes) -> tuple[tuple[Dose, ...], tuple[MissingDose, .
 
 def pack_decision(decision: PersonDecision) -> bytes:
     """Return a decision, compressed."""
-    return pack(asdict(decision))
+    return pack(decision)
 
 
 def unpack_decision(payload: bytes) -> PersonDecision:

@@ -25,6 +25,8 @@ class _Component:
     patients: Mapping[str, PersonEvidence]
     edges: Sequence[tuple[int, Node]]
     own: Mapping[int, frozenset[str]]
+    verdicts: Sequence[tuple[int, str, bool]]
+    """What operators said: (person, Patient, whether they are one)."""
 
 
 def decide_people(run: Run, tools: LoadTools) -> None:
@@ -37,9 +39,7 @@ def decide_people(run: Run, tools: LoadTools) -> None:
     with tools.ledger.transaction():
         while window := list(islice(groups, _WINDOW)):
             decisions = [
-                decision
-                for component in _components(run, window, tools)
-                for decision in _decided(run, component, tools)
+                decision for component in _components(run, window, tools) for decision in _decided(component, tools)
             ]
             _keep(run, decisions, tools)
             done += sum(len(group) for group in window)
@@ -55,6 +55,7 @@ def _components(run: Run, window: Sequence[Sequence[int]], tools: LoadTools) -> 
         edges.setdefault(person, []).append((person, other, weight))
     on_server = {str(other) for group in edges.values() for _, other, _ in group if isinstance(other, str)}
     found = {patient_id: evidence_of(patient) for patient_id, patient in spool.candidates(run, on_server).items()}
+    verdicts = _verdicts(run, everybody, tools)
     for group in window:
         own_edges = [edge for number in group for edge in edges.get(number, ())]
         yield _Component(
@@ -65,10 +66,20 @@ def _components(run: Run, window: Sequence[Sequence[int]], tools: LoadTools) -> 
                 number: frozenset(str(other) for _, other, weight in edges.get(number, ()) if weight == OWN)
                 for number in group
             },
+            verdicts=[verdict for number in group for verdict in verdicts.get(number, ())],
         )
 
 
-def _decided(run: Run, component: _Component, tools: LoadTools) -> list[PersonDecision]:
+def _verdicts(run: Run, people: Sequence[int], tools: LoadTools) -> dict[int, list[tuple[int, str, bool]]]:
+    numbers = {name: number for number, name in tools.ledger.spool.digests_of(run, people).items()}
+    found: dict[int, list[tuple[int, str, bool]]] = {}
+    for verdict in tools.ledger.reviews.verdicts(numbers):
+        number = numbers[verdict.digest]
+        found.setdefault(number, []).append((number, verdict.patient_id, verdict.same))
+    return found
+
+
+def _decided(component: _Component, tools: LoadTools) -> list[PersonDecision]:
     nodes: dict[Node, PersonEvidence] = dict(component.people.items())
     nodes.update(component.patients.items())
     pairs = []
@@ -80,7 +91,7 @@ def _decided(run: Run, component: _Component, tools: LoadTools) -> list[PersonDe
         for pair in pairs
         if pair.comparison.grade is Grade.CERTAINLY_NOT or pair.comparison.vetoes
     }
-    confirmed, forbidden = _verdicts(run, component, tools)
+    confirmed, forbidden = _judged(component)
     for number, own in component.own.items():
         confirmed |= {frozenset((number, patient)) for patient in own if (number, patient) not in certainly_not}
     confirmed -= forbidden
@@ -104,17 +115,11 @@ def _to_compare(component: _Component) -> Iterator[tuple[Node, Node]]:
     yield from combinations(sorted(component.patients), 2)
 
 
-def _verdicts(run: Run, component: _Component, tools: LoadTools) -> tuple[set[frozenset[Node]], set[frozenset[Node]]]:
-    digests = tools.ledger.spool.digests_of(run, component.people)
-    numbers: dict[str, list[int]] = {}
-    for number, digest in digests.items():
-        numbers.setdefault(digest, []).append(number)
+def _judged(component: _Component) -> tuple[set[frozenset[Node]], set[frozenset[Node]]]:
     confirmed: set[frozenset[Node]] = set()
     forbidden: set[frozenset[Node]] = set()
-    for verdict in tools.ledger.reviews.verdicts(numbers):
-        if verdict.patient_id in component.patients:
-            pairs = {frozenset[Node]((number, verdict.patient_id)) for number in numbers[verdict.digest]}
-            (confirmed if verdict.same else forbidden).update(pairs)
+    for person, patient_id, same in component.verdicts:
+        (confirmed if same else forbidden).add(frozenset((person, patient_id)))
     return confirmed, forbidden
 
 
