@@ -84,7 +84,7 @@ class _Casing:
         return word[:1].upper() + word[1:].lower() if self._one_case else word
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=8192)
 def read_name(text: str) -> PersonName:
     """Read a name as it was written; never raises, an unreadable one has no tokens and the text ""."""
     cleaned = _clean(text)

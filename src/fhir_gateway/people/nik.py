@@ -87,7 +87,7 @@ def read_nik(text: str, *, numeric: bool = False) -> Nik:
     return _read(text, numeric)
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=4096)
 def _read(text: str, numeric: bool) -> Nik:  # noqa: FBT001 - lru_cache is twice as fast with positions
     stripped = text.strip().strip("'\u2019`\"").strip()
     if not stripped:
