@@ -30,8 +30,10 @@ CODE = re.compile(r"[a-z]+(?:-[a-z]+)+")
 ALL_AUTHS = (
     'type = "bearer"\ntoken_env = "DOCS_SECRET"',
     'type = "basic"\nusername = "u"\npassword_env = "DOCS_SECRET"',
-    'type = "client_credentials"\ntoken_url = "https://login.example.org"\nclient_id = "c"\n'
-    'client_secret_env = "DOCS_SECRET"',
+    (
+        'type = "client_credentials"\ntoken_url = "https://login.example.org"\nclient_id = "c"\n'
+        'client_secret_env = "DOCS_SECRET"'
+    ),
 )
 
 
