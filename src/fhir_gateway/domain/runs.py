@@ -17,6 +17,7 @@ class RunKind(StrEnum):
     DRY_RUN = "dry-run"
     RETRY = "retry"
     REVIEW = "review"
+    UNLINK = "unlink"
 
 
 class RunState(StrEnum):
@@ -140,6 +141,8 @@ class ReviewKind(StrEnum):
     DOSE = "dose"
     KEY = "key"
     GONE = "gone"
+    UNLINK = "unlink"
+    """No question: an operator took a link apart, and this keeps who and why."""
 
 
 class ReviewState(StrEnum):
@@ -150,6 +153,8 @@ class ReviewState(StrEnum):
     CREATED = "created"
     REJECTED = "rejected"
     SUPERSEDED = "superseded"
+    UNLINKED = "unlinked"
+    UNDONE = "undone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +175,18 @@ class ReviewItem:
     user: str = ""
     note: str = ""
     decided: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewAnswer:
+    """What an operator once answered; UNDONE takes the one before it back. `run` is what posted it, 0 where none."""
+
+    state: ReviewState
+    user: str
+    note: str
+    patient_id: str
+    run: int
+    decided: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,16 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.engine import Row
 
 from fhir_gateway.domain.identity import PersonDecision
-from fhir_gateway.domain.runs import ReviewItem, ReviewKind, ReviewState, Run, RunKind, SpooledRecord, Verdict
+from fhir_gateway.domain.runs import (
+    ReviewAnswer,
+    ReviewItem,
+    ReviewKind,
+    ReviewState,
+    Run,
+    RunKind,
+    SpooledRecord,
+    Verdict,
+)
 from fhir_gateway.ledger import codec, tables
 from fhir_gateway.ledger.spool import chunks
 
@@ -95,14 +104,42 @@ class Reviews:
             select(table.c.review).where(table.c.run == run.id, table.c.number == number)
         ).scalar()
 
-    def answer(  # noqa: PLR0913 - an answer is what its columns say
-        self, number: int, *, state: ReviewState, user: str, note: str, patient_id: str, decided: datetime
-    ) -> None:
-        """Write an operator's answer."""
+    def answer(self, number: int, answer: ReviewAnswer) -> None:
+        """Write an operator's answer; earlier ones stay in the history."""
+        told = {
+            "state": answer.state,
+            "user": answer.user,
+            "note": answer.note,
+            "patient_id": answer.patient_id,
+            "decided": answer.decided.isoformat(),
+        }
+        self._connection.execute(insert(tables.answers).values(review=number, run=answer.run, **told))
+        self._connection.execute(update(tables.reviews).where(tables.reviews.c.id == number).values(**told))
+
+    def history(self, number: int) -> list[ReviewAnswer]:
+        """Return what operators answered to a question, the oldest first."""
+        table = tables.answers
+        return [
+            ReviewAnswer(
+                ReviewState(row.state),
+                row.user,
+                row.note,
+                row.patient_id,
+                row.run,
+                datetime.fromisoformat(row.decided),
+            )
+            for row in self._connection.execute(select(table).where(table.c.review == number).order_by(table.c.id))
+        ]
+
+    def take_back(self, number: int) -> None:
+        """Forget what an answer taught later loads: its verdicts and rejections."""
+        for table in (tables.verdicts, tables.rejections):
+            self._connection.execute(delete(table).where(table.c.review == number))
+
+    def reopen(self, number: int) -> None:
+        """Let a question wait again."""
         self._connection.execute(
-            update(tables.reviews)
-            .where(tables.reviews.c.id == number)
-            .values(state=state, user=user, note=note, patient_id=patient_id, decided=decided.isoformat())
+            update(tables.reviews).where(tables.reviews.c.id == number).values(state=ReviewState.OPEN)
         )
 
     def judge(self, number: int, verdicts: Iterable[Verdict]) -> None:

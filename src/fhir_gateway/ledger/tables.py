@@ -207,6 +207,19 @@ review_records = Table(
 )
 Index("review_records_by_key", review_records.c.key)
 
+answers = Table(
+    "answers",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("review", Integer, nullable=False, index=True),
+    Column("state", String(16), nullable=False),
+    Column("user", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("patient_id", String(64), nullable=False),
+    Column("run", Integer, nullable=False),
+    Column("decided", String(40), nullable=False),
+)
+
 verdicts = Table(
     "verdicts",
     metadata,

@@ -15,14 +15,19 @@ def check_target(target: Path, inputs: Iterable[Path] = ()) -> None:
     """Raise ReportError where no report can be written to `target`, or it is one of the inputs."""
     if target.suffix.lower() not in EXTENSIONS:
         raise ReportError(f"{target}: a report ends in {', '.join(EXTENSIONS)}")
+    check_writable(target, inputs)
+
+
+def check_writable(target: Path, inputs: Iterable[Path] = ()) -> None:
+    """Raise ReportError where no file can be written to `target`, or it is one of the inputs."""
     for path in inputs:
         if target.resolve() == path.resolve() or (target.exists() and path.exists() and target.samefile(path)):
-            raise ReportError(f"{target}: is the input itself: name another file for the report")
+            raise ReportError(f"{target}: is the input itself: name another file")
     folder = target.resolve().parent
     if not folder.is_dir():
         raise ReportError(f"{target}: there is no folder {folder}: create it first")
     if target.exists() and not target.is_file():
-        raise ReportError(f"{target}: is no file: name a file for the report")
+        raise ReportError(f"{target}: is no file: name one")
     if target.exists() and not os.access(target, os.W_OK):
         raise ReportError(f"{target}: is write protected")
     try:

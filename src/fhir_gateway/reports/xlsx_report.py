@@ -31,7 +31,7 @@ def write_xlsx(source: Source, rows: Iterator[ReportRow], path: Path) -> None:
             break
         sheet = book.create_sheet("Report" if number == 1 else f"Report {number}")
         sheet.freeze_panes = "A2"
-        written = _Cells(sheet)
+        written = SheetCells(sheet)
         sheet.append(written.texts(names))
         if first is not None:
             for row in itertools.chain([first], itertools.islice(rows, _ROWS_OF_A_SHEET - 1)):
@@ -39,7 +39,7 @@ def write_xlsx(source: Source, rows: Iterator[ReportRow], path: Path) -> None:
     book.save(path)
 
 
-class _Cells:
+class SheetCells:
     """Makes a sheet's cells; one style for all texts, since setting it cell by cell costs more than the cells."""
 
     def __init__(self, sheet: Any) -> None:
@@ -48,6 +48,7 @@ class _Cells:
         self._number_style = self._style("0")
 
     def row(self, row: ReportRow) -> list[Any]:
+        """Return a report row's cells, numbers where the input had numbers."""
         cells = self.texts(row.cells + row.gateway)
         for place in row.numeric:
             digits = row.cells[place]
@@ -56,6 +57,7 @@ class _Cells:
         return cells
 
     def texts(self, values: Sequence[str]) -> list[Any]:
+        """Return one text cell for each value, None for an empty one."""
         return [self._cell(_writable(value), self._text_style, "s") if value else None for value in values]
 
     def _cell(self, value: str | int, style: Any, data_type: str) -> Any:

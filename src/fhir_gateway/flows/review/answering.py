@@ -1,11 +1,14 @@
 """What an operator answers is posted at once, as a run of its own, and remembered for later loads."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from fhir_gateway.domain.errors import ServerError, UsageError
+from fhir_gateway.domain.errors import ServerError, TransientServerError, UsageError
 from fhir_gateway.domain.identity import Grade, PersonAction, PersonDecision
+from fhir_gateway.domain.outcomes import Outcome
 from fhir_gateway.domain.records import person_identifier
 from fhir_gateway.domain.runs import (
+    ReviewAnswer,
     ReviewItem,
     ReviewKind,
     ReviewState,
@@ -44,7 +47,8 @@ async def link(number: int, patient_id: str, *, user: str, note: str, tools: Loa
         text=f"linked by {user}",
         patient_id=patient_id,
     )
-    return await _answered(item, decision, Answer.LINK, user=user, note=note, tools=tools, patient=patient)
+    said = ReviewAnswer(ReviewState.LINKED, user, note, patient_id, 0, tools.clock.now())
+    return await _answered(item, decision, said, tools=tools, patient=patient)
 
 
 async def create(number: int, *, user: str, note: str, tools: LoadTools) -> Run:
@@ -65,7 +69,8 @@ async def create(number: int, *, user: str, note: str, tools: LoadTools) -> Run:
     patient = await tools.reader.read("Patient", item.patient_id) if of_known_person else None
     if of_known_person and patient is None:
         raise UsageError(f"Patient {item.patient_id} has gone from the server: reject the row, or load the file again")
-    return await _answered(item, decision, Answer.CREATE, user=user, note=note, tools=tools, patient=patient)
+    said = ReviewAnswer(ReviewState.CREATED, user, note, decision.patient_id, 0, tools.clock.now())
+    return await _answered(item, decision, said, tools=tools, patient=patient)
 
 
 def reject(number: int, *, user: str, reason: str, tools: LoadTools) -> int:
@@ -74,9 +79,7 @@ def reject(number: int, *, user: str, reason: str, tools: LoadTools) -> int:
     records = tools.ledger.spool.parked_numbers(tools.ledger.reviews.records(item.id))
     with tools.ledger.transaction():
         tools.ledger.reviews.reject(item.id, records, reason)
-        tools.ledger.reviews.answer(
-            item.id, state=ReviewState.REJECTED, user=user, note=reason, patient_id="", decided=tools.clock.now()
-        )
+        tools.ledger.reviews.answer(item.id, ReviewAnswer(ReviewState.REJECTED, user, reason, "", 0, tools.clock.now()))
     return len(records)
 
 
@@ -84,38 +87,75 @@ def _open_item(number: int, tools: LoadTools) -> ReviewItem:
     item = tools.ledger.reviews.get(number)
     if item is None:
         raise UsageError(f"there is no review {number}; `fhir-gateway review list` shows those that wait")
-    if item.state is not ReviewState.OPEN or not item.rows:
+    if item.state is not ReviewState.OPEN or not (item.rows or _begun(item, tools)):
         raise UsageError(f"review {number} has been settled already ({item.state})")
     return item
 
 
-async def _answered(  # noqa: PLR0913 - an answer is all of this
+def _begun(item: ReviewItem, tools: LoadTools) -> Run | None:
+    """Return the run of an answer that was cut off."""
+    return tools.ledger.runs.unfinished(_fingerprint(item))
+
+
+def _fingerprint(item: ReviewItem) -> str:
+    return f"review:{item.id}"
+
+
+async def _answered(
     item: ReviewItem,
     decision: PersonDecision,
-    answer: Answer,
+    said: ReviewAnswer,
     *,
-    user: str,
-    note: str,
     tools: LoadTools,
     patient: dict[str, object] | None,
 ) -> Run:
-    records = _to_load(item, tools.ledger.spool.parked_numbers(tools.ledger.reviews.records(item.id)))
-    run = _run(item, records, decision, user=user, tools=tools, patient=patient)
-    await post(run, tools, total=len(records), answer=answer)
-    run = finish(run, tools)
-    if tools.ledger.runs.totals(run).open_rows:
-        raise ServerError(
-            f"run {run.id} could not load everything, review {item.id} stays open: see `runs show {run.id}`"
-        )
-    state = ReviewState.LINKED if answer is Answer.LINK else ReviewState.CREATED
+    run = _begun(item, tools)
+    if run is None:
+        records = _to_load(item, tools.ledger.spool.parked_numbers(tools.ledger.reviews.records(item.id)))
+        run = _run(item, records, decision, user=said.user, tools=tools, patient=patient)
+    else:
+        _refuse_another_answer(item, run, decision, tools)
+    await post(run, tools, total=tools.ledger.runs.totals(run).read, answer=_on_doses(item, said))
+    totals = tools.ledger.runs.totals(run)
+    open_rows = totals.outcomes.get(Outcome.FAILED, 0)
+    if _on_doses(item, said):
+        open_rows += totals.outcomes.get(Outcome.REVIEW, 0)
+    if open_rows:
+        finish(run, tools)
+        words = f"run {run.id} could not load everything, review {item.id} stays open: see `runs show {run.id}`"
+        raise TransientServerError(words) if "server-unavailable" in totals.reasons else ServerError(words)
     with tools.ledger.transaction():
         stored = tools.ledger.spool.decision_of(run, 1)
         patient_id = stored.decision.patient_id if stored else decision.patient_id
-        tools.ledger.reviews.answer(
-            item.id, state=state, user=user, note=note, patient_id=patient_id, decided=tools.clock.now()
-        )
+        tools.ledger.reviews.answer(item.id, replace(said, patient_id=patient_id, run=run.id))
         tools.ledger.reviews.judge(item.id, _verdicts(item, run, patient_id, tools))
-    return run
+        tools.ledger.spool.sweep(run)
+        tools.ledger.runs.finish(run, tools.clock.now())
+    return tools.ledger.runs.get(run.id) or run
+
+
+def _on_doses(item: ReviewItem, said: ReviewAnswer) -> Answer | None:
+    """Return what the answer says of doubtful doses: nothing where the question was about the person.
+
+    Who links a person has not been asked whether a doubtful dose is one that she has: that is a question of its own.
+    """
+    if item.kind not in {ReviewKind.DOSE, ReviewKind.GONE}:
+        return None
+    return Answer.LINK if said.state is ReviewState.LINKED else Answer.CREATE
+
+
+def _refuse_another_answer(item: ReviewItem, run: Run, decision: PersonDecision, tools: LoadTools) -> None:
+    stored = tools.ledger.spool.decision_of(run, 1)
+    if stored is None:
+        return
+    action, patient_id = stored.decision.action, stored.decision.patient_id
+    same = action is decision.action and (action is PersonAction.CREATE or patient_id == decision.patient_id)
+    if not same:
+        words = f"link {item.id} {patient_id}" if action is PersonAction.LINK else f"create {item.id}"
+        raise UsageError(
+            f"review {item.id} was being answered otherwise when that was interrupted, and a part is on the server:"
+            f" finish it with `review {words}`, then `review undo {item.id}`"
+        )
 
 
 def _to_load(item: ReviewItem, records: Sequence[SpooledRecord]) -> list[SpooledRecord]:
@@ -138,7 +178,7 @@ def _run(  # noqa: PLR0913 - a run is what its columns say
     with ledger.transaction():
         run = ledger.runs.start(
             kind=RunKind.REVIEW,
-            fingerprint=f"review:{item.id}",
+            fingerprint=_fingerprint(item),
             files=old.files if old else (),
             clinic=old.clinic if old else "",
             user=user,
