@@ -2,7 +2,7 @@
 
 # ruff: noqa: D102, PLR0913 - the adapter's methods carry the docstrings
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
@@ -14,9 +14,9 @@ from fhir_gateway.domain.runs import (
     InputFile,
     KnownKey,
     Provenance,
+    ReviewAnswer,
     ReviewItem,
     ReviewKind,
-    ReviewState,
     Run,
     RunKind,
     RunState,
@@ -173,9 +173,13 @@ class Reviews(Protocol):
 
     def of_record(self, run: Run, number: int) -> int | None: ...
 
-    def answer(
-        self, number: int, *, state: ReviewState, user: str, note: str, patient_id: str, decided: datetime
-    ) -> None: ...
+    def answer(self, number: int, answer: ReviewAnswer) -> None: ...
+
+    def history(self, number: int) -> list[ReviewAnswer]: ...
+
+    def take_back(self, number: int) -> None: ...
+
+    def reopen(self, number: int) -> None: ...
 
     def judge(self, number: int, verdicts: Iterable[Verdict]) -> None: ...
 
@@ -205,4 +209,4 @@ class Ledger(Protocol):
 
     def transaction(self) -> AbstractContextManager[None]: ...
 
-    def load_lock(self, what: str) -> AbstractContextManager[None]: ...
+    def load_lock(self, what: str) -> AbstractContextManager[Callable[[str], None]]: ...
