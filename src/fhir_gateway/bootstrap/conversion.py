@@ -1,5 +1,6 @@
 """`convert`, wired: a file, its mapping, an NDJSON file and a report."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -9,13 +10,13 @@ from pathlib import Path
 import orjson
 
 from fhir_gateway.bootstrap.inputs import open_inputs
-from fhir_gateway.domain.errors import ReportError
+from fhir_gateway.domain.errors import InterruptedRunError
 from fhir_gateway.domain.outcomes import RowOutcome
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.flows.convert import ConversionBooks, convert
 from fhir_gateway.flows.load import LoadInput
 from fhir_gateway.ports import Progress
-from fhir_gateway.reports import check_target, write_report
+from fhir_gateway.reports import check_target, check_writable, write_report
 from fhir_gateway.settings import EMBEDDED, home, load_environment
 
 _ROWS_BETWEEN_NEWS = 1000
@@ -36,16 +37,16 @@ class Conversion:
         return self._entry.mapping
 
     def run(self, out: Path, report: Path | None, progress: Progress) -> ConversionBooks:
-        """Write the resources to `out` and the rows' outcomes to `report`; raises ReportError where it cannot."""
+        """Write the resources to `out` and the rows' outcomes to `report`; raises ReportError where it cannot, InterruptedRunError where the disk is full."""
         source = self._entry.source
-        check_target(report, [source.path]) if report else None
-        if out.resolve() == source.path.resolve():
-            raise ReportError(f"--out {out} is the input itself, name another file")
+        check_writable(out, [source.path])
+        if report:
+            check_target(report, [source.path, out])
         books = ConversionBooks()
         part = out.with_name(f"{out.name}.part")
         progress.phase(f"converting {source.path.name}")
         try:
-            with part.open("wb") as file, closing(_Seen()) as seen:
+            with open(part, "wb", opener=_for_owner_only) as file, closing(_Seen()) as seen:
 
                 def write(resource: Resource) -> None:
                     file.write(orjson.dumps(resource, option=orjson.OPT_APPEND_NEWLINE))
@@ -58,10 +59,19 @@ class Conversion:
                     pass
             part.replace(out)
         except OSError as error:
-            raise ReportError(f"{out} cannot be written: {error.strerror}") from error
+            raise InterruptedRunError(
+                f"{out} could not be written: {error.strerror}; nothing is left of it, run the command again when that"
+                " is solved"
+            ) from error
+        except sqlite3.Error as error:
+            raise InterruptedRunError(f"the ids that were written cannot be remembered: {error}") from error
         finally:
             part.unlink(missing_ok=True)
         return books
+
+
+def _for_owner_only(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)  # it holds patients' data
 
 
 def _telling(outcomes: Iterator[RowOutcome], progress: Progress) -> Iterator[RowOutcome]:

@@ -1,12 +1,10 @@
 """One environment, opened: what the commands call."""
 
 import asyncio
-import signal
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
 from typing import Protocol, TypeVar
 
 import httpx
@@ -14,13 +12,14 @@ import httpx
 from fhir_gateway.bootstrap.inputs import open_inputs
 from fhir_gateway.bootstrap.views import PersonView, ReviewRow, ReviewView, Summary, candidate_ids, summary_of
 from fhir_gateway.candidates import ServerCandidates
+from fhir_gateway.domain.errors import ConfigurationError, ConfigurationProblem, TransientServerError
 from fhir_gateway.domain.outcomes import RowOutcome
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.domain.runs import Provenance, Run
 from fhir_gateway.embedded_server.server import EmbeddedServer
 from fhir_gateway.embedded_server.transport import EmbeddedTransport
 from fhir_gateway.fhir_server.breaker import ServerWait
-from fhir_gateway.fhir_server.check import ServerCheck, check_server
+from fhir_gateway.fhir_server.check import ServerCheck, check_server, what_hinders_a_load
 from fhir_gateway.fhir_server.client import FhirClient
 from fhir_gateway.fhir_server.reader import ServerReader
 from fhir_gateway.fhir_server.writer import ServerWriter
@@ -65,20 +64,27 @@ class Gateway:
         return open_inputs(files, mapping=mapping, clinic=clinic, environment=self.environment, now=self._clock.now())
 
     def load(self, request: LoadRequest) -> Run:
-        """Load, or resume, and return the finished run."""
-        return self._with_tools(lambda tools: load(request, tools))
+        """Load, or resume, and return the finished run.
+
+        Raises ConfigurationError, before anything is begun, where the server cannot be used as it is configured.
+        """
+        return self._with_tools(lambda tools: load(request, tools), to_post=True)
 
     def retry(self, run: int, *, user: str) -> Run:
         """Send what a run left failed again."""
-        return self._with_tools(lambda tools: retry(run, user=user, tools=tools))
+        return self._with_tools(lambda tools: retry(run, user=user, tools=tools), to_post=True)
 
     def link(self, review: int, patient_id: str, *, user: str, note: str) -> Run:
         """Answer a review: the rows are this Patient's."""
-        return self._with_tools(lambda tools: review_road.link(review, patient_id, user=user, note=note, tools=tools))
+        return self._with_tools(
+            lambda tools: review_road.link(review, patient_id, user=user, note=note, tools=tools), to_post=True
+        )
 
     def create(self, review: int, *, user: str, note: str) -> Run:
         """Answer a review: the rows are a new person's."""
-        return self._with_tools(lambda tools: review_road.create(review, user=user, note=note, tools=tools))
+        return self._with_tools(
+            lambda tools: review_road.create(review, user=user, note=note, tools=tools), to_post=True
+        )
 
     def reject(self, review: int, *, user: str, reason: str) -> int:
         """Answer a review: the rows are wrong. Return how many they are."""
@@ -170,9 +176,11 @@ class Gateway:
                 key=key,
             )
 
-    def _with_tools(self, action: Callable[[LoadTools], Awaitable[T]]) -> T:
+    def _with_tools(self, action: Callable[[LoadTools], Awaitable[T]], *, to_post: bool = False) -> T:
         async def act(client: FhirClient) -> T:
             reader = ServerReader(client)
+            if to_post:
+                await self._check_server(reader)
             tools = LoadTools(
                 ledger=self.ledger,
                 reader=reader,
@@ -187,17 +195,26 @@ class Gateway:
 
         return self._with_client(act)
 
+    async def _check_server(self, reader: ServerReader) -> None:
+        """Raise ConfigurationError for a server that answers, but cannot be used; one that is down may come back."""
+        try:
+            problem = await what_hinders_a_load(reader)
+        except TransientServerError:
+            return  # its patience is used up: the rows become `failed`
+        if problem:
+            file = f"environments/{self.environment.name}.toml"
+            raise ConfigurationError([ConfigurationProblem(file, 0, 0, problem, "`env check` tells more")])
+
     def _with_client(self, action: Callable[[FhirClient], Awaitable[T]]) -> T:
         async def act() -> T:
             transport = _transport(self.environment)
             async with FhirClient(self.environment.fhir_server, transport=transport, on_wait=self._tell) as client:
                 return await action(client)
 
-        with _sigterm_like_ctrl_c():
-            try:
-                return asyncio.run(act())
-            except BaseExceptionGroup as group:  # of tasks that ran side by side, the first failure tells
-                raise _first(group) from None
+        try:
+            return asyncio.run(act())
+        except BaseExceptionGroup as group:  # of tasks that ran side by side, the first failure tells
+            raise _first(group) from None
 
     def _tell(self, wait: ServerWait) -> None:
         if not wait.down:
@@ -231,15 +248,3 @@ def _transport(environment: Environment) -> httpx.AsyncBaseTransport | None:
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
     first = group.exceptions[0]
     return _first(first) if isinstance(first, BaseExceptionGroup) else first
-
-
-@contextmanager
-def _sigterm_like_ctrl_c() -> Iterator[None]:
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        signal.raise_signal(signal.SIGINT)
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

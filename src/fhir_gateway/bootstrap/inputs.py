@@ -1,11 +1,12 @@
 """Opens input files, chooses the mapping whose columns fit, and binds it to clinic, environment and today."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
-from fhir_gateway.domain.errors import UsageError
-from fhir_gateway.domain.records import Converted, Rejected, SourceRecord
+from fhir_gateway.domain.errors import ConfigurationError, SourceError, UsageError
+from fhir_gateway.domain.records import Converted, Layout, Rejected, SourceRecord
 from fhir_gateway.flows.load import LoadInput
 from fhir_gateway.mapping.conversion import CompiledMapping
 from fhir_gateway.mapping.functions import ConversionContext
@@ -45,6 +46,22 @@ def _open(
     path: Path, compiled: dict[str, tuple[FoundMapping, CompiledMapping]], context: ConversionContext, home: Path
 ) -> LoadInput:
     by_layout = {mapping.layout.mapping: (found, mapping) for found, mapping in compiled.values()}
-    source = open_source(path, [mapping.layout for _, mapping in compiled.values()])
+    layouts = [mapping.layout for _, mapping in compiled.values()]
+    try:
+        source = open_source(path, layouts)
+    except SourceError:
+        # Only now, since it costs time: the mappings that were not asked for are named where one of them would fit.
+        open_source(path, layouts, others=_other_layouts(compiled, home))
+        raise
     found, mapping = by_layout[source.layout.mapping]
     return LoadInput(source, mapping.name, fingerprint(found, home), BoundMapping(mapping, context))
+
+
+def _other_layouts(compiled: dict[str, tuple[FoundMapping, CompiledMapping]], home: Path) -> list[Layout]:
+    """Return the layouts of the mappings that were not asked for; one with faults is no advice."""
+    layouts = []
+    for found in find_mappings(home):
+        if found.name not in compiled:
+            with suppress(ConfigurationError):
+                layouts.append(load_found(found, home).layout)
+    return layouts

@@ -1,6 +1,10 @@
 """The command `fhir-gateway`: its groups, and the one place where errors become exit codes."""
 
+import os
+import signal
 import sys
+import traceback
+from types import FrameType
 
 import typer
 
@@ -12,6 +16,8 @@ from fhir_gateway.domain.errors import GatewayError, UsageError
 FINISHED_WITH_OPEN_ROWS = 3
 COULD_NOT_FINISH = 1
 WRONG_USAGE = 2
+
+_PACKAGE = f"fhir_gateway{os.sep}"
 
 app = typer.Typer(
     name="fhir-gateway",
@@ -33,7 +39,8 @@ app.command("fhir-server")(fhir_server)
 
 
 def main() -> None:
-    """Run the command and exit with its code."""
+    """Run the command and exit with its code; SIGTERM ends it as Ctrl-C does."""
+    signal.signal(signal.SIGTERM, _interrupt)
     sys.exit(run(sys.argv[1:]))
 
 
@@ -41,16 +48,49 @@ def run(arguments: list[str]) -> int:
     """Run the command with these arguments and return its exit code; errors go to stderr."""
     try:
         code = app(args=arguments, prog_name="fhir-gateway", standalone_mode=False)
+        sys.stdout.flush()
     except typer.TyperException as error:
         error.show()  # type: ignore[attr-defined]  # Typer's own copy of click raises only such as can be shown
         return WRONG_USAGE
-    except UsageError as error:
-        print(f"fhir-gateway: {error}", file=sys.stderr)
-        return WRONG_USAGE
-    except GatewayError as error:
-        print(f"fhir-gateway: {error}", file=sys.stderr)
+    except BrokenPipeError:  # who read the output has gone, as `| head` does
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - stays open to the end: the interpreter flushes it
         return COULD_NOT_FINISH
-    except (typer.Abort, KeyboardInterrupt):
-        print("fhir-gateway: interrupted", file=sys.stderr)
-        return COULD_NOT_FINISH
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the command's edge: nobody is shown a traceback
+        print(f"fhir-gateway: {_words(error)}", file=sys.stderr)
+        return WRONG_USAGE if isinstance(error, UsageError) else COULD_NOT_FINISH
     return code if isinstance(code, int) else 0
+
+
+def _words(error: BaseException) -> str:
+    """Return what an operator is told; of a fault of the program its place only, since its message could hold data."""
+    match error:
+        case GatewayError():
+            return str(error)
+        case KeyboardInterrupt() | typer.Abort():
+            return "interrupted"
+        case OSError():
+            return f"{_named(error)}; what is done is kept, run the command again when that is solved"
+        case _:
+            kind = type(error).__name__
+            return f"a fault of the program ({kind} at {_place(error)}); what is done is kept, report this place"
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """Do what Ctrl-C does; directly, since SIGINT may be ignored where a shell started the command in the background."""
+    handler = signal.getsignal(signal.SIGINT)
+    if not callable(handler):
+        raise KeyboardInterrupt
+    handler(number, frame)
+
+
+def _named(error: OSError) -> str:
+    """Name what failed and the file, as far as the error knows."""
+    return f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or type(error).__name__)
+
+
+def _place(error: BaseException) -> str:
+    """Return the innermost place in this package."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _PACKAGE in frame.filename]
+    return f"{frames[-1].filename.rpartition(_PACKAGE)[2]}:{frames[-1].lineno}" if frames else "an unknown place"

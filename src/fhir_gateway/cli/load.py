@@ -11,11 +11,11 @@ from fhir_gateway import bootstrap
 from fhir_gateway.cli import options
 from fhir_gateway.cli.progress import ProgressDisplay
 from fhir_gateway.cli.summary import print_summary, print_summary_json
-from fhir_gateway.domain.errors import InterruptedRunError, UsageError
+from fhir_gateway.domain.errors import InterruptedRunError, ReportError, UsageError
 from fhir_gateway.domain.outcomes import Outcome
 from fhir_gateway.domain.runs import Run, RunKind
 from fhir_gateway.flows.load import LoadRequest
-from fhir_gateway.reports import check_target
+from fhir_gateway.reports import EXTENSIONS, check_target
 from fhir_gateway.settings import EMBEDDED
 
 app = typer.Typer()
@@ -105,13 +105,16 @@ def report_targets(report: Path | None, files: Sequence[Path]) -> list[Path]:
         return []
     if len(files) == 1:
         return [report]
-    if report.suffix:
+    if report.suffix and not report.is_dir():
         raise UsageError(f"--report {report.name}: {len(files)} files need a folder for their reports, name one")
     names = [file.name for file in files]
     if len(set(names)) < len(names):
         raise UsageError("--report: two of the files have the same name, load them one by one")
-    report.mkdir(parents=True, exist_ok=True)
-    return [report / name for name in names]
+    try:
+        report.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ReportError(f"--report {report}: the folder cannot be made: {error.strerror}") from error
+    return [report / (name if Path(name).suffix.lower() in EXTENSIONS else f"{name}.csv") for name in names]
 
 
 def _next_steps(summary: bootstrap.Summary, run: Run, targets: Sequence[Path]) -> list[str]:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -10,8 +11,8 @@ from rich.table import Table
 
 
 def print_json(value: Any) -> None:
-    """Print one JSON value, indented."""
-    sys.stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode() + "\n")
+    """Print one JSON value, indented; a server's decimals keep their digits."""
+    sys.stdout.write(orjson.dumps(value, default=_number, option=orjson.OPT_INDENT_2).decode() + "\n")
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str = "") -> None:
@@ -30,6 +31,12 @@ def console() -> Console:
 def masked(text: str) -> str:
     """Return the text with all but its first and its last characters covered, word by word."""
     return " ".join(_covered(word) for word in text.split())
+
+
+def _number(value: Any) -> orjson.Fragment:
+    if isinstance(value, Decimal):
+        return orjson.Fragment(str(value))
+    raise TypeError(type(value).__name__)
 
 
 def _covered(word: str) -> str:

@@ -10,6 +10,7 @@ GatewayError                     everything that the gateway raises on purpose
 └── ServerError                  the FHIR server
     ├── TransientServerError     may go away by itself; retry_after in seconds where the server named it
     ├── PermanentServerError     will not go away by itself
+    │   └── AccessRefusedError   the credentials are missing, wrong or not allowed to: nothing can be sent with them
     └── UntrustedAnswerError     a 200 whose content cannot be what was asked for
 """
 
@@ -82,6 +83,10 @@ class PermanentServerError(ServerError):
     def __init__(self, message: str, *, status: int = 0) -> None:
         self.status = status
         super().__init__(message)
+
+
+class AccessRefusedError(PermanentServerError):
+    """The server takes no request with these credentials (401), or does not permit this one (403)."""
 
 
 class UntrustedAnswerError(PermanentServerError):

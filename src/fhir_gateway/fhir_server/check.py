@@ -18,6 +18,8 @@ NEEDED = {"Patient": ("identifier",), "Immunization": ("identifier", "patient")}
 USEFUL = {"Patient": ("birthdate", "gender", "phone", "name")}
 """Searches that find people without a number."""
 
+_ASKED_BY_LOADS = (("Patient", "identifier"), ("Immunization", "patient"))
+
 
 @dataclass(frozen=True, slots=True)
 class ServerCheck:
@@ -57,6 +59,19 @@ async def check_server(client: FhirClient) -> ServerCheck:
         searches=tuple(searches),
         problem=_missing(searches),
     )
+
+
+async def what_hinders_a_load(reader: ServerReader) -> str:
+    """Return why nothing can be loaded into this server (no FHIR R4, credentials refused, no searches), "" if nothing.
+
+    Raises TransientServerError where the server stays away.
+    """
+    try:
+        await reader.capabilities()
+        proofs = [await reader.prove_search(resource_type, parameter) for resource_type, parameter in _ASKED_BY_LOADS]
+    except PermanentServerError as error:
+        return str(error)
+    return _missing(proofs)
 
 
 def _problem(error: ServerError, capabilities: Capabilities) -> ServerCheck:

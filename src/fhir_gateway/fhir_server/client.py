@@ -11,7 +11,7 @@ from typing import Any, Self
 import httpx
 import tenacity
 
-from fhir_gateway.domain.errors import PermanentServerError
+from fhir_gateway.domain.errors import AccessRefusedError, PermanentServerError
 from fhir_gateway.fhir import json_text
 from fhir_gateway.fhir.bundles import parse_answer
 from fhir_gateway.fhir_server.address import base_url_problem, is_loopback, same_origin
@@ -71,7 +71,7 @@ class FhirClient:
     """Sends requests to one FHIR server and returns its answers; use as `async with`.
 
     Answers with any status that is final (2xx, 4xx) are returned. Raises TransientServerError when retries or the
-    patience are used up, PermanentServerError where no FHIR server answers or the credentials are refused.
+    patience are used up, PermanentServerError where no FHIR server answers, AccessRefusedError for 401 and 403.
     """
 
     def __init__(
@@ -177,7 +177,7 @@ class FhirClient:
             said = (
                 "the credentials are missing or wrong" if answer.status == 401 else "the credentials do not permit this"
             )
-            raise PermanentServerError(
+            raise AccessRefusedError(
                 f"The FHIR server answered {answer.status} to {_name(request)}: {said}; check [fhir_server.auth]",
                 status=answer.status,
             )

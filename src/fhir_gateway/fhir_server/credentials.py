@@ -7,7 +7,7 @@ from typing import Protocol
 
 import httpx
 
-from fhir_gateway.domain.errors import PermanentServerError
+from fhir_gateway.domain.errors import AccessRefusedError, PermanentServerError
 from fhir_gateway.fhir_server.failures import BusyError, OutageError
 from fhir_gateway.fhir_server.payload import NotJsonError, parse_json
 from fhir_gateway.fhir_server.policy import AuthPolicy, BasicAuth, BearerAuth, ClientCredentialsAuth, NoAuth
@@ -126,7 +126,7 @@ def _token_answer(response: httpx.Response) -> dict[str, object]:
         return content
     code = content.get("error") if isinstance(content, dict) else None
     named = f" ({code})" if isinstance(code, str) and re.fullmatch(r"[a-z_]{1,40}", code) else ""
-    raise PermanentServerError(
+    raise AccessRefusedError(
         f"The token server gave no token: it answered {response.status_code}{named};"
         " check auth.token_url, auth.client_id and the secret",
         status=response.status_code,

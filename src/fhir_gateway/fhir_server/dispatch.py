@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from fhir_gateway.domain.errors import PermanentServerError, ServerError
+from fhir_gateway.domain.errors import AccessRefusedError, PermanentServerError, ServerError
 from fhir_gateway.domain.posting import BundleEntry, EntryOutcome
 from fhir_gateway.fhir import json_text
 from fhir_gateway.fhir.bundles import (
@@ -52,7 +52,10 @@ class Dispatcher:
         self._bundles_worked = False
 
     async def dispatch(self, entries: Sequence[BundleEntry], way: Way) -> list[Said]:
-        """Return an answer, or where there can be none an outcome, for every entry; raises nothing."""
+        """Return an answer, or where there can be none an outcome, for every entry.
+
+        Raises AccessRefusedError where the server takes nothing with these credentials.
+        """
         content = json_text.dump(build_bundle(way.bundle_type, entries))
         attempts = MOST_ATTEMPTS if len(entries) == 1 else ATTEMPTS_FOR_A_BUNDLE
         try:
@@ -83,6 +86,13 @@ class Dispatcher:
         return None
 
     async def _failed(self, error: ServerError, entries: Sequence[BundleEntry], way: Way) -> list[Said]:
+        if isinstance(error, AccessRefusedError):
+            # 401 concerns everything. So does 403, unless bundles went through before: then a firewall or a rule took
+            # offence at what stands in this one, and only its culprit is refused.
+            if error.status != 403 or not self._bundles_worked:
+                raise error
+            if len(entries) > 1:
+                return await self._halves(entries, way)
         if isinstance(error, PermanentServerError):
             return [refused(entry, str(error), status=error.status) for entry in entries]
         if isinstance(error, ServerGoneError):

@@ -5,7 +5,7 @@ import contextlib
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 
-from fhir_gateway.domain.errors import PermanentServerError, ServerError, TransientServerError
+from fhir_gateway.domain.errors import AccessRefusedError, PermanentServerError, ServerError, TransientServerError
 from fhir_gateway.domain.posting import BundleEntry, EntryKind, EntryOutcome
 from fhir_gateway.fhir.bundles import EntryAnswer
 from fhir_gateway.fhir_server.client import FhirClient
@@ -36,7 +36,9 @@ class ServerWriter:
     async def send(self, entries: Sequence[BundleEntry]) -> Sequence[EntryOutcome]:
         """Send the entries in bundles and return one outcome each, in their order.
 
-        Raises ValueError for a create without a condition: it could not be repeated after an unknown end.
+        Raises ValueError for a create without a condition: it could not be repeated after an unknown end, and
+        AccessRefusedError where the server takes nothing with these credentials; what was sent until then is safe to
+        send again.
         """
         if any(entry.method == "POST" and not entry.if_none_exist for entry in entries):
             raise ValueError("a create needs if_none_exist, or a repeat would make a second resource")
@@ -47,16 +49,21 @@ class ServerWriter:
             for position, outcome in zip(positions, await self._deliver(chosen), strict=True):
                 outcomes[position] = outcome
 
-        async with asyncio.TaskGroup() as group:
-            for positions in _bundles(entries, size=self._policy.batch_size):
-                group.create_task(deliver(positions))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for positions in _bundles(entries, size=self._policy.batch_size):
+                    group.create_task(deliver(positions))
+        except* AccessRefusedError as refusals:
+            raise refusals.exceptions[0] from None
         return [outcome for outcome in outcomes if outcome is not None]
 
     async def _deliver(self, entries: Sequence[BundleEntry]) -> list[EntryOutcome]:
-        """Deliver one bundle's entries; whatever the server does becomes an outcome."""
+        """Deliver one bundle's entries; whatever the server does becomes an outcome, but for refused credentials."""
         try:
             async with self._alone(map(_create_key, entries)), self._slots:
                 return await self._settle(entries)
+        except AccessRefusedError:
+            raise
         except TransientServerError as error:
             return [unavailable(entry, str(error)) for entry in entries]
         except PermanentServerError as error:

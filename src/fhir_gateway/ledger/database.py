@@ -1,5 +1,6 @@
 """Opens a ledger's database, brings it to the newest schema, and turns its errors into the gateway's."""
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,10 +9,13 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import DatabaseError, OperationalError
 
 from fhir_gateway.domain.errors import LedgerError
+
+# At its chattiest it would write rows, and with them patients' data, into a log.
+logging.getLogger("sqlalchemy").setLevel(logging.WARNING)
 
 REVISION = "0001"
 """The newest schema that this version knows; a test holds it equal to the migrations."""
@@ -24,7 +28,8 @@ def open_engine(url: str) -> Engine:
     """
     if make_url(url).get_backend_name() == "sqlite":
         _make_private(make_url(url).database or "")
-    engine = create_engine(url)
+    engine = create_engine(url, hide_parameters=True)
+    event.listen(engine, "handle_error", _tell_plainly)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _tune)
     try:
@@ -41,10 +46,26 @@ def plain_errors() -> Iterator[None]:
     """Turn the database's errors into LedgerErrors without statements or values (they hold patients' data)."""
     try:
         yield
-    except OperationalError as error:
-        raise LedgerError(f"the ledger cannot be written or read: {error.orig}; what is done is kept") from None
     except DatabaseError as error:
-        raise LedgerError(f"the ledger is damaged or no ledger: {type(error.orig).__name__}") from None
+        raise _plain(error) from None
+
+
+def _tell_plainly(context: ExceptionContext) -> None:
+    """Do what plain_errors does wherever a statement fails, in a transaction or not."""
+    if isinstance(context.sqlalchemy_exception, DatabaseError):
+        raise _plain(context.sqlalchemy_exception) from None
+
+
+def _plain(error: DatabaseError) -> LedgerError:
+    if isinstance(error, OperationalError):
+        return LedgerError(
+            f"the ledger cannot be written or read: {error.orig}; what is done is kept,"
+            " run the command again when that is solved"
+        )
+    return LedgerError(
+        f"the ledger is damaged or no ledger ({type(error.orig).__name__}): restore its file from a copy; without it"
+        " a load creates nothing twice, but decisions of operators are forgotten"
+    )
 
 
 def _make_private(database: str) -> None:

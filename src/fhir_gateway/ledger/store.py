@@ -2,7 +2,7 @@
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
@@ -15,6 +15,8 @@ from fhir_gateway.ledger.keys import Keys
 from fhir_gateway.ledger.reviews import Reviews
 from fhir_gateway.ledger.runs import Runs
 from fhir_gateway.ledger.spool import Spool
+
+_LONGEST_WORDS = 400
 
 
 class Ledger:
@@ -41,22 +43,30 @@ class Ledger:
             self._connection.commit()
 
     @contextmanager
-    def load_lock(self, what: str) -> Iterator[None]:
+    def load_lock(self, what: str) -> Iterator[Callable[[str], None]]:
         """Hold the environment's one place for a load; `what` tells others who holds it.
 
-        Raises LedgerError naming the load that runs. The lock goes with the process, however that ends.
+        Yields what changes those words. Raises LedgerError naming the load that runs. The lock goes with the process,
+        however that ends.
         """
         path = Path(make_url(self._url).database or "ledger").with_suffix(".lock")
-        descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+        try:
+            descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+        except OSError as error:
+            raise LedgerError(f"the lock {path} of the ledger cannot be opened: {error.strerror}") from error
+
+        def tell(words: str) -> None:
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, words.encode()[:_LONGEST_WORDS], 0)
+
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                holder = os.read(descriptor, 200).decode(errors="replace").strip()
+                holder = os.read(descriptor, _LONGEST_WORDS).decode(errors="replace").strip()
                 raise LedgerError(f"a load runs in this environment already: {holder}; wait for it to end") from None
-            os.ftruncate(descriptor, 0)
-            os.write(descriptor, what.encode()[:200])
-            yield
+            tell(what)
+            yield tell
         finally:
             os.close(descriptor)
 

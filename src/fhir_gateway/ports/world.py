@@ -73,8 +73,8 @@ class FhirWriter(Protocol):
     async def send(self, entries: Sequence[BundleEntry]) -> Sequence[EntryOutcome]:
         """Send the entries and return one outcome each, in their order; transient failures have been retried.
 
-        Never raises for what the server did: a server that is gone for longer than the environment's patience gives
-        UNAVAILABLE entries.
+        A server that is gone for longer than the environment's patience gives UNAVAILABLE entries. Raises
+        AccessRefusedError only: then nothing can be sent until the credentials are corrected.
         """
         ...
 

@@ -25,10 +25,10 @@ _WINDOWS_IN_FLIGHT = 4
 _CACHED_PEOPLE = 20_000
 
 
-def compare_people(run: Run, tools: LoadTools) -> None:
+async def compare_people(run: Run, tools: LoadTools) -> None:
     """Compare the run's people that share a blocking key, and keep every pair that a decision has to look at."""
     tools.progress.phase("comparing people")
-    _block(run, tools)
+    await _block(run, tools)
     evidence = _Evidence(run, tools)
     compared = 0
     pairs = tools.ledger.spool.pairs(run, largest_block=LARGEST_BLOCK)
@@ -43,6 +43,7 @@ def compare_people(run: Run, tools: LoadTools) -> None:
             tools.ledger.spool.connect(run, edges)
         compared += len(chunk)
         tools.progress.advance(compared)
+        await asyncio.sleep(0)  # where Ctrl-C takes effect
 
 
 class _Evidence:
@@ -62,12 +63,13 @@ class _Evidence:
         return self._kept
 
 
-def _block(run: Run, tools: LoadTools) -> None:
+async def _block(run: Run, tools: LoadTools) -> None:
     people = tools.ledger.spool.open_people(run)
     while chunk := list(islice(people, _WINDOW)):
         keys = [(key, number) for number, _, patient in chunk for key in block_numbers(evidence_of(patient))]
         with tools.ledger.transaction():
             tools.ledger.spool.block(run, keys)
+        await asyncio.sleep(0)
 
 
 def matters(comparison: Comparison) -> bool:

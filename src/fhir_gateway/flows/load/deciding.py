@@ -1,5 +1,6 @@
 """The third leg: every component of people is decided and the decisions, with their intents, go to the ledger."""
 
+import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, islice
@@ -29,7 +30,7 @@ class _Component:
     """What operators said: (person, Patient, whether they are one)."""
 
 
-def decide_people(run: Run, tools: LoadTools) -> None:
+async def decide_people(run: Run, tools: LoadTools) -> None:
     """Decide who everybody is; the decisions of a run that was cut off here are made anew, they come out the same."""
     tools.progress.phase("deciding who is who")
     numbers = (number for number, _, _ in tools.ledger.spool.open_people(run))
@@ -44,6 +45,7 @@ def decide_people(run: Run, tools: LoadTools) -> None:
             _keep(run, decisions, tools)
             done += sum(len(group) for group in window)
             tools.progress.advance(done)
+            await asyncio.sleep(0)  # where Ctrl-C takes effect; nothing else runs now that could use the transaction
 
 
 def _components(run: Run, window: Sequence[Sequence[int]], tools: LoadTools) -> Iterator[_Component]:

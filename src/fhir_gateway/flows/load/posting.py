@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from fhir_gateway.bundling import patients
 from fhir_gateway.domain import systems
-from fhir_gateway.domain.errors import ServerError
+from fhir_gateway.domain.errors import AccessRefusedError, ServerError
 from fhir_gateway.domain.identity import PersonAction, PersonDecision
 from fhir_gateway.domain.posting import BundleEntry, EntryKind, EntryOutcome
 from fhir_gateway.domain.records import Resource
@@ -93,6 +93,8 @@ async def _post_window(run: Run, people: Sequence[PersonPost], tools: LoadTools,
     try:
         await _post_patients(run, certain, tools)
         doses = await post_doses(certain, tools, answer)
+    except AccessRefusedError:
+        raise  # it concerns the whole run
     except ServerError as error:
         with tools.ledger.transaction():
             settle_failed(run, certain, str(error), tools)

@@ -1,5 +1,6 @@
 """The first leg: rows are read, converted, checked and spooled; what is known or wrong is settled at once."""
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -35,7 +36,7 @@ class _Row:
     result: Converted | Rejected
 
 
-def read_into_spool(run: Run, request: LoadRequest, tools: LoadTools) -> None:
+async def read_into_spool(run: Run, request: LoadRequest, tools: LoadTools) -> None:
     """Read every input into the spool; a run that was cut off here begins again, nothing has been posted yet."""
     with tools.ledger.transaction():
         tools.ledger.runs.clear(run)
@@ -51,6 +52,7 @@ def read_into_spool(run: Run, request: LoadRequest, tools: LoadTools) -> None:
                 _spool(run, rows, tools, exported=entry.source.modified)
             number += len(chunk)
             tools.progress.advance(number)
+            await asyncio.sleep(0)  # where Ctrl-C takes effect
     with tools.ledger.transaction():
         _park_conflicts(run, tools)
 

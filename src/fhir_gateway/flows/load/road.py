@@ -1,11 +1,11 @@
 """The load road from its first row to its books; every leg can be killed and is gone over again."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from fhir_gateway.bundling.digests import digest
-from fhir_gateway.domain.errors import ServerError, UsageError
+from fhir_gateway.domain.errors import AccessRefusedError, InterruptedRunError, ServerError, UsageError
 from fhir_gateway.domain.identity import Grade, PersonAction
 from fhir_gateway.domain.outcomes import Outcome
 from fhir_gateway.domain.runs import InputFile, Run, RunKind, RunState, Settlement, SpooledRecord
@@ -23,12 +23,14 @@ _CHUNK = 500
 async def load(request: LoadRequest, tools: LoadTools) -> Run:
     """Load the inputs and return the finished run; an unfinished run of the same request is resumed.
 
-    Raises LedgerError where another load runs. A server that stays away leaves rows `failed`, it raises nothing.
+    Raises LedgerError where another load runs, and InterruptedRunError where the server refuses the credentials. A
+    server that stays away leaves rows `failed`, it raises nothing.
     """
-    with tools.ledger.load_lock("starting"):
+    with tools.ledger.load_lock("a load that begins just now") as tell:
         run = _resumed_or_started(request, tools)
+        tell(_named(run))
         if run.state is RunState.READING:
-            read_into_spool(run, request, tools)
+            await read_into_spool(run, request, tools)
             run = _reach(run, RunState.DECIDING, tools)
         return await travel(run, tools)
 
@@ -38,7 +40,7 @@ async def retry(number: int, *, user: str, tools: LoadTools) -> Run:
     old = tools.ledger.runs.get(number)
     if old is None:
         raise UsageError(f"there is no run {number}; `fhir-gateway runs list` shows all")
-    with tools.ledger.load_lock(f"retry of run {number}"):
+    with tools.ledger.load_lock(f"a retry of run {number}") as tell:
         with tools.ledger.transaction():
             run = tools.ledger.runs.start(
                 kind=RunKind.RETRY,
@@ -49,6 +51,7 @@ async def retry(number: int, *, user: str, tools: LoadTools) -> Run:
                 started=tools.clock.now(),
             )
             respool(run, tools.ledger.spool.parked(old, Outcome.FAILED), tools)
+        tell(_named(run))
         return await travel(_reach(run, RunState.DECIDING, tools), tools)
 
 
@@ -64,22 +67,44 @@ def respool(run: Run, records: Iterable[SpooledRecord], tools: LoadTools) -> dic
 
 
 async def travel(run: Run, tools: LoadTools) -> Run:
-    """Go the rest of the road with a run that has been read, and return it finished."""
+    """Go the rest of the road with a run that has been read, and return it finished.
+
+    Raises InterruptedRunError where the server refuses the credentials: the run is left as it is, to be resumed.
+    """
+    failures: list[ServerError] = []
     try:
-        if run.state is RunState.DECIDING:
-            await verify_unchanged(run, tools)
-            compare_people(run, tools)
-            await look_up(run, tools)
-            decide_people(run, tools)
-            if run.kind is RunKind.DRY_RUN:
-                _foretell(run, tools)
-                return run
-            run = _reach(run, RunState.POSTING, tools)
-        await post(run, tools, total=_waiting(run, tools))
-        await sweep_races(run, tools)
+        await _go(run, tools)
     except* ServerError as errors:
-        _fail_rest(run, str(errors.exceptions[0]), tools)
+        failures = list(_leaves(errors))
+    if refused := next((error for error in failures if isinstance(error, AccessRefusedError)), None):
+        raise InterruptedRunError(
+            f"run {run.id} was stopped: {refused}. When that is corrected, run the same command again and it goes on"
+        )
+    if failures:
+        _fail_rest(run, str(failures[0]), tools)
     return finish(run, tools)
+
+
+async def _go(run: Run, tools: LoadTools) -> None:
+    if run.state is RunState.DECIDING:
+        await verify_unchanged(run, tools)
+        await compare_people(run, tools)
+        await look_up(run, tools)
+        await decide_people(run, tools)
+        if run.kind is RunKind.DRY_RUN:
+            return _foretell(run, tools)
+        run = _reach(run, RunState.POSTING, tools)
+    await post(run, tools, total=_waiting(run, tools))
+    await sweep_races(run, tools)
+    return None
+
+
+def _leaves(group: BaseExceptionGroup[ServerError]) -> Iterator[ServerError]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error
 
 
 def finish(run: Run, tools: LoadTools) -> Run:
@@ -103,6 +128,8 @@ def _resumed_or_started(request: LoadRequest, tools: LoadTools) -> Run:
     if unfinished and not request.dry_run:
         return unfinished
     with tools.ledger.transaction():
+        if unfinished:  # a dry run that was cut off
+            tools.ledger.runs.drop(unfinished)
         return tools.ledger.runs.start(
             kind=RunKind.DRY_RUN if request.dry_run else RunKind.LOAD,
             fingerprint=fingerprint,
@@ -111,6 +138,12 @@ def _resumed_or_started(request: LoadRequest, tools: LoadTools) -> Run:
             user=request.user,
             started=tools.clock.now(),
         )
+
+
+def _named(run: Run) -> str:
+    """Say of a run what helps somebody who has to wait for it."""
+    files = ", ".join(file.name for file in run.files)
+    return f"run {run.id} ({run.kind} of {files}) by {run.user}, begun {run.started:%Y-%m-%d %H:%M} UTC"
 
 
 def _reach(run: Run, state: RunState, tools: LoadTools) -> Run:
