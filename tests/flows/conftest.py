@@ -3,12 +3,16 @@
 import csv
 import json
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
+from tests.fakes.disturbed_server import DisturbedServer
 
+from fhir_gateway.bootstrap import gateway
 from fhir_gateway.cli.app import run
 from fhir_gateway.embedded_server.server import EmbeddedServer
+from fhir_gateway.fhir_server.client import FhirClient
 
 HEADER = "Nomor;Nama Lengkap;NIK;L/P;Tgl Lahir;Nama Ibu;Desa;No HP;Tgl Vaksin;Vaksin;Dosis Ke;Batch"
 RATNA = "1;Ratna Dewanti;3303015203200003;P;12/03/2020;Lastri Handayani;Bukateja;081210001001;15/04/2020;BCG;1;B100"
@@ -74,3 +78,27 @@ def place(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("FHIR_GATEWAY_HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     return Place(tmp_path, capsys)
+
+
+REGION = """[fhir_server]
+base_url = "https://region.test/fhir"
+wait_for_server = 60
+timeout = 5
+"""
+
+
+@pytest.fixture
+def region(place, monkeypatch):
+    """Return a function that puts a DisturbedServer behind the environment `region` and returns it."""
+    folder = place.home / "environments"
+    folder.mkdir()
+
+    def put(*, before=None, after=None, settings=""):
+        (folder / "region.toml").write_text(REGION + settings)
+        server = DisturbedServer(place.home / ".fhir-gateway" / "region-server", before=before, after=after)
+        client = partial(FhirClient, timing=server.time.timing())
+        monkeypatch.setattr(gateway, "_transport", lambda _: server)
+        monkeypatch.setattr(gateway, "FhirClient", client)
+        return server
+
+    return put

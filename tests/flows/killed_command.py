@@ -10,7 +10,7 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[2]))
+sys.path.insert(0, str(Path(__file__).parents[2] / "src"))  # the checkout, whatever is installed
 
 from fhir_gateway.cli.app import run
 from fhir_gateway.fhir_server.client import FhirClient

@@ -21,5 +21,5 @@ def own(resource, system):
 
 
 def bare(resource):
-    meta = {name: value for name, value in resource["meta"].items() if name not in {"versionId", "lastUpdated"}}
+    meta = {"source": resource["meta"]["source"].partition("#")[0]}  # HAPI writes the request's id behind it
     return {**{name: value for name, value in resource.items() if name not in {"id", "text"}}, "meta": meta}

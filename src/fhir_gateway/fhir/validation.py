@@ -23,8 +23,8 @@ _DEFINITION = re.compile(r'"#/\$defs/([^"]+)"')
 _NAME = re.compile(r"_?[A-Za-z][A-Za-z0-9]{0,63}")
 
 
-@cache
 def _compiled() -> Mapping[str, Any]:
+    """Return the generated file's content; not kept, its types are taken out of it one by one."""
     content: Mapping[str, Any] = orjson.loads(resources.files(__package__).joinpath("r4_schema.json").read_bytes())
     return content
 
