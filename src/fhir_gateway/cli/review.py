@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from fhir_gateway import bootstrap
-from fhir_gateway.cli import options
+from fhir_gateway.cli import options, review_sheets
 from fhir_gateway.cli.persons import person_columns
 from fhir_gateway.cli.printing import print_json, print_table
 from fhir_gateway.cli.progress import ProgressDisplay
@@ -17,6 +17,7 @@ from fhir_gateway.identity.explain import explain_decision
 from fhir_gateway.settings import EMBEDDED
 
 app = typer.Typer(no_args_is_help=True, help="Doubtful rows wait here for a person's decision.")
+app.add_typer(review_sheets.app)
 
 Number = Annotated[int, typer.Argument(metavar="ID", help="The review's number.")]
 Note = Annotated[str, typer.Option("--note", metavar="TEXT", help="Why, for those who ask later.")]
@@ -113,7 +114,9 @@ def print_review(view: bootstrap.ReviewView, *, reveal: bool) -> None:
     people = [*view.people, *view.candidates.values()]
     if people:
         columns = [person_columns(patient, reveal=reveal) for patient in people]
-        heads = [*(f"row {i + 1}" for i in range(len(view.people))), *(f"Patient {i}" for i in view.candidates)]
+        several = len(view.people) > 1
+        own = [f"in the rows ({number})" if several else "in the rows" for number, _ in enumerate(view.people, start=1)]
+        heads = [*own, *(f"Patient {i}" for i in view.candidates)]
         print_table(("", *heads), [(name, *(c.get(name, "") for c in columns)) for name in columns[0]])
     for line in explain_decision(item.decision) if item.decision else ():
         print(f"  {line}")
