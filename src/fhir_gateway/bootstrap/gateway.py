@@ -10,12 +10,21 @@ from typing import Protocol, TypeVar
 import httpx
 
 from fhir_gateway.bootstrap.inputs import open_inputs
-from fhir_gateway.bootstrap.views import PersonView, ReviewRow, ReviewView, Summary, candidate_ids, summary_of
+from fhir_gateway.bootstrap.views import (
+    PatientWithDoses,
+    PersonView,
+    ReviewView,
+    Summary,
+    asked_about,
+    patients_with_doses,
+    review_view,
+    summary_of,
+)
 from fhir_gateway.candidates import ServerCandidates
 from fhir_gateway.domain.errors import ConfigurationError, ConfigurationProblem, TransientServerError
 from fhir_gateway.domain.outcomes import RowOutcome
 from fhir_gateway.domain.records import Resource
-from fhir_gateway.domain.runs import Provenance, Run
+from fhir_gateway.domain.runs import Provenance, ReviewItem, Run
 from fhir_gateway.embedded_server.server import EmbeddedServer
 from fhir_gateway.embedded_server.transport import EmbeddedTransport
 from fhir_gateway.fhir_server.breaker import ServerWait
@@ -32,6 +41,8 @@ from fhir_gateway.reports import write_report
 from fhir_gateway.settings import Environment, home, load_environment
 
 T = TypeVar("T")
+
+_READ_TOGETHER = 50
 
 
 class Display(Progress, Protocol):
@@ -110,19 +121,24 @@ class Gateway:
     def review(self, number: int) -> ReviewView | None:
         """Return a review with its rows and candidates, None where there is no such review."""
         item = self.ledger.reviews.get(number)
-        if item is None:
-            return None
-        records = self.ledger.spool.parked_numbers(self.ledger.reviews.records(number))
-        run = self.ledger.runs.get(item.run)
-        rows = [ReviewRow(item.run, run.files[r.file].name, r.row) for r in records if run and r.file < len(run.files)]
-        people = list({record.person: record.patient for record in records}.values())
-        wanted = candidate_ids(self.ledger, item) or [item.patient_id] * bool(item.patient_id)
+        return self.reviews([item])[0] if item else None
 
-        async def read(tools: LoadTools) -> dict[str, Resource]:
-            found = {patient_id: await tools.reader.read("Patient", patient_id) for patient_id in wanted}
-            return {patient_id: patient for patient_id, patient in found.items() if patient is not None}
+    def reviews(self, items: Sequence[ReviewItem]) -> list[ReviewView]:
+        """Return reviews with their rows and candidates, in their order; the candidates are read together."""
+        wanted = sorted({patient_id for item in items for patient_id in asked_about(self.ledger, item)})
+        people: dict[str, PatientWithDoses] = {}
 
-        return ReviewView(item, rows, people, self._with_tools(read) if wanted else {})
+        async def read(tools: LoadTools) -> None:
+            for n in range(0, len(wanted), _READ_TOGETHER):
+                people.update(await patients_with_doses(wanted[n : n + _READ_TOGETHER], tools.reader))
+
+        if wanted:
+            self._with_tools(read)
+        return [review_view(self.ledger, item, people) for item in items]
+
+    def act(self, action: Callable[[LoadTools], Awaitable[T]], *, to_post: bool = False) -> T:
+        """Do something with the environment's adapters, connected; `to_post` checks first whether the server can be used."""
+        return self._with_tools(action, to_post=to_post)
 
     def person(self, patient_id: str) -> PersonView | None:
         """Return a Patient with doses and where they came from, None where the server has no such Patient."""

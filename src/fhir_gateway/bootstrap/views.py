@@ -1,12 +1,13 @@
 """What the faces show: runs' books, reviews and people, gathered from ledger and server."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fhir_gateway.domain.outcomes import Outcome
 from fhir_gateway.domain.records import Resource, UnmappedValue
-from fhir_gateway.domain.runs import Provenance, ReviewItem, Run
+from fhir_gateway.domain.runs import Provenance, ReviewAnswer, ReviewItem, Run
 from fhir_gateway.ledger.store import Ledger
+from fhir_gateway.ports import FhirReader
 
 OPEN = (Outcome.REVIEW, Outcome.REJECTED, Outcome.FAILED)
 
@@ -40,12 +41,26 @@ class ReviewRow:
 
 @dataclass(frozen=True, slots=True)
 class ReviewView:
-    """A review with everything that an operator needs to decide it."""
+    """A review with everything that an operator needs to decide it: `doses` are the rows' own.
+
+    `given` are the doses of the candidates, by Patient.
+    """
 
     item: ReviewItem
     rows: Sequence[ReviewRow]
     people: Sequence[Resource]
     candidates: Mapping[str, Resource]
+    doses: Sequence[Resource] = ()
+    given: Mapping[str, Sequence[Resource]] = field(default_factory=dict)
+    answers: Sequence[ReviewAnswer] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PatientWithDoses:
+    """A Patient and its Immunizations."""
+
+    patient: Resource
+    doses: Sequence[Resource]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +83,41 @@ def candidate_ids(ledger: Ledger, item: ReviewItem) -> list[str]:
         elif run and (stored := ledger.spool.decision_of(run, candidate)):
             found.append(stored.decision.patient_id)
     return [patient_id for patient_id in dict.fromkeys(found) if patient_id]
+
+
+def asked_about(ledger: Ledger, item: ReviewItem) -> list[str]:
+    """Return the Patients that a review is about: its candidates, or whose dose is in doubt."""
+    return candidate_ids(ledger, item) or [item.patient_id] * bool(item.patient_id)
+
+
+async def patients_with_doses(ids: Sequence[str], reader: FhirReader) -> dict[str, PatientWithDoses]:
+    """Read Patients and their Immunizations, by id; who is not there is left out."""
+    doses: dict[str, list[Resource]] = {}
+    async for dose in reader.search("Immunization", {"patient": ids}):
+        doses.setdefault(str(dose.get("patient", {}).get("reference", "")).rpartition("/")[2], []).append(dose)
+    found = {}
+    for patient_id in ids:
+        patient = await reader.read("Patient", patient_id)
+        if patient is not None:
+            given = sorted(doses.get(patient_id, ()), key=lambda dose: str(dose.get("occurrenceDateTime", "")))
+            found[patient_id] = PatientWithDoses(patient, given)
+    return found
+
+
+def review_view(ledger: Ledger, item: ReviewItem, people: Mapping[str, PatientWithDoses]) -> ReviewView:
+    """Return a review as it is shown; `people` are those whom it is about, as far as the server has them."""
+    records = ledger.spool.parked_numbers(ledger.reviews.records(item.id))
+    run = ledger.runs.get(item.run)
+    shown = [patient_id for patient_id in asked_about(ledger, item) if patient_id in people]
+    return ReviewView(
+        item=item,
+        rows=[ReviewRow(item.run, run.files[r.file].name, r.row) for r in records if run and r.file < len(run.files)],
+        people=list({record.person: record.patient for record in records}.values()),
+        candidates={patient_id: people[patient_id].patient for patient_id in shown},
+        doses=[dose.resource for record in records for dose in record.doses],
+        given={patient_id: people[patient_id].doses for patient_id in shown},
+        answers=ledger.reviews.history(item.id),
+    )
 
 
 def summary_of(ledger: Ledger, run: Run, seconds: float | None = None) -> Summary:

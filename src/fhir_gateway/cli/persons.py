@@ -88,18 +88,27 @@ def _aged(element: Resource, text: str) -> str:
 
 
 def _dose_row(dose: Resource, view: bootstrap.PersonView) -> tuple[str, ...]:
+    places = [f"{s.file}:{s.row}" for s in view.sources if dose["id"] in s.immunization_ids]
+    return (*_dose_parts(dose), str(dose.get("status", "")), str(dose["id"]), ", ".join(dict.fromkeys(places)))
+
+
+def dose_words(dose: Resource) -> str:
+    """Return a dose in one line: when, what, which, and its lot; whether it was not given or entered in error."""
+    given, vaccine, number, lot = _dose_parts(dose)
+    parts = (given, vaccine, number and f"dose {number}", lot and f"lot {lot}")
+    status = str(dose.get("status", ""))
+    return " ".join(part for part in (*parts, status if status != "completed" else "") if part)
+
+
+def _dose_parts(dose: Resource) -> tuple[str, str, str, str]:
     protocol = (dose.get("protocolApplied") or [{}])[0]
     codings = dose.get("vaccineCode", {}).get("coding", [])
     vaccine = dose.get("vaccineCode", {}).get("text") or next((c.get("display", c.get("code")) for c in codings), "")
-    places = [f"{s.file}:{s.row}" for s in view.sources if dose["id"] in s.immunization_ids]
     return (
         str(dose.get("occurrenceDateTime", ""))[:16],
         str(vaccine),
         str(protocol.get("doseNumberPositiveInt", protocol.get("doseNumberString", ""))),
         str(dose.get("lotNumber", "")),
-        str(dose.get("status", "")),
-        str(dose["id"]),
-        ", ".join(dict.fromkeys(places)),
     )
 
 

@@ -12,7 +12,7 @@ from fhir_gateway.cli.printing import print_json, print_table
 from fhir_gateway.cli.progress import ProgressDisplay
 from fhir_gateway.cli.summary import print_summary, print_summary_json
 from fhir_gateway.domain.errors import UsageError
-from fhir_gateway.domain.runs import ReviewItem, Run
+from fhir_gateway.domain.runs import ReviewAnswer, ReviewItem, Run
 from fhir_gateway.identity.explain import explain_decision
 from fhir_gateway.settings import EMBEDDED
 
@@ -53,7 +53,14 @@ def show(
     item = view.item
     told = explain_decision(item.decision) if item.decision else ()
     if as_json:
-        print_json({**_as_json(item, list(view.candidates)), "rows_in": _rows(view.rows), "evidence": list(told)})
+        print_json(
+            {
+                **_as_json(item, list(view.candidates)),
+                "rows_in": _rows(view.rows),
+                "evidence": list(told),
+                "answers": [_answer(answer) for answer in view.answers],
+            }
+        )
         return
     print_review(view, reveal=reveal)
 
@@ -120,6 +127,21 @@ def print_review(view: bootstrap.ReviewView, *, reveal: bool) -> None:
         print_table(("", *heads), [(name, *(c.get(name, "") for c in columns)) for name in columns[0]])
     for line in explain_decision(item.decision) if item.decision else ():
         print(f"  {line}")
+    for answer in view.answers:
+        why = f": {answer.note}" if answer.note else ""
+        patient = f" (Patient {answer.patient_id})" if answer.patient_id else ""
+        print(f"  {answer.decided:%Y-%m-%d %H:%M} {answer.state}{patient} by {answer.user}{why}")
+
+
+def _answer(answer: ReviewAnswer) -> dict[str, object]:
+    return {
+        "state": answer.state,
+        "user": answer.user,
+        "note": answer.note,
+        "patient_id": answer.patient_id,
+        "run": answer.run or None,
+        "decided": answer.decided.isoformat(),
+    }
 
 
 def _print_run(gateway: bootstrap.Gateway, run: Run, *, as_json: bool) -> None:
@@ -151,5 +173,6 @@ def _as_json(item: ReviewItem, candidates: Sequence[str]) -> dict[str, Any]:
         "patient_id": item.patient_id,
         "opened": item.opened.isoformat(),
         "user": item.user,
+        "note": item.note,
         "decided": item.decided.isoformat() if item.decided else None,
     }

@@ -22,6 +22,7 @@ from fhir_gateway.flows.load.dose_planning import Answer
 from fhir_gateway.flows.load.posting import post
 from fhir_gateway.flows.load.road import finish, respool
 from fhir_gateway.flows.load.tools import LoadTools
+from fhir_gateway.ports import Ledger
 
 
 async def link(number: int, patient_id: str, *, user: str, note: str, tools: LoadTools) -> Run:
@@ -87,18 +88,18 @@ def _open_item(number: int, tools: LoadTools) -> ReviewItem:
     item = tools.ledger.reviews.get(number)
     if item is None:
         raise UsageError(f"there is no review {number}; `fhir-gateway review list` shows those that wait")
-    if item.state is not ReviewState.OPEN or not (item.rows or _begun(item, tools)):
+    if item.state is not ReviewState.OPEN or not (item.rows or begun(number, tools.ledger)):
         raise UsageError(f"review {number} has been settled already ({item.state})")
     return item
 
 
-def _begun(item: ReviewItem, tools: LoadTools) -> Run | None:
-    """Return the run of an answer that was cut off."""
-    return tools.ledger.runs.unfinished(_fingerprint(item))
+def begun(number: int, ledger: Ledger) -> Run | None:
+    """Return the run of an answer that was cut off, None where there is none."""
+    return ledger.runs.unfinished(_fingerprint(number))
 
 
-def _fingerprint(item: ReviewItem) -> str:
-    return f"review:{item.id}"
+def _fingerprint(number: int) -> str:
+    return f"review:{number}"
 
 
 async def _answered(
@@ -109,7 +110,7 @@ async def _answered(
     tools: LoadTools,
     patient: dict[str, object] | None,
 ) -> Run:
-    run = _begun(item, tools)
+    run = begun(item.id, tools.ledger)
     if run is None:
         records = _to_load(item, tools.ledger.spool.parked_numbers(tools.ledger.reviews.records(item.id)))
         run = _run(item, records, decision, user=said.user, tools=tools, patient=patient)
@@ -178,7 +179,7 @@ def _run(  # noqa: PLR0913 - a run is what its columns say
     with ledger.transaction():
         run = ledger.runs.start(
             kind=RunKind.REVIEW,
-            fingerprint=_fingerprint(item),
+            fingerprint=_fingerprint(item.id),
             files=old.files if old else (),
             clinic=old.clinic if old else "",
             user=user,

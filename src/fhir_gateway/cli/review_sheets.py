@@ -1,0 +1,184 @@
+"""`review export` and `review import`: decisions made in a spreadsheet program."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fhir_gateway import bootstrap
+from fhir_gateway.cli import options
+from fhir_gateway.cli.persons import dose_words, person_columns
+from fhir_gateway.cli.printing import print_json, print_table
+from fhir_gateway.cli.progress import ProgressDisplay
+from fhir_gateway.domain.errors import SourceError
+from fhir_gateway.domain.identity import PersonDecision
+from fhir_gateway.domain.records import Layout, Resource, UnreadableRow
+from fhir_gateway.flows.load import LoadTools
+from fhir_gateway.flows.review import (
+    AppliedLine,
+    Choice,
+    LineResult,
+    SheetLine,
+    apply_sheet,
+    check_sheet,
+    version_of,
+)
+from fhir_gateway.identity.explain import explain_comparison
+from fhir_gateway.reports import check_target, write_table
+from fhir_gateway.settings import EMBEDDED
+from fhir_gateway.sources import open_source
+
+app = typer.Typer()
+
+OPEN_LINES = 3
+_COMPARED = {
+    "name": "name",
+    "born": "born",
+    "gender": "gender",
+    "identifiers": "identifiers",
+    "phone": "phone",
+    "address": "address",
+    "mother or parent": "mother_or_parent",
+}
+_FILLED_IN = ("decision", "patient", "reason", "decided_by")
+_COLUMNS = (
+    "review",
+    "rows",
+    "where",
+    "question",
+    *(f"{side}_{name}" for name in _COMPARED.values() for side in ("row", "patient")),
+    "row_doses",
+    "patient_doses",
+    "evidence",
+    *_FILLED_IN,
+    "version",
+)
+_READ = frozenset({"review", "version", *_FILLED_IN})
+_LAYOUT = Layout("review sheet", required=frozenset({"review", "version", "decision"}), known=_READ)
+_SETTLED = frozenset({LineResult.APPLIED, LineResult.ALREADY})
+
+
+@app.command("export")
+def export_sheet(
+    sheet: Annotated[Path, typer.Argument(metavar="SHEET", help="Where to write: SHEET.xlsx or .csv.")],
+    environment: options.Environment = EMBEDDED,
+    masked: Annotated[bool, typer.Option("--masked", help="Cover names and numbers.")] = False,
+) -> None:
+    """Write what waits for a decision to a sheet, to be decided there and read again with `review import`.
+
+    One line for each Patient whom the rows may be, row and Patient side by side; a question without candidates has one
+    line. Fill in `decision` (link, create or reject) in one line of each question, and leave the others empty: link
+    means the Patient of that line, or another whose id is written into `patient`; reject needs a `reason`.
+    """
+    check_target(sheet)
+    with ProgressDisplay() as progress, bootstrap.opened(environment, progress) as gateway:
+        views = gateway.reviews(gateway.ledger.reviews.open_items())
+        lines = [line for view in views for line in _lines(view, version_of(view.item, gateway.ledger), masked=masked)]
+    write_table(
+        _COLUMNS,
+        [[line.get(name, "") for name in _COLUMNS] for line in lines],
+        sheet,
+        choices={"decision": tuple(Choice)},
+    )
+    print(f"{len(views)} questions on {len(lines)} lines: {sheet}")
+
+
+@app.command("import")
+def import_sheet(
+    sheet: Annotated[Path, typer.Argument(metavar="SHEET", help="The sheet that `review export` wrote, filled in.")],
+    environment: options.Environment = EMBEDDED,
+    user: options.User = "",
+    as_json: options.Json = False,
+) -> int:
+    """Apply the decisions of a sheet, each as `review link`, `create` or `reject` would, and tell what became of each.
+
+    The sheet is checked as a whole before anything is applied. A question that was settled or has changed since the
+    export is left alone, and told. Importing a sheet again applies what was left over.
+
+    Exit code 0: every decision stands. 3: some do not, the list says why. 2: the sheet has faults, nothing was applied.
+    """
+    lines = list(_read(sheet))
+    with ProgressDisplay() as progress, bootstrap.opened(environment, progress) as gateway:
+        decisions = check_sheet(lines, gateway.ledger)
+
+        async def apply(tools: LoadTools) -> list[AppliedLine]:
+            applied = apply_sheet(decisions, user=user or options.login(), tools=tools)
+            return [line async for line in applied]
+
+        results = gateway.act(apply, to_post=True) if decisions else []
+    _print_results(results, undecided=len({line.review for line in lines}) - len(results), as_json=as_json)
+    return OPEN_LINES if any(line.result not in _SETTLED for line in results) else 0
+
+
+def _lines(view: bootstrap.ReviewView, version: str, *, masked: bool) -> Iterator[dict[str, str]]:
+    item = view.item
+    asked = {
+        "review": str(item.id),
+        "rows": str(item.rows),
+        "where": "; ".join(f"{row.file}:{row.row}" for row in view.rows),
+        "question": f"{item.text}; {item.suggestion}" if item.suggestion else item.text,
+        "row_doses": "\n".join(dose_words(dose) for dose in view.doses),
+        "version": version,
+        **_side("row", view.people, masked=masked),
+    }
+    for patient_id, patient in view.candidates.items():
+        yield {
+            **asked,
+            **_side("patient", [patient], masked=masked),
+            "patient": patient_id,
+            "patient_doses": "\n".join(dose_words(dose) for dose in view.given.get(patient_id, ())),
+            "evidence": "\n".join(_evidence(item.decision, patient_id)),
+        }
+    if not view.candidates:
+        yield asked
+
+
+def _side(side: str, people: Sequence[Resource], *, masked: bool) -> dict[str, str]:
+    columns = [person_columns(person, reveal=not masked) for person in people]
+    return {
+        f"{side}_{name}": " | ".join(dict.fromkeys(c[shown] for c in columns if c[shown]))
+        for shown, name in _COMPARED.items()
+    }
+
+
+def _evidence(decision: PersonDecision | None, patient_id: str) -> Iterator[str]:
+    for pair in decision.pairs if decision else ():
+        if pair.right == patient_id:
+            yield from explain_comparison(pair.comparison)
+            return
+
+
+def _read(sheet: Path) -> Iterator[SheetLine]:
+    for record in open_source(sheet, [_LAYOUT]).records():
+        if isinstance(record, UnreadableRow):
+            raise SourceError(f"{record.ref}: {record.problem.text}; nothing was applied")
+        cells: Mapping[str, str] = record.cells
+        yield SheetLine(
+            record.ref.row, cells["review"], cells["version"], *(cells.get(name, "") for name in _FILLED_IN)
+        )
+
+
+def _print_results(results: Sequence[AppliedLine], *, undecided: int, as_json: bool) -> None:
+    if as_json:
+        print_json({"lines": [_as_json(line) for line in results], "undecided": undecided})
+        return
+    print_table(
+        ("row", "review", "decision", "result", "run", ""),
+        [(r.decision.line, r.decision.review, r.decision.choice, r.result, r.run or "", r.message) for r in results],
+    )
+    counts = {result: sum(line.result is result for line in results) for result in LineResult}
+    print(", ".join(f"{count} {result}" for result, count in counts.items() if count) or "no decision on the sheet")
+    if undecided:
+        print(f"{undecided} questions were left undecided")
+
+
+def _as_json(line: AppliedLine) -> dict[str, object]:
+    return {
+        "row": line.decision.line,
+        "review": line.decision.review,
+        "decision": line.decision.choice,
+        "result": line.result,
+        "run": line.run or None,
+        "message": line.message,
+    }

@@ -1,0 +1,193 @@
+"""Decisions that come on a sheet: held against the queue as a whole, then applied one by one."""
+
+import hashlib
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from fhir_gateway.domain.errors import ServerError, TransientServerError, UsageError
+from fhir_gateway.domain.runs import ReviewItem, ReviewState
+from fhir_gateway.flows.load.tools import LoadTools
+from fhir_gateway.flows.review.answering import begun, create, link, reject
+from fhir_gateway.ports import Ledger
+
+_MOST_PROBLEMS = 50
+
+
+class Choice(StrEnum):
+    """What may stand in the column `decision`."""
+
+    LINK = "link"
+    CREATE = "create"
+    REJECT = "reject"
+
+
+_STATES: Mapping[Choice, ReviewState] = {
+    Choice.LINK: ReviewState.LINKED,
+    Choice.CREATE: ReviewState.CREATED,
+    Choice.REJECT: ReviewState.REJECTED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SheetLine:
+    """One line of a sheet, as it was written; `number` is its data row."""
+
+    number: int
+    review: str
+    version: str
+    decision: str
+    patient: str
+    reason: str
+    decided_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class SheetDecision:
+    """A valid line with a decision."""
+
+    line: int
+    review: int
+    version: str
+    choice: Choice
+    patient: str
+    reason: str
+    decided_by: str
+
+
+class LineResult(StrEnum):
+    """What became of a decision."""
+
+    APPLIED = "applied"
+    ALREADY = "already"
+    STALE = "stale"
+    REFUSED = "refused"
+    FAILED = "failed"
+    NOT_REACHED = "not-reached"
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedLine:
+    """What became of a line's decision, why, and by which run (0: none)."""
+
+    decision: SheetDecision
+    result: LineResult
+    message: str = ""
+    run: int = 0
+
+
+def version_of(item: ReviewItem, ledger: Ledger) -> str:
+    """Return what changes when a question does: its kind, its reason, its Patients, the rows that hang on it."""
+    records = ledger.spool.parked_numbers(ledger.reviews.records(item.id))
+    candidates = [c for c in item.decision.candidates if isinstance(c, str)] if item.decision else []
+    parts = [str(item.id), item.kind, item.code, item.patient_id, *sorted(candidates)]
+    parts += sorted(f"{record.key} {record.content}" for record in records)
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def check_sheet(lines: Iterable[SheetLine], ledger: Ledger) -> list[SheetDecision]:
+    """Return the lines that hold a decision; raises UsageError naming every fault of the sheet, then nothing is done."""
+    problems: list[str] = []
+    decisions: dict[int, SheetDecision] = {}
+    for line in lines:
+        if not line.decision.strip():
+            continue
+        found = _fault(line) or _decision(line, ledger)
+        if isinstance(found, str):
+            problems.append(f"row {line.number}: {found}")
+        elif found.review in decisions:
+            problems.append(
+                f"row {line.number}: review {found.review} is decided in row {decisions[found.review].line} already:"
+                " leave one of the two empty"
+            )
+        else:
+            decisions[found.review] = found
+    if problems:
+        more = [f"… and {len(problems) - _MOST_PROBLEMS} more"] if len(problems) > _MOST_PROBLEMS else []
+        raise UsageError("\n".join(["nothing was applied:", *problems[:_MOST_PROBLEMS], *more]))
+    return list(decisions.values())
+
+
+def _fault(line: SheetLine) -> str:
+    """Return what is wrong with a line by itself, "" where nothing is."""
+    word = line.decision.strip().casefold()
+    if word not in list(Choice):
+        return f"the column decision takes {', '.join(Choice)} or nothing"
+    if not line.review.strip().isdecimal():
+        return "the column review must hold the review's number as it was exported"
+    if not line.version.strip():
+        return "the column version is empty: keep it as it was exported, it tells whether the question has changed"
+    if word == Choice.LINK and not line.patient.strip():
+        return "link needs a Patient's id in the column patient"
+    if word == Choice.REJECT and not line.reason.strip():
+        return "reject needs a reason: it is told whoever loads the rows again"
+    return ""
+
+
+def _decision(line: SheetLine, ledger: Ledger) -> SheetDecision | str:
+    number = int(line.review)
+    if ledger.reviews.get(number) is None:
+        return f"there is no review {number} in this environment"
+    return SheetDecision(
+        line=line.number,
+        review=number,
+        version=line.version.strip(),
+        choice=Choice(line.decision.strip().casefold()),
+        patient=line.patient.strip().removeprefix("Patient/"),
+        reason=line.reason.strip(),
+        decided_by=line.decided_by.strip(),
+    )
+
+
+async def apply_sheet(decisions: Sequence[SheetDecision], *, user: str, tools: LoadTools) -> AsyncIterator[AppliedLine]:
+    """Apply decisions in their order, each as a run of its own, and yield what became of each.
+
+    `user` stands for lines that name nobody. A line whose question has been settled or has changed since the export is
+    refused; what was applied by an earlier import of the same sheet is passed over. When the server has gone, the rest
+    is not tried.
+    """
+    tools.progress.phase("applying decisions", len(decisions))
+    gone = False
+    for count, decision in enumerate(decisions, start=1):
+        if gone:
+            yield AppliedLine(decision, LineResult.NOT_REACHED, "import the sheet again when the server answers")
+            continue
+        try:
+            yield _known(decision, tools.ledger) or await _apply(decision, decision.decided_by or user, tools)
+        except TransientServerError as error:
+            gone = True
+            yield AppliedLine(decision, LineResult.FAILED, str(error))
+        except UsageError as error:
+            yield AppliedLine(decision, LineResult.REFUSED, str(error))
+        except ServerError as error:
+            yield AppliedLine(decision, LineResult.FAILED, str(error))
+        tools.progress.advance(count)
+
+
+def _known(decision: SheetDecision, ledger: Ledger) -> AppliedLine | None:
+    """Return the result of a decision that is not to be applied, None where it is."""
+    item = ledger.reviews.get(decision.review)
+    if item is None or item.state is ReviewState.OPEN:
+        cut_off = begun(decision.review, ledger)
+        changed = item is None or (cut_off is None and version_of(item, ledger) != decision.version)
+        words = f"review {decision.review} has changed since the sheet was exported: export it again and decide anew"
+        return AppliedLine(decision, LineResult.STALE, words) if changed else None
+    same = item.state is _STATES[decision.choice]
+    if same and (decision.choice is not Choice.LINK or item.patient_id == decision.patient):
+        return AppliedLine(decision, LineResult.ALREADY, f"decided so by {item.user}")
+    words = f"review {decision.review} has been settled meanwhile: {item.state}" + f" by {item.user}" * bool(item.user)
+    return AppliedLine(decision, LineResult.STALE, f"{words}; `review undo {decision.review}` takes that back")
+
+
+async def _apply(decision: SheetDecision, user: str, tools: LoadTools) -> AppliedLine:
+    number, reason = decision.review, decision.reason
+    if decision.choice is Choice.REJECT:
+        rows = reject(number, user=user, reason=reason, tools=tools)
+        return AppliedLine(decision, LineResult.APPLIED, f"{rows} rows rejected")
+    if decision.choice is Choice.LINK:
+        run = await link(number, decision.patient, user=user, note=reason, tools=tools)
+    else:
+        run = await create(number, user=user, note=reason, tools=tools)
+    totals = tools.ledger.runs.totals(run)
+    told = ", ".join(f"{count} {outcome}" for outcome, count in totals.outcomes.items())
+    return AppliedLine(decision, LineResult.APPLIED, f"rows: {told}", run.id)
