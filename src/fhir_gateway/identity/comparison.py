@@ -83,6 +83,8 @@ def _same_record(left: PersonEvidence, right: PersonEvidence) -> bool | None:
         return None
     if any(record in right.records for record in left.records):
         return True
+    if left.newborn != right.newborn:
+        return None  # a child that gets its own name is often registered anew
     clinics = {clinic for clinic, _ in left.records}
     return False if any(clinic in clinics for clinic, _ in right.records) else None
 

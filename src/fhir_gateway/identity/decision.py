@@ -23,6 +23,7 @@ from fhir_gateway.identity.comparators import birth_date_fits_nik
 from fhir_gateway.identity.comparison import DEFAULT_POLICY
 from fhir_gateway.identity.evidence import PersonEvidence
 from fhir_gateway.identity.parameters import MatchingPolicy
+from fhir_gateway.identity.persons import Members, Persons
 from fhir_gateway.identity.vetoes import VetoCode
 
 __all__ = ["decide", "known_as_one"]
@@ -82,9 +83,11 @@ class _Decisions:
         self._torn = {
             node: edges for node in graph.nodes if isinstance(node, int) and (edges := torn_between(graph, node))
         }
-        clusters = cluster(graph, frozenset(self._torn))
-        self._cluster_of = {node: members for members in clusters for node in members}
-        self._clusters = [members for members in clusters if any(isinstance(node, int) for node in members)]
+        self._persons = Persons(graph, cluster(graph, frozenset(self._torn)))
+        self._persons.join()
+        self._clusters = [
+            members for members in self._persons.all() if any(isinstance(node, int) for node in members)
+        ]
 
     def all(self) -> tuple[PersonDecision, ...]:
         """Return the decisions, by their smallest member."""
@@ -124,30 +127,35 @@ class _Decisions:
             return [_Doubt(edge, "fits-two-people", _FITS_TWO) for edge in self._torn[people[0]]]
         if any(pair <= members for pair in self._graph.confirmed):
             return []
-        linked = any(isinstance(node, str) for node in members)
-        outside = [edge for person in people for edge in self._graph.edges(person) if edge.other in settled - members]
-        doubts = [doubt for edge in outside if (doubt := self._doubt(edge, members, linked=linked))]
+        neighbours = self._persons.neighbours(members)
+        doubts = [
+            doubt
+            for other, edge in neighbours.items()
+            if not settled.isdisjoint(other) and (doubt := self._doubt(edge, members, other))
+        ]
         return sorted(doubts, key=lambda doubt: (-doubt.edge.comparison.weight, node_order(doubt.edge.other)))
 
-    def _doubt(self, edge: Edge, members: frozenset[Node], *, linked: bool) -> _Doubt | None:
-        """Return what stands against deciding a cluster without asking because of one comparison with the outside."""
-        comparison = edge.comparison
+    def _doubt(self, edge: Edge, members: Members, other: Members) -> _Doubt | None:
+        """Return what stands against deciding a cluster without asking because of another one."""
+        comparison = self._persons.compared(members, other)
+        edge = Edge(edge.node, edge.other, comparison)
+        linked = any(isinstance(node, str) for node in members)
         if comparison.vetoes:
             return self._veto_doubt(edge, members, linked=linked)
         if not fits(comparison):
             return None
-        lead = self._support(edge.node, members) - comparison.weight
+        lead = self._support(members) - comparison.weight
+        clear = lead >= self._graph.policy.margin
         if linked:
-            rival = isinstance(edge.other, str) and lead < self._graph.policy.margin
+            rival = any(isinstance(node, str) for node in other) and not clear
             return _Doubt(edge, "fits-two-people", _FITS_TWO) if rival else None
-        contradicted = [node for node in members if self._graph.conflict(node, edge.other)]
-        if contradicted and lead >= self._graph.policy.margin:
+        if not self._persons.forbidden(members, other):
+            return _Doubt(edge, "probably-same", "it is probably this person, but what agrees is not enough to be certain")
+        if clear:
             return None
-        if contradicted:
-            return _Doubt(edge, "contradicted", "it fits this person, but a record of the same person contradicts")
-        return _Doubt(edge, "probably-same", "it is probably this person, but what agrees is not enough to be certain")
+        return _Doubt(edge, "contradicted", "it fits this person, but a record of the same person contradicts")
 
-    def _veto_doubt(self, edge: Edge, members: frozenset[Node], *, linked: bool) -> _Doubt | None:
+    def _veto_doubt(self, edge: Edge, members: Members, *, linked: bool) -> _Doubt | None:
         if edge.comparison.grade is not Grade.PROBABLE:
             return None
         codes = veto_codes(edge.comparison)
@@ -156,10 +164,14 @@ class _Decisions:
         reason = next((code for code in _REASONS if code in codes), "vetoed")
         return _Doubt(edge, reason, _REASONS.get(reason, "something forbids to link it without asking"))
 
-    def _support(self, person: Node, members: frozenset[Node]) -> float:
-        """Return the best weight with which a person belongs to its own cluster."""
-        weights = [self._graph.between(person, node).weight for node in members if node != person]
-        return max(weights, default=self._graph.policy.prior)
+    def _support(self, members: Members) -> float:
+        """Return the weight with which a cluster's members belong together: the weakest member's best."""
+        weights = [
+            max(self._graph.between(person, node).weight for node in members if node != person)
+            for person in members
+            if len(members) > 1
+        ]
+        return min(weights, default=self._graph.policy.prior)
 
     def _linked_by_nik(self, person: Node, members: frozenset[Node]) -> bool:
         """Whether the cluster's Patient carries the person's NIK as well, under an agreeing name."""
@@ -188,7 +200,7 @@ class _Decisions:
 
     def _named(self, node: Node) -> Node:
         """Return whom an operator can look at: the Patient of the node's cluster where it has one."""
-        patients = [other for other in self._cluster_of[node] if isinstance(other, str)]
+        patients = [other for other in self._persons.of(node) if isinstance(other, str)]
         return min(patients) if patients and not isinstance(node, str) else node
 
     def _link(self, members: frozenset[Node], patients: list[str]) -> PersonDecision:

@@ -193,7 +193,7 @@ def _same_word(one: str, other: str, frequencies: Frequencies) -> bool:
     Twins are called by names that can be told apart: Rizki and Rizka, Fani and Vani, never Hafiz and Haviz. How common
     the words are decides nothing else: one twin's common name makes the other's rare one no typing error.
     """
-    if one[0] != other[0]:
+    if one[0] != other[0] and {one[0], other[0]} != {"j", "y"}:
         return False
     if same_sound(one, other):
         return True

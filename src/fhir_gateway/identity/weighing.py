@@ -107,7 +107,8 @@ def weigh_household(
     ups = [weight for weight in parts.values() if weight > 0]
     downs = sorted(weight for weight in parts.values() if weight < 0)
     # Strangers agree in each by chance; a family's others agree in all, so all together tell no more than "same family".
-    total = min(parameters.household.most, sum(ups)) + sum(downs[:1]) + parameters.household.later * sum(downs[1:])
+    against = sum(downs[:1]) + parameters.household.later * sum(downs[1:])
+    total = min(parameters.household.most, sum(ups) + against)
     agreement = "mixed" if ups and downs else "agree" if ups else "different"
     differ = min(parts.get("mother", 0.0), parts.get("parent", 0.0)) < 0
     return Household(piece("household", agreement, round(total, 2), _detail(parts)), differ)

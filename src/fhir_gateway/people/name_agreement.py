@@ -4,6 +4,7 @@ No set ratio decides: such ratios score "Budi" against "Budi Santoso", and "Bayi
 Words are aligned one to one instead, and what is left over on either side decides the level.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -166,7 +167,7 @@ class _Alignment:
     def _match_initials(self) -> None:
         for mine, other in ((self.left, self.right), (self.right, self.left)):
             for word in [word for word in mine if len(word) == 1]:
-                full = next((candidate for candidate in other if candidate[0] == word), None)
+                full = next((candidate for candidate in other if _may_begin(word, candidate)), None)
                 if full is not None:
                     mine.remove(word)
                     other.remove(full)
@@ -231,6 +232,17 @@ def nearness(left: str, right: str) -> int | None:
     allowed = 0 if longest < 4 else 1 if longest < 8 else 2
     distance = OSA.distance(left, right, score_cutoff=allowed)
     return distance if distance <= allowed else None
+
+
+_BEGINNINGS: Mapping[str, frozenset[str]] = {
+    letter: frozenset(letters)
+    for letter, letters in {"k": "kcq", "c": "ck", "q": "qk", "y": "yj", "j": "jyd", "i": "iy", "u": "uo", "o": "ou"}.items()
+}
+"""Letter → the letters with which a compared form may begin that is abbreviated by it: C. for Chaniago, which is kaniago."""
+
+
+def _may_begin(initial: str, form: str) -> bool:
+    return form[0] in _BEGINNINGS.get(initial, initial)
 
 
 @lru_cache(maxsize=32768)

@@ -31,7 +31,7 @@ _BLANKS = re.compile(r"\s+")
 _PARENTHESIS = re.compile(r"[(\[{][^)\]}]*[)\]}]?")
 _ALIAS = re.compile(r"\s(?:alias|als\.?|a\.?k\.?a\.?)\s.*$|\s*/.*$", re.IGNORECASE)
 _TWIN = re.compile(
-    r"\b(?:kembar|kmbr|twin)[\s.\-]*(?:ke[\s.\-]*)?(iii|ii|iv|i|[1-4]|a|b)\b|\banak ke[\s.\-]*([1-4])\b", re.IGNORECASE
+    r"\b(?:kembar|kmbr|twin|gemell?[iy])[\s.\-]*(?:ke[\s.\-]*)?(iii|ii|iv|i|[1-4]|a|b)\b|\banak ke[\s.\-]*([1-4])\b", re.IGNORECASE
 )
 _DOT_INSIDE = re.compile(r"\.(?=\w)")
 _NOT_A_LETTER = re.compile(r"[^a-z]+")
@@ -151,7 +151,7 @@ def _read_newborn(original: str, bare: str, order: int) -> PersonName | None:
     if len(words) < 2 or not (for_mother or first in NEWBORN_WORDS):
         return None
     rest = words[2:] if for_mother else words[1:]
-    if len(rest) > 1 and _bare_word(rest[-1]) in ROMAN_ORDER:
+    if len(rest) > 1 and _bare_word(rest[-1]) in ROMAN_ORDER and not _is_initial(rest[-1]):
         order = order or ROMAN_ORDER[_bare_word(rest[-1])]
         rest = rest[:-1]
     mother = read_name(" ".join(rest)) if rest else read_name("")
@@ -165,6 +165,11 @@ def _read_newborn(original: str, bare: str, order: int) -> PersonName | None:
         birth_order=order,
         key="" if for_mother else mother.key,
     )
+
+
+def _is_initial(word: str) -> bool:
+    """Say whether a letter abbreviates the mother's last name ("Florida B."), and does not count the twins."""
+    return word.endswith(".") and word[:-1].lower() in {"a", "b"}
 
 
 def _split_titles(bare: str) -> tuple[tuple[str, ...], list[str]]:
@@ -182,6 +187,8 @@ def _is_title(word: str, following: str) -> bool:
         return False
     if bare not in DOTTED_TITLES or word.endswith("."):
         return True
+    if bare == "anak":
+        return _bare_word(following) != "agung"  # Anak Agung is a Balinese name
     return bare in {"h", "r"} or (bare == "an" and not following.lower().startswith("n"))
 
 

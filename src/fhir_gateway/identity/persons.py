@@ -1,0 +1,126 @@
+"""Clusters compared as the persons that they are: what single rows leave open, all rows of a person may settle.
+
+After the greedy pass over single records, clusters are compared by what their records tell together, and joined best
+first until nothing changes. What forbids two records to be one person still forbids it between all members; only the
+doubt whether they are twins may be settled by the person's other records.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from fhir_gateway.domain.identity import Comparison, Grade, Node
+from fhir_gateway.identity.clustering import Edge, Graph, fits, joins, node_order, veto_codes
+from fhir_gateway.identity.combining import combine
+from fhir_gateway.identity.comparison import compare
+from fhir_gateway.identity.evidence import PersonEvidence
+from fhir_gateway.identity.vetoes import VetoCode
+
+Members = frozenset[Node]
+_DOUBTS = frozenset({VetoCode.POSSIBLE_TWINS.value})
+"""Vetoes of two records that a person's other records may settle."""
+_TWINS = frozenset({VetoCode.TWINS.value, VetoCode.POSSIBLE_TWINS.value})
+
+
+class Persons:
+    """The clusters of a graph and their comparisons."""
+
+    def __init__(self, graph: Graph, clusters: Iterable[Members]) -> None:
+        self._graph = graph
+        self._cluster_of: dict[Node, Members] = {node: members for members in clusters for node in members}
+        self._combined: dict[Members, PersonEvidence] = {}
+        self._compared: dict[frozenset[Members], Comparison] = {}
+        self._forbidden: dict[frozenset[Members], bool] = {}
+
+    def of(self, node: Node) -> Members:
+        """Return a node's cluster."""
+        return self._cluster_of[node]
+
+    def all(self) -> list[Members]:
+        """Return all clusters, by their first node."""
+        return sorted(set(self._cluster_of.values()), key=_first)
+
+    def compared(self, one: Members, other: Members) -> Comparison:
+        """Return the comparison of what two clusters' records tell together."""
+        key = frozenset((one, other))
+        known = self._compared.get(key)
+        if known is None:
+            left, right = sorted(key, key=_first)
+            known = self._compared[key] = self._compare(left, right)
+        return known
+
+    def _compare(self, left: Members, right: Members) -> Comparison:
+        if len(left) == len(right) == 1:
+            return self._graph.between(next(iter(left)), next(iter(right)))
+        return compare(self._evidence(left), self._evidence(right), policy=self._graph.policy)
+
+    def _evidence(self, members: Members) -> PersonEvidence:
+        known = self._combined.get(members)
+        if known is None:
+            known = self._combined[members] = combine([self._graph.nodes[node] for node in members])
+        return known
+
+    def forbidden(self, one: Members, other: Members) -> bool:
+        """Say whether a member of the one and one of the other cannot be one person."""
+        key = frozenset((one, other))
+        known = self._forbidden.get(key)
+        if known is None:
+            known = self._forbidden[key] = any(self._forbids(left, right) for left in one for right in other)
+        return known
+
+    def _forbids(self, left: Node, right: Node) -> bool:
+        if not self._graph.conflict(left, right):
+            return False
+        codes = veto_codes(self._graph.between(left, right))
+        return not codes or not codes <= _DOUBTS or (isinstance(left, str) and isinstance(right, str))
+
+    def neighbours(self, members: Members) -> dict[Members, Edge]:
+        """Return the clusters that share a comparison worth looking at with this one, each with the best such edge."""
+        found: dict[Members, Edge] = {}
+        for node in sorted(members, key=node_order):
+            for edge in self._graph.edges(node):
+                cluster = self._cluster_of[edge.other]
+                if cluster == members or edge.comparison.grade is Grade.CERTAINLY_NOT:
+                    continue
+                known = found.get(cluster)
+                if known is None or edge.comparison.weight > known.comparison.weight:
+                    found[cluster] = edge
+        return found
+
+    def join(self) -> None:
+        """Join clusters that are one person for certain, best first, until nothing changes."""
+        waiting = self.all() if len(set(self._cluster_of.values())) > 1 else []
+        joinable: dict[frozenset[Members], float] = {}
+        self._consider(waiting, joinable)
+        while joinable:
+            best = min(joinable, key=lambda pair: (-joinable[pair], sorted(map(_first, pair))))
+            one, other = sorted(best, key=_first)
+            del joinable[best]
+            if self._torn(one, other) or self._torn(other, one):
+                continue
+            joined = one | other
+            self._cluster_of.update(dict.fromkeys(joined, joined))
+            for pair in [pair for pair in joinable if one in pair or other in pair]:
+                del joinable[pair]
+            self._consider([joined, *self.neighbours(joined)], joinable)
+
+    def _consider(self, clusters: Sequence[Members], joinable: dict[frozenset[Members], float]) -> None:
+        for one in clusters:
+            for other in self.neighbours(one):
+                comparison = self.compared(one, other)
+                if joins(comparison) and not self.forbidden(one, other):
+                    joinable[frozenset((one, other))] = comparison.weight
+
+    def _torn(self, one: Members, other: Members) -> bool:
+        """Say whether a third cluster, which cannot be the same person as `other`, fits `one` about as well."""
+        limit = self.compared(one, other).weight - self._graph.policy.margin
+        for third in self.neighbours(one):
+            if third == other:
+                continue
+            comparison = self.compared(one, third)
+            if fits(comparison) and comparison.weight > limit and self.forbidden(other, third):
+                return True
+        return False
+
+
+def _first(members: Members) -> tuple[bool, int, str]:
+    return min(node_order(node) for node in members)
