@@ -79,14 +79,17 @@ def with_niks_restored(record: SourceRecord, remembered: dict[str, str]) -> Sour
 
     A cell is restored only where its remaining digits agree with those that the ledger remembers for the row's key.
     """
-    cells = dict(record.cells)
+    restored: dict[str, str] = {}
     for column, text in remembered.items():
-        now = read_nik(cells.get(column, ""), numeric=column in record.numeric)
+        cell = record.cells.get(column, "")
+        now = read_nik(cell, numeric=column in record.numeric)
         was = read_nik(text)
-        damaged = now.status is NikStatus.TRUNCATED and cells.get(column, "").strip() != text.strip()
+        damaged = now.status is NikStatus.TRUNCATED and cell.strip() != text.strip()
         if damaged and was.status is NikStatus.VALID and was.digits.startswith(now.trusted) and now.trusted:
-            cells[column] = text
-    return record if cells == record.cells else replace(record, cells=cells, numeric=record.numeric - remembered.keys())
+            restored[column] = text
+    if not restored:
+        return record
+    return replace(record, cells={**record.cells, **restored}, numeric=record.numeric.difference(restored))
 
 
 def _spool(run: Run, rows: Sequence[_Row], tools: LoadTools, *, exported: datetime) -> None:
