@@ -79,10 +79,12 @@ class Gateway:
 
         Raises ConfigurationError, before anything is begun, where the server cannot be used as it is configured.
         """
+        self._check_nobody_loads()
         return self._with_tools(lambda tools: load(request, tools), to_post=True)
 
     def retry(self, run: int, *, user: str) -> Run:
         """Send what a run left failed again."""
+        self._check_nobody_loads()
         return self._with_tools(lambda tools: retry(run, user=user, tools=tools), to_post=True)
 
     def link(self, review: int, patient_id: str, *, user: str, note: str) -> Run:
@@ -210,6 +212,11 @@ class Gateway:
             return await action(tools)
 
         return self._with_client(act)
+
+    def _check_nobody_loads(self) -> None:
+        """Raise LedgerError where another load runs, before the server is spoken to; the load itself looks again."""
+        with self.ledger.load_lock("a load that begins just now"):
+            pass
 
     async def _check_server(self, reader: ServerReader) -> None:
         """Raise ConfigurationError for a server that answers, but cannot be used; one that is down may come back."""

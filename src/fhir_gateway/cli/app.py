@@ -40,6 +40,10 @@ app.command("fhir-server")(fhir_server)
 
 def main() -> None:
     """Run the command and exit with its code; SIGTERM ends it as Ctrl-C does."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # Started in the background by a shell: Ctrl-C stays unheeded, but SIGTERM needs its handler.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, _interrupt)
     sys.exit(run(sys.argv[1:]))
 
@@ -76,11 +80,10 @@ def _words(error: BaseException) -> str:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    """Do what Ctrl-C does; directly, since SIGINT may be ignored where a shell started the command in the background."""
+    """Do what Ctrl-C does."""
     handler = signal.getsignal(signal.SIGINT)
-    if not callable(handler):
-        raise KeyboardInterrupt
-    handler(number, frame)
+    if callable(handler):
+        handler(number, frame)
 
 
 def _named(error: OSError) -> str:

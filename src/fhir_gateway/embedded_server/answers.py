@@ -7,6 +7,7 @@ from email.utils import format_datetime
 from http import HTTPStatus
 from typing import Any
 
+from fhir_gateway.domain.errors import InterruptedRunError
 from fhir_gateway.domain.records import Problem, Resource
 from fhir_gateway.fhir import json_text
 
@@ -34,6 +35,10 @@ class RefusedError(Exception):
         self.code = code
         self.issues = issues
         super().__init__(text)
+
+
+class StorageError(InterruptedRunError):
+    """The data cannot be written or read (disk full, damaged, write protected); nothing was changed."""
 
 
 def too_deep() -> RefusedError:

@@ -82,7 +82,8 @@ def _answer_entry(session: Session, outer: Request, entry: Any) -> dict[str, Any
         session.connection.execute("ROLLBACK TO entry")
         return refused_entry(too_deep())
     finally:
-        session.connection.execute("RELEASE entry")
+        if session.connection.in_transaction:  # SQLite ends it by itself where the disk is full
+            session.connection.execute("RELEASE entry")
     return response_entry(request, response)
 
 

@@ -13,7 +13,14 @@ from typing import Any
 import uvicorn
 
 from fhir_gateway.domain.errors import GatewayError, UsageError
-from fhir_gateway.embedded_server.answers import RefusedError, Response, json_response, outcome, refusal_response
+from fhir_gateway.embedded_server.answers import (
+    RefusedError,
+    Response,
+    StorageError,
+    json_response,
+    outcome,
+    refusal_response,
+)
 from fhir_gateway.embedded_server.server import BASE_PATH, EmbeddedServer, check_size, internal_error
 
 _LOG = logging.getLogger(__name__)
@@ -36,6 +43,9 @@ class EmbeddedApp:
             response = await self._answer(scope, receive)
         except RefusedError as refused:
             response = refusal_response(refused)
+        except StorageError as error:
+            _LOG.error("%s", error)
+            response = json_response(503, outcome("error", "transient", str(error)), **{"Retry-After": "2"})
         except Exception as error:  # noqa: BLE001 - the edge of the server: the client gets an answer in any case
             # No message: it could quote what the request held.
             trace = "".join(traceback.format_tb(error.__traceback__))

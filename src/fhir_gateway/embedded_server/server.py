@@ -11,6 +11,7 @@ from fhir_gateway.domain.records import Resource
 from fhir_gateway.embedded_server.answers import (
     RefusedError,
     Response,
+    StorageError,
     json_response,
     outcome,
     refusal_response,
@@ -24,6 +25,18 @@ from fhir_gateway.embedded_server.transactions import answer_transaction
 
 LARGEST_BODY = 64 * 1024 * 1024
 BASE_PATH = "/fhir"
+_STORAGE = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_NOTADB,
+    }
+)
+"""What the disk or other processes do to the data; any other error is a fault of the program."""
 
 
 def _microseconds() -> int:
@@ -42,6 +55,8 @@ class EmbeddedServer:
             self._store = Store(data_dir, now)
         except OSError as error:
             raise GatewayError(f"the data folder {data_dir} cannot be used: {error.strerror}") from error
+        except sqlite3.DatabaseError as error:
+            raise GatewayError(f"the data folder {data_dir} cannot be used: {error}") from error
         self._now = now
 
     def handle(  # noqa: PLR0913 - the parts of an HTTP request
@@ -57,7 +72,8 @@ class EmbeddedServer:
         """Answer one request.
 
         `path` is what follows the base, percent-encoded (`/Patient/1`, `""` for bundles), `query` what follows the `?`;
-        `base` is the URL under which the client knows the server. Never raises for what a request holds.
+        `base` is the URL under which the client knows the server. Never raises for what a request holds; raises
+        StorageError where the data cannot be written or read: the disk is full or fails, nothing was changed.
         """
         lowered = {name.lower(): value for name, value in (headers or {}).items()}
         try:
@@ -75,7 +91,9 @@ class EmbeddedServer:
             response = refusal_response(refused)
         except RecursionError:
             response = refusal_response(too_deep())
-        except sqlite3.OperationalError as error:
+        except sqlite3.DatabaseError as error:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _STORAGE:
+                raise
             response = _unavailable(error)
         return Response(response.status, response.headers) if method.upper() == "HEAD" else response
 
@@ -113,16 +131,12 @@ class EmbeddedServer:
         return json_response(200, content)
 
 
-def _unavailable(error: sqlite3.OperationalError) -> Response:
-    """Return 503 where the data cannot be used now: locked too long by others, or the disk is full."""
-    words = {
-        sqlite3.SQLITE_BUSY: "other processes keep the data folder locked",
-        sqlite3.SQLITE_FULL: "the disk is full",
-    }
-    reason = words.get(error.sqlite_errorcode & 0xFF)
-    if reason is None:
-        raise error
-    return json_response(503, outcome("error", "transient", f"nothing was changed: {reason}"), **{"Retry-After": "2"})
+def _unavailable(error: sqlite3.DatabaseError) -> Response:
+    """Return 503 where other processes keep the data locked for too long; raises StorageError for everything else."""
+    if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+        raise StorageError(f"the embedded server's data cannot be written or read: {error}") from error
+    words = "nothing was changed: other processes keep the data folder locked"
+    return json_response(503, outcome("error", "transient", words), **{"Retry-After": "2"})
 
 
 def check_size(size: int) -> None:

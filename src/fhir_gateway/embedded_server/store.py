@@ -167,7 +167,8 @@ class Store:
         try:
             yield Session(connection, 0)
         finally:
-            connection.execute("ROLLBACK")
+            if connection.in_transaction:  # SQLite ends it by itself where the disk fails
+                connection.execute("ROLLBACK")
 
     @contextmanager
     def write(self) -> Iterator[Session]:
