@@ -12,6 +12,7 @@ from fhir_gateway.flows.load.components import components
 from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.decision import decide
 from fhir_gateway.identity.evidence import PersonEvidence, evidence_of
+from fhir_gateway.identity.frequencies import count_frequencies
 from fhir_gateway.identity.parameters import MatchingPolicy
 
 _LARGEST_FULLY_COMPARED = 40
@@ -20,10 +21,11 @@ _LARGEST_FULLY_COMPARED = 40
 def decide_all(patients: Iterable[Resource], policy: MatchingPolicy) -> list[PersonDecision]:
     """Return the decisions over Patients, numbered from 1."""
     evidence = [evidence_of(patient) for patient in patients]
+    frequencies = count_frequencies(evidence)
     edges: list[tuple[int, int | str]] = [
         (left, right)
         for left, right in candidate_pairs(evidence)
-        if matters(compare(evidence[left - 1], evidence[right - 1], policy=policy))
+        if matters(compare(evidence[left - 1], evidence[right - 1], policy=policy, frequencies=frequencies))
     ]
     of_person: dict[int, list[tuple[int, int]]] = defaultdict(list)
     for left, right in edges:
@@ -32,10 +34,10 @@ def decide_all(patients: Iterable[Resource], policy: MatchingPolicy) -> list[Per
     for group in components(range(1, len(evidence) + 1), edges):
         people = {number: evidence[number - 1] for number in group}
         pairs = [
-            ComparedPair(left, right, compare(people[left], people[right], policy=policy))
+            ComparedPair(left, right, compare(people[left], people[right], policy=policy, frequencies=frequencies))
             for left, right in _to_compare(group, of_person)
         ]
-        decisions += decide(people, {}, pairs, policy=policy)
+        decisions += decide(people, {}, pairs, policy=policy, frequencies=frequencies)
     return decisions
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from fhir_gateway.domain.identity import ComparedPair, Comparison, Grade, Node
 from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.evidence import PersonEvidence
+from fhir_gateway.identity.frequencies import Frequencies, default_frequencies
 from fhir_gateway.identity.parameters import MatchingPolicy
 from fhir_gateway.identity.vetoes import VETOES, VetoCode
 
@@ -47,11 +48,13 @@ class Graph:
         pairs: Sequence[ComparedPair],
         *,
         policy: MatchingPolicy,
+        frequencies: Frequencies | None = None,
         forbidden: Iterable[frozenset[Node]] = (),
         confirmed: Iterable[frozenset[Node]] = (),
     ) -> None:
         self.nodes = nodes
         self.policy = policy
+        self.frequencies = frequencies or default_frequencies()
         self._comparisons: dict[frozenset[Node], Comparison] = {}
         for pair in pairs:
             self._add(frozenset((pair.left, pair.right)), pair.comparison)
@@ -84,9 +87,13 @@ class Graph:
         known = self._comparisons.get(key)
         if known is None:
             left, right = sorted(key, key=node_order)
-            known = compare(self.nodes[left], self.nodes[right], policy=self.policy)
+            known = self.compare(self.nodes[left], self.nodes[right])
             self._comparisons[key] = known
         return known
+
+    def compare(self, left: PersonEvidence, right: PersonEvidence) -> Comparison:
+        """Return the comparison of two people's evidence under the graph's policy and frequencies."""
+        return compare(left, right, policy=self.policy, frequencies=self.frequencies)
 
     def conflict(self, one: Node, other: Node) -> bool:
         """Say whether two nodes cannot stand in one cluster. Two Patients can only where they evidently are one."""
@@ -135,14 +142,9 @@ def torn_between(graph: Graph, person: Node) -> tuple[Edge, ...]:
     fitting = [edge for edge in graph.edges(person) if fits(edge.comparison)]
     if len(fitting) < 2 or not joins(fitting[0].comparison) or fitting[0].comparison.weight >= CONFIRMED:
         return ()
-    best = fitting[0]
-    rivals = [
-        edge
-        for edge in fitting[1:]
-        if best.comparison.weight - edge.comparison.weight < graph.policy.margin
-        and graph.rivals(best.other, edge.other)
-    ]
-    return (best, *rivals) if rivals else ()
+    limit = fitting[0].comparison.weight - graph.policy.margin
+    near = [edge for edge in fitting if edge.comparison.weight > limit]
+    return tuple(edge for edge in near if any(graph.rivals(edge.other, rival.other) for rival in near if rival != edge))
 
 
 def cluster(graph: Graph, torn: frozenset[Node]) -> list[frozenset[Node]]:

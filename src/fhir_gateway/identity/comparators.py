@@ -157,6 +157,8 @@ def years_apart(left: PersonEvidence, right: PersonEvidence) -> int:
 def compare_own_names(left: PersonEvidence, right: PersonEvidence) -> NameAgreement:
     """Compare two people's own names, the best of all pairs; a newborn's temporary name contradicts nothing."""
     best = _UNKNOWN_NAME
+    if left.newborn and right.newborn:
+        return best  # whatever stands there is the mother's name, and compared as such
     for one in left.own_keys:
         for other in right.own_keys:
             agreement = compare_keys(one, other)

@@ -20,6 +20,7 @@ from fhir_gateway.identity.parameters import MatchingParameters, MatchingPolicy,
 from fhir_gateway.identity.vetoes import (
     LIKE_NAME,
     SAME_DAY,
+    SAME_NAME,
     Levels,
     VetoCode,
     find_caution,
@@ -74,6 +75,8 @@ def compare(
         grade = _vetoed_grade(weight, levels, vetoes, policy=policy, parameters=parameters)
     else:
         grade = _grade(weight, levels, policy=policy, cautious=caution is not None)
+        if grade is Grade.PROBABLE and _other_birth(levels):
+            grade = Grade.POSSIBLE
     return Comparison(tuple(evidence), vetoes, round(weight, 2), grade)
 
 
@@ -126,6 +129,12 @@ def _grade(weight: float, levels: Levels, *, policy: MatchingPolicy, cautious: b
     if weight >= policy.probable or (levels.nik is NikLevel.AGREE and weight >= policy.possible):
         return Grade.PROBABLE
     return Grade.POSSIBLE if weight >= policy.possible else Grade.CERTAINLY_NOT
+
+
+def _other_birth(levels: Levels) -> bool:
+    """Whether name and birth date both differ, as those of brothers and sisters do: no operator need be asked."""
+    another = levels.birth_date is BirthDateLevel.DIFFERENT and levels.name.level not in SAME_NAME
+    return another and levels.nik is not NikLevel.AGREE and not levels.same_record and not levels.own
 
 
 def _vetoed_grade(

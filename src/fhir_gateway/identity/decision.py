@@ -22,6 +22,7 @@ from fhir_gateway.identity.clustering import (
 from fhir_gateway.identity.comparators import birth_date_fits_nik
 from fhir_gateway.identity.comparison import DEFAULT_POLICY
 from fhir_gateway.identity.evidence import PersonEvidence
+from fhir_gateway.identity.frequencies import Frequencies
 from fhir_gateway.identity.parameters import MatchingPolicy
 from fhir_gateway.identity.persons import Members, Persons
 from fhir_gateway.identity.vetoes import VetoCode
@@ -61,17 +62,19 @@ def decide(  # noqa: PLR0913 - what is known beside the evidence is named
     pairs: Sequence[ComparedPair],
     *,
     policy: MatchingPolicy | None = None,
+    frequencies: Frequencies | None = None,
     forbidden: frozenset[frozenset[Node]] = frozenset(),
     confirmed: frozenset[frozenset[Node]] = frozenset(),
 ) -> tuple[PersonDecision, ...]:
     """Decide one connected component; every number of `people` is a member of exactly one decision.
 
     `pairs` are the comparisons that blocking brought; what else is needed is compared here. `forbidden` are pairs that
-    an operator said are two people, `confirmed` those that are one.
+    an operator said are two people, `confirmed` those that are one. `frequencies` are those that the pairs were
+    compared with; None stands for the shipped ones.
     """
     nodes: dict[Node, PersonEvidence] = dict(people.items())
     nodes.update(patients.items())
-    graph = Graph(nodes, pairs, policy=policy or DEFAULT_POLICY, forbidden=forbidden, confirmed=confirmed)
+    graph = Graph(nodes, pairs, policy=policy or DEFAULT_POLICY, frequencies=frequencies, forbidden=forbidden, confirmed=confirmed)
     return _Decisions(graph).all()
 
 

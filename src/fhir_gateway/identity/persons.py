@@ -5,19 +5,22 @@ first until nothing changes. What forbids two records to be one person still for
 doubt whether they are twins may be settled by the person's other records.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from itertools import combinations
 
 from fhir_gateway.domain.identity import Comparison, Grade, Node
 from fhir_gateway.identity.clustering import Edge, Graph, fits, joins, node_order, veto_codes
 from fhir_gateway.identity.combining import combine
-from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.evidence import PersonEvidence
+from fhir_gateway.identity.settling import known_under_name, mistyped, settled_alone
 from fhir_gateway.identity.vetoes import VetoCode
 
 Members = frozenset[Node]
 _DOUBTS = frozenset({VetoCode.POSSIBLE_TWINS.value})
 """Vetoes of two records that a person's other records may settle."""
+_OF_NAMES = frozenset({VetoCode.POSSIBLE_TWINS.value, VetoCode.NIK_NAME_DISAGREES.value})
+"""Vetoes of two records that hold no longer where the person is known under the other's name as well."""
+_NIK_DIFFERENT = frozenset({VetoCode.NIK_DIFFERENT.value})
 _TWINS = frozenset({VetoCode.TWINS.value, VetoCode.POSSIBLE_TWINS.value})
 
 
@@ -51,7 +54,7 @@ class Persons:
     def _compare(self, left: Members, right: Members) -> Comparison:
         if len(left) == len(right) == 1:
             return self._graph.between(next(iter(left)), next(iter(right)))
-        return compare(self._evidence(left), self._evidence(right), policy=self._graph.policy)
+        return self._graph.compare(self._evidence(left), self._evidence(right))
 
     def _evidence(self, members: Members) -> PersonEvidence:
         known = self._combined.get(members)
@@ -64,14 +67,24 @@ class Persons:
         key = frozenset((one, other))
         known = self._forbidden.get(key)
         if known is None:
-            known = self._forbidden[key] = any(self._forbids(left, right) for left in one for right in other)
+            known = self._forbidden[key] = any(
+                self._forbids(left, right, self._evidence(one), self._evidence(other))
+                for left in one
+                for right in other
+            )
         return known
 
-    def _forbids(self, left: Node, right: Node) -> bool:
+    def _forbids(self, left: Node, right: Node, one: PersonEvidence, other: PersonEvidence) -> bool:
+        """Say whether two records cannot be one person, whatever the other records of `one` and `other` tell."""
         if not self._graph.conflict(left, right):
             return False
+        if isinstance(left, str) and isinstance(right, str):
+            return True
         codes = veto_codes(self._graph.between(left, right))
-        return not codes or not codes <= _DOUBTS or (isinstance(left, str) and isinstance(right, str))
+        mine, theirs = self._graph.nodes[left], self._graph.nodes[right]
+        if codes <= _DOUBTS and mistyped(mine, theirs, self._graph.frequencies):
+            return bool(not codes and not known_under_name(mine, theirs, one, other))
+        return not codes <= _OF_NAMES or not known_under_name(mine, theirs, one, other)
 
     def neighbours(self, members: Members) -> dict[Members, Edge]:
         """Return the clusters that share a comparison worth looking at with this one, each with the best such edge."""
@@ -107,20 +120,54 @@ class Persons:
         for one in clusters:
             for other in self.neighbours(one):
                 comparison = self.compared(one, other)
-                if joins(comparison) and not self.forbidden(one, other):
+                if self._certain(one, other, comparison) and not self.forbidden(one, other):
                     joinable[frozenset((one, other))] = comparison.weight
 
-    def _torn(self, one: Members, other: Members) -> bool:
-        """Say whether a third cluster, which cannot be the same person as `other`, fits `one` about as well."""
-        limit = self.compared(one, other).weight - self._graph.policy.margin
+    def _certain(self, one: Members, other: Members, comparison: Comparison) -> bool:
+        if joins(comparison):
+            return True
+        settled = settled_alone(
+            self._evidence(one),
+            self._evidence(other),
+            comparison,
+            policy=self._graph.policy,
+            frequencies=self._graph.frequencies,
+        )
+        return settled and not self._rivalled(one, other) and not self._rivalled(other, one)
+
+    def _rivalled(self, one: Members, other: Members) -> bool:
+        """Say whether a third cluster, which cannot be the same person as `other`, may be `one` or its twin."""
         for third in self.neighbours(one):
             if third == other:
                 continue
-            comparison = self.compared(one, third)
-            if fits(comparison) and comparison.weight > limit and self.forbidden(other, third):
+            codes = veto_codes(self.compared(one, third))
+            may_be = self.compared(one, third).grade in {Grade.CERTAIN, Grade.PROBABLE} and codes <= _DOUBTS
+            if may_be and (self.forbidden(other, third) or veto_codes(self.compared(other, third)) & _TWINS):
                 return True
         return False
+
+    def _torn(self, one: Members, other: Members) -> bool:
+        """Say whether `one` fits two clusters about as well as `other` that cannot both be its person."""
+        limit = self.compared(one, other).weight - self._graph.policy.margin
+        near = [third for third in self.neighbours(one) if third == other or self._fits(one, third, limit)]
+        return any(self._rivals(left, right) for left, right in combinations(near, 2))
+
+    def _fits(self, one: Members, other: Members, limit: float) -> bool:
+        comparison = self.compared(one, other)
+        return fits(comparison) and comparison.weight > limit
+
+    def _rivals(self, one: Members, other: Members) -> bool:
+        """Say whether two clusters are two people, not one whose NIK was mistyped once."""
+        if not self.forbidden(one, other):
+            return False
+        comparison = self.compared(one, other)
+        mistyped_once = veto_codes(comparison) == _NIK_DIFFERENT and comparison.grade is Grade.PROBABLE
+        return not mistyped_once or (_on_server(one) and _on_server(other))
 
 
 def _first(members: Members) -> tuple[bool, int, str]:
     return min(node_order(node) for node in members)
+
+
+def _on_server(members: Members) -> bool:
+    return any(isinstance(node, str) for node in members)

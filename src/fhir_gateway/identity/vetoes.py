@@ -97,6 +97,8 @@ def find_caution(left: PersonEvidence, right: PersonEvidence, levels: Levels) ->
         confirmed = levels.name.level is not NameLevel.UNKNOWN or (
             levels.birth_date in SAME_DAY and levels.household > 0 and (left.newborn or right.newborn)
         )
+        if confirmed and levels.birth_date is BirthDateLevel.DIFFERENT and levels.name.level not in SAME_NAME:
+            return _NO_BIRTH_DATE
         return None if confirmed else _NAMELESS
     if levels.same_record and levels.name.level not in _OTHER_NAME and levels.birth_date in SAME_DAY:
         return None
@@ -133,8 +135,11 @@ def _twins(left: PersonEvidence, right: PersonEvidence, levels: Levels, frequenc
     order = _birth_orders(left, right)
     if order is False:
         return VetoCode.TWINS
-    if levels.household < _FAMILY_BITS or levels.name.level in SAME_NAME:
+    if levels.name.level in SAME_NAME:
         return None
+    if levels.household < _FAMILY_BITS:
+        alike = levels.name.level is NameLevel.NEAR and levels.household > 0 and levels.nik is not NikLevel.AGREE
+        return VetoCode.POSSIBLE_TWINS if alike and _name_in_doubt(levels, frequencies) else None
     return _twins_by_name(left, right, levels, frequencies, order=order)
 
 

@@ -71,7 +71,9 @@ def weigh_name(agreement: NameAgreement, parameters: MatchingParameters, frequen
     base = parameters.weights["name." + level]
     if level in {NameLevel.PARTIAL, NameLevel.DIFFERENT}:
         return base
-    return base + _information(agreement, parameters, frequencies, parameters.names.all_most)
+    weight = base + _information(agreement, parameters, frequencies, parameters.names.all_most)
+    # A word that many share tells little, but never less than a newborn's record without a name.
+    return max(0.0, weight) if level is NameLevel.WEAK else weight
 
 
 def _information(

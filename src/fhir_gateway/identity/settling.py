@@ -1,0 +1,118 @@
+"""Doubts about a pair that are settled where nobody else is there: no twin, no namesake, no other child of the family.
+
+A comparison of two cannot know who else there is. Two people's records as a whole can: where all else is certain and
+nobody in the data rivals, a name that is a slip of the finger apart is no twin's.
+"""
+
+from fhir_gateway.domain.identity import Comparison
+from fhir_gateway.identity.comparators import NikLevel, compare_keys_of, compare_niks, compare_own_names
+from fhir_gateway.identity.evidence import PersonEvidence
+from fhir_gateway.identity.frequencies import Frequencies
+from fhir_gateway.identity.parameters import MatchingPolicy
+from fhir_gateway.identity.vetoes import LIKE_NAME, SAME_NAME, VetoCode
+from fhir_gateway.people.name_agreement import NameAgreement, NameLevel
+from fhir_gateway.people.name_sounds import same_sound
+from fhir_gateway.people.name_slips import is_slip
+
+_POSSIBLE_TWINS = {VetoCode.POSSIBLE_TWINS.value}
+_SAME_NAME = frozenset({"exact", "equivalent"})
+_AGREEING = LIKE_NAME | {NameLevel.NEAR}
+_LEAD_OF_THE_ONLY_ONE = 2.0
+"""So many bits less are certain where nobody else comes into question: the prior counts all of a regency's people."""
+_SAME_FAMILY_BITS = 10.0
+_FULL_NAME_BITS = 14.0
+
+
+def settled_alone(
+    left: PersonEvidence, right: PersonEvidence, comparison: Comparison, *, policy: MatchingPolicy, frequencies: Frequencies
+) -> bool:
+    """Say whether two are one person although a veto or caution stands, provided that nobody else rivals either."""
+    if comparison.weight < policy.certain - _LEAD_OF_THE_ONLY_ONE:
+        return False
+    said = {one.field: (one.agreement, one.weight) for one in comparison.evidence}
+    if said.get("gender", ("", 0.0))[0] == "different":
+        return False
+    caution = said.get("caution", ("", 0.0))[0]
+    if not comparison.vetoes and not caution:
+        return _only_one(left, right, said)
+    if comparison.weight < policy.certain:
+        return False
+    if comparison.vetoes:
+        codes = {veto.code for veto in comparison.vetoes}
+        return codes == _POSSIBLE_TWINS and not caution and mistyped(left, right, frequencies)
+    if caution == "namesakes":
+        return _no_namesake(said)
+    if caution == "birth-date-unconfirmed":
+        return said.get("birth_date", ("", 0.0))[0] == "partly" and _same_family(said) and _same_name(said)
+    if caution == "nothing-exact":
+        one_slip = said.get("birth_date", ("", 0.0))[0] in {"digit", "swapped"}
+        return one_slip and _same_family(said) and mistyped(left, right, frequencies)
+    return False
+
+
+def _only_one(left: PersonEvidence, right: PersonEvidence, said: dict[str, tuple[str, float]]) -> bool:
+    """Whether birth date, sex, household and name agree, only too commonly to be certain if anybody else were there."""
+    whole = said.get("birth_date", ("", 0.0))[0] == "exact" and said.get("gender", ("", 0.0))[0] == "agree"
+    if not whole or said.get("record_number", ("", 0.0))[0] == "different":
+        return False
+    household = said.get("household", ("", 0.0))
+    if "name" not in said:
+        return household[1] >= _SAME_FAMILY_BITS and _parent_agrees(left, right)
+    return household[0] == "agree" and (_same_name(said) or household[1] >= _SAME_FAMILY_BITS)
+
+
+def _parent_agrees(left: PersonEvidence, right: PersonEvidence) -> bool:
+    """Whether a newborn's mother is named in both, and her village or phone is the same."""
+    name = compare_keys_of(left.mother_keys, right.mother_keys).level
+    beside = set(left.places) & set(right.places) or set(left.phones) & set(right.phones)
+    return name in SAME_NAME and bool(beside)
+
+
+def _same_name(said: dict[str, tuple[str, float]]) -> bool:
+    return said.get("name", ("", 0.0))[0] in _SAME_NAME
+
+
+def _same_family(said: dict[str, tuple[str, float]]) -> bool:
+    return said.get("household", ("", 0.0))[1] >= _SAME_FAMILY_BITS
+
+
+def _no_namesake(said: dict[str, tuple[str, float]]) -> bool:
+    """A full name and a whole birth date, with nothing of the household against it but another parent's name."""
+    telling = _same_name(said) and said["name"][1] >= _FULL_NAME_BITS
+    household = said.get("household", ("unknown", 0.0))
+    return telling and said.get("birth_date", ("", 0.0))[0] == "exact" and household[0] != "different" and household[1] >= 0
+
+
+def mistyped(left: PersonEvidence, right: PersonEvidence, frequencies: Frequencies) -> bool:
+    """Whether the names differ by slips of the finger or missing words only, and no order of birth tells of twins."""
+    if max(left.birth_order, right.birth_order) > 0:
+        return False
+    name: NameAgreement = compare_own_names(left, right)
+    if name.level is NameLevel.UNKNOWN:
+        return False
+    return all(_one_word(one, other, frequencies) for one, other in name.near)
+
+
+def _one_word(one: str, other: str, frequencies: Frequencies) -> bool:
+    if frequencies.established(one) and frequencies.established(other):
+        return False
+    return is_slip(one, other) or (one[0] == other[0] and same_sound(one, other))
+
+
+def known_under_name(left: PersonEvidence, right: PersonEvidence, one: PersonEvidence, other: PersonEvidence) -> bool:
+    """Say whether of two records that contradict each other by name or sex one agrees with the other's whole person.
+
+    `one` is the person of `left`, `other` that of `right`. With a NIK in common any name that agrees is enough, as it is
+    where a Patient carries several names; without one it must be the same name.
+    """
+    if max(left.birth_order, right.birth_order) > 0:
+        return False
+    for record, person in ((left, other), (right, one)):
+        level = compare_own_names(record, person).level
+        if level in SAME_NAME:
+            return True
+        if level in _AGREEING and compare_niks(record, person) is NikLevel.AGREE:
+            return True
+        if level is NameLevel.UNKNOWN and record.newborn and record.gender == person.gender:
+            return compare_own_names(left, right).level is NameLevel.UNKNOWN and left.gender != right.gender
+    return False
