@@ -20,7 +20,8 @@ _DOUBTS = frozenset({VetoCode.POSSIBLE_TWINS.value})
 """Vetoes of two records that a person's other records may settle."""
 _OF_NAMES = frozenset({VetoCode.POSSIBLE_TWINS.value, VetoCode.NIK_NAME_DISAGREES.value})
 """Vetoes of two records that hold no longer where the person is known under the other's name as well."""
-_NIK_DIFFERENT = frozenset({VetoCode.NIK_DIFFERENT.value})
+_OF_NUMBERS = frozenset({frozenset({VetoCode.NIK_DIFFERENT.value}), frozenset({VetoCode.NIK_NAME_DISAGREES.value})})
+"""Vetoes that one mistyped number or one nickname explains where all else agrees."""
 _TWINS = frozenset({VetoCode.TWINS.value, VetoCode.POSSIBLE_TWINS.value})
 
 
@@ -161,7 +162,8 @@ class Persons:
         if not self.forbidden(one, other):
             return False
         comparison = self.compared(one, other)
-        mistyped_once = veto_codes(comparison) == _NIK_DIFFERENT and comparison.grade is Grade.PROBABLE
+        in_doubt = veto_codes(comparison) in _OF_NUMBERS and comparison.grade is Grade.PROBABLE
+        mistyped_once = in_doubt and comparison.weight >= self._graph.policy.certain
         return not mistyped_once or (_on_server(one) and _on_server(other))
 
 

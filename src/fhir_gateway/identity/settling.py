@@ -10,6 +10,7 @@ from fhir_gateway.identity.evidence import PersonEvidence
 from fhir_gateway.identity.frequencies import Frequencies
 from fhir_gateway.identity.parameters import MatchingPolicy
 from fhir_gateway.identity.vetoes import LIKE_NAME, SAME_NAME, VetoCode
+from fhir_gateway.identity.weighing import same_place
 from fhir_gateway.people.name_agreement import NameAgreement, NameLevel
 from fhir_gateway.people.name_sounds import same_sound
 from fhir_gateway.people.name_slips import is_slip
@@ -20,6 +21,8 @@ _AGREEING = LIKE_NAME | {NameLevel.NEAR}
 _LEAD_OF_THE_ONLY_ONE = 2.0
 """So many bits less are certain where nobody else comes into question: the prior counts all of a regency's people."""
 _SAME_FAMILY_BITS = 10.0
+_ANOTHER_PARENT = -1.5
+"""A household of which no more is known than a parent of another name weighs so little."""
 _FULL_NAME_BITS = 14.0
 
 
@@ -41,7 +44,7 @@ def settled_alone(
         codes = {veto.code for veto in comparison.vetoes}
         return codes == _POSSIBLE_TWINS and not caution and mistyped(left, right, frequencies)
     if caution == "namesakes":
-        return _no_namesake(said)
+        return _no_namesake(left, right, said)
     if caution == "birth-date-unconfirmed":
         return said.get("birth_date", ("", 0.0))[0] == "partly" and _same_family(said) and _same_name(said)
     if caution == "nothing-exact":
@@ -64,8 +67,8 @@ def _only_one(left: PersonEvidence, right: PersonEvidence, said: dict[str, tuple
 def _parent_agrees(left: PersonEvidence, right: PersonEvidence) -> bool:
     """Whether a newborn's mother is named in both, and her village or phone is the same."""
     name = compare_keys_of(left.mother_keys, right.mother_keys).level
-    beside = set(left.places) & set(right.places) or set(left.phones) & set(right.phones)
-    return name in SAME_NAME and bool(beside)
+    near = same_place(left.places, right.places) or not set(left.phones).isdisjoint(right.phones)
+    return name in SAME_NAME and near
 
 
 def _same_name(said: dict[str, tuple[str, float]]) -> bool:
@@ -76,11 +79,15 @@ def _same_family(said: dict[str, tuple[str, float]]) -> bool:
     return said.get("household", ("", 0.0))[1] >= _SAME_FAMILY_BITS
 
 
-def _no_namesake(said: dict[str, tuple[str, float]]) -> bool:
-    """A full name and a whole birth date, with nothing of the household against it but another parent's name."""
+def _no_namesake(left: PersonEvidence, right: PersonEvidence, said: dict[str, tuple[str, float]]) -> bool:
+    """A full name and a whole birth date; of the household at most a father is named here and a mother there."""
     telling = _same_name(said) and said["name"][1] >= _FULL_NAME_BITS
+    if not telling or said.get("birth_date", ("", 0.0))[0] != "exact":
+        return False
     household = said.get("household", ("unknown", 0.0))
-    return telling and said.get("birth_date", ("", 0.0))[0] == "exact" and household[0] != "different" and household[1] >= 0
+    if household[1] >= 0:
+        return household[0] != "different"
+    return household[1] >= _ANOTHER_PARENT and not (left.mother_keys and right.mother_keys)
 
 
 def mistyped(left: PersonEvidence, right: PersonEvidence, frequencies: Frequencies) -> bool:

@@ -141,7 +141,7 @@ def _household_parts(
         else:
             parts.append(("phone", weights["phone.different"]))
     if left.places and right.places:
-        neighbours = _same_place(left.places, right.places)
+        neighbours = same_place(left.places, right.places)
         if neighbours is not None:
             parts.append(("place", weights["place.agree" if neighbours else "place.different"]))
     if left.families and right.families:
@@ -151,8 +151,8 @@ def _household_parts(
 
 
 @lru_cache(maxsize=8192)
-def _same_place(left: tuple[str, ...], right: tuple[str, ...]) -> bool | None:
-    """Whether one of the places is the same, None where a code stands against words only."""
+def same_place(left: tuple[str, ...], right: tuple[str, ...]) -> bool | None:
+    """Say whether one of the places is the same, None where a code stands against words only."""
     comparable = [(one, other) for one in left for other in right if one.isdigit() == other.isdigit()]
     if not comparable:
         return None

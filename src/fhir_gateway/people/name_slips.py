@@ -1,8 +1,9 @@
-"""Slips of the finger: whether two words differ as typing makes them differ, and not as the names of two children do.
+"""Slips of the finger: whether two words differ as typing or spelling makes them differ, and not as two children's names.
 
-Twins are often called by names one sound apart (Rizki and Rizka, Fani and Vani): a
-vowel for another, a consonant for one that sounds like it, another beginning or end. A letter lost or doubled inside
-the word, neighbours exchanged, or a consonant for one beside it on the keyboard that sounds unlike is a slip.
+Twins are often called by names one sound apart (Rizki and Rizka, Dani and Dana): a vowel for another, a consonant for
+one that is nearly heard the same, a letter more or less at the end. A letter lost or doubled inside the word, neighbours
+exchanged, a consonant for one beside it on the keyboard that sounds unlike is a slip; letters that write one sound
+(f, v, p; z, s, j; y, i, j; h at the beginning) are spelling.
 """
 
 from functools import lru_cache
@@ -12,23 +13,36 @@ from rapidfuzz.distance import OSA
 _SHORTEST = 5
 _VOWELS = frozenset("aiueo")
 _SOUNDS_ALIKE = tuple(frozenset(letters) for letters in ("fvpb", "szcj", "mn", "lr", "dt", "kgq", "yij", "hk", "ngm"))
+_SPELLINGS = frozenset(frozenset(pair) for pair in ("fv", "fp", "vp", "zs", "zj", "yi", "yj"))
 _ROWS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 _BESIDE = frozenset(frozenset(pair) for row in _ROWS for pair in zip(row, row[1:], strict=False))
 
 
 @lru_cache(maxsize=16384)
 def is_slip(one: str, other: str) -> bool:
-    """Say whether a word of five letters or more is the other with one slip of the finger inside; symmetric."""
-    if min(len(one), len(other)) < _SHORTEST - 1 or max(len(one), len(other)) < _SHORTEST:
+    """Say whether a compared form is the other with one slip of the finger, or in another spelling; symmetric.
+
+    Words of fewer than five letters are never taken for slips: too many names are one letter apart.
+    """
+    if max(len(one), len(other)) < _SHORTEST:
         return False
-    if one[0] != other[0] or OSA.distance(one, other, score_cutoff=1) != 1:
+    if _spelled_otherwise(one, other):
+        return True
+    if OSA.distance(one, other, score_cutoff=1) != 1:
         return False
     if len(one) != len(other):
-        return one[-1] == other[-1]
+        return one[0] == other[0] and one[-1] == other[-1]
     places = [place for place in range(len(one)) if one[place] != other[place]]
     if len(places) == 2:
         return True
-    return places[0] < len(one) - 1 and _beside(one[places[0]], other[places[0]])
+    return places[0] > 0 and _beside(one[places[0]], other[places[0]])
+
+
+def _spelled_otherwise(one: str, other: str) -> bool:
+    if len(one) != len(other):
+        return one == f"h{other}" or other == f"h{one}"
+    pairs = {frozenset((left, right)) for left, right in zip(one, other, strict=True) if left != right}
+    return bool(pairs) and pairs <= _SPELLINGS
 
 
 def _beside(one: str, other: str) -> bool:
