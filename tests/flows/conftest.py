@@ -59,14 +59,19 @@ class Place:
     def server(self, resource_type, query="", environment="embedded"):
         """Return the resources of a type on the embedded server, by id."""
         server = EmbeddedServer(self.home / ".fhir-gateway" / environment)
+        found, asked = {}, f"_count=500{query}"
         try:
-            answer = server.handle(
-                "GET", f"/{resource_type}", query=f"_count=500{query}", headers={}, body=b"", base="http://x/fhir"
-            )
-            entries = json.loads(answer.body).get("entry", [])
-            return {entry["resource"]["id"]: entry["resource"] for entry in entries}
+            while asked:
+                answer = server.handle(
+                    "GET", f"/{resource_type}", query=asked, headers={}, body=b"", base="http://x/fhir"
+                )
+                bundle = json.loads(answer.body)
+                found |= {entry["resource"]["id"]: entry["resource"] for entry in bundle.get("entry", [])}
+                following = [link["url"] for link in bundle["link"] if link["relation"] == "next"]
+                asked = following[0].partition("?")[2] if following else ""
         finally:
             server.close()
+        return found
 
     def content(self):
         """Return everything on the server that a second load must leave as it is."""

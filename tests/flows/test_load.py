@@ -123,6 +123,16 @@ def test_the_same_key_with_other_content_goes_to_review(place):
     assert len(place.content()[1]) == 1
 
 
+def test_an_operator_loads_the_last_of_contradicting_rows_for_the_person_whose_it_is(place):
+    place.load(place.sheet(RATNA_POLIO))
+    place.load(place.sheet(RATNA, RATNA.replace("B100", "B777"), name="next.csv"))
+    (item,) = place.json("review", "list")
+    assert counts(place.json("review", "create", item["id"])) == {"loaded": 1}
+    patients, doses = place.content()
+    assert (len(patients), sorted(dose["lotNumber"] for dose in doses.values())) == (1, ["B777", "P200"])
+    assert place.json("review", "list") == []
+
+
 def test_rejected_rows_say_why_and_what_to_do(place):
     path = place.sheet(RATNA, VITAMIN)
     out = place.home / "report.csv"

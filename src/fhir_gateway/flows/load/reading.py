@@ -180,7 +180,7 @@ def _park_conflicts(run: Run, tools: LoadTools) -> None:
     if not conflicting:
         return
     text = "the same record stands in this load more than once, with different contents"
-    suggestion = "correct or remove the wrong row and load again; or create/link to load the last of them"
+    suggestion = "correct or remove the wrong row and load again; or `review create` to load the last of them"
     found: dict[str, list[SpooledRecord]] = {}
     for record in tools.ledger.spool.unsettled(run):
         if record.key in conflicting:

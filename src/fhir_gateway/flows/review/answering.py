@@ -20,7 +20,7 @@ from fhir_gateway.domain.runs import (
 )
 from fhir_gateway.flows.load.dose_planning import Answer
 from fhir_gateway.flows.load.posting import post
-from fhir_gateway.flows.load.road import finish, respool
+from fhir_gateway.flows.load.road import finish, respool, travel
 from fhir_gateway.flows.load.tools import LoadTools
 from fhir_gateway.ports import Ledger
 
@@ -55,9 +55,12 @@ async def link(number: int, patient_id: str, *, user: str, note: str, tools: Loa
 async def create(number: int, *, user: str, note: str, tools: LoadTools) -> Run:
     """Load what hangs on a question for a new person; of a doubtful dose, say that it is one of its own.
 
-    Raises UsageError where there is no such open question.
+    Of rows that contradict each other the last one is taken; whose it is is decided as in any load, as the question
+    was not about that. Raises UsageError where there is no such open question.
     """
     item = _open_item(number, tools)
+    if item.kind is ReviewKind.KEY:
+        return await _last_row_loaded(item, user=user, note=note, tools=tools)
     of_known_person = item.kind in {ReviewKind.DOSE, ReviewKind.GONE}
     decision = PersonDecision(
         members=(),
@@ -72,6 +75,24 @@ async def create(number: int, *, user: str, note: str, tools: LoadTools) -> Run:
         raise UsageError(f"Patient {item.patient_id} has gone from the server: reject the row, or load the file again")
     said = ReviewAnswer(ReviewState.CREATED, user, note, decision.patient_id, 0, tools.clock.now())
     return await _answered(item, decision, said, tools=tools, patient=patient)
+
+
+async def _last_row_loaded(item: ReviewItem, *, user: str, note: str, tools: LoadTools) -> Run:
+    run = begun(item.id, tools.ledger)
+    if run is None:
+        records = _to_load(item, tools.ledger.spool.parked_numbers(tools.ledger.reviews.records(item.id)))
+        with tools.ledger.transaction():
+            run = _started(item, user=user, tools=tools)
+            respool(run, records, tools)
+            tools.ledger.runs.reach(run, RunState.DECIDING)
+        run = begun(item.id, tools.ledger) or run
+    run = await travel(run, tools)
+    if tools.ledger.runs.totals(run).outcomes.get(Outcome.FAILED):
+        raise ServerError(f"run {run.id} could not load the row, review {item.id} stays open: see `runs show {run.id}`")
+    said = ReviewAnswer(ReviewState.CREATED, user, note, "", run.id, tools.clock.now())
+    with tools.ledger.transaction():
+        tools.ledger.reviews.answer(item.id, said)
+    return run
 
 
 def reject(number: int, *, user: str, reason: str, tools: LoadTools) -> int:
@@ -175,16 +196,8 @@ def _run(  # noqa: PLR0913 - a run is what its columns say
     patient: dict[str, object] | None,
 ) -> Run:
     ledger = tools.ledger
-    old = ledger.runs.get(item.run)
     with ledger.transaction():
-        run = ledger.runs.start(
-            kind=RunKind.REVIEW,
-            fingerprint=_fingerprint(item.id),
-            files=old.files if old else (),
-            clinic=old.clinic if old else "",
-            user=user,
-            started=tools.clock.now(),
-        )
+        run = _started(item, user=user, tools=tools)
         members = tuple(sorted(set(respool(run, records, tools).values())))
         if patient is not None:
             ledger.spool.keep_candidates(run, {decision.patient_id: patient})
@@ -192,6 +205,18 @@ def _run(  # noqa: PLR0913 - a run is what its columns say
         ledger.spool.decide(run, [(_of(decision, members), identifier)])
         ledger.runs.reach(run, RunState.POSTING)
     return run
+
+
+def _started(item: ReviewItem, *, user: str, tools: LoadTools) -> Run:
+    old = tools.ledger.runs.get(item.run)
+    return tools.ledger.runs.start(
+        kind=RunKind.REVIEW,
+        fingerprint=_fingerprint(item.id),
+        files=old.files if old else (),
+        clinic=old.clinic if old else "",
+        user=user,
+        started=tools.clock.now(),
+    )
 
 
 def _of(decision: PersonDecision, members: tuple[int, ...]) -> PersonDecision:
