@@ -241,7 +241,7 @@ def full_disk(size):
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-@pytest.mark.parametrize("size", [0, 10_000, 60_000, 100_000, 140_000, 180_000, 220_000, 260_000, 300_000])
+@pytest.mark.parametrize("size", [0, 10_000, 60_000, 100_000, 180_000, 260_000, 300_000, 400_000, 500_000])
 def test_a_load_that_meets_a_full_disk_anywhere_resumes_to_the_same_books(place, size):
     path = place.sheet(*ROWS)
     with full_disk(size):

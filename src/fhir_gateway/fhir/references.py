@@ -126,3 +126,14 @@ def reference_targets(resource_type: str, path: str) -> tuple[str, ...]:
         kind, *named = _graph()[kind][name]
         targets = tuple(named)
     return targets
+
+
+def replaced_by(patient: Resource) -> Iterator[str]:
+    """Yield the references to the Patients that this one says it was replaced by (Patient.link, R4)."""
+    links = patient.get("link")
+    for link in links if isinstance(links, list) else []:
+        if isinstance(link, dict) and link.get("type") == "replaced-by":
+            other: Any = link.get("other")
+            reference = other.get("reference") if isinstance(other, dict) else None
+            if isinstance(reference, str):
+                yield reference

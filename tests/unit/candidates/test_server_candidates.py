@@ -158,11 +158,15 @@ async def test_replaced_patients_lead_to_their_master():
         [replaced(1, "p2"), replaced(2, "p1")],
         [replaced(1, "gone")],
         [replaced(1, "p1")],
-        [patient(1, active=False)],
+        [replaced(1, "p2"), patient(2, active=False)],
     ],
 )
-async def test_nobody_stands_for_circles_lost_masters_and_inactive_patients(patients):
-    assert await find(FakeFhirStore(*patients), by_nik(1)) == {1: ()}
+async def test_a_chain_that_leads_to_nobody_leaves_the_replaced_patient_to_be_decided_about(patients):
+    assert await find(FakeFhirStore(*patients), by_nik(1)) == {1: ("p1",)}
+
+
+async def test_nobody_stands_for_an_inactive_patient():
+    assert await find(FakeFhirStore(patient(1, active=False)), by_nik(1)) == {1: ()}
 
 
 async def test_a_server_that_cannot_search_by_identifier_is_refused():

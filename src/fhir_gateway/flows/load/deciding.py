@@ -8,6 +8,7 @@ from itertools import combinations, islice
 from fhir_gateway.domain.identity import ComparedPair, Grade, Node, PersonAction, PersonDecision
 from fhir_gateway.domain.records import person_identifier
 from fhir_gateway.domain.runs import Run
+from fhir_gateway.fhir.references import replaced_by
 from fhir_gateway.flows.load.comparing import OWN
 from fhir_gateway.flows.load.components import components
 from fhir_gateway.flows.load.tools import LoadTools
@@ -26,6 +27,8 @@ class _Component:
     patients: Mapping[str, PersonEvidence]
     edges: Sequence[tuple[int, Node]]
     own: Mapping[int, frozenset[str]]
+    replaced: frozenset[str]
+    """Patients that say they were replaced, but whose chain leads to nobody: nothing may be linked to them."""
     verdicts: Sequence[tuple[int, str, bool]]
     """What operators said: (person, Patient, whether they are one)."""
 
@@ -56,7 +59,9 @@ def _components(run: Run, window: Sequence[Sequence[int]], tools: LoadTools) -> 
     for person, other, weight in spool.edges_of(run, everybody):
         edges.setdefault(person, []).append((person, other, weight))
     on_server = {str(other) for group in edges.values() for _, other, _ in group if isinstance(other, str)}
-    found = {patient_id: evidence_of(patient) for patient_id, patient in spool.candidates(run, on_server).items()}
+    stored = spool.candidates(run, on_server)
+    found = {patient_id: evidence_of(patient) for patient_id, patient in stored.items()}
+    replaced = frozenset(patient_id for patient_id, patient in stored.items() if any(replaced_by(patient)))
     verdicts = _verdicts(run, everybody, tools)
     for group in window:
         own_edges = [edge for number in group for edge in edges.get(number, ())]
@@ -68,6 +73,7 @@ def _components(run: Run, window: Sequence[Sequence[int]], tools: LoadTools) -> 
                 number: frozenset(str(other) for _, other, weight in edges.get(number, ()) if weight == OWN)
                 for number in group
             },
+            replaced=replaced,
             verdicts=[verdict for number in group for verdict in verdicts.get(number, ())],
         )
 
@@ -105,7 +111,7 @@ def _decided(component: _Component, tools: LoadTools) -> list[PersonDecision]:
         forbidden=frozenset(forbidden),
         confirmed=frozenset(confirmed),
     )
-    return [_held_to_its_own(decision, component.own) for decision in decisions]
+    return [_to_the_living(_held_to_its_own(decision, component.own), component.replaced) for decision in decisions]
 
 
 def _to_compare(component: _Component) -> Iterator[tuple[Node, Node]]:
@@ -138,6 +144,21 @@ def _held_to_its_own(decision: PersonDecision, own: Mapping[int, frozenset[str]]
         suggestion="link it to the Patient it was loaded for if the correction is right, or create a new person",
         patient_id="",
         candidates=tuple(dict.fromkeys((*sorted(before), *decision.candidates))),
+    )
+
+
+def _to_the_living(decision: PersonDecision, replaced: frozenset[str]) -> PersonDecision:
+    """Return the decision, or a review where it links to a Patient that was replaced by nobody who can be found."""
+    if decision.action is not PersonAction.LINK or decision.patient_id not in replaced:
+        return decision
+    return replace(
+        decision,
+        action=PersonAction.REVIEW,
+        reason="replaced-by-nobody",
+        text="the Patient who fits says that it was replaced, but the chain of replacements leads to no active Patient",
+        suggestion="repair its replaced-by link on the server and load again, or create a new person",
+        patient_id="",
+        candidates=tuple(dict.fromkeys((decision.patient_id, *decision.candidates))),
     )
 
 
