@@ -22,7 +22,7 @@ from fhir_gateway.bootstrap.views import (
 )
 from fhir_gateway.candidates import ServerCandidates
 from fhir_gateway.domain.errors import ConfigurationError, ConfigurationProblem, TransientServerError
-from fhir_gateway.domain.outcomes import RowOutcome
+from fhir_gateway.domain.outcomes import Outcome, RowOutcome
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.domain.runs import Provenance, ReviewItem, Run
 from fhir_gateway.embedded_server.server import EmbeddedServer
@@ -188,7 +188,7 @@ class Gateway:
                 outcome=settled.outcome,
                 reason=settled.reason,
                 suggestion=settled.suggestion,
-                patient_id=settled.patient_id,
+                patient_id="" if settled.outcome is Outcome.REVIEW else settled.patient_id,
                 immunization_ids=settled.immunization_ids,
                 match_grade=settled.grade or "",
                 key=key,
