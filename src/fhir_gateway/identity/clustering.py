@@ -128,6 +128,14 @@ def joins(comparison: Comparison) -> bool:
     return comparison.grade is Grade.CERTAIN and not comparison.vetoes
 
 
+def nameless(comparison: Comparison) -> bool:
+    """Say whether nothing but family and birth date joins two, as with newborns: a twin would agree as well."""
+    said = {(one.field, one.agreement) for one in comparison.evidence}
+    if comparison.weight >= CONFIRMED or ("nik", "agree") in said or ("record_number", "agree") in said:
+        return False
+    return not any(field in {"name", "own_identifier"} for field, _ in said)
+
+
 def fits(comparison: Comparison) -> bool:
     """Say whether two may be one person, with nothing that forbids it."""
     return comparison.grade in {Grade.CERTAIN, Grade.PROBABLE} and not comparison.vetoes
@@ -152,7 +160,7 @@ def cluster(graph: Graph, torn: frozenset[Node]) -> list[frozenset[Node]]:
     clusters: dict[Node, set[Node]] = {node: {node} for node in graph.nodes}
     for edge in graph.certain_edges():
         one, other = clusters[edge.node], clusters[edge.other]
-        if one is other or edge.node in torn or edge.other in torn:
+        if one is other or edge.node in torn or edge.other in torn or nameless(edge.comparison):
             continue
         decided = frozenset((edge.node, edge.other)) in graph.confirmed
         if decided or not any(graph.conflict(left, right) for left in one for right in other):

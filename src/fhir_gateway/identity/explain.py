@@ -1,8 +1,13 @@
 """Explaining comparisons and decisions: a waterfall of evidence in plain English, without a patient's data."""
 
-from fhir_gateway.domain.identity import Comparison, Grade, PersonAction, PersonDecision
+from collections.abc import Callable, Iterator
+
+from fhir_gateway.domain.identity import ComparedPair, Comparison, Grade, PersonAction, PersonDecision
 from fhir_gateway.identity.comparison import DEFAULT_POLICY
 from fhir_gateway.identity.parameters import MatchingPolicy
+
+RowsOf = Callable[[int], str]
+"""Names the rows of a spooled person in words, as `row 7 of january.csv`."""
 
 _GRADES = {
     Grade.CERTAIN: "certain: linked without asking",
@@ -31,38 +36,59 @@ def explain_comparison(comparison: Comparison, *, policy: MatchingPolicy | None 
     lines = [_line(prior, "before any evidence: one person among many")]
     ordered = sorted(comparison.evidence, key=lambda one: (one.field == "caution", -one.weight))
     lines += [_line(one.weight, one.words) for one in ordered if one.field != "caution"]
-    lines.append(
-        _line(
-            comparison.weight,
-            f"in sum; from {policy.certain:g} on it counts as certain, from {policy.probable:g} on an operator is asked",
-        )
-    )
-    lines += [f"       but {veto.words}" for veto in comparison.vetoes]
-    lines += [f"       but {one.words}" for one in ordered if one.field == "caution"]
+    if comparison.vetoes:
+        lines.append(_line(comparison.weight, "in sum, but here a rule decides, whatever the sum is:"))
+        lines += [f"        {veto.words}" for veto in comparison.vetoes]
+    else:
+        bars = f"from {policy.certain:g} on it counts as certain, from {policy.probable:g} on an operator is asked"
+        lines.append(_line(comparison.weight, f"in sum; {bars}"))
+        lines += [f"       but {words}" for words in _against_the_sum(comparison, policy)]
     lines.append(f"  → {_GRADES[comparison.grade]}")
     return tuple(lines)
 
 
-def explain_decision(decision: PersonDecision, *, policy: MatchingPolicy | None = None) -> tuple[str, ...]:
-    """Return a decision and the comparisons behind it, line by line."""
+def _against_the_sum(comparison: Comparison, policy: MatchingPolicy) -> Iterator[str]:
+    """Yield why the grade is another than the sum alone would give."""
+    yield from (one.words for one in comparison.evidence if one.field == "caution")
+    if comparison.grade is Grade.PROBABLE and comparison.weight < policy.probable:
+        yield "the NIK is the same, so nobody is made a second person without asking"
+    if comparison.grade is Grade.POSSIBLE and comparison.weight >= policy.probable:
+        yield "name and birth date both differ, as those of brothers and sisters do"
+
+
+def explain_decision(
+    decision: PersonDecision, *, policy: MatchingPolicy | None = None, rows: RowsOf | None = None
+) -> tuple[str, ...]:
+    """Return a decision and the comparisons behind it, line by line.
+
+    `rows` names the rows of a spooled person, "" where it cannot; without it people are named by their number.
+    """
     lines = [f"{_ACTIONS[decision.action]}: {decision.text}"]
     if decision.suggestion:
         lines.append(f"what to do: {decision.suggestion}")
     members = len(decision.members)
     if members > 1:
-        lines.append(f"{members} records of the run are this person")
+        told = [text for member in decision.members if rows and (text := rows(member))]
+        lines.append(f"{members} records of the run are this person" + (f": {'; '.join(told)}" if told else ""))
     for pair in decision.pairs:
-        inside = pair.right in decision.members
-        who = "another record of this person" if inside else _who(pair.right)
-        lines.append(f"compared with {who}:")
+        lines.append(f"{_who(pair, decision, rows)}:")
         lines += [f"  {line}" for line in explain_comparison(pair.comparison, policy=policy)]
     if decision.proposals:
         lines.append("these records show Patients on the server to be one person: see the merge proposals")
     return tuple(lines)
 
 
-def _who(node: int | str) -> str:
-    return f"Patient/{node}" if isinstance(node, str) else f"person {node} of this run"
+def _who(pair: ComparedPair, decision: PersonDecision, rows: RowsOf | None) -> str:
+    """Name the two who were compared; whose decision it is, is only named where several records are the person."""
+    if isinstance(pair.right, str):
+        return f"compared with Patient/{pair.right}"
+    right = rows(pair.right) if rows else ""
+    left = rows(pair.left) if rows and isinstance(pair.left, int) else ""
+    if pair.right not in decision.members:
+        return f"compared with {right or f'person {pair.right} of this run'}"
+    if left and right:
+        return f"compared with each other, as records of this person: {left} and {right}"
+    return "compared with another record of this person"
 
 
 def _line(weight: float, words: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from itertools import combinations
 
 from fhir_gateway.domain.identity import Comparison, Grade, Node
-from fhir_gateway.identity.clustering import Edge, Graph, fits, joins, node_order, veto_codes
+from fhir_gateway.identity.clustering import Edge, Graph, fits, joins, nameless, node_order, veto_codes
 from fhir_gateway.identity.combining import combine
 from fhir_gateway.identity.evidence import PersonEvidence
 from fhir_gateway.identity.settling import known_under_name, mistyped, settled_alone
@@ -125,9 +125,10 @@ class Persons:
                     joinable[frozenset((one, other))] = comparison.weight
 
     def _certain(self, one: Members, other: Members, comparison: Comparison) -> bool:
-        if joins(comparison):
+        certain = joins(comparison)
+        if certain and not nameless(comparison):
             return True
-        settled = settled_alone(
+        settled = certain or settled_alone(
             self._evidence(one),
             self._evidence(other),
             comparison,

@@ -10,7 +10,13 @@ from enum import StrEnum
 from rapidfuzz.distance import OSA
 
 from fhir_gateway.domain.identity import Evidence, Veto
-from fhir_gateway.identity.comparators import GENERATION_YEARS, BirthDateLevel, NikLevel, years_apart
+from fhir_gateway.identity.comparators import (
+    GENERATION_YEARS,
+    BirthDateLevel,
+    NikLevel,
+    compare_keys_of,
+    years_apart,
+)
 from fhir_gateway.identity.evidence import PersonEvidence
 from fhir_gateway.identity.frequencies import Frequencies
 from fhir_gateway.people.name_agreement import NameAgreement, NameLevel
@@ -75,7 +81,8 @@ def find_vetoes(
     if twins:
         codes.append(twins)
     apart = years_apart(left, right)
-    if _parents_number(left, right) and (apart >= GENERATION_YEARS or not apart):
+    mother = _is_mother(left, right) or _is_mother(right, left)
+    if mother or (_parents_number(left, right) and (apart >= GENERATION_YEARS or not apart)):
         codes.append(VetoCode.PARENT)
     if levels.birth_date is BirthDateLevel.DIFFERENT and apart >= GENERATION_YEARS:
         codes.append(VetoCode.GENERATION)
@@ -112,7 +119,8 @@ def _unsupported(levels: Levels) -> Evidence | None:
     inexact = levels.birth_date not in SAME_DAY or levels.same_gender is False
     if inexact and levels.name.level not in SAME_NAME:
         return _NOTHING_EXACT
-    if levels.nik in _NIK_SUPPORTS and levels.name.level in SAME_NAME:
+    namesake = levels.nik is NikLevel.DAMAGED_AGREE and levels.parents_differ and levels.household < 0
+    if levels.nik in _NIK_SUPPORTS and levels.name.level in SAME_NAME and not namesake:
         return None
     enough = _SUPPORTING_BITS if levels.parents_differ else 0.0
     return None if levels.household > enough else _NAMESAKES
@@ -207,6 +215,16 @@ def _same_word(one: str, other: str, frequencies: Frequencies) -> bool:
 
 
 _LONG_WORD = 5
+
+
+def _is_mother(one: PersonEvidence, newborn: PersonEvidence) -> bool:
+    """Whether one carries the name of the newborn's mother, and is no child of hers that is called like her."""
+    if one.newborn or not newborn.newborn or not one.own_keys:
+        return False
+    if compare_keys_of(one.own_keys, newborn.mother_keys).level not in LIKE_NAME:
+        return False
+    named_parents = one.mother_keys + one.parent_keys
+    return not named_parents or compare_keys_of(named_parents, newborn.mother_keys).level not in LIKE_NAME
 
 
 def _parents_number(left: PersonEvidence, right: PersonEvidence) -> bool:
