@@ -1,14 +1,23 @@
 """Whatever the server does, every row comes to its one end, nothing is doubled, and the operator is told."""
 
 import json
+import signal
+import socket
+import threading
+from contextlib import contextmanager, suppress
+from functools import partial
 
 import httpx
 import orjson
 import pytest
 from tests.fakes.disturbed_server import holds, is_bundle
+from tests.fakes.fake_time import FakeTime
 from tests.fakes.scripted_server import answer, html, outcome, statement
 from tests.flows.conftest import BAYU, RATNA, RATNA_POLIO
 from tests.flows.server_content import canonical
+
+from fhir_gateway.bootstrap import gateway
+from fhir_gateway.fhir_server.client import FhirClient
 
 COUNTS = ("loaded", "unchanged", "review", "rejected", "failed")
 PEOPLE = ("3303015203200003", "Ratna", "Dewanti", "081210001001", "81210001001", "Bayu", "Kusumo", "Lastri")
@@ -263,6 +272,94 @@ def test_a_server_that_is_lost_for_good_in_the_middle_keeps_what_it_took(place, 
     code, summary, _ = load(place, path)
     assert (code, counts(summary)) == (0, {"loaded": 3})
     assert [len(part) for part in content(place)] == [2, 3]
+
+
+def test_a_retry_that_is_interrupted_is_retried_to_the_same_end(place, region):
+    region(before=refuse)
+    run = load(place, place.sheet(RATNA, RATNA_POLIO, BAYU))[1]["run"]
+    region(before=lambda request: signal.raise_signal(signal.SIGINT) if holds(request, "Immunization") else None)
+    code, out, err = place.run("runs", "retry", run, "--env", "region")
+    assert (code, out) == (1, "")
+    assert "interrupted" in err
+    region()
+    code, out, _ = place.run("runs", "retry", run, "--env", "region", "--json")
+    assert (code, counts(json.loads(out))) == (0, {"loaded": 3})
+    canonical(*content(place))
+    assert [len(part) for part in content(place)] == [2, 3]
+
+
+def test_a_look_for_duplicates_that_fails_is_told_and_costs_no_row(place, region, caplog):
+    posted = []
+
+    def fail_afterwards(request):
+        posted.extend([request] * holds(request, "Immunization"))
+        return answer(400, outcome(text="no")) if posted and request.url.path.endswith("/Patient/_search") else None
+
+    region(before=fail_afterwards)
+    code, summary, _ = load(place, place.sheet(RATNA, BAYU))
+    assert (code, counts(summary)) == (0, {"loaded": 2})
+    assert "was not looked through" in caplog.text
+
+
+@contextmanager
+def listening(behave):
+    """Give the port of a server on loopback that treats every connection as `behave(connection)` says."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve():
+            with suppress(OSError):
+                while True:
+                    behave(server.accept()[0])
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        try:
+            yield server.getsockname()[1]
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
+            thread.join(5)
+
+
+def cut(connection):
+    connection.recv(10)
+    connection.close()
+
+
+def say_rubbish(connection):
+    connection.recv(10_000)
+    connection.sendall(b"220 mail.test ESMTP ready\r\n")
+    connection.close()
+
+
+def say_half(connection):
+    connection.recv(10_000)
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/fhir+json\r\nContent-Length: 900\r\n\r\n{")
+    connection.close()
+
+
+SILENT = []
+"""Connections of the server that never answers; kept, or they would be closed."""
+
+
+@pytest.mark.parametrize(
+    ("behave", "words"),
+    [
+        (SILENT.append, "no answer within 0.1 s"),
+        (cut, "cut the connection"),
+        (say_rubbish, "cut the connection"),
+        (say_half, "cut the connection"),
+    ],
+)
+def test_what_answers_no_http_is_waited_for_and_leaves_failed_rows(place, monkeypatch, behave, words):
+    monkeypatch.setattr(gateway, "FhirClient", partial(FhirClient, timing=FakeTime().timing()))
+    (place.home / "environments").mkdir()
+    with listening(behave) as port:
+        settings = f'base_url = "http://127.0.0.1:{port}/fhir"\ntimeout = 0.1\nwait_for_server = 5\n'
+        (place.home / "environments" / "region.toml").write_text(f"[fhir_server]\n{settings}")
+        code, summary, err = load(place, place.sheet(RATNA, BAYU))
+    assert (code, counts(summary)) == (3, {"failed": 2})
+    assert "waiting for it" in err
+    assert words in err
 
 
 def test_a_search_that_answers_another_question_links_nobody(place, region):

@@ -17,6 +17,8 @@ FINISHED_WITH_OPEN_ROWS = 3
 COULD_NOT_FINISH = 1
 WRONG_USAGE = 2
 
+_INTERRUPTED = 130
+"""What Typer makes of Ctrl-C."""
 _PACKAGE = f"fhir_gateway{os.sep}"
 
 app = typer.Typer(
@@ -62,6 +64,9 @@ def run(arguments: list[str]) -> int:
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the command's edge: nobody is shown a traceback
         print(f"fhir-gateway: {_words(error)}", file=sys.stderr)
         return WRONG_USAGE if isinstance(error, UsageError) else COULD_NOT_FINISH
+    if code == _INTERRUPTED:
+        print(f"fhir-gateway: {_words(KeyboardInterrupt())}", file=sys.stderr)
+        return COULD_NOT_FINISH
     return code if isinstance(code, int) else 0
 
 
@@ -71,7 +76,7 @@ def _words(error: BaseException) -> str:
         case GatewayError():
             return str(error)
         case KeyboardInterrupt() | typer.Abort():
-            return "interrupted"
+            return "interrupted; what is done is kept, run the same command again"
         case OSError():
             return f"{_named(error)}; what is done is kept, run the command again when that is solved"
         case _:

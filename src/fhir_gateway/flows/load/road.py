@@ -1,6 +1,7 @@
 """The load road from its first row to its books; every leg can be killed and is gone over again."""
 
 import hashlib
+import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
@@ -18,6 +19,7 @@ from fhir_gateway.flows.load.tools import LoadRequest, LoadTools
 from fhir_gateway.flows.load.verifying import verify_unchanged
 
 _CHUNK = 500
+_log = logging.getLogger(__name__)
 
 
 async def load(request: LoadRequest, tools: LoadTools) -> Run:
@@ -160,6 +162,8 @@ def _waiting(run: Run, tools: LoadTools) -> int:
 def _fail_rest(run: Run, message: str, tools: LoadTools) -> None:
     suggestion = "run `runs retry` when the server answers again"
     numbers = [record.number for record in tools.ledger.spool.unsettled(run)]
+    if not numbers:  # every row has come to its end: only the look for other writers' duplicates is missing
+        _log.warning("Run %d was not looked through for people whom others created meanwhile: %s", run.id, message)
     with tools.ledger.transaction():
         tools.ledger.spool.settle(
             run, [Settlement(n, Outcome.FAILED, "server-unavailable", message, suggestion) for n in numbers]
