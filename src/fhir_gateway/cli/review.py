@@ -12,8 +12,9 @@ from fhir_gateway.cli.printing import print_json, print_table
 from fhir_gateway.cli.progress import ProgressDisplay
 from fhir_gateway.cli.summary import print_summary, print_summary_json
 from fhir_gateway.domain.errors import UsageError
-from fhir_gateway.domain.runs import ReviewAnswer, ReviewItem, Run
-from fhir_gateway.identity.explain import explain_decision
+from fhir_gateway.domain.runs import ReviewAnswer, ReviewItem, ReviewState, Run
+from fhir_gateway.flows import review as review_road
+from fhir_gateway.flows.review import Unlinked, UnlinkRequest
 from fhir_gateway.settings import EMBEDDED
 
 app = typer.Typer(no_args_is_help=True, help="Doubtful rows wait here for a person's decision.")
@@ -29,6 +30,7 @@ def list_reviews(environment: options.Environment = EMBEDDED, as_json: options.J
     with bootstrap.ledger_of(environment) as ledger:
         items = ledger.reviews.open_items()
         candidates = {item.id: bootstrap.candidate_ids(ledger, item) for item in items} if as_json else {}
+        pairs = len({frozenset(proposal[:2]) for proposal in ledger.keys.proposals()})
     if as_json:
         print_json([_as_json(item, candidates[item.id]) for item in items])
         return
@@ -36,6 +38,9 @@ def list_reviews(environment: options.Environment = EMBEDDED, as_json: options.J
         ("id", "kind", "rows", "run", "since", "what is asked"),
         [(i.id, i.kind, i.rows, i.run, f"{i.opened:%Y-%m-%d}", i.text) for i in items],
     )
+    if pairs:
+        seem = "pair of Patients seems" if pairs == 1 else "pairs of Patients seem"
+        print(f"\n{pairs} {seem} to be one person (merge proposals of loads)")
 
 
 @app.command()
@@ -51,13 +56,12 @@ def show(
     if view is None:
         raise UsageError(f"there is no review {number}; `fhir-gateway review list` shows those that wait")
     item = view.item
-    told = explain_decision(item.decision) if item.decision else ()
     if as_json:
         print_json(
             {
                 **_as_json(item, list(view.candidates)),
                 "rows_in": _rows(view.rows),
-                "evidence": list(told),
+                "evidence": list(view.evidence),
                 "answers": [_answer(answer) for answer in view.answers],
             }
         )
@@ -111,11 +115,91 @@ def reject(
         print(f"review {number}: {rows} rows rejected")
 
 
+@app.command()
+def unlink(
+    run: Annotated[int, typer.Argument(metavar="RUN", help="The run that loaded the rows, see `runs list`.")],
+    rows: Annotated[list[int], typer.Argument(metavar="ROW", min=1, help="Data rows of its file.")],
+    to: Annotated[
+        str,
+        typer.Option("--to", metavar="PATIENT", help="Whose the rows are; else a new person's.", show_default=False),
+    ] = "",
+    file: Annotated[int, typer.Option("--file", metavar="N", min=1, help="Of several files, the N-th.")] = 1,
+    environment: options.Environment = EMBEDDED,
+    user: options.User = "",
+    note: Note = "",
+    as_json: options.Json = False,
+) -> None:
+    """Take a wrong link apart: move the rows' doses to the right or to a new person, and never link them so again.
+
+    Rows that say the same of the person to the letter go along. What only these rows had told of the wrong Patient is
+    taken out of it where that can be told safely. The same command after an interruption goes on where it stopped.
+    """
+    request = UnlinkRequest(run, tuple((file - 1, row) for row in rows), to, user or options.login(), note)
+    with ProgressDisplay() as progress, bootstrap.opened(environment, progress) as gateway:
+        done = gateway.act(lambda tools: review_road.unlink(request, tools), to_post=True)
+    _print_unlinked(done, as_json=as_json)
+
+
+@app.command()
+def undo(
+    number: Number,
+    to: Annotated[
+        str, typer.Option("--to", metavar="PATIENT", help="Whose the rows are instead.", show_default=False)
+    ] = "",
+    environment: options.Environment = EMBEDDED,
+    user: options.User = "",
+    note: Note = "",
+    as_json: options.Json = False,
+) -> None:
+    """Take a decision back: after a rejection the question waits again, a link or a creation is taken apart.
+
+    The rows of a link go to a new person unless --to names one; those of a creation need --to. Taking an `unlink` back
+    moves the rows to where they came from.
+    """
+    who = user or options.login()
+    with ProgressDisplay() as progress, bootstrap.opened(environment, progress) as gateway:
+        done = gateway.act(
+            lambda tools: review_road.undo(number, to=to, user=who, note=note, tools=tools), to_post=True
+        )
+    if done:
+        _print_unlinked(done, as_json=as_json)
+    elif as_json:
+        print_json({"review": number, "state": "open"})
+    else:
+        print(f"review {number} waits for a decision again")
+
+
+def _print_unlinked(done: Unlinked, *, as_json: bool) -> None:
+    if as_json:
+        print_json(
+            {
+                "run": done.run.id,
+                "from": done.wrong,
+                "to": done.right,
+                "rows": done.rows,
+                "doses": done.doses,
+                "left": list(done.left),
+            }
+        )
+        return
+    print(f"run {done.run.id}: {done.rows} rows with {done.doses} doses went from Patient {done.wrong} to {done.right}")
+    if done.left:
+        print(
+            f"Patient {done.wrong} keeps what cannot safely be told to be these rows' alone, look at its"
+            f" {', '.join(done.left)}: `fhir-gateway person show {done.wrong}`"
+        )
+
+
 def print_review(view: bootstrap.ReviewView, *, reveal: bool) -> None:
     """Print a review for people; masked unless `reveal`."""
     item = view.item
     print(f"review {item.id} ({item.kind}, {item.state}): {item.text}")
-    print(f"  what to do: {item.suggestion}")
+    superseded = item.state is ReviewState.SUPERSEDED
+    print(
+        "  nothing is left to decide: its rows have been loaded meanwhile"
+        if superseded
+        else f"  what to do: {item.suggestion}"
+    )
     for row in view.rows:
         print(f"  {row.file}, row {row.row} (run {row.run})")
     people = [*view.people, *view.candidates.values()]
@@ -125,7 +209,7 @@ def print_review(view: bootstrap.ReviewView, *, reveal: bool) -> None:
         own = [f"in the rows ({number})" if several else "in the rows" for number, _ in enumerate(view.people, start=1)]
         heads = [*own, *(f"Patient {i}" for i in view.candidates)]
         print_table(("", *heads), [(name, *(c.get(name, "") for c in columns)) for name in columns[0]])
-    for line in explain_decision(item.decision) if item.decision else ():
+    for line in view.evidence:
         print(f"  {line}")
     for answer in view.answers:
         why = f": {answer.note}" if answer.note else ""

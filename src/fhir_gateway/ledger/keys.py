@@ -29,6 +29,54 @@ class Keys:
                 found[row.key] = _known(row)
         return found
 
+    def of_patient(self, patient_id: str) -> dict[str, KnownKey]:
+        """Return key → what is known of it, of every record that stands for this Patient."""
+        table = tables.keys
+        rows = self._connection.execute(select(table).where(table.c.patient_id == patient_id).order_by(table.c.key))
+        return {row.key: _known(row) for row in rows}
+
+    def wordings(self, keys: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """Return key → digests of all that its records ever said of the person, the newest last."""
+        records, persons = tables.records, tables.persons
+        found: dict[str, dict[str, None]] = {}
+        for chunk in chunks(keys):
+            statement = (
+                select(records.c.key, persons.c.digest)
+                .join(persons, (persons.c.run == records.c.run) & (persons.c.number == records.c.person))
+                .where(records.c.key.in_(chunk))
+                .order_by(records.c.run, records.c.number)
+            )
+            for key, digest in self._connection.execute(statement):
+                said = found.setdefault(key, {})
+                said.pop(digest, None)
+                said[digest] = None
+        return {key: tuple(said) for key, said in found.items()}
+
+    def places(self, keys: Iterable[str]) -> dict[str, tuple[int, int, int, str]]:
+        """Return key → (run, file's number, row, clinic) where its record was read last."""
+        records = tables.records
+        found: dict[str, tuple[int, int, int, str]] = {}
+        for chunk in chunks(keys):
+            statement = (
+                select(records.c.key, records.c.run, records.c.file, records.c.row, records.c.clinic)
+                .where(records.c.key.in_(chunk), records.c.clinic != "")
+                .order_by(records.c.run, records.c.number)
+            )
+            found.update(
+                (key, (run, file, row, clinic)) for key, run, file, row, clinic in self._connection.execute(statement)
+            )
+        return found
+
+    def estrange(self, patient_id: str, digests: Iterable[str], blocks: Iterable[int]) -> None:
+        """Forget that these words are this Patient's, and that the Patient is to be found under these keys."""
+        people, places = tables.known_people, tables.known_blocks
+        for chunk in chunks(digests):
+            self._connection.execute(
+                delete(people).where(people.c.patient_id == patient_id, people.c.digest.in_(chunk))
+            )
+        for chunk in chunks(blocks):
+            self._connection.execute(delete(places).where(places.c.patient_id == patient_id, places.c.key.in_(chunk)))
+
     def learn(self, run: Run, known: Sequence[KnownKey]) -> None:
         """Write what is now known of keys."""
         for chunk in chunks([key.key for key in known]):
@@ -130,15 +178,25 @@ class Keys:
         return self._connection.execute(statement).scalar() or ""
 
     def provenance(self, patient_id: str, immunization_ids: Iterable[str]) -> list[Provenance]:
-        """Return which rows a Patient and these Immunizations came from, the oldest first."""
+        """Return which rows a Patient and these Immunizations came from, the oldest first.
+
+        Rows that an operator has taken apart from their Patient since then came to where she moved them.
+        """
         records, runs, files = tables.records, tables.runs, tables.files
         doses = set(immunization_ids)
+        moved, unlinking = tables.records.alias(), tables.runs.alias()
+        moved_since = (
+            select(moved.c.number)
+            .join(unlinking, (unlinking.c.id == moved.c.run) & (unlinking.c.kind == RunKind.UNLINK))
+            .where(moved.c.key == records.c.key, moved.c.run > records.c.run)
+        )
         statement = (
             select(records, files.c.name, files.c.mapping, runs.c.started)
             .join(runs, runs.c.id == records.c.run)
             .join(files, (files.c.run == records.c.run) & (files.c.number == records.c.file))
             .where(
                 records.c.outcome == Outcome.LOADED,
+                ~moved_since.exists(),
                 or_(
                     records.c.patient_id == patient_id,
                     *(records.c.immunization_ids.contains(dose) for dose in sorted(doses)),

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, String, cast, delete, func, insert, literal, select, update
 from sqlalchemy.engine import Row
 
 from fhir_gateway.domain.identity import PersonDecision
@@ -15,6 +15,7 @@ from fhir_gateway.domain.runs import (
     ReviewState,
     Run,
     RunKind,
+    RunState,
     SpooledRecord,
     Verdict,
 )
@@ -65,13 +66,14 @@ class Reviews:
         else:
             self._connection.execute(update(tables.reviews).where(tables.reviews.c.id == number).values(**values))
         self._release([record.key for record in records], kind)
-        self._connection.execute(
-            insert(tables.review_records),
-            [
-                {"review": number, "key": r.key, "content": r.content, "run": run.id, "number": r.number}
-                for r in records
-            ],
-        )
+        if records:
+            self._connection.execute(
+                insert(tables.review_records),
+                [
+                    {"review": number, "key": r.key, "content": r.content, "run": run.id, "number": r.number}
+                    for r in records
+                ],
+            )
         return number
 
     def open_items(self) -> list[ReviewItem]:
@@ -184,8 +186,10 @@ class Reviews:
 
     def settled_elsewhere(self, keys: Sequence[str]) -> None:
         """Release records that have been loaded meanwhile; a question without records is superseded."""
+        hung = self._hanging_on(keys)
         for kind in ReviewKind:
             self._release(keys, kind)
+        self._supersede(hung)
 
     def _open_question(self, kind: ReviewKind, keys: Sequence[str]) -> int | None:
         table, items = tables.review_records, tables.reviews
@@ -198,6 +202,30 @@ class Reviews:
             if number is not None:
                 return int(number)
         return None
+
+    def _hanging_on(self, keys: Sequence[str]) -> set[int]:
+        table = tables.review_records
+        return {
+            number
+            for chunk in chunks(keys)
+            for number in self._connection.execute(select(table.c.review).where(table.c.key.in_(chunk))).scalars()
+        }
+
+    def _supersede(self, numbers: Iterable[int]) -> None:
+        """Close those open questions on which nothing hangs any more; one whose answer is being posted waits for it."""
+        items, records, runs = tables.reviews, tables.review_records, tables.runs
+        answering = runs.c.fingerprint == literal("review:") + cast(items.c.id, String)
+        for chunk in chunks(sorted(numbers)):
+            self._connection.execute(
+                update(items)
+                .where(
+                    items.c.id.in_(chunk),
+                    items.c.state == ReviewState.OPEN,
+                    ~select(records.c.key).where(records.c.review == items.c.id).exists(),
+                    ~select(runs.c.id).where(answering, runs.c.state != RunState.FINISHED).exists(),
+                )
+                .values(state=ReviewState.SUPERSEDED)
+            )
 
     def _release(self, keys: Sequence[str], kind: ReviewKind) -> None:
         table, items = tables.review_records, tables.reviews

@@ -375,6 +375,12 @@ class Spool:
         ).first()
         return (found.person, found.key, _settlement(found) if found.outcome else None) if found else None
 
+    def rows(self, run: int) -> list[tuple[int, int]]:
+        """Return (file's number, row) of everything in a run, in its order."""
+        records = tables.records
+        statement = select(records.c.file, records.c.row).where(records.c.run == run).order_by(records.c.number)
+        return [(file, row) for file, row in self._connection.execute(statement)]
+
     def sweep(self, run: Run) -> None:
         """Drop what only the decisions needed once the run is finished; parked records and their people stay."""
         for table in (tables.blocks, tables.edges, tables.candidates):

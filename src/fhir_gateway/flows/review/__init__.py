@@ -1,6 +1,7 @@
 """The review road: an operator's answer posts at once, as a run of its own, and is remembered."""
 
 from fhir_gateway.flows.review.answering import create, link, reject
+from fhir_gateway.flows.review.parting_plan import UnlinkRequest
 from fhir_gateway.flows.review.sheets import (
     AppliedLine,
     Choice,
@@ -11,6 +12,8 @@ from fhir_gateway.flows.review.sheets import (
     check_sheet,
     version_of,
 )
+from fhir_gateway.flows.review.undoing import undo
+from fhir_gateway.flows.review.unlinking import Unlinked, unlink
 
 __all__ = [
     "AppliedLine",
@@ -18,10 +21,14 @@ __all__ = [
     "LineResult",
     "SheetDecision",
     "SheetLine",
+    "UnlinkRequest",
+    "Unlinked",
     "apply_sheet",
     "check_sheet",
     "create",
     "link",
     "reject",
+    "undo",
+    "unlink",
     "version_of",
 ]

@@ -1,0 +1,121 @@
+"""What is still to be sent so that doses stand with the right Patient: pure, from what the server has now.
+
+Planned again after every answer until nothing is left: so a move that was cut off goes on where it stopped.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import tzinfo
+
+from fhir_gateway.bundling.immunizations import for_patient, improved
+from fhir_gateway.bundling.parting import Supplied, dose_of_its_own, without_dose_identifiers
+from fhir_gateway.domain import systems
+from fhir_gateway.domain.posting import BundleEntry
+from fhir_gateway.domain.records import Resource, dose_identifier
+from fhir_gateway.identity.doses import DoseSameness, same_dose
+
+_WRONG = "entered-in-error"
+
+
+@dataclass(frozen=True, slots=True)
+class MovedDose:
+    """One Immunization of the wrong Patient, and which records' doses (key, name) it is.
+
+    `supplied` is what the first of them said of it, `source` its `meta.source`. `stays`: it stands for somebody else as well, a record that stays
+    (`shared_by`, one of its doses) or another system that wrote it.
+    """
+
+    immunization_id: str
+    doses: tuple[tuple[str, str], ...]
+    supplied: Supplied
+    source: str
+    stays: bool = False
+    shared_by: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DoseMove:
+    """What is to be sent now, and where each dose (key, name) stands as far as that is known."""
+
+    entries: tuple[BundleEntry, ...]
+    standing: Mapping[tuple[str, str], str] = field(default_factory=dict)
+
+
+def plan_moves(
+    moved: Sequence[MovedDose],
+    current: Mapping[str, Resource],
+    given: Sequence[Resource],
+    *,
+    right: str,
+    zone: tzinfo,
+) -> DoseMove:
+    """Plan what is left to do: `current` are the doses as they are now, `given` those of the Patient `right`.
+
+    A dose that the right Patient has already is entered in error at the wrong one, and its identifiers go to the other.
+    A dose that stays is copied. One that has gone from the server stands nowhere.
+    """
+    entries: list[BundleEntry] = []
+    standing: dict[tuple[str, str], str] = {}
+    for dose in moved:
+        resource = current.get(dose.immunization_id)
+        if resource is None:
+            continue
+        if dose.stays:
+            place = _part(dose, resource, given, right, entries)
+        else:
+            place = _move(resource, given, right, zone, entries)
+        if place:
+            standing.update(dict.fromkeys(dose.doses, place))
+    return DoseMove(tuple(entries), standing)
+
+
+def _part(
+    dose: MovedDose, resource: Resource, given: Sequence[Resource], right: str, entries: list[BundleEntry]
+) -> str:
+    """Plan the copy of a shared dose; the copy's identifier is taken off the shared one first."""
+    mine = {dose_identifier(*own) for own in dose.doses}
+    other = dose_identifier(*dose.shared_by) if dose.shared_by else ""
+    stripped = without_dose_identifiers(resource, mine, other)
+    if stripped is not resource:
+        entries.append(_update(stripped))
+        return ""
+    identifier = dose_identifier(*dose.doses[0])
+    standing = next((str(g["id"]) for g in given if mine & _identifiers(g)), "")
+    if not standing:
+        copy = for_patient(dose_of_its_own(resource, dose.supplied, identifier=identifier, source=dose.source), right)
+        condition = f"identifier={systems.DOSE}|{identifier}"
+        entries.append(BundleEntry(f"copy:{identifier}", "POST", "Immunization", copy, if_none_exist=condition))
+    return standing
+
+
+def _move(resource: Resource, given: Sequence[Resource], right: str, zone: tzinfo, entries: list[BundleEntry]) -> str:
+    own = str(resource["id"])
+    if str(resource.get("patient", {}).get("reference", "")).rpartition("/")[2] == right:
+        return own
+    valid = {**resource, "status": "completed"} if resource.get("status") == _WRONG else resource
+    twin = next((g for g in given if same_dose(g, valid, zone=zone).sameness is DoseSameness.SAME), None)
+    if twin is None:
+        entries.append(_update(for_patient(resource, right)))
+        return own
+    named = improved(twin, {"identifier": resource.get("identifier", [])})
+    if named is not None:
+        entries.append(_update(named))
+    elif resource.get("status") != _WRONG:  # only now: what was cut off between the two would look like a real error
+        entries.append(_update({**resource, "status": _WRONG}))
+    return str(twin["id"])
+
+
+def made_by_gateway(resource: Resource) -> bool:
+    """Tell whether an Immunization is the gateway's own; one that others wrote carries their identifiers first."""
+    identifiers = resource.get("identifier", [])
+    return bool(identifiers) and identifiers[0].get("system") == systems.DOSE
+
+
+def _identifiers(resource: Resource) -> set[str]:
+    return {str(i.get("value")) for i in resource.get("identifier", []) if i.get("system") == systems.DOSE}
+
+
+def _update(resource: Resource) -> BundleEntry:
+    url = f"Immunization/{resource['id']}"
+    version = str(resource.get("meta", {}).get("versionId", ""))
+    return BundleEntry(url, "PUT", url, resource, if_match=version)

@@ -1,0 +1,177 @@
+"""Before rows are taken apart from a Patient: which records that are, and what goes with them. Nothing is sent here."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from fhir_gateway.bundling.parting import said_by
+from fhir_gateway.domain import systems
+from fhir_gateway.domain.errors import LedgerError, UsageError
+from fhir_gateway.domain.identity import Grade, PersonAction, PersonDecision
+from fhir_gateway.domain.records import Dose, Resource, person_identifier
+from fhir_gateway.domain.runs import InputFile, KnownKey, Run, RunKind, RunState, SpooledRecord
+from fhir_gateway.flows.load.tools import LoadTools
+
+PATIENT = "patient"
+
+
+@dataclass(frozen=True, slots=True)
+class UnlinkRequest:
+    """Which rows of a run (numbered by file from 0) are not the Patient's they were linked to, and whose they are.
+
+    `to` is the right Patient, "" for somebody new. `undoing` is the review whose answer is taken back so, 0 for none.
+    """
+
+    run: int
+    rows: tuple[tuple[int, int], ...]
+    to: str
+    user: str
+    note: str
+    undoing: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Moving:
+    """The records to move, all of one Patient: those that were named and those that say the same of the person."""
+
+    wrong: str
+    known: Mapping[str, KnownKey]
+    others: Mapping[str, KnownKey]
+    wording: Mapping[str, str]
+
+
+def moving(request: UnlinkRequest, tools: LoadTools) -> Moving:
+    """Find the records; raises UsageError for rows that were not loaded, or not for one Patient.
+
+    What says the same of a person to the letter goes along: nothing could tell it from what was named.
+    """
+    ledger = tools.ledger
+    named = _named_keys(request, tools)
+    known = ledger.keys.known(named)
+    missing = [f"{row}" for key, row in named.items() if key not in known or not known[key].patient_id]
+    if missing:
+        raise UsageError(
+            f"of run {request.run} row {', '.join(missing)} has not been loaded: there is nothing to unlink"
+        )
+    wrong = {entry.patient_id for entry in known.values()}
+    if len(wrong) > 1:
+        raise UsageError("these rows are of several Patients now: unlink them one Patient after the other")
+    patient_id = wrong.pop()
+    everything = ledger.keys.of_patient(patient_id)
+    newest = {key: said[-1] for key, said in ledger.keys.wordings(everything).items() if said}
+    worded = {newest[key] for key in named if key in newest}
+    moved = {key for key in everything if key in named or newest.get(key) in worded}
+    return Moving(
+        wrong=patient_id,
+        known={key: entry for key, entry in everything.items() if key in moved},
+        others={key: entry for key, entry in everything.items() if key not in moved},
+        wording={key: newest.get(key, key[:16]) for key in moved},
+    )
+
+
+def check_target(request: UnlinkRequest, found: Moving, patient: Resource) -> None:
+    """Raise UsageError where the rows would come from and go to the same person."""
+    if request.to == found.wrong:
+        raise UsageError(f"the rows are Patient {found.wrong}'s already")
+    created = any(i.get("system") == systems.PERSON for i in patient.get("identifier", []))
+    if not request.to and created and not found.others:
+        raise UsageError(
+            f"these are all rows of Patient {found.wrong}, who was created for them: name whose they are with --to"
+        )
+
+
+def journal(  # noqa: PLR0913, PLR0917 - a journal holds all that will be needed
+    request: UnlinkRequest,
+    found: Moving,
+    patient: Resource,
+    doses: Mapping[str, Resource],
+    fingerprint: str,
+    tools: LoadTools,
+) -> Run:
+    """Store the run with all that it is going to move, before anything is sent; `doses` are those on the server."""
+    ledger = tools.ledger
+    sources = _sources(found.known, tools)
+    files = list(dict.fromkeys(source.file for source in sources.values()))
+    with ledger.transaction():
+        run = ledger.runs.start(
+            kind=RunKind.UNLINK,
+            fingerprint=fingerprint,
+            files=files,
+            clinic="",
+            user=request.user,
+            started=tools.clock.now(),
+        )
+        people = {
+            found.wording[key]: _person(patient, entry, sources[key]) for key, entry in sorted(found.known.items())
+        }
+        numbers = ledger.spool.people(run, people)
+        records = [
+            SpooledRecord(
+                number=number,
+                file=files.index(sources[key].file),
+                row=sources[key].row,
+                key=key,
+                clinic=sources[key].clinic,
+                content=entry.content,
+                person=numbers[found.wording[key]],
+                patient=people[found.wording[key]],
+                doses=tuple(Dose(name, doses[i]) for name, i in sorted(entry.doses.items()) if i in doses),
+                missing=(),
+            )
+            for number, (key, entry) in enumerate(sorted(found.known.items()), start=1)
+        ]
+        ledger.spool.add(run, [(record, None) for record in records])
+        identifier = person_identifier(f"{min(found.known)}\x1funlinked\x1f{run.id}")
+        ledger.spool.decide(run, [(_decision(request, found, numbers.values()), identifier)])
+        ledger.runs.reach(run, RunState.POSTING)
+    return ledger.runs.get(run.id) or run
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    file: InputFile
+    row: int
+    clinic: str
+
+
+def _named_keys(request: UnlinkRequest, tools: LoadTools) -> dict[str, int]:
+    run = tools.ledger.runs.get(request.run)
+    if run is None:
+        raise UsageError(f"there is no run {request.run}; `fhir-gateway runs list` shows all")
+    named: dict[str, int] = {}
+    for file, row in request.rows:
+        record = tools.ledger.spool.record_at(run, file=file, row=row)
+        if record is None:
+            raise UsageError(f"run {request.run} has no row {row} in file {file + 1}")
+        named[record[1]] = row
+    return named
+
+
+def _sources(known: Mapping[str, KnownKey], tools: LoadTools) -> dict[str, _Source]:
+    """Return where each record was read last."""
+    runs: dict[int, Run | None] = {}
+    found = {}
+    for key, (number, file, row, clinic) in tools.ledger.keys.places(known).items():
+        if number not in runs:
+            runs[number] = tools.ledger.runs.get(number)
+        run = runs[number]
+        if run is None or file >= len(run.files):
+            raise LedgerError(f"the ledger no longer knows the file of run {number}: nothing was moved")
+        found[key] = _Source(run.files[file], row, clinic)
+    return found
+
+
+def _person(patient: Resource, known: KnownKey, source: _Source) -> Resource:
+    said = said_by(patient, known.supplied.get(PATIENT, {})).patient
+    return {**said, "meta": {"source": f"{systems.SOURCE}:{source.clinic}:{source.file.mapping}"}}
+
+
+def _decision(request: UnlinkRequest, found: Moving, members: Iterable[int]) -> PersonDecision:
+    return PersonDecision(
+        members=tuple(sorted(set(members))),
+        action=PersonAction.LINK if request.to else PersonAction.CREATE,
+        grade=Grade.CERTAIN if request.to else Grade.CERTAINLY_NOT,
+        reason="operator-unlinked",
+        text=f"taken apart from Patient {found.wrong} by {request.user}",
+        patient_id=request.to,
+        candidates=(found.wrong,),
+    )

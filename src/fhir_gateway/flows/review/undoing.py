@@ -1,0 +1,52 @@
+"""An operator's answer is taken back: a rejection asks again, a link, a creation or an unlinking is taken apart."""
+
+from fhir_gateway.domain.errors import UsageError
+from fhir_gateway.domain.runs import ReviewAnswer, ReviewItem, ReviewKind, ReviewState
+from fhir_gateway.flows.load.tools import LoadTools
+from fhir_gateway.flows.review.parting_plan import UnlinkRequest
+from fhir_gateway.flows.review.unlinking import Unlinked, unlink
+
+_OF_PEOPLE = frozenset({ReviewKind.PERSON, ReviewKind.KEY, ReviewKind.UNLINK})
+
+
+async def undo(number: int, *, to: str, user: str, note: str, tools: LoadTools) -> Unlinked | None:
+    """Take the answer to a question back; return what was moved, None where that was nothing.
+
+    A rejection: the question waits again. A link or a creation: the rows go to Patient `to`, or after a link to a new
+    person. An unlinking: the rows go back. Raises UsageError for a question that nobody has answered or that was about
+    a dose, and what unlink() raises.
+    """
+    item = tools.ledger.reviews.get(number)
+    if item is None:
+        raise UsageError(f"there is no review {number}; `fhir-gateway review list` shows those that wait")
+    if item.state is ReviewState.REJECTED:
+        with tools.ledger.transaction():
+            tools.ledger.reviews.take_back(number)
+            tools.ledger.reviews.answer(number, ReviewAnswer(ReviewState.UNDONE, user, note, "", 0, tools.clock.now()))
+            tools.ledger.reviews.reopen(number)
+        return None
+    answers = [a for a in tools.ledger.reviews.history(number) if a.state is item.state and a.run]
+    if not answers or item.state not in {ReviewState.LINKED, ReviewState.CREATED, ReviewState.UNLINKED}:
+        raise UsageError(f"review {number} has no answer to take back ({item.state})")
+    if item.kind not in _OF_PEOPLE:
+        raise UsageError(
+            f"review {number} was about a dose: correct that dose on the server, or in the sheet and load it again"
+        )
+    return await unlink(_request(item, answers[-1], to=to, user=user, note=note, tools=tools), tools)
+
+
+def _request(  # noqa: PLR0913 - what unlink() is asked, and from what it follows
+    item: ReviewItem, answer: ReviewAnswer, *, to: str, user: str, note: str, tools: LoadTools
+) -> UnlinkRequest:
+    if item.state is ReviewState.UNLINKED and not to and item.decision:
+        to = str(item.decision.candidates[0])
+    if item.state is ReviewState.CREATED and not to:
+        raise UsageError(f"review {item.id} created a person: name with --to whose the rows are instead")
+    return UnlinkRequest(
+        run=answer.run,
+        rows=tuple(tools.ledger.spool.rows(answer.run)),
+        to=to,
+        user=user,
+        note=note,
+        undoing=item.id,
+    )

@@ -1,0 +1,317 @@
+"""A wrong link is taken apart: its rows' doses go to the right person, journaled and resumable, as a run of its own.
+
+Everything that is to be moved is stored before anything is sent. Each leg looks at the server, sends what is missing
+and looks again, so that the same command after any interruption comes to the same end.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from fhir_gateway.bundling import patients
+from fhir_gateway.bundling.parting import Cleaned, dose_of_its_own, said_by, without
+from fhir_gateway.domain import systems
+from fhir_gateway.domain.errors import PermanentServerError, TransientServerError, UsageError
+from fhir_gateway.domain.identity import Grade, PersonAction
+from fhir_gateway.domain.outcomes import Outcome
+from fhir_gateway.domain.posting import BundleEntry, EntryKind, EntryOutcome
+from fhir_gateway.domain.records import Resource
+from fhir_gateway.domain.runs import (
+    KnownKey,
+    ReviewAnswer,
+    ReviewKind,
+    ReviewState,
+    Run,
+    Settlement,
+    SpooledRecord,
+    StoredDecision,
+    Verdict,
+)
+from fhir_gateway.flows.load.blocks import block_numbers
+from fhir_gateway.flows.load.tools import LoadTools
+from fhir_gateway.flows.review.dose_moving import MovedDose, made_by_gateway, plan_moves
+from fhir_gateway.flows.review.parting_plan import PATIENT, UnlinkRequest, check_target, journal, moving
+from fhir_gateway.identity.evidence import evidence_of
+
+_TRIES = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Unlinked:
+    """What was done: the run, whose the rows were and are, how many rows and doses went over.
+
+    `left` are fields of the wrong Patient that these rows supplied, but that could not be taken out safely.
+    """
+
+    run: Run
+    wrong: str
+    right: str
+    rows: int
+    doses: int
+    left: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Move:
+    """A journaled run, read again."""
+
+    run: Run
+    decision: StoredDecision
+    wrong: str
+    records: Sequence[SpooledRecord]
+    known: Mapping[str, KnownKey]
+    others: Mapping[str, KnownKey]
+
+
+async def unlink(request: UnlinkRequest, tools: LoadTools) -> Unlinked:
+    """Move the rows' doses to Patient `to`, or to a new person; the rows are never linked to the wrong one again.
+
+    Raises UsageError for rows or a Patient that cannot be, LedgerError where a load runs, and ServerError where the
+    server refuses or has gone: the same command goes on where this one stopped.
+    """
+    fingerprint = _fingerprint(request)
+    with tools.ledger.load_lock(f"unlinking rows of run {request.run}"):
+        run = tools.ledger.runs.unfinished(fingerprint) or await _begin(request, fingerprint, tools)
+        move = _journaled(run, tools)
+        right = await _right_patient(move, tools)
+        standing = await _move_doses(move, right, tools)
+        cleaned = await _clean(move, request, tools)
+        with tools.ledger.transaction():
+            _remember(move, right, standing, tools)
+            _write_down(move, request, right, tools)
+            tools.ledger.spool.sweep(run)
+            tools.ledger.runs.finish(run, tools.clock.now())
+    return Unlinked(
+        run=tools.ledger.runs.get(run.id) or run,
+        wrong=move.wrong,
+        right=right,
+        rows=len(move.records),
+        doses=len(set(standing.values())),
+        left=cleaned.left,
+    )
+
+
+def _fingerprint(request: UnlinkRequest) -> str:
+    rows = " ".join(f"{file}:{row}" for file, row in sorted(request.rows))
+    return "unlink:" + hashlib.sha256(f"{request.run} {rows} {request.to} {request.undoing}".encode()).hexdigest()[:40]
+
+
+async def _begin(request: UnlinkRequest, fingerprint: str, tools: LoadTools) -> Run:
+    found = moving(request, tools)
+    patient = await tools.reader.read("Patient", found.wrong)
+    if patient is None:
+        raise UsageError(f"Patient {found.wrong} has gone from the server: load the file again instead")
+    check_target(request, found, patient)
+    if request.to:
+        right = await tools.reader.read("Patient", request.to)
+        if right is None or right.get("active") is False:
+            raise UsageError(f"there is no active Patient {request.to} on the server")
+    ids = sorted({i for entry in found.known.values() for i in entry.doses.values()})
+    return journal(request, found, patient, await _doses(ids, tools), fingerprint, tools)
+
+
+def _journaled(run: Run, tools: LoadTools) -> _Move:
+    decision = tools.ledger.spool.open_decisions(run, after=0, limit=1)[0]
+    records = tools.ledger.spool.records_of(run, decision.decision.members)
+    wrong = str(decision.decision.candidates[0])
+    keys = {record.key for record in records}
+    everything = tools.ledger.keys.of_patient(wrong)
+    return _Move(
+        run=run,
+        decision=decision,
+        wrong=wrong,
+        records=records,
+        known={key: known for key, known in everything.items() if key in keys},
+        others={key: known for key, known in everything.items() if key not in keys},
+    )
+
+
+async def _right_patient(move: _Move, tools: LoadTools) -> str:
+    """Create the new person, or add to the right one what the rows say; return the Patient's id."""
+    said = list({record.person: record.patient for record in move.records}.values())
+    if move.decision.decision.action is PersonAction.LINK:
+        right = move.decision.decision.patient_id
+        await _until_nothing_is_left(right, lambda current: patients.enriched(current, patients.combined(said)), tools)
+        return right
+    if move.decision.decision.patient_id:
+        return move.decision.decision.patient_id
+    new = patients.combined(said, identifier=move.decision.identifier)
+    condition = f"identifier={systems.PERSON}|{move.decision.identifier}"
+    (outcome,) = await _sent([BundleEntry("new", "POST", "Patient", new, if_none_exist=condition)], tools)
+    with tools.ledger.transaction():
+        tools.ledger.spool.receive(move.run, {move.decision.number: outcome.resource_id})
+    return outcome.resource_id
+
+
+async def _until_nothing_is_left(
+    patient_id: str, change: Callable[[Resource], Resource | None], tools: LoadTools
+) -> None:
+    """Change a Patient, If-Match, again where somebody else was faster."""
+    for _ in range(_TRIES):
+        current = await tools.reader.read("Patient", patient_id)
+        if current is None:
+            raise PermanentServerError(f"Patient {patient_id} has gone from the server while rows were moved")
+        changed = change(current)
+        if changed is None or changed == current:
+            return
+        version = str(current.get("meta", {}).get("versionId", ""))
+        url = f"Patient/{patient_id}"
+        await _sent([BundleEntry(url, "PUT", url, changed, if_match=version)], tools)
+        tools.finder.forget([current, changed])
+    raise PermanentServerError(f"Patient {patient_id} keeps changing on the server: run the same command again")
+
+
+async def _move_doses(move: _Move, right: str, tools: LoadTools) -> Mapping[tuple[str, str], str]:
+    """Send what is missing until every dose stands with the right Patient; return where each (key, name) stands."""
+    moved = _moved_doses(move)
+    ids = [dose.immunization_id for dose in moved]
+    for _ in range(_TRIES):
+        given = [dose async for dose in tools.reader.search("Immunization", {"patient": [right]})] if ids else []
+        plan = plan_moves(moved, await _doses(ids, tools), given, right=right, zone=tools.zone)
+        if not plan.entries:
+            return plan.standing
+        await _sent(plan.entries, tools)
+    raise PermanentServerError("the doses keep changing on the server: run the same command again")
+
+
+def _moved_doses(move: _Move) -> list[MovedDose]:
+    staying = {i: (key, name) for key, known in move.others.items() for name, i in known.doses.items()}
+    found: dict[str, list[tuple[str, str]]] = {}
+    resources: dict[str, Resource] = {}
+    sources: dict[str, str] = {}
+    for record in move.records:
+        for dose in record.doses:
+            own = str(dose.resource["id"])
+            found.setdefault(own, []).append((record.key, dose.name))
+            resources[own] = dose.resource
+            sources.setdefault(own, str(record.patient["meta"]["source"]))
+    return [
+        MovedDose(
+            immunization_id=own,
+            doses=tuple(names),
+            supplied=move.known[names[0][0]].supplied.get(names[0][1], {}),
+            source=sources[own],
+            stays=own in staying or not made_by_gateway(resources[own]),
+            shared_by=staying.get(own),
+        )
+        for own, names in found.items()
+    ]
+
+
+async def _doses(ids: Sequence[str], tools: LoadTools) -> dict[str, Resource]:
+    if not ids:
+        return {}
+    return {str(dose["id"]): dose async for dose in tools.reader.search("Immunization", {"_id": sorted(ids)})}
+
+
+async def _clean(move: _Move, request: UnlinkRequest, tools: LoadTools) -> Cleaned:
+    """Take out of the wrong Patient what only these rows said; a Patient made for them alone is put out of use."""
+    wrong = [known.supplied.get(PATIENT, {}) for known in move.known.values()]
+    others = [known.supplied.get(PATIENT, {}) for known in move.others.values()]
+    result = Cleaned({}, ())
+
+    def change(current: Resource) -> Resource | None:
+        nonlocal result
+        ours = any(i.get("system") == systems.PERSON for i in current.get("identifier", []))
+        if request.to and ours and not move.others:
+            result = Cleaned({**current, "active": False}, ())
+        else:
+            result = without(current, wrong, others)
+        return result.patient
+
+    await _until_nothing_is_left(move.wrong, change, tools)
+    return result
+
+
+async def _sent(entries: Sequence[BundleEntry], tools: LoadTools) -> list[EntryOutcome]:
+    """Send entries; raises ServerError for what the server refused or where it has gone, a newer version raises nothing."""
+    outcomes = list(await tools.writer.send(entries))
+    for outcome in outcomes:
+        again = "; what is done is kept, run the same command again"
+        if outcome.kind is EntryKind.REFUSED:
+            raise PermanentServerError(outcome.message + again, status=outcome.status)
+        if outcome.kind is EntryKind.UNAVAILABLE:
+            raise TransientServerError(outcome.message + again)
+    return outcomes
+
+
+def _remember(move: _Move, right: str, standing: Mapping[tuple[str, str], str], tools: LoadTools) -> None:
+    """Tell the ledger whose the rows are now."""
+    ledger = tools.ledger
+    learned: list[KnownKey] = []
+    settlements: list[Settlement] = []
+    for record in move.records:
+        known = move.known[record.key]
+        doses = {name: standing[record.key, name] for name in known.doses if (record.key, name) in standing}
+        copied = {name for name, own in doses.items() if known.doses[name] != own}
+        whole = len(doses) == len(known.doses) and not copied and _found_whole(record, known)
+        learned.append(
+            replace(
+                known,
+                patient_id=right,
+                doses=doses,
+                content=known.content if whole else "",
+                supplied={**known.supplied, **{name: _copied(record, name, known) for name in copied}},
+            )
+        )
+        settlements.append(
+            Settlement(
+                record.number,
+                Outcome.LOADED,
+                patient_id=right,
+                immunization_ids=tuple(dict.fromkeys(doses.values())),
+                grade=Grade.CERTAIN,
+            )
+        )
+    ledger.keys.learn(move.run, learned)
+    ledger.spool.settle(move.run, settlements)
+    ledger.spool.close(move.run, [move.decision.number])
+    mine, theirs = _digests(move, tools)
+    blocks = {number for record in move.records for number in block_numbers(evidence_of(record.patient))}
+    ledger.keys.estrange(move.wrong, mine - theirs, blocks if not move.others else ())
+    ledger.keys.acquaint((digest, right) for digest in mine)
+    ledger.keys.locate((block, right) for block in blocks)
+
+
+def _copied(record: SpooledRecord, name: str, known: KnownKey) -> Mapping[str, tuple[str, ...]]:
+    """Return what of a dose's supplied fields its copy has; the rest comes with the next load of its file."""
+    shared = next(dose.resource for dose in record.doses if dose.name == name)
+    said = known.supplied.get(name, {})
+    copy = dose_of_its_own(shared, said, identifier="", source="")
+    return {field: digests for field, digests in said.items() if field in copy}
+
+
+def _found_whole(record: SpooledRecord, known: KnownKey) -> bool:
+    """Whether the person has all that the row supplied; else the next load of its file completes it."""
+    return said_by(record.patient, known.supplied.get(PATIENT, {})).complete
+
+
+def _digests(move: _Move, tools: LoadTools) -> tuple[set[str], set[str]]:
+    """Return the words of those who go and of those who stay."""
+    going = tools.ledger.keys.wordings(move.known)
+    staying = tools.ledger.keys.wordings(move.others)
+    return {d for said in going.values() for d in said}, {d for said in staying.values() for d in said}
+
+
+def _write_down(move: _Move, request: UnlinkRequest, right: str, tools: LoadTools) -> None:
+    """Keep who decided so and why, and what it means for later loads."""
+    reviews, now = tools.ledger.reviews, tools.clock.now()
+    mine, theirs = _digests(move, tools)
+    if request.undoing:
+        number = request.undoing
+        reviews.take_back(number)
+        reviews.answer(number, ReviewAnswer(ReviewState.UNDONE, request.user, request.note, right, move.run.id, now))
+    number = reviews.ask(
+        move.run,
+        [],
+        kind=ReviewKind.UNLINK,
+        code="operator-unlinked",
+        text=f"rows of run {request.run} were taken apart from Patient {move.wrong}",
+        suggestion="",
+        opened=now,
+        decision=move.decision.decision,
+    )
+    reviews.answer(number, ReviewAnswer(ReviewState.UNLINKED, request.user, request.note, right, move.run.id, now))
+    apart = [Verdict(digest, move.wrong, same=False) for digest in sorted(mine - theirs)]
+    apart += [Verdict(digest, right, same=False) for digest in sorted(theirs - mine)]
+    reviews.judge(number, [*apart, *(Verdict(digest, right, same=True) for digest in sorted(mine - theirs))])

@@ -1,0 +1,58 @@
+"""Taking a link apart, killed at any moment and said again, ends as if nothing had happened."""
+
+import json
+
+import pytest
+from tests.flows.conftest import BAYU, RATNA, RATNA_POLIO, Place
+from tests.flows.server_content import canonical
+from tests.flows.test_interruption import command
+
+OTHER_PHONE = RATNA_POLIO.replace("081210001001", "081210009999")
+SHARED = RATNA.replace("081210001001", "081210009999")
+"""The dose of another clinic's row, said by the one that goes as well."""
+PARTS = 6
+
+
+def loaded(home):
+    """Load two clinics' sheets: of Ratna's rows two say another phone, one of them shares a dose with the other clinic."""
+    place = Place(home, None)
+    command(home, 0, "load", place.sheet(RATNA, BAYU), "--json")
+    second = place.sheet(OTHER_PHONE, SHARED, name="other.csv")
+    command(home, 0, "load", second, "--clinic", "other", "--json")
+    return place
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    home = tmp_path_factory.mktemp("undisturbed")
+    place = loaded(home)
+    code, out, moments = command(home, 0, "review", "unlink", 2, 1, "--json")
+    assert code == 0
+    return canonical(*place.content()), json.loads(out), moments
+
+
+def of_one_run(summary):
+    return {name: summary[name] for name in ("rows", "doses", "left")}
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_an_unlinking_killed_once_ends_as_an_undisturbed_one(undisturbed, tmp_path, part):
+    content, summary, moments = undisturbed
+    place = loaded(tmp_path)
+    code, _, _ = command(tmp_path, 1 + part * (moments - 1) // PARTS, "review", "unlink", 2, 1, "--json")
+    assert code == -9
+    code, out, _ = command(tmp_path, 0, "review", "unlink", 2, 1, "--json")
+    assert (code, of_one_run(json.loads(out))) == (0, of_one_run(summary))
+    assert canonical(*place.content()) == content
+    assert all(run["state"] == "finished" for run in json.loads(command(tmp_path, 0, "runs", "list", "--json")[1]))
+
+
+def test_an_unlinking_killed_again_and_again_comes_to_its_end(undisturbed, tmp_path):
+    content, _, moments = undisturbed
+    place = loaded(tmp_path)
+    for fatal in range(1, moments, 2):
+        code, _, _ = command(tmp_path, fatal, "review", "unlink", 2, 1, "--json")
+        if code != -9:
+            break
+    assert code in {0, 2}  # 2: killed after its last word to the ledger, there is nothing left to unlink
+    assert canonical(*place.content()) == content
