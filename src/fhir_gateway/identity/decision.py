@@ -74,7 +74,9 @@ def decide(  # noqa: PLR0913 - what is known beside the evidence is named
     """
     nodes: dict[Node, PersonEvidence] = dict(people.items())
     nodes.update(patients.items())
-    graph = Graph(nodes, pairs, policy=policy or DEFAULT_POLICY, frequencies=frequencies, forbidden=forbidden, confirmed=confirmed)
+    graph = Graph(
+        nodes, pairs, policy=policy or DEFAULT_POLICY, frequencies=frequencies, forbidden=forbidden, confirmed=confirmed
+    )
     return _Decisions(graph).all()
 
 
@@ -88,9 +90,7 @@ class _Decisions:
         }
         self._persons = Persons(graph, cluster(graph, frozenset(self._torn)))
         self._persons.join()
-        self._clusters = [
-            members for members in self._persons.all() if any(isinstance(node, int) for node in members)
-        ]
+        self._clusters = [members for members in self._persons.all() if any(isinstance(node, int) for node in members)]
 
     def all(self) -> tuple[PersonDecision, ...]:
         """Return the decisions, by their smallest member."""
@@ -153,7 +153,9 @@ class _Decisions:
             rival = any(isinstance(node, str) for node in other) and not clear
             return _Doubt(edge, "fits-two-people", _FITS_TWO) if rival else None
         if not self._persons.forbidden(members, other):
-            return _Doubt(edge, "probably-same", "it is probably this person, but what agrees is not enough to be certain")
+            return _Doubt(
+                edge, "probably-same", "it is probably this person, but what agrees is not enough to be certain"
+            )
         if clear:
             return None
         return _Doubt(edge, "contradicted", "it fits this person, but a record of the same person contradicts")

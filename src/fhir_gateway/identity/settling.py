@@ -27,7 +27,12 @@ _FULL_NAME_BITS = 14.0
 
 
 def settled_alone(
-    left: PersonEvidence, right: PersonEvidence, comparison: Comparison, *, policy: MatchingPolicy, frequencies: Frequencies
+    left: PersonEvidence,
+    right: PersonEvidence,
+    comparison: Comparison,
+    *,
+    policy: MatchingPolicy,
+    frequencies: Frequencies,
 ) -> bool:
     """Say whether two are one person although a veto or caution stands, provided that nobody else rivals either."""
     if comparison.weight < policy.certain - _LEAD_OF_THE_ONLY_ONE:

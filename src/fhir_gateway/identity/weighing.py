@@ -54,8 +54,8 @@ _PARTS: Mapping[str, str] = {
     "place": "village",
     "family_card": "family card",
 }
-_MANY = 4
-"""From more people than these on, a phone number is no family's."""
+_MANY = 8
+"""From more people (birth dates) than these on, a phone number is no family's but a health cadre's or a clinic's."""
 
 
 @lru_cache(maxsize=8192)

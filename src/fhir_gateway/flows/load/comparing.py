@@ -13,6 +13,7 @@ from fhir_gateway.flows.load.tools import LoadTools
 from fhir_gateway.identity.blocking import probe_of
 from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.evidence import PersonEvidence, evidence_of
+from fhir_gateway.identity.frequencies import Frequencies, FrequencyCount
 
 _Person = tuple[int, str, Resource]
 """A spooled person: number, digest, Patient."""
@@ -25,10 +26,13 @@ _WINDOWS_IN_FLIGHT = 4
 _CACHED_PEOPLE = 20_000
 
 
-async def compare_people(run: Run, tools: LoadTools) -> None:
-    """Compare the run's people that share a blocking key, and keep every pair that a decision has to look at."""
+async def compare_people(run: Run, tools: LoadTools) -> Frequencies:
+    """Compare the run's people that share a blocking key, and keep every pair that a decision has to look at.
+
+    Returns how common the run's names and phones are, for the legs that follow.
+    """
     tools.progress.phase("comparing people")
-    await _block(run, tools)
+    frequencies = await _block(run, tools)
     evidence = _Evidence(run, tools)
     compared = 0
     pairs = tools.ledger.spool.pairs(run, largest_block=LARGEST_BLOCK)
@@ -36,7 +40,7 @@ async def compare_people(run: Run, tools: LoadTools) -> None:
         known = evidence.of({number for pair in chunk for number in pair})
         edges: list[tuple[int, int | str, float]] = []
         for left, right in chunk:
-            comparison = compare(known[left], known[right], policy=tools.matching)
+            comparison = compare(known[left], known[right], policy=tools.matching, frequencies=frequencies)
             if matters(comparison):
                 edges.append((left, right, comparison.weight))
         with tools.ledger.transaction():
@@ -44,6 +48,7 @@ async def compare_people(run: Run, tools: LoadTools) -> None:
         compared += len(chunk)
         tools.progress.advance(compared)
         await asyncio.sleep(0)  # where Ctrl-C takes effect
+    return frequencies
 
 
 class _Evidence:
@@ -63,13 +68,19 @@ class _Evidence:
         return self._kept
 
 
-async def _block(run: Run, tools: LoadTools) -> None:
+async def _block(run: Run, tools: LoadTools) -> Frequencies:
     people = tools.ledger.spool.open_people(run)
+    count = FrequencyCount()
     while chunk := list(islice(people, _WINDOW)):
-        keys = [(key, number) for number, _, patient in chunk for key in block_numbers(evidence_of(patient))]
+        keys: list[tuple[int, int]] = []
+        for number, _, patient in chunk:
+            evidence = evidence_of(patient)
+            count.add(evidence)
+            keys.extend((key, number) for key in block_numbers(evidence))
         with tools.ledger.transaction():
             tools.ledger.spool.block(run, keys)
         await asyncio.sleep(0)
+    return count.result()
 
 
 def matters(comparison: Comparison) -> bool:
@@ -77,7 +88,7 @@ def matters(comparison: Comparison) -> bool:
     return comparison.grade is not Grade.CERTAINLY_NOT
 
 
-async def look_up(run: Run, tools: LoadTools) -> None:
+async def look_up(run: Run, tools: LoadTools, *, frequencies: Frequencies | None = None) -> None:
     """Find who the run's people could be on the server, and keep those candidates and the pairs that matter."""
     tools.progress.phase("looking people up")
     waiting = asyncio.Semaphore(_WINDOWS_IN_FLIGHT)
@@ -86,7 +97,7 @@ async def look_up(run: Run, tools: LoadTools) -> None:
     async def window(people: Sequence[_Person]) -> None:
         nonlocal done
         async with waiting:
-            await _look_up_window(run, people, tools)
+            await _look_up_window(run, people, tools, frequencies=frequencies)
         done += len(people)
         tools.progress.advance(done)
 
@@ -99,7 +110,9 @@ async def look_up(run: Run, tools: LoadTools) -> None:
             await asyncio.sleep(0)
 
 
-async def _look_up_window(run: Run, people: Sequence[_Person], tools: LoadTools) -> None:
+async def _look_up_window(
+    run: Run, people: Sequence[_Person], tools: LoadTools, *, frequencies: Frequencies | None
+) -> None:
     keys = tools.ledger.spool.keys_of(run, [number for number, _, _ in people])
     own = _own_patients(people, keys, tools)
     evidence = {number: evidence_of(patient) for number, _, patient in people}
@@ -116,7 +129,7 @@ async def _look_up_window(run: Run, people: Sequence[_Person], tools: LoadTools)
     edges: list[tuple[int, int | str, float]] = []
     for number, ids in candidates.found.items():
         for patient_id in ids:
-            comparison = compare(evidence[number], known[patient_id], policy=tools.matching)
+            comparison = compare(evidence[number], known[patient_id], policy=tools.matching, frequencies=frequencies)
             if patient_id in own.get(number, ()):
                 edges.append((number, patient_id, OWN))
             elif matters(comparison):

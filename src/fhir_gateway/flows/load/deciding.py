@@ -15,6 +15,7 @@ from fhir_gateway.flows.load.tools import LoadTools
 from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.decision import decide
 from fhir_gateway.identity.evidence import PersonEvidence, evidence_of
+from fhir_gateway.identity.frequencies import Frequencies
 
 _WINDOW = 300
 _LARGEST_FULLY_COMPARED = 40
@@ -33,7 +34,7 @@ class _Component:
     """What operators said: (person, Patient, whether they are one)."""
 
 
-async def decide_people(run: Run, tools: LoadTools) -> None:
+async def decide_people(run: Run, tools: LoadTools, *, frequencies: Frequencies | None = None) -> None:
     """Decide who everybody is; the decisions of a run that was cut off here are made anew, they come out the same."""
     tools.progress.phase("deciding who is who")
     numbers = (number for number, _, _ in tools.ledger.spool.open_people(run))
@@ -43,7 +44,9 @@ async def decide_people(run: Run, tools: LoadTools) -> None:
     with tools.ledger.transaction():
         while window := list(islice(groups, _WINDOW)):
             decisions = [
-                decision for component in _components(run, window, tools) for decision in _decided(component, tools)
+                decision
+                for component in _components(run, window, tools)
+                for decision in _decided(component, tools, frequencies)
             ]
             _keep(run, decisions, tools)
             done += sum(len(group) for group in window)
@@ -87,12 +90,12 @@ def _verdicts(run: Run, people: Sequence[int], tools: LoadTools) -> dict[int, li
     return found
 
 
-def _decided(component: _Component, tools: LoadTools) -> list[PersonDecision]:
+def _decided(component: _Component, tools: LoadTools, frequencies: Frequencies | None) -> list[PersonDecision]:
     nodes: dict[Node, PersonEvidence] = dict(component.people.items())
     nodes.update(component.patients.items())
     pairs = []
     for left, right in _to_compare(component):
-        comparison = compare(nodes[left], nodes[right], policy=tools.matching)
+        comparison = compare(nodes[left], nodes[right], policy=tools.matching, frequencies=frequencies)
         pairs.append(ComparedPair(left, right, comparison))
     certainly_not = {
         (pair.left, pair.right)
@@ -108,6 +111,7 @@ def _decided(component: _Component, tools: LoadTools) -> list[PersonDecision]:
         component.patients,
         pairs,
         policy=tools.matching,
+        frequencies=frequencies,
         forbidden=frozenset(forbidden),
         confirmed=frozenset(confirmed),
     )
