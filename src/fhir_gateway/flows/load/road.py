@@ -90,9 +90,9 @@ async def travel(run: Run, tools: LoadTools) -> Run:
 async def _go(run: Run, tools: LoadTools) -> None:
     if run.state is RunState.DECIDING:
         await verify_unchanged(run, tools)
-        await compare_people(run, tools)
-        await look_up(run, tools)
-        await decide_people(run, tools)
+        frequencies = await compare_people(run, tools)
+        await look_up(run, tools, frequencies=frequencies)
+        await decide_people(run, tools, frequencies=frequencies)
         if run.kind is RunKind.DRY_RUN:
             return _foretell(run, tools)
         run = _reach(run, RunState.POSTING, tools)
