@@ -13,7 +13,7 @@ from fhir_gateway.domain.runs import InputFile, Run, RunKind, RunState, Settleme
 from fhir_gateway.flows.load.comparing import compare_people, look_up
 from fhir_gateway.flows.load.deciding import decide_people
 from fhir_gateway.flows.load.posting import post
-from fhir_gateway.flows.load.reading import read_into_spool
+from fhir_gateway.flows.load.reading import leading_code, read_into_spool
 from fhir_gateway.flows.load.sweeping import sweep_races
 from fhir_gateway.flows.load.tools import LoadRequest, LoadTools
 from fhir_gateway.flows.load.verifying import verify_unchanged
@@ -37,12 +37,18 @@ async def load(request: LoadRequest, tools: LoadTools) -> Run:
         return await travel(run, tools)
 
 
-async def retry(number: int, *, user: str, tools: LoadTools) -> Run:
-    """Send what a run left `failed` again, as a run of its own, and return that; raises UsageError for no such run."""
+async def retry(number: int, *, user: str, tools: LoadTools) -> Run | None:
+    """Send what a run left `failed` again, as a run of its own, and return that; None where there is nothing to send.
+
+    Raises UsageError for no such run.
+    """
     old = tools.ledger.runs.get(number)
     if old is None:
         raise UsageError(f"there is no run {number}; `fhir-gateway runs list` shows all")
     with tools.ledger.load_lock(f"a retry of run {number}") as tell:
+        records = list(tools.ledger.spool.parked(old, Outcome.FAILED))
+        if not records:
+            return None
         with tools.ledger.transaction():
             run = tools.ledger.runs.start(
                 kind=RunKind.RETRY,
@@ -52,7 +58,7 @@ async def retry(number: int, *, user: str, tools: LoadTools) -> Run:
                 user=user,
                 started=tools.clock.now(),
             )
-            respool(run, tools.ledger.spool.parked(old, Outcome.FAILED), tools)
+            respool(run, records, tools)
         tell(_named(run))
         return await travel(_reach(run, RunState.DECIDING, tools), tools)
 
@@ -160,7 +166,7 @@ def _waiting(run: Run, tools: LoadTools) -> int:
 
 
 def _fail_rest(run: Run, message: str, tools: LoadTools) -> None:
-    suggestion = "run `runs retry` when the server answers again"
+    suggestion = tools.sent_again_by(run)
     numbers = [record.number for record in tools.ledger.spool.unsettled(run)]
     if not numbers:  # every row has come to its end: only the look for other writers' duplicates is missing
         _log.warning("Run %d was not looked through for people whom others created meanwhile: %s", run.id, message)
@@ -168,6 +174,10 @@ def _fail_rest(run: Run, message: str, tools: LoadTools) -> None:
         tools.ledger.spool.settle(
             run, [Settlement(n, Outcome.FAILED, "server-unavailable", message, suggestion) for n in numbers]
         )
+
+
+def _missing_code(record: SpooledRecord) -> str:
+    return leading_code([dose.problem for dose in record.missing]) if record.missing else ""
 
 
 def _foretell(run: Run, tools: LoadTools) -> None:
@@ -183,7 +193,7 @@ def _foretell(run: Run, tools: LoadTools) -> None:
                     Settlement(
                         record.number,
                         Outcome.REVIEW if review else Outcome.REJECTED if record.missing else Outcome.LOADED,
-                        decision.reason if review else record.missing[0].problem.code if record.missing else "",
+                        decision.reason if review else _missing_code(record),
                         decision.text if review else "; ".join(dose.problem.text for dose in record.missing),
                         decision.suggestion if review else "",
                         decision.patient_id,
