@@ -2,9 +2,19 @@
 
 from fhir_gateway.bootstrap.conversion import Conversion
 from fhir_gateway.bootstrap.gateway import Gateway, ledger_of, opened
-from fhir_gateway.bootstrap.views import PersonView, ReviewRow, ReviewView, Summary, candidate_ids, summary_of
+from fhir_gateway.bootstrap.views import (
+    NOTHING,
+    PersonView,
+    ReviewRow,
+    ReviewView,
+    Summary,
+    candidate_ids,
+    explained,
+    summary_of,
+)
 
 __all__ = [
+    "NOTHING",
     "Conversion",
     "Gateway",
     "PersonView",
@@ -12,6 +22,7 @@ __all__ = [
     "ReviewView",
     "Summary",
     "candidate_ids",
+    "explained",
     "ledger_of",
     "opened",
     "summary_of",

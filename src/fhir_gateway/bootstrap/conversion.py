@@ -23,11 +23,11 @@ _ROWS_BETWEEN_NEWS = 1000
 
 
 class Conversion:
-    """One file to convert."""
+    """One file to convert; of the environment only the time zone and the clinics are used."""
 
-    def __init__(self, file: Path, *, mapping: str, clinic: str, limit: int) -> None:
-        environment = load_environment(EMBEDDED, home())
-        inputs = open_inputs([file], mapping=mapping, clinic=clinic, environment=environment, now=datetime.now(UTC))
+    def __init__(self, file: Path, *, mapping: str, clinic: str, limit: int, environment: str = EMBEDDED) -> None:
+        settings = load_environment(environment, home())
+        inputs = open_inputs([file], mapping=mapping, clinic=clinic, environment=settings, now=datetime.now(UTC))
         self._entry: LoadInput = inputs[0]
         self._limit = limit
 

@@ -16,6 +16,7 @@ from fhir_gateway.bootstrap.views import (
     ReviewView,
     Summary,
     asked_about,
+    explained,
     patients_with_doses,
     review_view,
     summary_of,
@@ -34,11 +35,10 @@ from fhir_gateway.fhir_server.reader import ServerReader
 from fhir_gateway.fhir_server.writer import ServerWriter
 from fhir_gateway.flows import review as review_road
 from fhir_gateway.flows.load import LoadInput, LoadRequest, LoadTools, load, retry
-from fhir_gateway.identity.explain import explain_decision
 from fhir_gateway.ledger.store import Ledger
 from fhir_gateway.ports import Progress, Source
 from fhir_gateway.reports import write_report
-from fhir_gateway.settings import Environment, home, load_environment
+from fhir_gateway.settings import EMBEDDED, Environment, home, load_environment
 
 T = TypeVar("T")
 
@@ -82,8 +82,8 @@ class Gateway:
         self._check_nobody_loads()
         return self._with_tools(lambda tools: load(request, tools), to_post=True)
 
-    def retry(self, run: int, *, user: str) -> Run:
-        """Send what a run left failed again."""
+    def retry(self, run: int, *, user: str) -> Run | None:
+        """Send what a run left failed again; None where there is nothing to send."""
         self._check_nobody_loads()
         return self._with_tools(lambda tools: retry(run, user=user, tools=tools), to_post=True)
 
@@ -168,7 +168,7 @@ class Gateway:
         return self._with_client(look)
 
     def _decisions(self, sources: Sequence[Provenance]) -> list[str]:
-        told: dict[str, None] = {}
+        told: dict[str, list[str]] = {}
         for source in sources:
             run = self.ledger.runs.get(source.run)
             if run is None:
@@ -177,9 +177,9 @@ class Gateway:
             record = self.ledger.spool.record_at(run, file=file, row=source.row)
             stored = self.ledger.spool.decision_of(run, record[0]) if record else None
             if stored:
-                lines = "\n  ".join(explain_decision(stored.decision))
-                told[f"run {run.id}, {source.file}:{source.row}:\n  {lines}"] = None
-        return list(told)
+                lines = "\n  ".join(explained(self.ledger, run, stored.decision))
+                told.setdefault(f"  {lines}", []).append(f"run {run.id}, {source.file}:{source.row}")
+        return [f"{'; '.join(dict.fromkeys(places))}:\n{lines}" for lines, places in told.items()]
 
     def _row_outcomes(self, run: Run, file: int) -> Iterator[RowOutcome]:
         for row, key, settled in self.ledger.spool.settlements(run, file=file):
@@ -208,6 +208,7 @@ class Gateway:
                 progress=self._display,
                 zone=self.environment.zone,
                 matching=self.environment.matching,
+                environment="" if self.environment.name == EMBEDDED else self.environment.name,
             )
             return await action(tools)
 

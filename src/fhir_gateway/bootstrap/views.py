@@ -3,11 +3,15 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from fhir_gateway.domain.identity import PersonDecision
 from fhir_gateway.domain.outcomes import Outcome
 from fhir_gateway.domain.records import Resource, UnmappedValue
 from fhir_gateway.domain.runs import Provenance, ReviewAnswer, ReviewItem, Run
+from fhir_gateway.identity.explain import explain_decision
 from fhir_gateway.ledger.store import Ledger
 from fhir_gateway.ports import FhirReader
+
+_MOST_ROWS = 5
 
 OPEN = (Outcome.REVIEW, Outcome.REJECTED, Outcome.FAILED)
 
@@ -28,6 +32,10 @@ class Summary:
     def open_rows(self) -> int:
         """Rows that did not make it."""
         return sum(self.outcomes.get(outcome, 0) for outcome in OPEN)
+
+
+NOTHING = Summary(0, 0, {}, {}, {}, (), 0.0)
+"""The books where no run was needed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +61,7 @@ class ReviewView:
     doses: Sequence[Resource] = ()
     given: Mapping[str, Sequence[Resource]] = field(default_factory=dict)
     answers: Sequence[ReviewAnswer] = ()
+    evidence: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +80,26 @@ class PersonView:
     doses: Sequence[Resource]
     sources: Sequence[Provenance]
     decisions: Sequence[str]
+
+
+def explained(ledger: Ledger, run: Run | None, decision: PersonDecision) -> tuple[str, ...]:
+    """Return a run's decision in words, its people named by their rows."""
+
+    def rows(person: int) -> str:
+        found: dict[int, list[int]] = {}
+        for file, row in ledger.runs.rows_of(run, person) if run else ():
+            found.setdefault(file, []).append(row)
+        names = [file.name for file in run.files] if run else []
+        return " and ".join(f"{_rows(n)} of {names[file]}" for file, n in found.items() if file < len(names))
+
+    return explain_decision(decision, rows=rows)
+
+
+def _rows(numbers: Sequence[int]) -> str:
+    if len(numbers) == 1:
+        return f"row {numbers[0]}"
+    shown, rest = numbers[:_MOST_ROWS], len(numbers) - _MOST_ROWS
+    return f"rows {', '.join(map(str, shown))}" + (f" and {rest} more" if rest > 0 else "")
 
 
 def candidate_ids(ledger: Ledger, item: ReviewItem) -> list[str]:
@@ -117,6 +146,7 @@ def review_view(ledger: Ledger, item: ReviewItem, people: Mapping[str, PatientWi
         doses=[dose.resource for record in records for dose in record.doses],
         given={patient_id: people[patient_id].doses for patient_id in shown},
         answers=ledger.reviews.history(item.id),
+        evidence=explained(ledger, run, item.decision) if item.decision else (),
     )
 
 

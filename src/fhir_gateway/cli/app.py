@@ -29,15 +29,19 @@ app = typer.Typer(
     add_completion=False,
 )
 
+server = typer.Typer()
+server.command("fhir-server")(fhir_server)
+
+# The help shows the groups in this order.
 app.add_typer(demo.app)
 app.add_typer(load.app)
 app.add_typer(mapping.app, name="mapping")
-app.add_typer(env.app, name="env")
 app.add_typer(runs.app, name="runs")
 app.add_typer(review.app, name="review")
 app.add_typer(persons.app, name="person")
+app.add_typer(env.app, name="env")
 app.add_typer(synth)
-app.command("fhir-server")(fhir_server)
+app.add_typer(server)
 
 
 def main() -> None:

@@ -31,7 +31,7 @@ SAMPLES = (
 
 @app.command()
 def demo() -> None:
-    """Tour: load the three sources' samples into an embedded server, look at one person and at one doubt.
+    """Take the tour: load samples, see one person and one doubt.
 
     Everything happens in the environment `demo`, which is emptied first: nothing else is touched.
     """

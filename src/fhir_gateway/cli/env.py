@@ -12,7 +12,7 @@ from fhir_gateway.cli.progress import ProgressDisplay
 from fhir_gateway.domain.errors import ConfigurationError
 from fhir_gateway.settings import EMBEDDED, environment_names, home, load_environment, without_credentials
 
-app = typer.Typer(help="Environments: which there are, and whether their servers can be used.", no_args_is_help=True)
+app = typer.Typer(help="Environments: which there are, whether their servers work.", no_args_is_help=True)
 
 CANNOT_BE_USED = 1
 

@@ -14,7 +14,7 @@ def fhir_server(
         Path | None, typer.Option(help="Data folder; default: .fhir-gateway/embedded in the working folder.")
     ] = None,
 ) -> None:
-    """Serve the embedded FHIR R4 server at /fhir until SIGTERM or Ctrl-C."""
+    """Serve the embedded FHIR R4 server at /fhir, until SIGTERM."""
     # Imported here: the other commands need no HTTP server.
     from fhir_gateway.embedded_server.http import serve  # noqa: PLC0415
     from fhir_gateway.embedded_server.server import EmbeddedServer  # noqa: PLC0415

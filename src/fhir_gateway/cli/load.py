@@ -1,7 +1,8 @@
 """`load` and `convert`: a file's rows become resources."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +13,7 @@ from fhir_gateway.cli import options
 from fhir_gateway.cli.progress import ProgressDisplay
 from fhir_gateway.cli.summary import print_summary, print_summary_json
 from fhir_gateway.domain.errors import InterruptedRunError, ReportError, UsageError
-from fhir_gateway.domain.outcomes import Outcome
+from fhir_gateway.domain.outcomes import RIGHTLY_REJECTED, Outcome
 from fhir_gateway.domain.runs import Run, RunKind
 from fhir_gateway.flows.load import LoadRequest
 from fhir_gateway.reports import EXTENSIONS, check_target
@@ -35,9 +36,10 @@ def load(
     user: options.User = "",
     as_json: options.Json = False,
 ) -> int:
-    """Load exports into the environment's FHIR server: each person once, each dose once, every row accounted for.
+    """Load exports into a FHIR server, every row accounted for.
 
-    The same command after an interruption goes on where it stopped.
+    It is the environment's server; there each person stands once with each dose once. The same command after an
+    interruption goes on where it stopped.
 
     Exit code 0: every row is loaded or unchanged. 3: some rows are in review, rejected or failed. 1: could not finish,
     the same command resumes. 2: wrong usage, configuration, mapping or file; nothing was begun.
@@ -62,10 +64,11 @@ def load(
         summary = gateway.summary(run, time.monotonic() - began)
         if run.kind is RunKind.DRY_RUN:
             gateway.forget(run)
+            summary = replace(summary, run=0)
     if as_json:
         print_summary_json(summary)
     else:
-        print_summary(summary, next_steps=_next_steps(summary, run, targets))
+        print_summary(summary, next_steps=_next_steps(summary, run, targets, environment))
     return FINISHED_WITH_OPEN_ROWS if summary.open_rows else 0
 
 
@@ -75,14 +78,18 @@ def convert(
     out: Annotated[Path, typer.Option("--out", metavar="OUT.ndjson", help="Where the resources go.")],
     mapping: options.Mapping = "",
     clinic: options.Clinic = "",
+    environment: options.Environment = EMBEDDED,
     report: options.Report = None,
     limit: options.Limit = 0,
     as_json: options.Json = False,
 ) -> int:
-    """Convert an export to NDJSON of valid FHIR R4 resources: no server, no ledger, deterministic ids."""
+    """Convert an export to NDJSON of FHIR R4, without a server.
+
+    Every resource is valid, ids are deterministic, no ledger is kept. Of the environment just the time zone and the clinics are used.
+    """
     began = time.monotonic()
     with ProgressDisplay() as progress:
-        conversion = bootstrap.Conversion(file, mapping=mapping, clinic=clinic, limit=limit)
+        conversion = bootstrap.Conversion(file, mapping=mapping, clinic=clinic, limit=limit, environment=environment)
         if not mapping:
             progress.say(f"{file.name}: read with the mapping {conversion.mapping}")
         books = conversion.run(out, report, progress)
@@ -92,7 +99,7 @@ def convert(
     if as_json:
         print_summary_json(summary)
     else:
-        print_summary(summary)
+        print_summary(summary, next_steps=_after_converting(summary, report))
     return FINISHED_WITH_OPEN_ROWS if summary.open_rows else 0
 
 
@@ -117,17 +124,32 @@ def report_targets(report: Path | None, files: Sequence[Path]) -> list[Path]:
     return [report / (name if Path(name).suffix.lower() in EXTENSIONS else f"{name}.csv") for name in names]
 
 
-def _next_steps(summary: bootstrap.Summary, run: Run, targets: Sequence[Path]) -> list[str]:
+def _next_steps(summary: bootstrap.Summary, run: Run, targets: Sequence[Path], environment: str) -> list[str]:
+    option = "" if environment == EMBEDDED else f" --env {environment}"
     steps = []
     if run.kind is RunKind.DRY_RUN:
         return ["Dry run: nothing was sent and nothing was kept."]
     if summary.outcomes.get(Outcome.REVIEW):
-        steps.append("Next: `fhir-gateway review list` shows whose identity waits for your decision.")
-    if summary.outcomes.get(Outcome.REJECTED) and targets:
-        where = ", ".join(str(target) for target in targets)
-        steps.append(f"Next: correct the rejected rows in {where} and load that file.")
-    elif summary.outcomes.get(Outcome.REJECTED):
-        steps.append("Next: load with --report OUT.csv, correct the rejected rows there and load that file.")
+        steps.append(f"Next: `fhir-gateway review list{option}` shows whose identity waits for your decision.")
+    steps += _about_rejected(summary, targets, "load")
     if summary.outcomes.get(Outcome.FAILED):
-        steps.append(f"Next: `fhir-gateway runs retry {run.id}` sends the failed rows again.")
+        steps.append(f"Next: `fhir-gateway runs retry {run.id}{option}` sends the failed rows again.")
     return steps
+
+
+def _after_converting(summary: bootstrap.Summary, report: Path | None) -> list[str]:
+    steps = ["`loaded` counts the rows whose resources were written; nothing was sent to a server."]
+    return [*steps, *_about_rejected(summary, [report] if report else [], "convert")]
+
+
+def _about_rejected(summary: bootstrap.Summary, targets: Sequence[Path], command: str) -> Iterator[str]:
+    """Tell what to do about rejected rows, apart from those that are rightly so."""
+    rejected = summary.outcomes.get(Outcome.REJECTED, 0)
+    rightly = sum(summary.reasons.get(code, 0) for code in RIGHTLY_REJECTED)
+    if rejected > rightly and targets:
+        where = ", ".join(str(target) for target in targets)
+        yield f"Next: correct the rejected rows in {where} and {command} that file."
+    elif rejected > rightly:
+        yield f"Next: {command} with --report OUT.csv, correct the rejected rows there and {command} that file."
+    elif rejected:
+        yield "About the rejected rows nothing has to be done: they are no immunizations, or an operator refused them."

@@ -33,7 +33,7 @@ from fhir_gateway.sources.mapping_folders import (
 
 FAILED_CASES = 3
 
-app = typer.Typer(help="Mappings: how a source's rows become Patients and Immunizations.", no_args_is_help=True)
+app = typer.Typer(help="How a source's rows become Patients and Immunizations.", no_args_is_help=True)
 
 
 @app.command("list")
@@ -116,7 +116,7 @@ def preview(
     mapping: options.Mapping = "",
     clinic: options.Clinic = "",
     environment: options.Environment = EMBEDDED,
-    limit: Annotated[int, typer.Option("--limit", min=1, metavar="N", help="How many rows.")] = 5,
+    limit: Annotated[int, typer.Option("--limit", min=0, metavar="N", help="Show the first N rows only; 0: all.")] = 5,
     row: Annotated[int, typer.Option("--row", min=0, metavar="N", help="Show just this data row.")] = 0,
     as_json: options.Json = False,
 ) -> None:
@@ -129,7 +129,7 @@ def preview(
     today = datetime.now(UTC).astimezone(settings.zone).date()
     context = ConversionContext(zone=settings.zone, today=today, clinic=clinic, clinics=settings.clinics)
     records = (record for record in source.records() if not row or record.ref.row == row)
-    shown = list(islice(records, 1 if row else limit))
+    shown = list(islice(records, 1 if row else limit or None))
     if not shown:
         raise UsageError(f"{file}: there is no such row")
     if as_json:

@@ -1,6 +1,7 @@
 """`person show`: one Patient with its doses, where each came from, and what it was called before."""
 
 from typing import Annotated, Any
+from urllib.parse import unquote
 
 import typer
 
@@ -8,12 +9,13 @@ from fhir_gateway import bootstrap
 from fhir_gateway.cli import options
 from fhir_gateway.cli.printing import masked, print_json, print_table
 from fhir_gateway.cli.progress import ProgressDisplay
+from fhir_gateway.domain import systems
 from fhir_gateway.domain.errors import UsageError
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.domain.runs import Provenance
 from fhir_gateway.settings import EMBEDDED
 
-app = typer.Typer(no_args_is_help=True, help="One person with all that is known.")
+app = typer.Typer(no_args_is_help=True, help="One person with all doses, and where they came from.")
 
 
 @app.command()
@@ -71,12 +73,42 @@ def person_columns(patient: Resource, *, reveal: bool) -> dict[str, str]:
         "name": listed("name", _name),
         "born": str(patient.get("birthDate", "")),
         "gender": str(patient.get("gender", "")),
-        "identifiers": listed("identifier", lambda i: str(i.get("value", ""))),
+        "identifiers": "; ".join(
+            _aged(element, f"{_identifier_label(element)} {shown(str(element['value']))}".strip())
+            for element in sorted(patient.get("identifier", []), key=_identifier_rank)
+            if element.get("value")
+        ),
         "phone": listed("telecom", lambda t: str(t.get("value", ""))),
         "address": listed("address", lambda a: str(a.get("text", "") or " ".join(a.get("line", [])))),
-        "mother or parent": "; ".join(shown(_name(c["name"])) for c in mother),
+        "mother or parent": "; ".join(dict.fromkeys(shown(_name(c["name"])) for c in mother)),
         "last changed": str(patient.get("meta", {}).get("lastUpdated", "")),
     }
+
+
+_LABELS = {
+    systems.NIK: "NIK",
+    systems.NIK_IBU: "mother's NIK",
+    systems.KK: "family card",
+    systems.IHS_NUMBER: "IHS number",
+    systems.NIK_AS_WRITTEN: "NIK as it was written",
+}
+_MEDICAL_RECORD = systems.medical_record("")
+
+
+def _identifier_label(identifier: Resource) -> str:
+    system = str(identifier.get("system", ""))
+    if system == systems.PERSON:
+        return "gateway's own"
+    if system.startswith(_MEDICAL_RECORD):
+        return f"record number of {unquote(system.removeprefix(_MEDICAL_RECORD))}"
+    return _LABELS.get(system) or system.rstrip("/").rpartition("/")[2]
+
+
+def _identifier_rank(identifier: Resource) -> int:
+    """Put what people know first, and the gateway's own last."""
+    system = identifier.get("system", "")
+    known = list(_LABELS)
+    return known.index(system) if system in known else len(known) + (system == systems.PERSON)
 
 
 def _name(name: Resource) -> str:

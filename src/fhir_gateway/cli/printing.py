@@ -18,6 +18,7 @@ def print_json(value: Any) -> None:
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str = "") -> None:
     """Print rows under their columns; text is printed as it is, never read as markup."""
     table = Table(*columns, title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    table.show_header = any(columns)
     for row in rows:
         table.add_row(*(_plain(cell) for cell in row))
     console().print(table)

@@ -17,7 +17,7 @@ from fhir_gateway.flows import review as review_road
 from fhir_gateway.flows.review import Unlinked, UnlinkRequest
 from fhir_gateway.settings import EMBEDDED
 
-app = typer.Typer(no_args_is_help=True, help="Doubtful rows wait here for a person's decision.")
+app = typer.Typer(no_args_is_help=True, help="Doubtful rows, which wait for a person's decision.")
 app.add_typer(review_sheets.app)
 
 Number = Annotated[int, typer.Argument(metavar="ID", help="The review's number.")]

@@ -14,7 +14,6 @@ from fhir_gateway.cli.summary import print_summary, print_summary_json
 from fhir_gateway.domain.errors import UsageError
 from fhir_gateway.domain.outcomes import Outcome
 from fhir_gateway.domain.runs import Run
-from fhir_gateway.identity.explain import explain_decision
 from fhir_gateway.settings import EMBEDDED
 
 app = typer.Typer(no_args_is_help=True, help="What was loaded when, and what became of every row.")
@@ -80,7 +79,7 @@ def show(
             raise UsageError(f"run {run} has no row {row} in file {file}")
         person, key, settlement = record
         stored = ledger.spool.decision_of(found, person)
-    told = explain_decision(stored.decision) if stored else ()
+        told = bootstrap.explained(ledger, found, stored.decision) if stored else ()
     if as_json:
         print_json(
             {
@@ -120,8 +119,10 @@ def retry(
     began = time.monotonic()
     with ProgressDisplay() as progress, bootstrap.opened(environment, progress) as gateway:
         done = gateway.retry(run, user=user or options.login())
-        summary = gateway.summary(done, time.monotonic() - began)
-    if as_json:
+        summary = gateway.summary(done, time.monotonic() - began) if done else bootstrap.NOTHING
+    if not done and not as_json:
+        print(f"run {run}: nothing to retry, none of its rows waits to be sent again")
+    elif as_json:
         print_summary_json(summary)
     else:
         print_summary(summary)

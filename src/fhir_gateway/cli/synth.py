@@ -33,7 +33,7 @@ class _WriteUnlessNamed(TyperGroup):
 synth = typer.Typer(
     name="synth",
     cls=_WriteUnlessNamed,
-    help="Three exports of an invented clinic region, with the truth; `synth DIR` is `synth write DIR`.",
+    help="Invented clinics with the truth, to try and to score.",
     no_args_is_help=True,
 )
 
@@ -48,7 +48,7 @@ def write(
     population: Annotated[str, typer.Option(help="Whose names: A, B (they share none) or mixed.")] = "mixed",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Write simrs-khanza.csv, asik.xlsx, puskesmas.csv and truth.csv."""
+    """Write simrs-khanza.csv, asik.xlsx, puskesmas.csv and truth.csv; `synth DIR` is `synth write DIR`."""
     if population not in POPULATIONS:
         raise UsageError(f"--population {population}: there are {', '.join(POPULATIONS)}")
     chosen = (read_rates(rates) if rates else Rates()).harsher(harsh)

@@ -29,6 +29,9 @@ class RowOutcome:
     key: str = ""
 
 
+RIGHTLY_REJECTED = ("not-an-immunization", "operator-rejected")
+"""Reasons of rejected rows about which nothing has to be done."""
+
 _WORST_FIRST = (Outcome.FAILED, Outcome.REVIEW, Outcome.REJECTED, Outcome.LOADED, Outcome.UNCHANGED)
 
 

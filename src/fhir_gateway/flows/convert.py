@@ -8,7 +8,7 @@ from fhir_gateway.bundling.digests import digest
 from fhir_gateway.bundling.immunizations import for_patient
 from fhir_gateway.domain.outcomes import Outcome, RowOutcome
 from fhir_gateway.domain.records import Converted, Rejected, Resource, UnmappedValue, UnreadableRow, dose_identifier
-from fhir_gateway.flows.load.reading import missing_text, rejection
+from fhir_gateway.flows.load.reading import leading_code, missing_text, rejection
 from fhir_gateway.flows.load.tools import LoadInput
 from fhir_gateway.flows.load.validating import validated
 
@@ -69,7 +69,7 @@ def _written(row: int, result: Converted | Rejected, write: Write, first_time: F
     reason = "; ".join(dict.fromkeys(missing_text(dose) for dose in missing))
     suggestion = "; ".join(dict.fromkeys(dose.problem.suggestion for dose in missing if dose.problem.suggestion))
     outcome = Outcome.REJECTED if missing else Outcome.LOADED
-    code = missing[0].problem.code if missing else ""
+    code = leading_code([dose.problem for dose in missing]) if missing else ""
     return RowOutcome(row, outcome, reason, suggestion, patient_id, tuple(ids), key=result.key), code
 
 

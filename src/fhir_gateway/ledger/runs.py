@@ -119,6 +119,16 @@ class Runs:
         )
         return [(UnmappedValue(row.concept_map, row.value, row.line), row[4]) for row in rows]
 
+    def rows_of(self, run: Run, person: int) -> list[tuple[int, int]]:
+        """Return (file, row) of a spooled person's records, in the order in which they were read."""
+        table = tables.records
+        rows = self._connection.execute(
+            select(table.c.file, table.c.row)
+            .where(table.c.run == run.id, table.c.person == person)
+            .order_by(table.c.number)
+        )
+        return [(file, row) for file, row in rows]
+
     def clear(self, run: Run) -> None:
         """Forget everything that the run has read; for a run that is read again from its start, and for dry runs."""
         for table in (

@@ -9,7 +9,7 @@ import orjson
 
 from fhir_gateway.domain import systems
 from fhir_gateway.domain.records import Problem, UnmappedValue
-from fhir_gateway.mapping.concept_maps import ConceptMap, Match, unmapped_line
+from fhir_gateway.mapping.concept_maps import NOT_AN_IMMUNIZATION, ConceptMap, Match, unmapped_line
 from fhir_gateway.mapping.functions import Apply, ConversionContext, Facts, MappingFunction, Option, Setup
 from fhir_gateway.mapping.spellings import UNKNOWN_DOSE, read_dose_number
 from fhir_gateway.people.dates import FORMATS, DateFault, ReadDate, make_instant, read_clock, read_date
@@ -95,37 +95,39 @@ def _build_concept_map(setup: Setup) -> Apply:
     name = str(setup.options["map"])
     concept_map = setup.maps[name]
     codes = frozenset(setup.options.get("codes") or ())
-    readers = [(column in codes, number) for number, column in enumerate(setup.columns)] or [(False, 0)]
-    subject = setup.subject
+    columns = setup.columns or ("",)
+    are_codes = [column in codes for column in columns]
     # The name is to blame, not the code that few concept maps know.
-    setup = replace(setup, columns=tuple(column for column in setup.columns if column not in codes) or setup.columns)
-    no_immunization = setup.problem(
-        "not-an-immunization", "this is not an immunization", "nothing to do: it is not a vaccine and is not loaded"
-    )
+    names_first = sorted(range(len(columns)), key=are_codes.__getitem__)
+    setups = [replace(setup, columns=(column,)) for column in columns]
+    no_immunization = [
+        blamed.problem(
+            NOT_AN_IMMUNIZATION, "this is not an immunization", "nothing to do: it is not a vaccine and is not loaded"
+        )
+        for blamed in setups
+    ]
 
     def apply(texts: tuple[str, ...], facts: Facts) -> Any:
-        written = next((texts[number] for is_code, number in readers if not is_code and texts[number]), "") or next(
-            filter(None, texts), ""
-        )
-        if not written:
+        number = next((n for n in names_first if n < len(texts) and texts[n]), None)
+        if number is None:
             return None
-        match = _find(concept_map, readers, texts, facts.clinic)
+        written = texts[number]
+        match = _find(concept_map, are_codes, texts, facts.clinic)
         meaning = match.on(facts.occurrence[:10]) if match else None
         if match is None or meaning is None:
-            return _unmapped(setup, concept_map, subject, written, facts)
+            return _unmapped(setups[number], concept_map, written, facts)
         if meaning.no_immunization:
-            return no_immunization
+            return no_immunization[number]
         facts.dose = match.dose
         return {"coding": orjson.loads(meaning.coding), "text": written}
 
     return apply
 
 
-def _find(
-    concept_map: ConceptMap, readers: list[tuple[bool, int]], texts: tuple[str, ...], clinic: str
-) -> Match | None:
-    for is_code, number in readers:
-        text = texts[number]
+def _find(concept_map: ConceptMap, are_codes: list[bool], texts: tuple[str, ...], clinic: str) -> Match | None:
+    for is_code, text in zip(
+        are_codes, texts, strict=False
+    ):  # a function before this one makes one text of all columns
         if text:
             match = concept_map.match_code(text, clinic) if is_code else concept_map.match(text, clinic)
             if match is not None:
@@ -133,13 +135,13 @@ def _find(
     return None
 
 
-def _unmapped(setup: Setup, concept_map: ConceptMap, subject: str, written: str, facts: Facts) -> Problem:
+def _unmapped(setup: Setup, concept_map: ConceptMap, written: str, facts: Facts) -> Problem:
     line = unmapped_line(written)
     facts.unmapped.append(UnmappedValue(concept_map.name, written, line))
     near = concept_map.nearest(written)
     hint = f"did you mean '{near}'? Else add" if near else "add"
     return setup.problem(
-        f"{subject}-unmapped",
+        f"{setup.subject}-unmapped",
         f"the concept map {concept_map.name} lacks '{written[:80]}'",
         f"{hint} the line {line} with its code to mappings/concept_maps/{concept_map.name}.csv",
     )

@@ -20,7 +20,10 @@ _CHANGED_MEANWHILE_TRIES = 5
 
 @dataclass(frozen=True, slots=True)
 class DoseResult:
-    """How one dose ended: LOADED with its Immunization's id, REVIEW, or FAILED with the server's words."""
+    """How one dose ended: LOADED with its Immunization's id, REVIEW, or FAILED with the server's words.
+
+    `again` says that it can simply be sent again.
+    """
 
     number: int
     name: str
@@ -29,6 +32,7 @@ class DoseResult:
     code: str = ""
     text: str = ""
     suggestion: str = ""
+    again: bool = False
 
 
 async def post_doses(
@@ -131,7 +135,6 @@ def _sent(result: DoseResult, outcome: EntryOutcome) -> DoseResult:
     if outcome.kind is EntryKind.REFUSED:
         code, suggestion = "server-refused", "correct what the server names, then load again"
     else:
-        code, suggestion = "server-unavailable", "run `runs retry` when the server answers again"
-    return replace(
-        result, outcome=Outcome.FAILED, immunization_id="", code=code, text=outcome.message, suggestion=suggestion
-    )
+        code, suggestion = "server-unavailable", ""
+    failed = replace(result, outcome=Outcome.FAILED, immunization_id="", code=code, text=outcome.message)
+    return replace(failed, suggestion=suggestion, again=not suggestion)

@@ -7,7 +7,7 @@ from datetime import datetime
 from itertools import islice
 
 from fhir_gateway.bundling.digests import content_digest, digest
-from fhir_gateway.domain.outcomes import Outcome
+from fhir_gateway.domain.outcomes import RIGHTLY_REJECTED, Outcome
 from fhir_gateway.domain.records import (
     Converted,
     MissingDose,
@@ -26,6 +26,16 @@ CHUNK = 1000
 """Rows in one transaction of the ledger."""
 
 GATEWAY_KEY = "gateway_key"
+
+_OLDER = (
+    "a newer export of this row has been loaded; this one is older by its file's modification time, it changes nothing"
+)
+_IF_NEWER = (
+    "nothing, if this file is the older one; if it is really the newer one, `touch` it and load it again, or load the"
+    " row from its report"
+)
+_REPLACED = "a later export has replaced what this row says: it changes nothing"
+_IF_RIGHT = "nothing, if this export is the older one; if what it says holds again, load the row from its report"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,10 +152,15 @@ def rejection(number: int, problems: Sequence[Problem]) -> Settlement:
     return Settlement(
         number=number,
         outcome=Outcome.REJECTED,
-        code=problems[0].code,
+        code=leading_code(problems),
         reason="; ".join(dict.fromkeys(_told(problem) for problem in problems)),
         suggestion="; ".join(dict.fromkeys(problem.suggestion for problem in problems if problem.suggestion)),
     )
+
+
+def leading_code(problems: Sequence[Problem]) -> str:
+    """Return the code under which a row is counted: the first of a problem about which something has to be done."""
+    return min(problems, key=lambda problem: problem.code in RIGHTLY_REJECTED).code
 
 
 def missing_text(dose: MissingDose) -> str:
@@ -168,10 +183,10 @@ def _settled_already(
     ids = tuple(known.doses.values())
     if known.content == record.content:
         return Settlement(record.number, Outcome.UNCHANGED, "", "", "", known.patient_id, ids)
-    older = record.content in known.earlier or exported < known.exported
-    if older and not record.corrected:
-        text = "a newer export of this row has been loaded; this older one changes nothing"
-        return Settlement(record.number, Outcome.UNCHANGED, "older-export", text, "", known.patient_id, ids)
+    replaced = record.content in known.earlier
+    if (replaced or exported < known.exported) and not record.corrected:
+        told = (_REPLACED, _IF_RIGHT) if replaced else (_OLDER, _IF_NEWER)
+        return Settlement(record.number, Outcome.UNCHANGED, "older-export", *told, known.patient_id, ids)
     return None
 
 

@@ -9,7 +9,7 @@ from fhir_gateway.domain.identity import Grade
 from fhir_gateway.domain.outcomes import Outcome, worst
 from fhir_gateway.domain.runs import KnownKey, ReviewKind, Run, Settlement, SpooledRecord
 from fhir_gateway.flows.load.blocks import block_numbers
-from fhir_gateway.flows.load.reading import missing_text
+from fhir_gateway.flows.load.reading import leading_code, missing_text
 from fhir_gateway.flows.load.tools import LoadTools
 from fhir_gateway.identity.evidence import evidence_of
 
@@ -71,6 +71,7 @@ def settle_people(
     run: Run, people: Sequence["PersonPost"], doses: Mapping[int, Sequence["DoseResult"]], tools: LoadTools
 ) -> None:
     """Settle the records of people who have been posted, whatever became of each of them."""
+    again = tools.sent_again_by(run)
     settlements: list[Settlement] = []
     learned: list[KnownKey] = []
     for person in people:
@@ -79,7 +80,10 @@ def settle_people(
         order = {(r.number, dose.name): place for r in once.values() for place, dose in enumerate(r.doses)}
         for result in sorted(doses.get(person.number, ()), key=lambda found: order[found.number, found.name]):
             results.setdefault(result.number, []).append(result)
-        by_key = {key: _settlement(person, record, results.get(record.number, [])) for key, record in once.items()}
+        by_key = {
+            key: _settlement(person, record, results.get(record.number, []), again=again)
+            for key, record in once.items()
+        }
         settlements.extend(replace(by_key[record.key], number=record.number) for record in person.records)
         if person.refusal is None:
             learned.extend(_learned(run, person, by_key, results))
@@ -94,10 +98,11 @@ def _once(person: "PersonPost") -> Mapping[str, SpooledRecord]:
     return {record.key: record for record in person.records}
 
 
-def _settlement(person: "PersonPost", record: SpooledRecord, results: Sequence["DoseResult"]) -> Settlement:
+def _settlement(
+    person: "PersonPost", record: SpooledRecord, results: Sequence["DoseResult"], *, again: str
+) -> Settlement:
     if person.refusal:
         code = "server-unavailable" if person.refusal.again else "server-refused"
-        again = "run `runs retry` when the server answers again"
         suggestion = again if person.refusal.again else "correct what the server names, then load again"
         return Settlement(
             record.number, Outcome.FAILED, code, person.refusal.text, suggestion, grade=person.decision.grade
@@ -106,10 +111,10 @@ def _settlement(person: "PersonPost", record: SpooledRecord, results: Sequence["
     outcome = worst(*outcomes, Outcome.LOADED)
     texts = [f"{r.name}: {r.text}" if r.name else r.text for r in results if r.text]
     texts += [missing_text(dose) for dose in record.missing]
-    suggestions = [r.suggestion for r in results if r.suggestion]
+    suggestions = [again if r.again else r.suggestion for r in results if r.again or r.suggestion]
     suggestions += [dose.problem.suggestion for dose in record.missing if dose.problem.suggestion]
     codes = [r.code for r in results if r.outcome is outcome and r.code]
-    codes += [dose.problem.code for dose in record.missing]
+    codes += [leading_code([dose.problem for dose in record.missing])] if record.missing else []
     return Settlement(
         number=record.number,
         outcome=outcome,

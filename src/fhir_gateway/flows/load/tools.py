@@ -6,6 +6,7 @@ from datetime import tzinfo
 from typing import Protocol
 
 from fhir_gateway.domain.records import Converted, Rejected, SourceRecord
+from fhir_gateway.domain.runs import Run
 from fhir_gateway.identity.parameters import MatchingPolicy
 from fhir_gateway.ports import CandidateFinder, Clock, FhirReader, FhirWriter, Ledger, Progress, Source
 
@@ -54,3 +55,10 @@ class LoadTools:
     window: int = 200
     """People that are posted together; windows overlap."""
     windows_in_flight: int = 4
+    environment: str = ""
+    """What `--env` names, "" for the environment that is used without it."""
+
+    def sent_again_by(self, run: Run) -> str:
+        """Tell how a run's failed rows are sent again."""
+        option = f" --env {self.environment}" if self.environment else ""
+        return f"run `fhir-gateway runs retry {run.id}{option}` when the server answers again"
