@@ -1,4 +1,5 @@
 import asyncio
+from dataclasses import replace
 
 import httpx
 import orjson
@@ -7,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.fakes.scripted_server import ScriptedServer, answer, html, outcome, searchset, statement
 
+from fhir_gateway.domain.errors import AccessRefusedError
 from fhir_gateway.domain.posting import BundleEntry, EntryKind
 
 SYSTEM = "urn:fhir-gateway:person"
@@ -308,10 +310,25 @@ async def test_a_refused_transaction_is_halved_or_goes_as_a_batch(bundle_type, s
     assert {bundle["type"] for bundle in fhir.bundles} == {sent}
 
 
-async def test_missing_credentials_refuse_every_entry_with_the_reason():
-    outcomes = await send(ScriptedServer(lambda _: answer(403, outcome())), [create(1), create(2)])
-    assert kinds(outcomes) == ["refused"] * 2
-    assert "credentials" in outcomes[0].message
+@pytest.mark.parametrize("status", [401, 403])
+async def test_refused_credentials_stop_everything(status):
+    server = ScriptedServer(lambda _: answer(status, outcome()))
+    with pytest.raises(AccessRefusedError, match="credentials"):
+        await send(server, [create(number) for number in range(8)], batch_size=2)
+
+
+async def test_a_forbidden_bundle_after_accepted_ones_costs_only_the_entry_that_is_forbidden():
+    fhir = FakeFhir()
+
+    def handler(request):
+        if b'"f3"' in request.content:
+            return answer(403, outcome(text="bad"))
+        return fhir(request)
+
+    entries = [create(number) for number in range(8)]
+    entries[3] = replace(entries[3], resource={**entries[3].resource, "id": "f3"})
+    outcomes = await send(ScriptedServer(handler), entries, batch_size=2, max_in_flight=1)
+    assert [one.key for one in outcomes if one.kind is EntryKind.REFUSED] == ["k3"]
 
 
 async def test_a_create_without_a_condition_is_a_mistake():
