@@ -100,11 +100,13 @@ class Spool:
             last = rows[-1][0]
 
     def patients_of(self, run: Run, numbers: Iterable[int]) -> dict[int, Resource]:
-        """Return number → Patient of spooled people."""
+        """Return number → Patient of spooled people; who has been settled is no longer kept."""
         table = tables.persons
         found: dict[int, Resource] = {}
         for chunk in chunks(numbers):
-            statement = select(table.c.number, table.c.payload).where(table.c.run == run.id, table.c.number.in_(chunk))
+            statement = select(table.c.number, table.c.payload).where(
+                table.c.run == run.id, table.c.number.in_(chunk), table.c.payload.is_not(None)
+            )
             found.update((number, codec.unpack(payload)) for number, payload in self._connection.execute(statement))
         return found
 

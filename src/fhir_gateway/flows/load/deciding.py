@@ -37,21 +37,28 @@ class _Component:
 async def decide_people(run: Run, tools: LoadTools, *, frequencies: Frequencies | None = None) -> None:
     """Decide who everybody is; the decisions of a run that was cut off here are made anew, they come out the same."""
     tools.progress.phase("deciding who is who")
+    done = 0
+    with tools.ledger.transaction():
+        for decisions in each_decision(run, tools, frequencies=frequencies):
+            _keep(run, decisions, tools)
+            done += sum(len(decision.members) for decision in decisions)
+            tools.progress.advance(done)
+            await asyncio.sleep(0)  # where Ctrl-C takes effect; nothing else runs now that could use the transaction
+
+
+def each_decision(
+    run: Run, tools: LoadTools, *, frequencies: Frequencies | None = None
+) -> Iterator[list[PersonDecision]]:
+    """Yield the decisions on a compared run's people, some components at a time; they are kept nowhere."""
     numbers = (number for number, _, _ in tools.ledger.spool.open_people(run))
     edges = ((person, other) for person, other, _ in tools.ledger.spool.edges(run))
     groups = components(numbers, edges)
-    done = 0
-    with tools.ledger.transaction():
-        while window := list(islice(groups, _WINDOW)):
-            decisions = [
-                decision
-                for component in _components(run, window, tools)
-                for decision in _decided(component, tools, frequencies)
-            ]
-            _keep(run, decisions, tools)
-            done += sum(len(group) for group in window)
-            tools.progress.advance(done)
-            await asyncio.sleep(0)  # where Ctrl-C takes effect; nothing else runs now that could use the transaction
+    while window := list(islice(groups, _WINDOW)):
+        yield [
+            decision
+            for component in _components(run, window, tools)
+            for decision in _decided(component, tools, frequencies)
+        ]
 
 
 def _components(run: Run, window: Sequence[Sequence[int]], tools: LoadTools) -> Iterator[_Component]:
