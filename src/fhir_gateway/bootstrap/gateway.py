@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -231,9 +231,9 @@ class Gateway:
 
     def _with_client(self, action: Callable[[FhirClient], Awaitable[T]]) -> T:
         async def act() -> T:
-            transport = _transport(self.environment)
-            async with FhirClient(self.environment.fhir_server, transport=transport, on_wait=self._tell) as client:
-                return await action(client)
+            with _transport(self.environment) as transport:
+                async with FhirClient(self.environment.fhir_server, transport=transport, on_wait=self._tell) as client:
+                    return await action(client)
 
         try:
             return asyncio.run(act())
@@ -263,10 +263,14 @@ def ledger_of(name: str) -> Iterator[Ledger]:
         yield ledger
 
 
-def _transport(environment: Environment) -> httpx.AsyncBaseTransport | None:
+@contextmanager
+def _transport(environment: Environment) -> Iterator[httpx.AsyncBaseTransport | None]:
+    """Run the embedded server inside the process where the environment is on it."""
     if environment.embedded_data is None:
-        return None
-    return EmbeddedTransport(EmbeddedServer(environment.embedded_data))
+        yield None
+        return
+    with closing(EmbeddedServer(environment.embedded_data)) as server:
+        yield EmbeddedTransport(server)
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

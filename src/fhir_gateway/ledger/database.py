@@ -7,8 +7,6 @@ from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import DatabaseError, OperationalError
 
@@ -96,6 +94,10 @@ def _migrate(connection: Connection, url: str) -> None:
         raise LedgerError(
             f"the ledger was written by a newer fhir-gateway (schema {version}, this one knows {REVISION}): upgrade"
         )
+    # Imported here: alembic costs every command 11 MiB, and a ledger is migrated once.
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+
     connection.rollback()
     config = Config()
     config.set_main_option("script_location", str(files("fhir_gateway.ledger") / "migrations"))

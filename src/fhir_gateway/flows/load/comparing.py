@@ -23,7 +23,7 @@ OWN = 1e6
 
 _WINDOW = 500
 _WINDOWS_IN_FLIGHT = 4
-_CACHED_PEOPLE = 20_000
+_CACHED_PEOPLE = 4_000
 
 
 async def compare_people(run: Run, tools: LoadTools) -> Frequencies:
