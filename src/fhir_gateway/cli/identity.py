@@ -1,0 +1,181 @@
+"""`identity`: two people compared, and what other thresholds would change."""
+
+from collections.abc import Sequence
+from itertools import product
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fhir_gateway import bootstrap
+from fhir_gateway.bootstrap import studies
+from fhir_gateway.cli import options
+from fhir_gateway.cli.persons import person_columns
+from fhir_gateway.cli.printing import print_json, print_table
+from fhir_gateway.cli.progress import ProgressDisplay
+from fhir_gateway.domain.errors import UsageError
+from fhir_gateway.flows.judging import Flip, ThresholdOutcome
+from fhir_gateway.flows.load import LoadInput
+from fhir_gateway.identity.explain import explain_comparison
+from fhir_gateway.identity.parameters import MatchingPolicy
+from fhir_gateway.settings import EMBEDDED
+from fhir_gateway.synth.score import Score
+
+app = typer.Typer(no_args_is_help=True, help="Why two are one person or not, and how right that is.")
+
+_STEPS = (-4.0, -2.0, 2.0, 4.0)
+_SHOWN_FLIPS = 20
+_Two = Annotated[str, typer.Argument(metavar="FILE:ROW|RUN:ROW|PATIENT")]
+
+
+@app.command()
+def compare(
+    a: _Two,
+    b: _Two,
+    mapping: options.Mapping = "",
+    clinic: options.Clinic = "",
+    environment: options.Environment = EMBEDDED,
+    reveal: options.Reveal = False,
+    as_json: options.Json = False,
+) -> None:
+    """Compare two people (rows of files, parked rows of runs, Patients on the server): side by side, and the evidence.
+
+    Names and numbers are covered unless --reveal is given.
+    """
+    with ProgressDisplay() as progress, bootstrap.opened(environment, progress) as gateway:
+        found = studies.compare_two(gateway, a, b, mapping=mapping, clinic=clinic)
+        policy = gateway.environment.matching
+    sides = [person_columns(person, reveal=reveal) for person in (found.left, found.right)]
+    told = explain_comparison(found.comparison, policy=policy)
+    if as_json:
+        comparison = found.comparison
+        evidence = [
+            {"field": e.field, "agreement": e.agreement, "weight": e.weight, "words": e.words}
+            for e in comparison.evidence
+        ]
+        print_json(
+            {
+                "a": sides[0],
+                "b": sides[1],
+                "match_grade": comparison.grade,
+                "weight": comparison.weight,
+                "evidence": evidence,
+                "vetoes": [{"code": veto.code, "words": veto.words} for veto in comparison.vetoes],
+                "explanation": list(told),
+            }
+        )
+        return
+    print_table(("", a, b), [(name, sides[0][name], sides[1][name]) for name in sides[0]])
+    for line in told:
+        print(line)
+
+
+@app.command()
+def thresholds(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Exports, loaded already or new.")],
+    mapping: options.Mapping = "",
+    clinic: options.Clinic = "",
+    environment: options.Environment = EMBEDDED,
+    certain: Annotated[
+        str, typer.Option("--certain", metavar="BITS,…", help="Values to try; else some around the environment's.")
+    ] = "",
+    margin: Annotated[
+        str, typer.Option("--margin", metavar="BITS,…", help="Values to try; else the environment's alone.")
+    ] = "",
+    truth: Annotated[
+        Path | None, typer.Option("--truth", metavar="DIR", help="What `synth` wrote: adds precision and recall.")
+    ] = None,
+    server: Annotated[
+        bool, typer.Option("--server", help="Also look for candidates on the server (for files not yet loaded).")
+    ] = False,
+    limit: options.Limit = 0,
+    as_json: options.Json = False,
+) -> None:
+    """Dry run: what other thresholds would change. Nothing is sent, and the ledger stays as it is.
+
+    The rows are held against one another as if none had been loaded. A flip is a pair of records that one setting joins
+    and the environment's does not, or the other way round.
+    """
+    with ProgressDisplay() as progress, bootstrap.opened(environment, progress) as gateway:
+        policies = _policies(gateway.environment.matching, certain, margin)
+        inputs = gateway.inputs(files, mapping=mapping, clinic=clinic)
+        study = studies.try_thresholds(
+            gateway, inputs, policies, clinic=clinic, with_server=server, most_flips=_SHOWN_FLIPS, limit=limit
+        )
+        scores = studies.score_thresholds(study, inputs, truth) if truth else []
+    shown = [_as_json(o, scores[n] if scores else None, inputs) for n, o in enumerate(study.outcomes)]
+    if as_json:
+        print_json(shown)
+        return
+    _print_outcomes(study.outcomes, shown)
+
+
+def _policies(current: MatchingPolicy, certain: str, margin: str) -> list[MatchingPolicy]:
+    """Return the environment's policy first, then each combination to try; raises UsageError for what is no policy."""
+    tried = _bits("--certain", certain) or [current.certain + step for step in _STEPS]
+    margins = _bits("--margin", margin) or [current.margin]
+    policies = [current]
+    for one, other in sorted(product(tried, margins)):
+        policy = MatchingPolicy(one, min(current.probable, one), min(current.possible, one), other, current.prior)
+        if problems := policy.problems():
+            raise UsageError(f"certain {one:g}, margin {other:g}: {'; '.join(problems)}")
+        if policy not in policies:
+            policies.append(policy)
+    return policies
+
+
+def _bits(option: str, text: str) -> list[float]:
+    try:
+        return [float(word) for word in text.split(",") if word.strip()]
+    except ValueError as error:
+        raise UsageError(f"{option} {text}: give numbers, separated by commas") from error
+
+
+def _as_json(outcome: ThresholdOutcome, score: Score | None, inputs: Sequence[LoadInput]) -> dict[str, Any]:
+    def place(where: tuple[int, int]) -> str:
+        return f"{inputs[where[0]].source.path.name}:{where[1]}"
+
+    def told(flip: Flip) -> dict[str, object]:
+        return {"a": place(flip.left), "b": place(flip.right), "joined": flip.joined}
+
+    return {
+        "certain": outcome.policy.certain,
+        "margin": outcome.policy.margin,
+        "links": outcome.links,
+        "new_persons": outcome.new,
+        "reviews": outcome.questions,
+        "in_review": outcome.in_review,
+        "flipped": outcome.flipped,
+        "flips": [told(flip) for flip in outcome.flips],
+        "precision": score.pairs.precision if score else None,
+        "recall": score.pairs.recall if score else None,
+        "found_or_in_review": score.pairs.recall_with_review if score else None,
+        "merged": sum(merged.pairs for merged in score.merged.values()) if score else None,
+    }
+
+
+def _print_outcomes(outcomes: Sequence[ThresholdOutcome], shown: Sequence[dict[str, Any]]) -> None:
+    scored = shown[0]["precision"] is not None
+    truth_columns = ("precision", "recall", "merged") if scored else ()
+    print_table(
+        ("certain", "margin", "links", "new persons", "reviews", "records in review", "flipped", *truth_columns),
+        [
+            (
+                f"{one['certain']:g}",
+                f"{one['margin']:g}" + (" (now)" if n == 0 else ""),
+                one["links"],
+                one["new_persons"],
+                one["reviews"],
+                one["in_review"],
+                one["flipped"],
+                *((f"{one['precision']:.5f}", f"{one['recall']:.5f}", one["merged"]) if scored else ()),
+            )
+            for n, one in enumerate(shown)
+        ],
+    )
+    for outcome, one in zip(outcomes, shown, strict=True):
+        for flip in one["flips"]:
+            verb = "joins" if flip["joined"] else "parts"
+            print(
+                f"certain {outcome.policy.certain:g}, margin {outcome.policy.margin:g} {verb} {flip['a']} and {flip['b']}"
+            )

@@ -1,0 +1,75 @@
+"""Two people compared, and thresholds tried, without a trace."""
+
+import pytest
+from tests.flows.conftest import BAYU, RATNA, RATNA_POLIO
+
+NEAR = RATNA_POLIO.replace("3303015203200003", "").replace("081210001001", "").replace("Lastri Handayani", "")
+"""Ratna by name and birth date alone."""
+
+
+def test_two_rows_are_compared_with_their_evidence(place):
+    place.sheet(RATNA, RATNA_POLIO, BAYU)
+    same = place.json("identity", "compare", "sheet.csv:1", "sheet.csv:2")
+    assert same["match_grade"] == "certain"
+    assert {piece["field"] for piece in same["evidence"]} >= {"nik", "name", "birth_date"}
+    assert place.json("identity", "compare", "sheet.csv:1", "sheet.csv:3")["match_grade"] == "certainly-not"
+
+
+def test_a_row_is_compared_with_a_patient(place):
+    place.load(place.sheet(RATNA))
+    (patient_id,) = place.content()[0]
+    assert place.json("identity", "compare", "sheet.csv:1", patient_id)["match_grade"] == "certain"
+
+
+def test_a_parked_row_of_a_run_can_be_compared(place):
+    place.load(place.sheet(RATNA))
+    place.load(place.sheet(BAYU.replace("3303021107190002", "3303015203200003"), name="next.csv"))
+    (patient_id,) = place.content()[0]
+    assert place.json("identity", "compare", "2:1", patient_id)["match_grade"] == "probable"
+
+
+def test_a_shared_screen_sees_covered_names_only(place):
+    place.sheet(RATNA, RATNA_POLIO)
+    _, out, _ = place.run("identity", "compare", "sheet.csv:1", "sheet.csv:2")
+    assert "Dewanti" not in out
+    assert "3303015203200003" not in out
+    assert "Dewanti" in place.run("identity", "compare", "sheet.csv:1", "sheet.csv:2", "--reveal")[1]
+
+
+@pytest.mark.parametrize("wrong", ["sheet.csv:9", "9:1", "nobody", "1:1"])
+def test_who_cannot_be_compared_is_told(place, wrong):
+    place.load(place.sheet(RATNA))
+    code, _, err = place.run("identity", "compare", wrong, "sheet.csv:1")
+    assert code == 2
+    assert wrong in err or wrong.replace(":", " has no row ") in err
+
+
+def test_a_higher_threshold_parts_what_a_lower_one_joins(place):
+    place.sheet(RATNA, NEAR, BAYU)
+    weight = place.json("identity", "compare", "sheet.csv:1", "sheet.csv:2")["weight"]
+    now, low, high = place.json("identity", "thresholds", "sheet.csv", "--certain", f"{weight - 6},{weight + 6}")
+    assert (low["links"], low["new_persons"]) == (1, 2)
+    assert high["links"] == 0
+    flips = low["flips"] + high["flips"]
+    assert flips == [{"a": "sheet.csv:1", "b": "sheet.csv:2", "joined": now["links"] == 0}]
+
+
+def test_trying_thresholds_leaves_no_trace(place):
+    path = place.sheet(RATNA, RATNA_POLIO)
+    place.load(path)
+    content, runs = place.content(), place.json("runs", "list")
+    place.json("identity", "thresholds", path)
+    assert (place.content(), place.json("runs", "list")) == (content, runs)
+
+
+def test_thresholds_are_scored_where_the_truth_is_known(place):
+    place.run("synth", "clinic", "--persons", 60, "--seed", 3)
+    files = [place.home / "clinic" / name for name in ("simrs-khanza.csv", "asik.xlsx", "puskesmas.csv")]
+    outcomes = place.json("identity", "thresholds", *files, "--truth", "clinic", "--certain", "8,30")
+    assert all(0 < outcome["precision"] <= 1 for outcome in outcomes)
+    assert outcomes[1]["recall"] > outcomes[-1]["recall"]
+
+
+def test_thresholds_that_are_no_numbers_are_refused(place):
+    place.sheet(RATNA)
+    assert place.run("identity", "thresholds", "sheet.csv", "--certain", "high")[0] == 2
