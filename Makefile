@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test check format lock clean bench-identity
+.PHONY: demo test check format lock clean bench-identity bench-convert bench-memory bench-load
 
 $(READY): requirements/dev.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] <= (3, 13) else "Python 3.11 to 3.13 is needed, this is " + sys.version.split()[0] + "; say make PYTHON=python3.11")'
@@ -36,3 +36,17 @@ bench-identity: $(READY) .venv-linkage/.ready
 	$(PYTHON) -m venv .venv-linkage
 	.venv-linkage/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r $<
 	@touch $@
+
+# Rows a second to validated NDJSON, beside the same conversion with fhir.resources objects; about two minutes.
+bench-convert: $(READY)
+	$(BIN)/python benchmarks/convert.py $(BENCH)
+
+# Peak memory of the command convert; about ten minutes for ROWS=1000000.
+ROWS ?= 1000000
+bench-memory: $(READY)
+	$(BIN)/python benchmarks/memory.py --rows $(ROWS) $(BENCH)
+
+# 10,000 rows into the embedded server and, where tests/real_server/install.sh has built it, HAPI FHIR, each beside a
+# blind replay of the same bundles; about three minutes.
+bench-load: $(READY)
+	PYTHONPATH=. $(BIN)/python benchmarks/load.py $(BENCH)

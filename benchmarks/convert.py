@@ -1,0 +1,165 @@
+"""Prints how fast rows become validated NDJSON, beside the same conversion done with fhir.resources objects.
+
+    python benchmarks/convert.py [--persons 3000] [--seed 7] [--rounds 5]
+
+Invented exports and the shipped samples; one core; both ways take turns in one process, so that they meet the same
+machine. Seconds are CPU time. What a way has to do is the same: read the file, map each row, make and check its Patient
+and Immunizations, write each of them once. `objects` are built element by element, as such conversions are written;
+`at once` gives fhir.resources the finished dict, the least that it can be asked to do. `resources alone` leaves reading
+and mapping, which both ways share, out: checking and writing what is mapped already.
+"""
+
+import argparse
+import gc
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import objects
+import orjson
+
+from fhir_gateway.bootstrap import Conversion
+from fhir_gateway.bootstrap.inputs import open_inputs
+from fhir_gateway.bundling.digests import digest
+from fhir_gateway.bundling.immunizations import for_patient
+from fhir_gateway.domain.records import Converted, SourceRecord, UnreadableRow, dose_identifier
+from fhir_gateway.fhir.validation import is_valid
+from fhir_gateway.flows.load import LoadInput
+from fhir_gateway.settings import EMBEDDED, load_environment
+from fhir_gateway.synth.generate import generate
+from fhir_gateway.synth.population import Region
+from fhir_gateway.synth.rates import Rates
+
+_SAMPLES = Path(__file__).parents[1] / "mappings"
+_SAMPLE_FILES = ("simrs-khanza/sample-rs-a.csv", "puskesmas/sample.csv", "asik/sample.xlsx")
+_SLOW_ROWS = {".csv": 1000, ".xlsx": 150}
+"""Rows that are enough to time the objects with; the gateway's own way converts every row of the file."""
+
+
+Make = Callable[[dict[str, Any]], Any]
+_WAYS: tuple[Make, ...] = (objects.build, objects.validate)
+
+
+class Silent:
+    """A progress display that shows nothing."""
+
+    def phase(self, name: str, total: int | None = None) -> None:
+        """Take no notice."""
+
+    def advance(self, done: int) -> None:
+        """Take no notice."""
+
+
+def main() -> None:
+    """Time every file and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--persons", type=int, default=3000)
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=5)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        os.environ["FHIR_GATEWAY_HOME"] = folder
+        generate(work, Region(arguments.seed, arguments.persons, "A", Rates()))
+        files = [work / name for name in ("puskesmas.csv", "simrs-khanza.csv", "asik.xlsx")]
+        gc.freeze()  # what the imports made is not searched again and again, for either way
+        print(f"{'':30}{'':8}{'':9}{'':13}{'whole conversion':>32}{'resources alone':>18}")
+        print(
+            f"{'':30}{'rows':>8}{'rows/s':>9}{'resources/s':>13}"
+            f"{'objects':>9}{'ratio':>7}{'at once':>9}{'ratio':>7}{'objects':>11}{'at once':>9}"
+        )
+        for file in (*files, *(_SAMPLES / name for name in _SAMPLE_FILES)):
+            print(time_file(file, work, arguments.rounds), flush=True)
+
+
+def time_file(file: Path, work: Path, rounds: int) -> str:
+    """Return one file's line of the table: medians of its rates, and of the ratios of each round."""
+    ours, whole, alone = [], [], []
+    rows = resources = 0
+    for _ in range(rounds):
+        rows, resources, seconds = convert_by_gateway(file, work / "out.ndjson")
+        ours.append(rows / seconds)
+        whole.append([convert_by_objects(file, work / "out.ndjson", make) for make in _WAYS])
+        alone.append(compare_resources(file))
+    rate = statistics.median(ours)
+    shown = f"sample {file.parent.name}/{file.stem}" if _SAMPLES in file.parents else f"synth {file.name}"
+    line = f"{shown:30}{rows:8,}{rate:9,.0f}{rate * resources / rows:13,.0f}"
+    for rates in zip(*whole, strict=True):
+        ratio = statistics.median(fast / slow for fast, slow in zip(ours, rates, strict=True))
+        line += f"{statistics.median(rates):9,.0f}{ratio:7.1f}"
+    built, validated = (statistics.median(ratios) for ratios in zip(*alone, strict=True))
+    return f"{line}{built:11.1f}{validated:9.1f}"
+
+
+def convert_by_gateway(file: Path, out: Path) -> tuple[int, int, float]:
+    """Return rows, resources written and CPU seconds of `fhir-gateway convert`, its start-up apart."""
+    conversion = Conversion(file, mapping="", clinic="bench", limit=0)
+    started = time.process_time()
+    books = conversion.run(out, None, Silent())
+    seconds = time.process_time() - started
+    with out.open("rb") as written:
+        return books.read, sum(1 for _ in written), seconds
+
+
+def convert_by_objects(file: Path, out: Path, make: Make) -> float:
+    """Return rows per CPU second of the same conversion, each resource made, checked and written by fhir.resources."""
+    entry = _opened(file)
+    seen: set[str] = set()
+    started = time.process_time()
+    rows = 0
+    with out.open("wb") as written:
+        for record in islice(entry.source.records(), _SLOW_ROWS[file.suffix]):
+            rows += 1
+            for resource in _resources(entry, record):
+                model = make(resource)
+                if resource["id"] not in seen:
+                    seen.add(resource["id"])
+                    written.write(objects.serialise(model))
+    return rows / (time.process_time() - started)
+
+
+def compare_resources(file: Path) -> list[float]:
+    """Return how many times faster resources are checked and serialised than by each of the ways with objects."""
+    entry = _opened(file)
+    records = islice(entry.source.records(), _SLOW_ROWS[file.suffix] // 2)
+    resources = [resource for record in records for resource in _resources(entry, record)]
+    started = time.process_time()
+    for resource in resources:
+        if not is_valid(resource):
+            raise SystemExit("a resource is not valid")
+        orjson.dumps(resource, option=orjson.OPT_APPEND_NEWLINE)
+    ours = time.process_time() - started
+    ratios = []
+    for make in _WAYS:
+        started = time.process_time()
+        for resource in resources:
+            objects.serialise(make(resource))
+        ratios.append((time.process_time() - started) / ours)
+    return ratios
+
+
+def _opened(file: Path) -> LoadInput:
+    environment = load_environment(EMBEDDED, file.parent)
+    return open_inputs([file], mapping="", clinic="bench", environment=environment, now=datetime.now(UTC))[0]
+
+
+def _resources(entry: LoadInput, record: SourceRecord | UnreadableRow) -> list[dict[str, Any]]:
+    result = None if isinstance(record, UnreadableRow) else entry.convert(record)
+    if not isinstance(result, Converted):
+        return []
+    patient_id = digest(result.patient) + digest([result.patient, "id"])
+    found = [{**result.patient, "id": patient_id}]
+    for dose in result.doses:
+        own = {"id": dose_identifier(result.key, dose.name)}
+        found.append({**for_patient(dose.resource, patient_id), **own})
+    return found
+
+
+if __name__ == "__main__":
+    main()
