@@ -29,7 +29,7 @@ class Silence:
     def phase(self, name, total=None):
         pass
 
-    def advance(self, done):
+    def advance(self, done, share=None):
         pass
 
 

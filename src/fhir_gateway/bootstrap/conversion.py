@@ -52,7 +52,7 @@ class Conversion:
                     file.write(orjson.dumps(resource, option=orjson.OPT_APPEND_NEWLINE))
 
                 outcomes = convert(self._entry, write, first_time=seen.first_time, books=books, limit=self._limit)
-                told = _telling(outcomes, progress)
+                told = self._telling(outcomes, progress)
                 if report:
                     write_report(source, told, report)
                 for _ in told:
@@ -69,16 +69,16 @@ class Conversion:
             part.unlink(missing_ok=True)
         return books
 
+    def _telling(self, outcomes: Iterator[RowOutcome], progress: Progress) -> Iterator[RowOutcome]:
+        for number, outcome in enumerate(outcomes, start=1):
+            yield outcome
+            if number % _ROWS_BETWEEN_NEWS == 0:
+                of_limit = number / self._limit if self._limit else 0.0
+                progress.advance(number, max(self._entry.source.progress(), of_limit))
+
 
 def _for_owner_only(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)  # it holds patients' data
-
-
-def _telling(outcomes: Iterator[RowOutcome], progress: Progress) -> Iterator[RowOutcome]:
-    for number, outcome in enumerate(outcomes, start=1):
-        yield outcome
-        if number % _ROWS_BETWEEN_NEWS == 0:
-            progress.advance(number)
 
 
 class _Seen:

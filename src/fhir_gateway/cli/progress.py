@@ -2,11 +2,12 @@
 
 import sys
 import time
+from datetime import timedelta
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
 
 _SECONDS_BETWEEN_LINES = 5.0
 
@@ -26,12 +27,12 @@ class ProgressDisplay:
     def __enter__(self) -> Self:
         if self._console.is_terminal:
             self._bars = Progress(
-                TextColumn("{task.description:<34}"),
-                BarColumn(bar_width=24),
-                TextColumn("{task.completed:>9,.0f} rows"),
-                TextColumn("{task.fields[rate]:>9}"),
-                TimeElapsedColumn(),
-                TimeRemainingColumn(),
+                TextColumn("{task.description:<28.28}"),
+                BarColumn(bar_width=12),
+                TaskProgressColumn(show_speed=False),
+                TextColumn("{task.fields[done]:>9,}"),
+                TextColumn("{task.fields[rate]:>8}"),
+                TextColumn("{task.fields[left]}"),
                 console=self._console,
                 transient=True,
             )
@@ -51,17 +52,28 @@ class ProgressDisplay:
         self._name, self._total, self._done = name, total, 0
         self._begun = self._told = time.monotonic()
         if self._bars:
-            self._task = self._bars.add_task(name, total=total, rate="")
+            self._task = self._bars.add_task(name, total=1.0 if total else None, done=0, rate="", left="")
 
-    def advance(self, done: int) -> None:
+    def advance(self, done: int, share: float | None = None) -> None:
         """Say how much of the phase is done so far."""
         self._done = done
+        if share is None and self._total:
+            share = min(1.0, done / self._total)
+        rate, left = f"{self._rate():,.0f}/s", self._left(share)
         if self._bars and self._task is not None:
-            self._bars.update(self._task, completed=done, rate=f"{self._rate():,.0f}/s")
+            # Without a total the bar only shows that something goes on.
+            self._bars.update(
+                self._task,
+                total=None if share is None else 1.0,
+                completed=share or 0.0,
+                done=done,
+                rate=rate,
+                left=left,
+            )
         elif time.monotonic() - self._told >= _SECONDS_BETWEEN_LINES:
             self._told = time.monotonic()
-            of = f" of {self._total:,}" if self._total else ""
-            self.say(f"{self._name}: {done:,}{of}, {self._rate():,.0f}/s")
+            part = "" if share is None else f" ({share:.0%})"
+            self.say(f"{self._name}: " + ", ".join(filter(None, (f"{done:,}{part}", rate, left))))
 
     def say(self, text: str) -> None:
         """Print a line beside the progress."""
@@ -72,6 +84,13 @@ class ProgressDisplay:
 
     def _rate(self) -> float:
         return self._done / max(1e-3, time.monotonic() - self._begun)
+
+    def _left(self, share: float | None) -> str:
+        """Return the time that is left, if the rest goes as fast as what is done."""
+        if not share:
+            return ""
+        seconds = round((time.monotonic() - self._begun) * (1 - share) / share)
+        return f"{timedelta(seconds=seconds)} left"
 
     def _close_phase(self) -> None:
         if not self._name:

@@ -98,6 +98,6 @@ class Progress(Protocol):
         """Begin a phase; `total` counts what it will do, None where that is not known."""
         ...
 
-    def advance(self, done: int) -> None:
-        """Say how much of the phase is done so far."""
+    def advance(self, done: int, share: float | None = None) -> None:
+        """Say how much of the phase is done so far; `share`, from 0 to 1, where its total is not known as a number."""
         ...

@@ -53,6 +53,7 @@ async def read_into_spool(run: Run, request: LoadRequest, tools: LoadTools) -> N
     number = 0
     for file, entry in enumerate(request.inputs):
         tools.progress.phase(f"reading {entry.source.path.name}")
+        before = number
         records: Iterator[SourceRecord | UnreadableRow] = entry.source.records()
         if request.limit:
             records = islice(records, max(0, request.limit - number))
@@ -61,7 +62,8 @@ async def read_into_spool(run: Run, request: LoadRequest, tools: LoadTools) -> N
             with tools.ledger.transaction():
                 _spool(run, rows, tools, exported=entry.source.modified)
             number += len(chunk)
-            tools.progress.advance(number)
+            of_limit = number / request.limit if request.limit else 0.0
+            tools.progress.advance(number - before, max(entry.source.progress(), of_limit))
             await asyncio.sleep(0)  # where Ctrl-C takes effect
     with tools.ledger.transaction():
         _park_conflicts(run, tools)

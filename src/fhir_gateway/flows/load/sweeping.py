@@ -11,7 +11,7 @@ _WINDOW = 200
 
 async def sweep_races(run: Run, tools: LoadTools) -> None:
     """Search the NIKs of everybody whom this run created; a second Patient with one is proposed for merging."""
-    tools.progress.phase("sweeping for other writers' duplicates")
+    tools.progress.phase("looking for duplicates")
     created = tools.ledger.spool.created(run)
     while window := list(islice(created, _WINDOW)):
         niks = {
