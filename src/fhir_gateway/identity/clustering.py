@@ -42,7 +42,7 @@ class Edge:
 class Graph:
     """The people and Patients of a component, and their comparisons; missing ones are made when they are needed."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what is known beside the evidence is named
         self,
         nodes: Mapping[Node, PersonEvidence],
         pairs: Sequence[ComparedPair],

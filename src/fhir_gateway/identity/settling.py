@@ -12,8 +12,8 @@ from fhir_gateway.identity.parameters import MatchingPolicy
 from fhir_gateway.identity.vetoes import LIKE_NAME, SAME_NAME, VetoCode
 from fhir_gateway.identity.weighing import same_place
 from fhir_gateway.people.name_agreement import NameAgreement, NameLevel
-from fhir_gateway.people.name_sounds import same_sound
 from fhir_gateway.people.name_slips import is_slip
+from fhir_gateway.people.name_sounds import same_sound
 
 _POSSIBLE_TWINS = {VetoCode.POSSIBLE_TWINS.value}
 _SAME_NAME = frozenset({"exact", "equivalent"})
@@ -35,12 +35,10 @@ def settled_alone(
     frequencies: Frequencies,
 ) -> bool:
     """Say whether two are one person although a veto or caution stands, provided that nobody else rivals either."""
-    if comparison.weight < policy.certain - _LEAD_OF_THE_ONLY_ONE:
-        return False
     said = {one.field: (one.agreement, one.weight) for one in comparison.evidence}
-    if said.get("gender", ("", 0.0))[0] == "different":
-        return False
     caution = said.get("caution", ("", 0.0))[0]
+    if comparison.weight < policy.certain - _LEAD_OF_THE_ONLY_ONE or said.get("gender", ("", 0.0))[0] == "different":
+        return False
     if not comparison.vetoes and not caution:
         return _only_one(left, right, said)
     if comparison.weight < policy.certain:
@@ -50,12 +48,18 @@ def settled_alone(
         return codes == _POSSIBLE_TWINS and not caution and mistyped(left, right, frequencies)
     if caution == "namesakes":
         return _no_namesake(left, right, said)
-    if caution == "birth-date-unconfirmed":
-        return said.get("birth_date", ("", 0.0))[0] == "partly" and _same_family(said) and _same_name(said)
-    if caution == "nothing-exact":
-        one_slip = said.get("birth_date", ("", 0.0))[0] in {"digit", "swapped"}
-        return one_slip and _same_family(said) and mistyped(left, right, frequencies)
-    return False
+    return _birth_date_settled(left, right, said, frequencies)
+
+
+def _birth_date_settled(
+    left: PersonEvidence, right: PersonEvidence, said: dict[str, tuple[str, float]], frequencies: Frequencies
+) -> bool:
+    """Say whether all of the family agrees, and only the birth date was written otherwise or in part."""
+    birth_date = said.get("birth_date", ("", 0.0))[0]
+    if said["caution"][0] == "birth-date-unconfirmed":
+        return birth_date == "partly" and _same_family(said) and _same_name(said)
+    inexact = said["caution"][0] == "nothing-exact" and birth_date in {"digit", "swapped"}
+    return inexact and _same_family(said) and mistyped(left, right, frequencies)
 
 
 def _only_one(left: PersonEvidence, right: PersonEvidence, said: dict[str, tuple[str, float]]) -> bool:
@@ -85,7 +89,7 @@ def _same_family(said: dict[str, tuple[str, float]]) -> bool:
 
 
 def _no_namesake(left: PersonEvidence, right: PersonEvidence, said: dict[str, tuple[str, float]]) -> bool:
-    """A full name and a whole birth date; of the household at most a father is named here and a mother there."""
+    """Say whether a full name and a whole birth date agree, and at most a father is named here and a mother there."""
     telling = _same_name(said) and said["name"][1] >= _FULL_NAME_BITS
     if not telling or said.get("birth_date", ("", 0.0))[0] != "exact":
         return False

@@ -7,6 +7,7 @@ exchanged, a consonant for one beside it on the keyboard that sounds unlike is a
 """
 
 from functools import lru_cache
+from itertools import pairwise
 
 from rapidfuzz.distance import OSA
 
@@ -15,7 +16,7 @@ _VOWELS = frozenset("aiueo")
 _SOUNDS_ALIKE = tuple(frozenset(letters) for letters in ("fvpb", "szcj", "mn", "lr", "dt", "kgq", "yij", "hk", "ngm"))
 _SPELLINGS = frozenset(frozenset(pair) for pair in ("fv", "fp", "vp", "zs", "zj", "yi", "yj"))
 _ROWS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
-_BESIDE = frozenset(frozenset(pair) for row in _ROWS for pair in zip(row, row[1:], strict=False))
+_BESIDE = frozenset(frozenset(pair) for row in _ROWS for pair in pairwise(row))
 
 
 @lru_cache(maxsize=16384)

@@ -198,7 +198,8 @@ def test_nobody_is_joined_with_whom_a_veto_stands_against(everybody):
     people = dict(enumerate(everybody, start=1))
     for decision in decided(people):
         for left, right in combinations(decision.members, 2):
-            assert not compare(people[left], people[right]).vetoes
+            codes = {veto.code for veto in compare(people[left], people[right]).vetoes}
+            assert codes <= {"possible-twins", "nik-name-disagrees"}  # which the person's other names may settle
 
 
 @settings(derandomize=True, deadline=None, max_examples=100)

@@ -54,10 +54,13 @@ def test_common_words_tell_less_than_rare_ones():
 
 
 def test_counted_people_outweigh_the_shipped_shares():
-    people = [evidence("Bolanor", phone="+6281234567890")] * 5000 + [evidence("Rizki")] * 5000
-    counted = count_frequencies(people)
+    counted = count_frequencies([evidence("Bolanor")] * 5000 + [evidence("Rizki")] * 5000)
     assert counted.information("bolanor") < 3
-    assert counted.people_with_phone("81234567890") == 5000
+
+
+def test_rows_of_one_birth_date_count_once_for_a_phone():
+    children = [evidence("Budi", phone="+6281234567890", born=f"2020-03-{day:02}") for day in range(1, 21)]
+    assert count_frequencies(children * 3).people_with_phone("81234567890") == 20
 
 
 def test_phone_of_a_whole_village_tells_little():

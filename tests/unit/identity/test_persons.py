@@ -1,0 +1,103 @@
+from itertools import combinations, permutations
+
+from tests.fakes.invented_people import RIZKIS_NIK, TWINS_NIK, evidence, rizki
+
+from fhir_gateway.domain.identity import ComparedPair, PersonAction
+from fhir_gateway.identity.combining import combine
+from fhir_gateway.identity.comparison import compare
+from fhir_gateway.identity.decision import decide
+
+
+def decided(*people):
+    numbered = dict(enumerate(people, start=1))
+    pairs = [
+        ComparedPair(left, right, compare(numbered[left], numbered[right])) for left, right in combinations(numbered, 2)
+    ]
+    return decide(numbered, {}, pairs)
+
+
+def members(*people):
+    return sorted(decision.members for decision in decided(*people) if decision.action is not PersonAction.REVIEW)
+
+
+def waiting(*people):
+    return sorted(member for one in decided(*people) if one.action is PersonAction.REVIEW for member in one.members)
+
+
+def newborn(**given):
+    return evidence("By. Ny. Siti Aminah", **{"born": "2020-03-15", "gender": "male", "mother": "Siti Aminah", **given})
+
+
+def test_combined_records_tell_what_each_tells():
+    both = combine([rizki(nik=RIZKIS_NIK, phone=""), rizki(name="Rizki", phone="+6289999912345")])
+    assert both.niks == (RIZKIS_NIK,)
+    assert set(both.own_keys) == {"rizki pratama||", "rizki||"}
+    assert both.phones == ("89999912345",)
+
+
+def test_combined_birth_date_is_that_of_most_records():
+    wrong = rizki(born="2020-05-13")
+    for order in permutations([rizki(), rizki(phone=""), wrong]):
+        assert combine(order).birth_date == rizki().birth_date
+
+
+def test_combining_does_not_depend_on_the_order():
+    records = [rizki(nik=RIZKIS_NIK), rizki(name="Riski", gender=""), rizki(mother="", born="2020-03-16")]
+    assert len({combine(order) for order in permutations(records)}) == 1
+
+
+def test_record_that_fits_no_row_for_certain_fits_the_person():
+    with_phone = rizki(nik=RIZKIS_NIK, mother="", village="")
+    with_mother = rizki(nik=RIZKIS_NIK, phone="", village="")
+    poor = evidence("Rizki", born="2020-03-15", gender="male", mother="Siti Aminah", phone="+6281234567890")
+    assert members(with_phone, with_mother, poor) == [(1, 2, 3)]
+
+
+def test_slip_of_the_finger_is_one_child_where_no_twin_is():
+    assert members(rizki(name="Gilang Pratama", nik=RIZKIS_NIK), rizki(name="Gilang Prtaama")) == [(1, 2)]
+
+
+def test_one_sound_apart_is_asked_about():
+    assert waiting(rizki(name="Rizki Pratama", nik=RIZKIS_NIK), rizki(name="Rizka Pratama")) == [2]
+
+
+def test_slip_is_asked_about_where_a_twin_is():
+    child = rizki(name="Hasan Pratama", nik=RIZKIS_NIK)
+    twin = rizki(name="Hasim Pratama", nik=TWINS_NIK)
+    assert 3 in waiting(child, twin, rizki(name="Haswn Pratama"))
+
+
+def test_newborn_is_the_only_child_of_that_day():
+    assert members(rizki(nik=RIZKIS_NIK), newborn(phone="+6281234567890", village="Kalimanah")) == [(1, 2)]
+
+
+def test_newborn_is_asked_about_where_another_newborn_is_the_second_twin():
+    first = newborn(phone="+6281234567890", village="Kalimanah")
+    second = newborn(phone="+6281234567890", village="Kalimanah", order=2)
+    assert 2 in waiting(rizki(nik=RIZKIS_NIK), first, second)
+
+
+def test_newborns_of_twins_are_never_joined_with_either():
+    child, twin = rizki(nik=RIZKIS_NIK), rizki(name="Agus Pambudi", nik=TWINS_NIK)
+    unknown = newborn(phone="+6281234567890", village="Kalimanah")
+    assert waiting(child, twin, unknown, unknown) == [3, 4]
+
+
+def test_mother_is_not_her_newborn_with_her_birth_date():
+    mother = evidence("Siti Aminah", nik="3303055503900001", born="1990-03-15", gender="female", phone="+6281234567890")
+    child = evidence(
+        "By. Siti Aminah", nik="3303055503900001", born="1990-03-15", gender="female", phone="+6281234567890"
+    )
+    assert (1, 2) not in members(mother, child)
+
+
+def test_namesakes_with_other_mothers_are_not_joined():
+    assert members(
+        evidence("Rizki Pratama", born="2020-03-15", gender="male", mother="Siti Aminah", nik=RIZKIS_NIK),
+        evidence("Rizki Pratama", born="2020-03-15", gender="male", mother="Dewi Lestari"),
+    ) == [(1,)]
+
+
+def test_brothers_of_like_name_are_two_new_people():
+    brother = rizki(name="Rizal Pratama", born="2018-07-02")
+    assert members(rizki(), brother) == [(1,), (2,)]
