@@ -52,6 +52,10 @@ class Display(Progress, Protocol):
         """Print a line beside the progress."""
         ...
 
+    def rest(self) -> None:
+        """End the phase that is shown."""
+        ...
+
 
 class SystemClock:
     """The computer's clock, in UTC (ports.Clock)."""
@@ -239,6 +243,8 @@ class Gateway:
             return asyncio.run(act())
         except BaseExceptionGroup as group:  # of tasks that ran side by side, the first failure tells
             raise _first(group) from None
+        finally:
+            self._display.rest()
 
     def _tell(self, wait: ServerWait) -> None:
         if not wait.down:

@@ -15,6 +15,9 @@ from fhir_gateway.domain.records import Resource
 from fhir_gateway.domain.runs import Provenance
 from fhir_gateway.settings import EMBEDDED
 
+_STATUS = 4
+"""Where a dose's status stands in its row; shown where one is not just completed."""
+
 app = typer.Typer(no_args_is_help=True, help="One person with all doses, and where they came from.")
 
 
@@ -47,9 +50,11 @@ def print_person(view: bootstrap.PersonView, *, reveal: bool, decisions: bool = 
     """Print a person as tables, and the decisions on the rows; masked unless `reveal`."""
     print(f"Patient {view.patient.get('id')}")
     print_table(("", ""), list(person_columns(view.patient, reveal=reveal).items()))
-    print_table(
-        ("given on", "vaccine", "dose", "lot", "status", "id", "from"), [_dose_row(d, view) for d in view.doses]
-    )
+    doses = [_dose_row(dose, view) for dose in view.doses]
+    columns: tuple[str, ...] = ("given on", "vaccine", "dose", "lot", "status", "id", "from")
+    if all(row[_STATUS] == "completed" for row in doses):
+        columns, doses = _without_status(columns), [_without_status(row) for row in doses]
+    print_table(columns, doses)
     print_table(
         ("run", "file", "row", "clinic", "mapping", "Immunizations"),
         [(s.run, s.file, s.row, s.clinic, s.mapping, len(s.immunization_ids)) for s in view.sources],
@@ -119,6 +124,10 @@ def _aged(element: Resource, text: str) -> str:
     return f"{text} (earlier)" if element.get("use") == "old" else text
 
 
+def _without_status(row: tuple[str, ...]) -> tuple[str, ...]:
+    return row[:_STATUS] + row[_STATUS + 1 :]
+
+
 def _dose_row(dose: Resource, view: bootstrap.PersonView) -> tuple[str, ...]:
     places = [f"{s.file}:{s.row}" for s in view.sources if dose["id"] in s.immunization_ids]
     return (*_dose_parts(dose), str(dose.get("status", "")), str(dose["id"]), ", ".join(dict.fromkeys(places)))
@@ -137,7 +146,7 @@ def _dose_parts(dose: Resource) -> tuple[str, str, str, str]:
     codings = dose.get("vaccineCode", {}).get("coding", [])
     vaccine = dose.get("vaccineCode", {}).get("text") or next((c.get("display", c.get("code")) for c in codings), "")
     return (
-        str(dose.get("occurrenceDateTime", ""))[:16],
+        str(dose.get("occurrenceDateTime", ""))[:16].replace("T", " "),
         str(vaccine),
         str(protocol.get("doseNumberPositiveInt", protocol.get("doseNumberString", ""))),
         str(dose.get("lotNumber", "")),

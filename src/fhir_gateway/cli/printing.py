@@ -9,6 +9,8 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
+_NEVER_BROKEN = ("id", "dose", "run", "row", "rows", "since")
+
 
 def print_json(value: Any) -> None:
     """Print one JSON value, indented; a server's decimals keep their digits."""
@@ -19,6 +21,9 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, tit
     """Print rows under their columns; text is printed as it is, never read as markup."""
     table = Table(*columns, title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
     table.show_header = any(columns)
+    for column in table.columns:
+        column.overflow = "fold"  # an id or a path is of no use without its end
+        column.no_wrap = column.header in _NEVER_BROKEN
     for row in rows:
         table.add_row(*(_plain(cell) for cell in row))
     console().print(table)

@@ -36,15 +36,12 @@ class ProgressDisplay:
                 console=self._console,
                 transient=True,
             )
-            self._bars.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._close_phase()
-        if self._bars:
-            self._bars.stop()
+        self.rest()
 
     def phase(self, name: str, total: int | None = None) -> None:
         """Begin a phase."""
@@ -52,6 +49,7 @@ class ProgressDisplay:
         self._name, self._total, self._done = name, total, 0
         self._begun = self._told = time.monotonic()
         if self._bars:
+            self._bars.start()
             self._task = self._bars.add_task(name, total=1.0 if total else None, done=0, rate="", left="")
 
     def advance(self, done: int, share: float | None = None) -> None:
@@ -74,6 +72,12 @@ class ProgressDisplay:
             self._told = time.monotonic()
             part = "" if share is None else f" ({share:.0%})"
             self.say(f"{self._name}: " + ", ".join(filter(None, (f"{done:,}{part}", rate, left))))
+
+    def rest(self) -> None:
+        """End the phase: what is printed now stands on a screen without bars."""
+        self._close_phase()
+        if self._bars:
+            self._bars.stop()
 
     def say(self, text: str) -> None:
         """Print a line beside the progress."""
