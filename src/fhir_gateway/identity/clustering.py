@@ -136,11 +136,6 @@ def nameless(comparison: Comparison) -> bool:
     return not any(field in {"name", "own_identifier"} for field, _ in said)
 
 
-def household_of(comparison: Comparison) -> float:
-    """Return the weight of the household in a comparison, 0 where it was not compared."""
-    return sum(one.weight for one in comparison.evidence if one.field == "household")
-
-
 def fits(comparison: Comparison) -> bool:
     """Say whether two may be one person, with nothing that forbids it."""
     return comparison.grade in {Grade.CERTAIN, Grade.PROBABLE} and not comparison.vetoes

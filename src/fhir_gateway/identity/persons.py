@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from itertools import combinations
 
 from fhir_gateway.domain.identity import Comparison, Grade, Node
-from fhir_gateway.identity.clustering import Edge, Graph, fits, household_of, joins, nameless, node_order, veto_codes
+from fhir_gateway.identity.clustering import Edge, Graph, fits, joins, nameless, node_order, veto_codes
 from fhir_gateway.identity.combining import combine
 from fhir_gateway.identity.evidence import PersonEvidence
 from fhir_gateway.identity.settling import known_under_name, mistyped, settled_alone
@@ -22,8 +22,6 @@ _OF_NAMES = frozenset({VetoCode.POSSIBLE_TWINS.value, VetoCode.NIK_NAME_DISAGREE
 """Vetoes of two records that hold no longer where the person is known under the other's name as well."""
 _OF_NUMBERS = frozenset({frozenset({VetoCode.NIK_DIFFERENT.value}), frozenset({VetoCode.NIK_NAME_DISAGREES.value})})
 """Vetoes that one mistyped number or one nickname explains where all else agrees."""
-_SAME_FAMILY = 3.0
-"""From so many bits of household on, two clusters are taken for one family."""
 _TWINS = frozenset({VetoCode.TWINS.value, VetoCode.POSSIBLE_TWINS.value})
 
 
@@ -140,19 +138,13 @@ class Persons:
         return settled and not self._rivalled(one, other) and not self._rivalled(other, one)
 
     def _rivalled(self, one: Members, other: Members) -> bool:
-        """Say whether a third cluster, which cannot be the same person as `other`, may be `one` or its twin.
-
-        One of `other`'s own family counts however little it fits, a stranger only where he fits about as well.
-        """
-        limit = self.compared(one, other).weight - self._graph.policy.margin
+        """Say whether a third cluster, which cannot be the same person as `other`, may be `one` or its twin."""
         for third in self.neighbours(one):
             comparison = self.compared(one, third)
             may_be = comparison.grade in {Grade.CERTAIN, Grade.PROBABLE} and veto_codes(comparison) <= _DOUBTS
             if third == other or not may_be:
                 continue
-            beside = self.compared(other, third)
-            two = self.forbidden(other, third) or bool(veto_codes(beside) & _TWINS)
-            if two and (comparison.weight > limit or household_of(beside) >= _SAME_FAMILY):
+            if self.forbidden(other, third) or veto_codes(self.compared(other, third)) & _TWINS:
                 return True
         return False
 
