@@ -1,5 +1,6 @@
 """`convert`, wired: a file, its mapping, an NDJSON file and a report."""
 
+import gc
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -43,6 +44,7 @@ class Conversion:
         if report:
             check_target(report, [source.path, out])
         books = ConversionBooks()
+        gc.freeze()  # rows make objects by the thousand: what was built until here is not searched again for each of them
         part = out.with_name(f"{out.name}.part")
         progress.phase(f"converting {source.path.name}")
         try:

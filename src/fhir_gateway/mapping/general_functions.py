@@ -20,7 +20,8 @@ def _build_word(setup: Setup) -> Apply:
         (re.compile(rf"(?<!\w){re.escape(str(word).casefold())}(?!\w)"), value) for word, value in setup.options.items()
     ]
 
-    def apply(texts: tuple[str, ...], facts: Facts) -> Any:  # noqa: ARG001 - the signature of all functions
+    @lru_cache(maxsize=1024)
+    def decide(texts: tuple[str, ...]) -> Any:
         for text in texts:
             folded = " ".join(text.casefold().split())
             for pattern, value in words:
@@ -28,7 +29,7 @@ def _build_word(setup: Setup) -> Apply:
                     return value
         return None
 
-    return apply
+    return lambda texts, facts: decide(texts)  # noqa: ARG005 - the signature of all functions
 
 
 def _build_reference(setup: Setup) -> Apply:
