@@ -2,6 +2,7 @@
 
 import csv
 import json
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -102,8 +103,10 @@ def region(place, monkeypatch):
         (folder / "region.toml").write_text(REGION + settings)
         server = DisturbedServer(place.home / ".fhir-gateway" / "region-server", before=before, after=after)
         client = partial(FhirClient, timing=server.time.timing())
-        monkeypatch.setattr(gateway, "_transport", lambda _: server)
+        opened.callback(server.server.close)
+        monkeypatch.setattr(gateway, "_transport", lambda _: nullcontext(server))
         monkeypatch.setattr(gateway, "FhirClient", client)
         return server
 
-    return put
+    with ExitStack() as opened:
+        yield put
