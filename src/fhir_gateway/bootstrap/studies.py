@@ -10,7 +10,7 @@ from fhir_gateway.bootstrap.gateway import Gateway
 from fhir_gateway.domain.errors import UsageError
 from fhir_gateway.domain.identity import Comparison
 from fhir_gateway.domain.records import Rejected, Resource, UnreadableRow
-from fhir_gateway.flows.judging import ThresholdOutcome, ThresholdStudy, study_thresholds
+from fhir_gateway.flows.judging import AuditPair, ThresholdOutcome, ThresholdStudy, draw_audit, study_thresholds
 from fhir_gateway.flows.load import LoadInput, LoadRequest, LoadTools
 from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.evidence import evidence_of
@@ -107,6 +107,18 @@ def try_thresholds(  # noqa: PLR0913 - what is asked of a study, each of its own
         async def study(tools: LoadTools) -> ThresholdStudy:
             own = replace(tools, ledger=ledger)
             return await study_thresholds(request, policies, own, with_server=with_server, most_flips=most_flips)
+
+        return gateway.act(study)
+
+
+def draw_pairs(gateway: Gateway, inputs: Sequence[LoadInput], *, clinic: str, size: int, seed: int) -> list[AuditPair]:
+    """Draw pairs of the inputs' rows that the environment's ledger shows to be linked, or to have come near it."""
+    request = LoadRequest(inputs, clinic, dry_run=True)
+    with scratch_ledger() as ledger:
+
+        async def study(tools: LoadTools) -> list[AuditPair]:
+            own = replace(tools, ledger=ledger)
+            return await draw_audit(request, size=size, seed=seed, decided=gateway.ledger, tools=own)
 
         return gateway.act(study)
 

@@ -1,0 +1,176 @@
+"""`identity audit`: how right the automatic decisions are, judged by two people who do not see them."""
+
+import math
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fhir_gateway import bootstrap
+from fhir_gateway.bootstrap import studies
+from fhir_gateway.cli import options
+from fhir_gateway.cli.persons import person_columns
+from fhir_gateway.cli.printing import print_json, print_table
+from fhir_gateway.cli.progress import ProgressDisplay
+from fhir_gateway.domain.errors import UsageError
+from fhir_gateway.domain.records import Layout, Resource, UnreadableRow
+from fhir_gateway.flows.judging import JUDGEMENTS, AuditPair, Proportion, SealedPair, StratumScore, score_audit
+from fhir_gateway.reports import write_table
+from fhir_gateway.settings import EMBEDDED
+from fhir_gateway.sources import open_source
+
+app = typer.Typer(no_args_is_help=True, help="How right the automatic links are, where no truth is known.")
+
+KEY_FILE = "key.csv"
+_COMPARED = ("name", "born", "gender", "identifiers", "phone", "address", "mother or parent")
+_SHEET = ("pair", *(f"{side} {name}" for name in _COMPARED for side in "AB"), "judgement", "remark")
+_KEY = ("pair", "stratum", "clinic", "linked", "weight", "represents")
+
+
+@app.command()
+def draw(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Exports that have been loaded.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="A folder for the two sheets and their key.")],
+    size: Annotated[int, typer.Option("--size", min=2, metavar="N", help="About how many pairs.")] = 400,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", help="The same seed draws the same pairs.")] = 1,
+    mapping: options.Mapping = "",
+    clinic: options.Clinic = "",
+    environment: options.Environment = EMBEDDED,
+) -> None:
+    """Draw pairs of records that were linked, and look-alikes that were not, onto two sheets for two judges.
+
+    The sample is stratified (possible twins, newborns, mononyms, no NIK, ordinary) and spread over the clinics. The
+    sheets hold the same pairs in different orders and nothing of what the gateway decided; that stands in key.csv,
+    which the judges must not see. Each fills in `judgement`: same, different or unsure.
+    """
+    with ProgressDisplay() as progress, bootstrap.opened(environment, progress) as gateway:
+        inputs = gateway.inputs(files, mapping=mapping, clinic=clinic)
+        pairs = studies.draw_pairs(gateway, inputs, clinic=clinic, size=size, seed=seed)
+    if not pairs:
+        raise UsageError("no two records of these files were linked or came near it: load them first, or name more")
+    out.mkdir(parents=True, exist_ok=True)
+    for judge in (1, 2):
+        rows = [_row(pair, swapped=judge == 2) for pair in pairs]
+        random.Random(f"{seed}/{judge}").shuffle(rows)  # noqa: S311 - an order, no secret
+        write_table(_SHEET, rows, out / f"judge-{judge}.xlsx", choices={"judgement": JUDGEMENTS})
+    write_table(_KEY, [_sealed(pair) for pair in pairs], out / KEY_FILE)
+    linked = sum(pair.linked for pair in pairs)
+    print(f"{len(pairs)} pairs, {linked} of them linked: give {out / 'judge-1.xlsx'} and {out / 'judge-2.xlsx'} to two")
+    print(f"judges, and keep {out / KEY_FILE} to yourself; then: fhir-gateway identity audit score SHEET1 SHEET2")
+
+
+@app.command()
+def score(
+    sheet_1: Annotated[Path, typer.Argument(metavar="SHEET1", help="The first judge's sheet.")],
+    sheet_2: Annotated[Path, typer.Argument(metavar="SHEET2", help="The second judge's sheet.")],
+    key: Annotated[
+        Path | None, typer.Option("--key", metavar="FILE", help="key.csv; else the one beside the first sheet.")
+    ] = None,
+    as_json: options.Json = False,
+) -> None:
+    """Print precision and recall with 95 % intervals, how far the judges agree, and where a threshold should rise.
+
+    Recall is among pairs that came near enough to be compared; pairs on which the judges disagree count as disputed.
+    """
+    if sheet_1.resolve() == sheet_2.resolve():
+        raise UsageError("SHEET1 and SHEET2 are the same file: two people must judge")
+    sealed = _read_key(key or sheet_1.parent / KEY_FILE)
+    result = score_audit(sealed, _read_judgements(sheet_1), _read_judgements(sheet_2))
+    if not result.judged:
+        raise UsageError("no pair of the key has been judged on both sheets")
+    if as_json:
+        print_json(
+            {
+                "judged": result.judged,
+                "disputed": result.disputed,
+                "kappa": None if math.isnan(result.kappa) else result.kappa,
+                "precision": _proportion(result.precision),
+                "recall": _proportion(result.recall),
+                "strata": [_stratum(one) for one in result.strata],
+                "clinics": [_stratum(one) for one in result.clinics],
+                "rises": [
+                    {"stratum": r.stratum, "weight": r.weight, "wrong": r.wrong, "right": r.right} for r in result.rises
+                ],
+            }
+        )
+        return
+    print(f"{result.judged} pairs judged by both, {result.disputed} of them disputed; Cohen's kappa {result.kappa:.2f}")
+    print(f"precision of automatic links   {_words(result.precision)}")
+    print(f"recall among compared pairs    {_words(result.recall)}")
+    for title, rows in (("by stratum", result.strata), ("by clinic", result.clinics)):
+        shown = [(one.name, _words(one.links_right), _words(one.apart_right)) for one in rows]
+        print_table(("", "links that are right", "rightly left apart"), shown, title=title)
+    for rise in result.rises:
+        print(
+            f"{rise.stratum}: {rise.wrong} wrong links, the strongest at {rise.weight:g} bits; `certain` above that"
+            f" would have asked, and also about {rise.right} right ones of the sample"
+        )
+    if not result.rises:
+        print("no wrong link in the sample: no threshold has to rise")
+
+
+def _row(pair: AuditPair, *, swapped: bool) -> list[str]:
+    both: Sequence[Resource] = (pair.right, pair.left) if swapped else (pair.left, pair.right)
+    sides = [person_columns(person, reveal=True) for person in both]
+    return [str(pair.number), *(side[name] for name in _COMPARED for side in sides), "", ""]
+
+
+def _sealed(pair: AuditPair) -> list[str]:
+    linked = "yes" if pair.linked else "no"
+    return [str(pair.number), pair.stratum, pair.clinic, linked, f"{pair.weight:.2f}", f"{pair.represents:.4f}"]
+
+
+def _read_key(path: Path) -> dict[int, SealedPair]:
+    sealed = {}
+    for cells, place in _cells(path, _KEY):
+        try:
+            sealed[int(cells["pair"])] = SealedPair(
+                cells["stratum"],
+                cells["clinic"],
+                cells["linked"] == "yes",
+                float(cells["weight"]),
+                float(cells["represents"]),
+            )
+        except ValueError as error:
+            raise UsageError(f"{place}: this is not the key as `audit draw` wrote it") from error
+    return sealed
+
+
+def _read_judgements(path: Path) -> dict[int, str]:
+    found: dict[int, str] = {}
+    for cells, place in _cells(path, ("pair", "judgement")):
+        word = cells["judgement"].strip().casefold()
+        if not word:
+            continue
+        if word not in JUDGEMENTS or not cells["pair"].strip().isdecimal():
+            raise UsageError(f"{place}: judgement takes {', '.join(JUDGEMENTS)} or nothing, pair its number")
+        found[int(cells["pair"])] = word
+    return found
+
+
+def _cells(path: Path, columns: Sequence[str]) -> list[tuple[dict[str, str], str]]:
+    layout = Layout("audit", required=frozenset(columns), known=frozenset(columns))
+    rows = []
+    for record in open_source(path, [layout]).records():
+        if isinstance(record, UnreadableRow):
+            raise UsageError(f"{record.ref}: {record.problem.text}")
+        rows.append((dict(record.cells), str(record.ref)))
+    return rows
+
+
+def _words(share: Proportion) -> str:
+    if not share.size:
+        return "nothing judged"
+    return f"{share.estimate:.4f} ({share.low:.4f} to {share.high:.4f}, n = {share.size:.0f})"
+
+
+def _proportion(share: Proportion) -> dict[str, Any] | None:
+    if not share.size:
+        return None
+    return {"estimate": share.estimate, "low": share.low, "high": share.high, "n": round(share.size, 1)}
+
+
+def _stratum(one: StratumScore) -> dict[str, Any]:
+    return {"name": one.name, "links": _proportion(one.links_right), "apart": _proportion(one.apart_right)}

@@ -1,0 +1,100 @@
+"""An audit from its sample to its score: two sheets, two judges, a sealed key."""
+
+import csv
+
+import openpyxl
+import pytest
+from tests.flows.conftest import BAYU, RATNA, RATNA_POLIO
+
+OTHER_PHONE = RATNA_POLIO.replace("081210001001", "081210009999")
+SISTER = RATNA.replace("Ratna Dewanti", "Ratih Dewanti").replace("3303015203200003", "").replace(";BCG", ";bOPV")
+
+
+@pytest.fixture
+def drawn(place):
+    """Return a place with the sheets of an audit: one pair that is linked, others that are not."""
+    path = place.sheet(RATNA, OTHER_PHONE, BAYU, SISTER)
+    place.load(path)
+    code, _, err = place.run("identity", "audit", "draw", path, "--size", 10, "--out", place.home / "audit")
+    assert code == 0, err
+    return place
+
+
+def judged(place, judge, word_of):
+    """Fill a judge's sheet in: `word_of` tells the word for the names of a pair."""
+    path = place.home / "audit" / f"judge-{judge}.xlsx"
+    book = openpyxl.load_workbook(path)
+    sheet = book.active
+    names = [cell.value for cell in sheet[1]]
+    for row in sheet.iter_rows(min_row=2):
+        cells = dict(zip(names, row, strict=True))
+        cells["judgement"].value = word_of({cells["A name"].value, cells["B name"].value})
+    book.save(path)
+    return path
+
+
+def by_name(names):
+    return "same" if len({name.split(";")[0] for name in names}) == 1 else "different"
+
+
+def sealed(place):
+    with (place.home / "audit" / "key.csv").open(encoding="utf-8-sig", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_sheets_do_not_tell_what_the_gateway_decided(drawn):
+    book = openpyxl.load_workbook(drawn.home / "audit" / "judge-1.xlsx")
+    names = [cell.value for cell in book.active[1]]
+    assert not {"stratum", "linked", "weight", "clinic"} & set(names)
+    assert {pair["linked"] for pair in sealed(drawn)} >= {"yes"}
+
+
+def test_the_key_holds_no_persons_data(drawn):
+    text = (drawn.home / "audit" / "key.csv").read_text(encoding="utf-8-sig")
+    assert "Ratna" not in text
+    assert "3303015203200003" not in text
+
+
+def test_two_judges_who_agree_give_precision_and_recall(drawn):
+    sheets = [judged(drawn, judge, by_name) for judge in (1, 2)]
+    score = drawn.json("identity", "audit", "score", *sheets)
+    assert (score["judged"], score["disputed"]) == (len(sealed(drawn)), 0)
+    assert score["precision"]["estimate"] == 1
+    assert score["rises"] == []
+
+
+def test_a_wrong_link_tells_where_to_raise_the_threshold(drawn):
+    sheets = [judged(drawn, judge, lambda _: "different") for judge in (1, 2)]
+    score = drawn.json("identity", "audit", "score", *sheets)
+    assert score["precision"]["estimate"] == 0
+    assert score["rises"][0]["wrong"] >= 1
+
+
+def test_judges_who_disagree_decide_nothing(drawn):
+    sheets = [judged(drawn, 1, lambda _: "same"), judged(drawn, 2, lambda _: "different")]
+    score = drawn.json("identity", "audit", "score", *sheets)
+    assert score["disputed"] == score["judged"]
+    assert score["precision"] is None
+
+
+def test_a_word_that_is_no_judgement_is_told(drawn):
+    sheets = [judged(drawn, 1, lambda _: "perhaps"), judged(drawn, 2, by_name)]
+    code, _, err = drawn.run("identity", "audit", "score", *sheets)
+    assert code == 2
+    assert "same, different, unsure" in err
+
+
+def test_one_sheet_is_no_audit(drawn):
+    sheet = drawn.home / "audit" / "judge-1.xlsx"
+    assert drawn.run("identity", "audit", "score", sheet, sheet)[0] == 2
+
+
+def test_what_an_operator_decided_is_not_drawn(place):
+    place.load(place.sheet(RATNA))
+    path = place.sheet(RATNA, BAYU.replace("3303021107190002", "3303015203200003"), name="next.csv")
+    place.load(path)
+    (item,) = place.json("review", "list")
+    place.json("review", "link", item["id"], item["candidates"][0])
+    code, _, err = place.run("identity", "audit", "draw", path, "--out", place.home / "audit")
+    assert code == 2
+    assert "were linked or came near it" in err
