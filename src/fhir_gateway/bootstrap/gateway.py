@@ -234,13 +234,14 @@ class Gateway:
             raise ConfigurationError([ConfigurationProblem(file, 0, 0, problem, "`env check` tells more")])
 
     def _with_client(self, action: Callable[[FhirClient], Awaitable[T]]) -> T:
-        async def act() -> T:
-            with _transport(self.environment) as transport:
-                async with FhirClient(self.environment.fhir_server, transport=transport, on_wait=self._tell) as client:
-                    return await action(client)
+        async def act(transport: httpx.AsyncBaseTransport | None) -> T:
+            async with FhirClient(self.environment.fhir_server, transport=transport, on_wait=self._tell) as client:
+                return await action(client)
 
         try:
-            return asyncio.run(act())
+            # The loop waits for the embedded server's threads before that is closed.
+            with _transport(self.environment) as transport:
+                return asyncio.run(act(transport))
         except BaseExceptionGroup as group:  # of tasks that ran side by side, the first failure tells
             raise _first(group) from None
         finally:
