@@ -79,7 +79,7 @@ def explain_decision(
 
 
 def _who(pair: ComparedPair, decision: PersonDecision, rows: RowsOf | None) -> str:
-    """Name the two who were compared; whose decision it is, is only named where several records are the person."""
+    """Name the two who were compared; the left one, whose decision it is, only where both are this person."""
     if isinstance(pair.right, str):
         return f"compared with Patient/{pair.right}"
     right = rows(pair.right) if rows else ""
@@ -87,7 +87,7 @@ def _who(pair: ComparedPair, decision: PersonDecision, rows: RowsOf | None) -> s
     if pair.right not in decision.members:
         return f"compared with {right or f'person {pair.right} of this run'}"
     if left and right:
-        return f"compared with each other, as records of this person: {left} and {right}"
+        return f"compared {left} with {right}, both this person"
     return "compared with another record of this person"
 
 

@@ -9,7 +9,7 @@ import orjson
 
 from fhir_gateway.domain import systems
 from fhir_gateway.domain.records import Problem, UnmappedValue
-from fhir_gateway.mapping.concept_maps import NOT_AN_IMMUNIZATION, ConceptMap, Match, unmapped_line
+from fhir_gateway.mapping.concept_maps import ConceptMap, Match, unmapped_line
 from fhir_gateway.mapping.functions import Apply, ConversionContext, Facts, MappingFunction, Option, Setup
 from fhir_gateway.mapping.spellings import UNKNOWN_DOSE, read_dose_number
 from fhir_gateway.people.dates import FORMATS, DateFault, ReadDate, make_instant, read_clock, read_date
@@ -102,7 +102,7 @@ def _build_concept_map(setup: Setup) -> Apply:
     setups = [replace(setup, columns=(column,)) for column in columns]
     no_immunization = [
         blamed.problem(
-            NOT_AN_IMMUNIZATION, "this is not an immunization", "nothing to do: it is not a vaccine and is not loaded"
+            "not-an-immunization", "this is not an immunization", "nothing to do: it is not a vaccine and is not loaded"
         )
         for blamed in setups
     ]
