@@ -21,6 +21,7 @@ _AGREEING = LIKE_NAME | {NameLevel.NEAR}
 _LEAD_OF_THE_ONLY_ONE = 2.0
 """So many bits less are certain where nobody else comes into question: the prior counts all of a regency's people."""
 _SAME_FAMILY_BITS = 10.0
+_OTHER_MOTHER = frozenset({NameLevel.DIFFERENT, NameLevel.PARTIAL})
 _ANOTHER_PARENT = -1.5
 """A household of which no more is known than a parent of another name weighs so little."""
 _FULL_NAME_BITS = 14.0
@@ -93,10 +94,12 @@ def _no_namesake(left: PersonEvidence, right: PersonEvidence, said: dict[str, tu
     telling = _same_name(said) and said["name"][1] >= _FULL_NAME_BITS
     if not telling or said.get("birth_date", ("", 0.0))[0] != "exact":
         return False
+    if compare_keys_of(left.mother_keys, right.mother_keys).level in _OTHER_MOTHER:
+        return False
     household = said.get("household", ("unknown", 0.0))
-    if household[1] >= 0:
-        return household[0] != "different"
-    return household[1] >= _ANOTHER_PARENT and not (left.mother_keys and right.mother_keys)
+    return household[1] >= _ANOTHER_PARENT and (
+        household[0] != "different" or not (left.mother_keys and right.mother_keys)
+    )
 
 
 def mistyped(left: PersonEvidence, right: PersonEvidence, frequencies: Frequencies) -> bool:

@@ -101,3 +101,11 @@ def test_namesakes_with_other_mothers_are_not_joined():
 def test_brothers_of_like_name_are_two_new_people():
     brother = rizki(name="Rizal Pratama", born="2018-07-02")
     assert members(rizki(), brother) == [(1,), (2,)]
+
+
+def test_namesakes_of_one_village_with_other_mothers_are_not_joined():
+    one = {"born": "2020-03-15", "gender": "male", "village": "Kalimanah"}
+    assert members(
+        evidence("Rizki Pratama", mother="Siti Aminah", nik=RIZKIS_NIK, **one),
+        evidence("Rizki Pratama", mother="Dewi Lestari", **one),
+    ) == [(1,)]
