@@ -236,7 +236,16 @@ def nearness(left: str, right: str) -> int | None:
 
 _BEGINNINGS: Mapping[str, frozenset[str]] = {
     letter: frozenset(letters)
-    for letter, letters in {"k": "kcq", "c": "ck", "q": "qk", "y": "yj", "j": "jyd", "i": "iy", "u": "uo", "o": "ou"}.items()
+    for letter, letters in {
+        "k": "kcq",
+        "c": "ck",
+        "q": "qk",
+        "y": "yj",
+        "j": "jyd",
+        "i": "iy",
+        "u": "uo",
+        "o": "ou",
+    }.items()
 }
 """Letter → the letters with which a compared form may begin that is abbreviated by it: C. for Chaniago, which is kaniago."""
 

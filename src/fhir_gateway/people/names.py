@@ -31,7 +31,8 @@ _BLANKS = re.compile(r"\s+")
 _PARENTHESIS = re.compile(r"[(\[{][^)\]}]*[)\]}]?")
 _ALIAS = re.compile(r"\s(?:alias|als\.?|a\.?k\.?a\.?)\s.*$|\s*/.*$", re.IGNORECASE)
 _TWIN = re.compile(
-    r"\b(?:kembar|kmbr|twin|gemell?[iy])[\s.\-]*(?:ke[\s.\-]*)?(iii|ii|iv|i|[1-4]|a|b)\b|\banak ke[\s.\-]*([1-4])\b", re.IGNORECASE
+    r"\b(?:kembar|kmbr|twin|gemell?[iy])[\s.\-]*(?:ke[\s.\-]*)?(iii|ii|iv|i|[1-4]|a|b)\b|\banak ke[\s.\-]*([1-4])\b",
+    re.IGNORECASE,
 )
 _DOT_INSIDE = re.compile(r"\.(?=\w)")
 _NOT_A_LETTER = re.compile(r"[^a-z]+")
