@@ -33,6 +33,9 @@ from fhir_gateway.sources.mapping_folders import (
 
 FAILED_CASES = 3
 
+_SIDE_BY_SIDE = 100
+"""Columns of a terminal below which a preview's two halves stand one under the other."""
+
 app = typer.Typer(help="How a source's rows become Patients and Immunizations.", no_args_is_help=True)
 
 
@@ -238,7 +241,7 @@ def _preview_as_json(
 def _print_preview(record: SourceRecord | UnreadableRow, mapping: CompiledMapping, context: ConversionContext) -> None:
     """Print the row to the left of what it becomes."""
     out = console()
-    width = max(40, out.width // 2 - 2)
+    width = out.width // 2 - 2 if out.width >= _SIDE_BY_SIDE else out.width
     said = "\n".join(f"{column}: {text}" for column, text in _cells(record).items() if text.strip())
     outcome = _outcome(record, mapping, context)
     title = "rejected" if "rejected" in outcome else "resources"

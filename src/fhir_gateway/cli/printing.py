@@ -9,7 +9,9 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-_NEVER_BROKEN = ("id", "dose", "run", "row", "rows", "since")
+from fhir_gateway.domain.outcomes import Outcome
+
+_NEVER_BROKEN = ("id", "dose", "run", "row", "rows", "read", "since", *Outcome)
 
 
 def print_json(value: Any) -> None:

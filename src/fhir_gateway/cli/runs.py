@@ -8,13 +8,16 @@ import typer
 from fhir_gateway import bootstrap
 from fhir_gateway.cli import options
 from fhir_gateway.cli.load import FINISHED_WITH_OPEN_ROWS
-from fhir_gateway.cli.printing import print_json, print_table
+from fhir_gateway.cli.printing import console, print_json, print_table
 from fhir_gateway.cli.progress import ProgressDisplay
 from fhir_gateway.cli.summary import print_summary, print_summary_json
 from fhir_gateway.domain.errors import UsageError
 from fhir_gateway.domain.outcomes import Outcome
 from fhir_gateway.domain.runs import Run
 from fhir_gateway.settings import EMBEDDED
+
+_WIDE = 110
+"""Columns of a terminal that hold the whole list of runs."""
 
 app = typer.Typer(no_args_is_help=True, help="What was loaded when, and what became of every row.")
 
@@ -36,22 +39,26 @@ def list_runs(environment: options.Environment = EMBEDDED, as_json: options.Json
             ]
         )
         return
-    print_table(
-        ("run", "kind", "state", "started", "by", "files", "read", *Outcome),
-        [
-            (
-                run.id,
-                run.kind,
-                run.state,
-                f"{run.started:%Y-%m-%d %H:%M}",
-                run.user,
-                ", ".join(file.name for file in run.files),
-                totals.read,
-                *(totals.outcomes.get(outcome, 0) for outcome in Outcome),
-            )
-            for run, totals in runs
-        ],
-    )
+    wide = console().width >= _WIDE
+    left_out = () if wide else ("kind", "state", "by")
+    columns = ["run", "kind", "state", "started", "by", "files", "read", *Outcome]
+    rows = [
+        (
+            run.id,
+            run.kind,
+            run.state,
+            f"{run.started:%Y-%m-%d %H:%M}",
+            run.user,
+            ", ".join(file.name for file in run.files),
+            totals.read,
+            *(totals.outcomes.get(outcome, 0) for outcome in Outcome),
+        )
+        for run, totals in runs
+    ]
+    kept = [place for place, name in enumerate(columns) if name not in left_out]
+    print_table([columns[place] for place in kept], [[row[place] for place in kept] for row in rows])
+    if not wide:
+        print(f"({', '.join(left_out)}: in a wider window, or with --json)")
 
 
 @app.command()
