@@ -37,7 +37,7 @@ bench-identity: $(READY) .venv-linkage/.ready
 	.venv-linkage/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r $<
 	@touch $@
 
-# Rows a second to validated NDJSON, beside the same conversion with fhir.resources objects; about two minutes.
+# Rows a second to validated NDJSON, beside the same conversion with fhir.resources objects; some minutes.
 bench-convert: $(READY)
 	$(BIN)/python benchmarks/convert.py $(BENCH)
 
@@ -47,6 +47,6 @@ bench-memory: $(READY)
 	$(BIN)/python benchmarks/memory.py --rows $(ROWS) $(BENCH)
 
 # 10,000 rows into the embedded server and, where tests/real_server/install.sh has built it, HAPI FHIR, each beside a
-# blind replay of the same bundles; about three minutes.
+# blind replay of the same bundles; three to five minutes.
 bench-load: $(READY)
 	PYTHONPATH=. $(BIN)/python benchmarks/load.py $(BENCH)

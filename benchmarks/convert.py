@@ -52,7 +52,7 @@ class Silent:
     def phase(self, name: str, total: int | None = None) -> None:
         """Take no notice."""
 
-    def advance(self, done: int) -> None:
+    def advance(self, done: int, *_: object) -> None:
         """Take no notice."""
 
 

@@ -54,7 +54,7 @@ class Phases:
         self.close()
         self._name, self._begun = name.partition(" ")[0] if total is None else name, time.perf_counter()
 
-    def advance(self, done: int) -> None:
+    def advance(self, done: int, *_: object) -> None:
         """Take no notice."""
 
     def say(self, text: str) -> None:
@@ -208,9 +208,8 @@ async def _replay(base_url: str, exchanges: list[Exchange], in_flight: int) -> N
         bundle = _REFERENCE.sub(lambda found: names.get(found[0], found[0]), exchange.bundle)
         async with slots:
             response = await client.post(base_url, content=bundle.encode(), headers=_ACCEPT)
-        for name, given in zip(exchange.made, _made(orjson.loads(response.raise_for_status().content)), strict=True):
-            if name and given:
-                names[name] = given
+        given = _made(orjson.loads(response.raise_for_status().content))
+        names.update({name: new for name, new in zip(exchange.made, given, strict=True) if name and new})
         finished[number].set()
 
     async with httpx.AsyncClient(timeout=120) as client, asyncio.TaskGroup() as tasks:
