@@ -25,6 +25,7 @@ from fhir_gateway.flows.review import (
     version_of,
 )
 from fhir_gateway.identity.explain import explain_comparison
+from fhir_gateway.identity.parameters import MatchingPolicy
 from fhir_gateway.reports import check_target, write_table
 from fhir_gateway.settings import EMBEDDED
 from fhir_gateway.sources import open_source
@@ -74,7 +75,12 @@ def export_sheet(
     check_target(sheet)
     with ProgressDisplay() as progress, bootstrap.opened(environment, progress) as gateway:
         views = gateway.reviews(gateway.ledger.reviews.open_items())
-        lines = [line for view in views for line in _lines(view, version_of(view.item, gateway.ledger), masked=masked)]
+        policy = gateway.environment.matching
+        lines = [
+            line
+            for view in views
+            for line in _lines(view, version_of(view.item, gateway.ledger), policy=policy, masked=masked)
+        ]
     write_table(
         _COLUMNS,
         [[line.get(name, "") for name in _COLUMNS] for line in lines],
@@ -111,7 +117,9 @@ def import_sheet(
     return OPEN_LINES if any(line.result not in _SETTLED for line in results) else 0
 
 
-def _lines(view: bootstrap.ReviewView, version: str, *, masked: bool) -> Iterator[dict[str, str]]:
+def _lines(
+    view: bootstrap.ReviewView, version: str, *, policy: MatchingPolicy, masked: bool
+) -> Iterator[dict[str, str]]:
     item = view.item
     asked = {
         "review": str(item.id),
@@ -128,7 +136,7 @@ def _lines(view: bootstrap.ReviewView, version: str, *, masked: bool) -> Iterato
             **_side("patient", [patient], masked=masked),
             "patient": patient_id,
             "patient_doses": "\n".join(dose_words(dose) for dose in view.given.get(patient_id, ())),
-            "evidence": "\n".join(_evidence(item.decision, patient_id)),
+            "evidence": "\n".join(_evidence(item.decision, patient_id, policy)),
         }
     if not view.candidates:
         yield asked
@@ -142,10 +150,10 @@ def _side(side: str, people: Sequence[Resource], *, masked: bool) -> dict[str, s
     }
 
 
-def _evidence(decision: PersonDecision | None, patient_id: str) -> Iterator[str]:
+def _evidence(decision: PersonDecision | None, patient_id: str, policy: MatchingPolicy) -> Iterator[str]:
     for pair in decision.pairs if decision else ():
         if pair.right == patient_id:
-            yield from explain_comparison(pair.comparison)
+            yield from explain_comparison(pair.comparison, policy=policy)
             return
 
 
