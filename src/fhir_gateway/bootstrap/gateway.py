@@ -1,6 +1,7 @@
 """One environment, opened: what the commands call."""
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
@@ -84,6 +85,7 @@ class Gateway:
         Raises ConfigurationError, before anything is begun, where the server cannot be used as it is configured.
         """
         self._check_nobody_loads()
+        gc.freeze()  # rows make objects by the thousand: what was built until here is not searched again for each of them
         return self._with_tools(lambda tools: load(request, tools), to_post=True)
 
     def retry(self, run: int, *, user: str) -> Run | None:

@@ -51,6 +51,7 @@ class ServerReader:
         self._client = client
         self._masked = client.policy.masked_identifiers
         self._capabilities: Capabilities | None = None
+        self._gives_links = False
         self._refused_roads: set[_Road] = set()
         self._proofs: dict[tuple[str, str], SearchProof] = {}
         self._takes_one_date: set[tuple[str, str]] = set()
@@ -117,7 +118,7 @@ class ServerReader:
     async def first_page(self, resource_type: str, parameters: Mapping[str, Sequence[str]]) -> Page:
         """Return the first page of a search as the server gives it, unchecked against the question."""
         answer = await self._ask(resource_type, parameters, 20)
-        return parse_page(answer.body, resource_type=resource_type, asked=parameters)
+        return self._noted(parse_page(answer.body, resource_type=resource_type, asked=parameters))
 
     async def _dates_apart(
         self, resource_type: str, parameters: Parameters, *, check: Check | None
@@ -161,7 +162,7 @@ class ServerReader:
         got: set[str] = set()
         followed: set[str] = set()
         while True:
-            page = parse_page(answer.body, resource_type=resource_type, asked=parameters)
+            page = self._noted(parse_page(answer.body, resource_type=resource_type, asked=parameters))
             new = self._checked(page, parameters, check=check, got=got)
             for resource in (*new, *page.included):
                 yield resource
@@ -178,6 +179,11 @@ class ServerReader:
                 )
             else:
                 answer = await self._ask(resource_type, {**parameters, "_offset": (str(len(got)),)}, MATCHES_A_PAGE)
+
+    def _noted(self, page: Page) -> Page:
+        """Note that this server gives next links, where it does."""
+        self._gives_links = self._gives_links or bool(page.next_link)
+        return page
 
     def _checked(self, page: Page, parameters: Parameters, *, check: Check | None, got: set[str]) -> list[Resource]:
         """Return the page's matches that no earlier page had, and add their ids to `got`."""
@@ -198,8 +204,11 @@ class ServerReader:
         """Return whether a search without a further next link gave everything.
 
         Some servers never give next links (Medplum's memory repository). So a number of matches that looks like the
-        size of a page is held against a count, where the page itself does not tell the total.
+        size of a page is held against a count, where the page itself does not tell the total. A server that was seen
+        to give next links is believed without: HAPI's total counts a Patient twice that two of the values match.
         """
+        if self._gives_links:
+            return True
         if page.total is not None:
             return got >= page.total
         if got == 0 or (got % 10 and got < MATCHES_A_PAGE):

@@ -108,7 +108,7 @@ def _told(person: PersonEvidence, near: BirthDate) -> BirthDate:
     return person.birth_date
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=8192)
 def _compare_dates(one: BirthDate, other: BirthDate) -> BirthDateLevel:
     if one == other:
         return _same_date(one)

@@ -124,7 +124,7 @@ def unmasked(evidence: PersonEvidence, nik: str) -> PersonEvidence:
     return PersonEvidence(**{**values, "niks": (nik,), "masked": True})
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=4096)
 def read_birth_date(text: str) -> BirthDate:
     """Read FHIR's date (YYYY, YYYY-MM, YYYY-MM-DD); what is none, or no day of the calendar, is unknown."""
     found = _DATE.match(text)
@@ -247,7 +247,7 @@ def _phones(telecom: Any) -> Iterator[str]:
                 yield number
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=4096)
 def comparable_phone(text: str) -> str:
     """Return a phone's national digits without 0 and country code, "" where they cannot be a number of their own."""
     digits = _NOT_A_DIGIT.sub("", text).lstrip("0").removeprefix("62").lstrip("0")

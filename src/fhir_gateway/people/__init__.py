@@ -1,0 +1,1 @@
+"""Pure: NIKs, names, dates, phones and addresses as clinics write them."""
