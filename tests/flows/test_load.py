@@ -193,6 +193,13 @@ def test_a_shared_nik_with_another_name_is_neither_linked_nor_new(place):
     assert len(item["candidates"]) == 1
 
 
+def test_an_adult_with_a_childs_nik_is_neither_linked_nor_new(place):
+    adult = "5;Joko Purnomo;3303015203200003;L;02/02/1980;Sumini;Kemangkon;081210001009;15/04/2021;COVID-19;1;"
+    unnumbered = RATNA_POLIO.replace("3303015203200003", "")
+    assert counts(place.load(place.sheet(RATNA, unnumbered, adult))) == {"loaded": 2, "review": 1}
+    assert counts(place.load(place.sheet(adult, name="next.csv"))) == {"review": 1}
+
+
 def test_an_operator_links_a_doubtful_row(place):
     place.load(place.sheet(RATNA))
     place.load(place.sheet(BAYU.replace("3303021107190002", "3303015203200003"), name="next.csv"))

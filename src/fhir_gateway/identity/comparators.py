@@ -48,7 +48,12 @@ class BirthDateLevel(StrEnum):
 
 
 def compare_niks(left: PersonEvidence, right: PersonEvidence) -> NikLevel:
-    """Compare two people's own NIKs, earlier ones included; damaged ones by what is left of them."""
+    """Compare two people's own NIKs, earlier ones included; damaged ones by what is left of them.
+
+    A number that was taken for a parent's, but is the own one of somebody who cannot be the parent, is compared as own.
+    """
+    if _no_parents_number(left, right) or _no_parents_number(right, left):
+        return NikLevel.AGREE
     left_valid, right_valid = left.niks + left.old_niks, right.niks + right.old_niks
     if left_valid and right_valid:
         return _compare_valid(left_valid, right_valid)
@@ -58,6 +63,17 @@ def compare_niks(left: PersonEvidence, right: PersonEvidence) -> NikLevel:
     if (left.odd_niks and (right_valid or right.odd_niks)) or (right.odd_niks and left_valid):
         return _compare_odd(left.odd_niks + left_valid, right.odd_niks + right_valid)
     return NikLevel.UNKNOWN
+
+
+def is_parents_number(owner: PersonEvidence, child: PersonEvidence) -> bool:
+    """Whether the own NIK of the one stands as the parent's in the other's record."""
+    return any(nik in child.parent_niks for nik in owner.niks + owner.old_niks)
+
+
+def _no_parents_number(owner: PersonEvidence, child: PersonEvidence) -> bool:
+    born, childs = owner.birth_date.year, child.birth_date.year
+    too_young = bool(born and childs) and childs - born < GENERATION_YEARS
+    return too_young and is_parents_number(owner, child)
 
 
 def _compare_valid(left: tuple[str, ...], right: tuple[str, ...]) -> NikLevel:

@@ -15,6 +15,7 @@ from fhir_gateway.identity.comparators import (
     BirthDateLevel,
     NikLevel,
     compare_keys_of,
+    is_parents_number,
     years_apart,
 )
 from fhir_gateway.identity.evidence import PersonEvidence
@@ -82,7 +83,8 @@ def find_vetoes(
         codes.append(twins)
     apart = years_apart(left, right)
     mother = _is_mother(left, right) or _is_mother(right, left)
-    if mother or (_parents_number(left, right) and (apart >= GENERATION_YEARS or not apart)):
+    parents = levels.nik is not NikLevel.AGREE and _is_parents(left, right)
+    if mother or (parents and (apart >= GENERATION_YEARS or not apart)):
         codes.append(VetoCode.PARENT)
     if levels.birth_date is BirthDateLevel.DIFFERENT and apart >= GENERATION_YEARS:
         codes.append(VetoCode.GENERATION)
@@ -227,10 +229,8 @@ def _is_mother(one: PersonEvidence, newborn: PersonEvidence) -> bool:
     return not named_parents or compare_keys_of(named_parents, newborn.mother_keys).level not in LIKE_NAME
 
 
-def _parents_number(left: PersonEvidence, right: PersonEvidence) -> bool:
-    return any(nik in right.parent_niks for nik in left.niks + left.old_niks) or any(
-        nik in left.parent_niks for nik in right.niks + right.old_niks
-    )
+def _is_parents(left: PersonEvidence, right: PersonEvidence) -> bool:
+    return is_parents_number(left, right) or is_parents_number(right, left)
 
 
 def _born_after_death(one: PersonEvidence, other: PersonEvidence) -> bool:
