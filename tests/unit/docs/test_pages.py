@@ -9,9 +9,7 @@ ROOT = Path(__file__).parents[3]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "mappings").rglob("*.md")])
 FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
-FOREIGN = re.compile(
-    r"/(?:work|home|root|tmp|Users)/|\.\./shared|pypi\.|files\.pythonhosted|registry\.npmjs|repo\d?\.maven|proxy\.golang"
-)
+FOREIGN = re.compile(r"/(?:work|home|root|tmp|Users)/")
 
 
 def anchors(text):
