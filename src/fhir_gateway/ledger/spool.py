@@ -1,21 +1,40 @@
 """The spool: a run's records, people, comparisons and decisions on disk, so that memory stays flat."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Select, and_, bindparam, distinct, func, insert, or_, select, update
-from sqlalchemy.engine import Row
+from sqlalchemy import Connection, Engine, and_, bindparam, distinct, func, insert, or_, select, update
 
-from fhir_gateway.domain.identity import Grade, PersonAction, PersonDecision
+from fhir_gateway.domain.identity import PersonAction, PersonDecision
 from fhir_gateway.domain.outcomes import Outcome
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.domain.runs import Run, Settlement, SpooledRecord, StoredDecision
 from fhir_gateway.ledger import codec, tables
+from fhir_gateway.ledger.spool_rows import (
+    edges_statement,
+    read_decision,
+    read_edge,
+    read_record,
+    read_settlement,
+    record_row,
+    settlement_row,
+    with_patient,
+)
 
 _PARKED = (Outcome.REVIEW, Outcome.FAILED)
 _CHUNK = 500
 """Values in one IN list; SQLite takes 32,766 parameters, PostgreSQL plans shorter lists faster."""
+
+
+_SETTLE = update(tables.records).where(
+    tables.records.c.run == bindparam("at"), tables.records.c.number == bindparam("of")
+)
+_DECIDE = update(tables.persons).where(
+    tables.persons.c.run == bindparam("at"), tables.persons.c.number == bindparam("of")
+)
+_RECEIVE = update(tables.decisions).where(
+    tables.decisions.c.run == bindparam("at"), tables.decisions.c.number == bindparam("of")
+)
 
 
 def chunks(values: Iterable[Any], size: int = _CHUNK) -> Iterator[list[Any]]:
@@ -40,7 +59,7 @@ class Spool:
     def add(self, run: Run, records: Sequence[tuple[SpooledRecord, Settlement | None]]) -> None:
         """Write records; one that is settled already (rejected, unchanged) comes with its settlement."""
         if records:
-            self._connection.execute(insert(tables.records), [_row(run, *record) for record in records])
+            self._connection.execute(insert(tables.records), [record_row(run, *record) for record in records])
 
     def people(self, run: Run, patients: Mapping[str, Resource]) -> dict[str, int]:
         """Return digest → number; `patients` is digest → Patient, a new person is written with the next free number."""
@@ -161,15 +180,15 @@ class Spool:
     def edges(self, run: Run) -> Iterator[tuple[int, int | str, float]]:
         """Yield every edge as (person, other person or patient id, weight)."""
         with self._engine.connect() as reading:
-            for row in reading.execution_options(yield_per=_CHUNK).execute(_edges(run)):
-                yield _edge(row)
+            for row in reading.execution_options(yield_per=_CHUNK).execute(edges_statement(run)):
+                yield read_edge(row)
 
     def edges_of(self, run: Run, people: Iterable[int]) -> list[tuple[int, int | str, float]]:
         """Return the edges that begin at these people."""
         return [
-            _edge(row)
+            read_edge(row)
             for chunk in chunks(people)
-            for row in self._connection.execute(_edges(run).where(tables.edges.c.person.in_(chunk)))
+            for row in self._connection.execute(edges_statement(run).where(tables.edges.c.person.in_(chunk)))
         ]
 
     def keep_candidates(self, run: Run, patients: Mapping[str, Resource]) -> None:
@@ -228,7 +247,7 @@ class Spool:
             .order_by(table.c.number)
             .limit(limit)
         )
-        return [_decision(row) for row in self._connection.execute(statement)]
+        return [read_decision(row) for row in self._connection.execute(statement)]
 
     def decision_of(self, run: Run, person: int) -> StoredDecision | None:
         """Return the decision on a spooled person."""
@@ -238,7 +257,7 @@ class Spool:
             .join(persons, and_(persons.c.run == table.c.run, persons.c.decision == table.c.number))
             .where(table.c.run == run.id, persons.c.number == person)
         ).first()
-        return _decision(row) if row else None
+        return read_decision(row) if row else None
 
     def receive(self, run: Run, receipts: Mapping[int, str]) -> None:
         """Note the Patients that decisions led to: decision's number → Patient id."""
@@ -271,13 +290,13 @@ class Spool:
         """Yield the records that are as an earlier run loaded them and have not been verified on the server yet."""
         last = 0
         statement = (
-            _with_patient(run)
+            with_patient(run)
             .where(tables.records.c.outcome == Outcome.UNCHANGED, tables.records.c.payload.is_not(None))
             .order_by(tables.records.c.number)
             .limit(_CHUNK)
         )
         while rows := self._connection.execute(statement.where(tables.records.c.number > last)).all():
-            yield from ((_spooled(row), _settlement(row)) for row in rows)
+            yield from ((read_record(row), read_settlement(row)) for row in rows)
             last = rows[-1].number
 
     def keys_of(self, run: Run, people: Iterable[int]) -> dict[int, list[str]]:
@@ -297,33 +316,35 @@ class Spool:
         records = tables.records
         found: list[SpooledRecord] = []
         for chunk in chunks(people):
-            statement = _with_patient(run).where(records.c.person.in_(chunk), records.c.outcome.is_(None))
-            found.extend(_spooled(row) for row in self._connection.execute(statement))
+            statement = with_patient(run).where(records.c.person.in_(chunk), records.c.outcome.is_(None))
+            found.extend(read_record(row) for row in self._connection.execute(statement))
         return sorted(found, key=lambda record: record.number)
 
     def parked(self, run: Run, outcome: Outcome) -> Iterator[SpooledRecord]:
         """Yield the records that the run left with this outcome and that can still be sent."""
         records = tables.records
-        statement = _with_patient(run).where(records.c.outcome == outcome, records.c.payload.is_not(None))
+        statement = with_patient(run).where(records.c.outcome == outcome, records.c.payload.is_not(None))
         statement = statement.order_by(records.c.number)
-        yield from (_spooled(row) for row in self._connection.execute(statement))
+        yield from (read_record(row) for row in self._connection.execute(statement))
 
     def parked_numbers(self, pairs: Iterable[tuple[int, int]]) -> list[SpooledRecord]:
         """Return parked records by (run, number)."""
         records = tables.records
         found: list[SpooledRecord] = []
         for chunk in chunks(pairs, 200):
-            statement = _with_patient().where(
+            statement = with_patient().where(
                 records.c.payload.is_not(None),
                 or_(*(and_(records.c.run == run, records.c.number == number) for run, number in chunk)),
             )
-            found.extend(_spooled(row) for row in self._connection.execute(statement))
+            found.extend(read_record(row) for row in self._connection.execute(statement))
         return found
 
     def settle(self, run: Run, settlements: Sequence[Settlement]) -> None:
         """Write final outcomes; what is parked keeps its payload, everything else loses it."""
         for parked in (True, False):
-            rows = [_settled(one) | {"of": one.number} for one in settlements if (one.outcome in _PARKED) is parked]
+            rows = [
+                settlement_row(one) | {"of": one.number} for one in settlements if (one.outcome in _PARKED) is parked
+            ]
             if rows:
                 self._connection.execute(
                     _SETTLE if parked else _SETTLE.values(payload=None), [r | {"at": run.id} for r in rows]
@@ -352,9 +373,9 @@ class Spool:
         """Yield every record that has no outcome yet."""
         records = tables.records
         last = 0
-        statement = _with_patient(run).where(records.c.outcome.is_(None)).order_by(records.c.number).limit(_CHUNK)
+        statement = with_patient(run).where(records.c.outcome.is_(None)).order_by(records.c.number).limit(_CHUNK)
         while rows := self._connection.execute(statement.where(records.c.number > last)).all():
-            yield from (_spooled(row) for row in rows)
+            yield from (read_record(row) for row in rows)
             last = rows[-1].number
 
     def settlements(self, run: Run, *, file: int) -> Iterator[tuple[int, str, Settlement]]:
@@ -367,7 +388,7 @@ class Spool:
         )
         with self._engine.connect() as reading:
             for row in reading.execution_options(yield_per=_CHUNK).execute(statement):
-                yield row.row, row.key, _settlement(row)
+                yield row.row, row.key, read_settlement(row)
 
     def record_at(self, run: Run, *, file: int, row: int) -> tuple[int, str, Settlement | None] | None:
         """Return (spooled person, key, settlement) of a row, None where the run has no such row."""
@@ -375,7 +396,7 @@ class Spool:
         found = self._connection.execute(
             select(records).where(records.c.run == run.id, records.c.file == file, records.c.row == row)
         ).first()
-        return (found.person, found.key, _settlement(found) if found.outcome else None) if found else None
+        return (found.person, found.key, read_settlement(found) if found.outcome else None) if found else None
 
     def rows(self, run: int) -> list[tuple[int, int]]:
         """Return (file's number, row) of everything in a run, in its order."""
@@ -392,108 +413,3 @@ class Spool:
         self._connection.execute(
             update(persons).where(persons.c.run == run.id, persons.c.number.not_in(parked)).values(payload=None)
         )
-
-
-_SETTLE = update(tables.records).where(
-    tables.records.c.run == bindparam("at"), tables.records.c.number == bindparam("of")
-)
-_DECIDE = update(tables.persons).where(
-    tables.persons.c.run == bindparam("at"), tables.persons.c.number == bindparam("of")
-)
-_RECEIVE = update(tables.decisions).where(
-    tables.decisions.c.run == bindparam("at"), tables.decisions.c.number == bindparam("of")
-)
-
-
-def _with_patient(run: Run | None = None) -> Select[Any]:
-    records, persons = tables.records, tables.persons
-    joined = and_(persons.c.run == records.c.run, persons.c.number == records.c.person)
-    statement = select(records, persons.c.payload.label("patient")).join(persons, joined)
-    return statement.where(records.c.run == run.id) if run else statement
-
-
-def _row(run: Run, record: SpooledRecord, settlement: Settlement | None) -> dict[str, Any]:
-    settled = _settled(settlement or Settlement(record.number, Outcome.LOADED))
-    if settlement is None:
-        settled["outcome"] = None
-    rejected = settlement is not None and settlement.outcome is Outcome.REJECTED
-    return {
-        "run": run.id,
-        "number": record.number,
-        "file": record.file,
-        "row": record.row,
-        "key": record.key,
-        "clinic": record.clinic,
-        "content": record.content,
-        "person": record.person,
-        "corrected": record.corrected,
-        "payload": None if rejected else codec.pack_doses(record.doses, record.missing),
-        **settled,
-    }
-
-
-def _edges(run: Run) -> Select[tuple[int, str, int, float]]:
-    table = tables.edges
-    return select(table.c.person, table.c.other, table.c.other_person, table.c.weight).where(table.c.run == run.id)
-
-
-def _edge(row: Sequence[Any]) -> tuple[int, int | str, float]:
-    person, other, other_person, weight = row
-    return person, other_person or other, weight
-
-
-def _settled(settlement: Settlement) -> dict[str, Any]:
-    return {
-        "outcome": settlement.outcome,
-        "code": settlement.code,
-        "reason": settlement.reason,
-        "suggestion": settlement.suggestion,
-        "patient_id": settlement.patient_id,
-        "immunization_ids": " ".join(settlement.immunization_ids),
-        "grade": settlement.grade or "",
-    }
-
-
-def _settlement(row: Row[Any]) -> Settlement:
-    return Settlement(
-        number=row.number,
-        outcome=Outcome(row.outcome),
-        code=row.code,
-        reason=row.reason,
-        suggestion=row.suggestion,
-        patient_id=row.patient_id,
-        immunization_ids=tuple(row.immunization_ids.split()),
-        grade=Grade(row.grade) if row.grade else None,
-    )
-
-
-def _spooled(row: Row[Any]) -> SpooledRecord:
-    doses, missing = codec.unpack_doses(row.payload)
-    return SpooledRecord(
-        number=row.number,
-        file=row.file,
-        row=row.row,
-        key=row.key,
-        clinic=row.clinic,
-        content=row.content,
-        person=row.person,
-        patient=codec.unpack(row.patient),
-        doses=doses,
-        missing=missing,
-        corrected=row.corrected,
-    )
-
-
-def _decision(row: Row[Any]) -> StoredDecision:
-    decision = codec.unpack_decision(row.body)
-    return StoredDecision(
-        number=row.number,
-        decision=decision if decision.patient_id == row.patient_id else _with_receipt(decision, row.patient_id),
-        identifier=row.identifier,
-        settled=row.settled,
-    )
-
-
-def _with_receipt(decision: PersonDecision, patient_id: str) -> PersonDecision:
-
-    return replace(decision, patient_id=patient_id)

@@ -1,0 +1,117 @@
+"""How the spool's records, settlements, edges and decisions stand in the ledger's rows."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import Select, and_, select
+from sqlalchemy.engine import Row
+
+from fhir_gateway.domain.identity import Grade
+from fhir_gateway.domain.outcomes import Outcome
+from fhir_gateway.domain.runs import Run, Settlement, SpooledRecord, StoredDecision
+from fhir_gateway.ledger import codec, tables
+
+
+def with_patient(run: Run | None = None) -> Select[Any]:
+    """Return the statement for records with their persons' Patients, of one run or of all."""
+    records, persons = tables.records, tables.persons
+    joined = and_(persons.c.run == records.c.run, persons.c.number == records.c.person)
+    statement = select(records, persons.c.payload.label("patient")).join(persons, joined)
+    return statement.where(records.c.run == run.id) if run else statement
+
+
+def record_row(run: Run, record: SpooledRecord, settlement: Settlement | None) -> dict[str, Any]:
+    """Return the row of a new record; one that is rejected already keeps no payload."""
+    settled = settlement_row(settlement or Settlement(record.number, Outcome.LOADED))
+    if settlement is None:
+        settled["outcome"] = None
+    rejected = settlement is not None and settlement.outcome is Outcome.REJECTED
+    return {
+        "run": run.id,
+        "number": record.number,
+        "file": record.file,
+        "row": record.row,
+        "key": record.key,
+        "clinic": record.clinic,
+        "content": record.content,
+        "person": record.person,
+        "corrected": record.corrected,
+        "payload": None if rejected else codec.pack_doses(record.doses, record.missing),
+        **settled,
+    }
+
+
+def edges_statement(run: Run) -> Select[tuple[int, str, int, float]]:
+    """Return the statement for a run's edges."""
+    table = tables.edges
+    return select(table.c.person, table.c.other, table.c.other_person, table.c.weight).where(table.c.run == run.id)
+
+
+def read_edge(row: Sequence[Any]) -> tuple[int, int | str, float]:
+    """Return (person, other person or Patient id, weight)."""
+    person, other, other_person, weight = row
+    return person, other_person or other, weight
+
+
+def settlement_row(settlement: Settlement) -> dict[str, Any]:
+    """Return the columns that a settlement fills."""
+    return {
+        "outcome": settlement.outcome,
+        "code": settlement.code,
+        "reason": settlement.reason,
+        "suggestion": settlement.suggestion,
+        "patient_id": settlement.patient_id,
+        "immunization_ids": " ".join(settlement.immunization_ids),
+        "grade": settlement.grade or "",
+    }
+
+
+def read_settlement(row: Row[Any]) -> Settlement:
+    """Return the settlement of a settled record's row."""
+    return Settlement(
+        number=row.number,
+        outcome=Outcome(row.outcome),
+        code=row.code,
+        reason=row.reason,
+        suggestion=row.suggestion,
+        patient_id=row.patient_id,
+        immunization_ids=tuple(row.immunization_ids.split()),
+        grade=Grade(row.grade) if row.grade else None,
+    )
+
+
+def read_record(row: Row[Any]) -> SpooledRecord:
+    """Return the record of a row of with_patient() that still has its payload."""
+    doses, missing = codec.unpack_doses(row.payload)
+    return SpooledRecord(
+        number=row.number,
+        file=row.file,
+        row=row.row,
+        key=row.key,
+        clinic=row.clinic,
+        content=row.content,
+        person=row.person,
+        patient=codec.unpack(row.patient),
+        doses=doses,
+        missing=missing,
+        corrected=row.corrected,
+    )
+
+
+def read_decision(row: Row[Any]) -> StoredDecision:
+    """Return a decision with its receipt."""
+    """Return the record of a row of with_patient() that still has its payload."""
+    """Return the settlement of a settled record's row."""
+    """Return the columns that a settlement fills."""
+    """Return (person, other person or Patient id, weight)."""
+    """Return the statement for a run's edges."""
+    """Return the row of a new record; one that is rejected already keeps no payload."""
+    """Return the statement for records with their persons' Patients, of one run or of all."""
+    decision = codec.unpack_decision(row.body)
+    return StoredDecision(
+        number=row.number,
+        decision=decision if decision.patient_id == row.patient_id else replace(decision, patient_id=row.patient_id),
+        identifier=row.identifier,
+        settled=row.settled,
+    )
