@@ -157,7 +157,11 @@ class Store:
         folder.chmod(0o700)
         with _folder_lock(folder):
             os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
-            self._prepare(self._connection())
+            try:
+                self._prepare(self._connection())
+            except BaseException:
+                self.close()
+                raise
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -199,10 +203,10 @@ class Store:
                 self._path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=256
             )
             # FULL: what was answered 201 has reached the disk.
+            self._connections.append(connection)
             for pragma in ("journal_mode = WAL", "synchronous = FULL", "cache_size = -16000", "temp_store = MEMORY"):
                 connection.execute(f"PRAGMA {pragma}")
             self._local.connection = connection
-            self._connections.append(connection)
         return connection
 
     def _prepare(self, connection: sqlite3.Connection) -> None:

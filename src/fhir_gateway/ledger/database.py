@@ -77,13 +77,18 @@ def _make_private(database: str) -> None:
 
 
 def _tune(connection: object, _record: object) -> None:
-    cursor = connection.cursor()  # type: ignore[attr-defined]
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=NORMAL")
-    cursor.execute("PRAGMA busy_timeout=30000")
-    cursor.execute("PRAGMA cache_size=-16000")
-    cursor.execute("PRAGMA temp_store=FILE")
-    cursor.close()
+    try:
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=NORMAL",
+            "busy_timeout=30000",
+            "cache_size=-16000",
+            "temp_store=FILE",
+        ):
+            connection.execute(f"PRAGMA {pragma}").close()  # type: ignore[attr-defined]
+    except BaseException:  # no database: the pool has not taken the connection over yet
+        connection.close()  # type: ignore[attr-defined]
+        raise
 
 
 def _migrate(connection: Connection, url: str) -> None:
