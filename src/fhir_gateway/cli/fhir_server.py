@@ -1,10 +1,11 @@
 """`fhir-gateway fhir-server`: the embedded FHIR R4 server alone."""
 
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from fhir_gateway.settings import home
 
 
 def fhir_server(
@@ -19,8 +20,7 @@ def fhir_server(
     from fhir_gateway.embedded_server.http import serve  # noqa: PLC0415
     from fhir_gateway.embedded_server.server import EmbeddedServer  # noqa: PLC0415
 
-    home = Path(os.environ.get("FHIR_GATEWAY_HOME") or Path.cwd())
-    server = EmbeddedServer(data or home / ".fhir-gateway" / "embedded")
+    server = EmbeddedServer(data or home() / ".fhir-gateway" / "embedded")
     try:
         serve(server, host=host, port=port, announce=lambda url: print(f"listening on {url}", flush=True))
     finally:

@@ -20,12 +20,11 @@ from fhir_gateway.domain.records import (
 from fhir_gateway.domain.runs import KnownKey, ReviewKind, Run, Settlement, SpooledRecord
 from fhir_gateway.flows.load.tools import LoadInput, LoadRequest, LoadTools
 from fhir_gateway.flows.load.validating import validated
+from fhir_gateway.mapping.conversion import GATEWAY_KEY
 from fhir_gateway.people.nik import NikStatus, read_nik
 
 CHUNK = 1000
 """Rows in one transaction of the ledger."""
-
-GATEWAY_KEY = "gateway_key"
 
 _OLDER = (
     "a newer export of this row has been loaded; this one is older by its file's modification time, it changes nothing"
