@@ -9,3 +9,5 @@ compile() {
 compile dev.in -o dev.txt
 compile runtime.in -c dev.txt -o runtime.txt
 compile linkage.in -o linkage.txt
+compile browser.in -o browser.txt
+compile clients.in -o clients.txt

@@ -1,0 +1,1 @@
+"""The Merkle tree over the history of merges, its proofs and checkpoints; pure."""

@@ -1,0 +1,1 @@
+"""Web pages for auditors and operators, rendered on the server."""

@@ -1,0 +1,1 @@
+"""Decides what a merge changes and what undoing it restores; pure."""

@@ -1,0 +1,63 @@
+"""The journal and the history of merges as flows see them; what the methods do is told where they are made."""
+
+# ruff: noqa: D102 - the adapter's methods carry the docstrings
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+from fhir_gateway.domain.merges import ChangeState, GroupPlan, JournalledChange, Merge
+
+
+class MergeJournal(Protocol):
+    """The merges of one environment: what each was to change, and how far it has come.
+
+    Whatever closes a step (`finish`, `finish_undo`) adds its entry to the tamper-evident history in the same
+    transaction, so that neither stands without the other.
+    """
+
+    def begin(
+        self, run: int, plan: GroupPlan, created: Sequence[JournalledChange], *, user: str, at: datetime
+    ) -> Merge:
+        """Write a group's changes down before anything is sent; `created` are resources that the merge will add."""
+        ...
+
+    def unfinished(self) -> list[Merge]:
+        """Return merges that are APPLYING or UNDOING, oldest first."""
+        ...
+
+    def get(self, merge: int) -> Merge | None: ...
+
+    def plan_of(self, merge: int) -> GroupPlan | None:
+        """Return the plan that a merge follows (its changes without bodies), None where it was erased."""
+        ...
+
+    def changes(self, merge: int, *states: ChangeState) -> Iterator[JournalledChange]:
+        """Yield a merge's changes in order, of those states only where any are named."""
+        ...
+
+    def replace(self, merge: int, change: JournalledChange) -> None:
+        """Write down what a change has become after it was planned anew, before that is sent."""
+        ...
+
+    def settle(self, merge: int, changes: Sequence[JournalledChange], *, requests: int = 0) -> None:
+        """Write down what the server did with some changes."""
+        ...
+
+    def finish(self, merge: int, *, at: datetime, remaining: Sequence[str]) -> Merge:
+        """Close a merge after its proof: APPLIED, with what still refers to a replaced Patient."""
+        ...
+
+    def begin_undo(self, merge: int, *, user: str, at: datetime, reason: str) -> Merge: ...
+
+    def finish_undo(self, merge: int, *, at: datetime, conflicts: Sequence[dict[str, Any]]) -> Merge:
+        """Close an undoing: UNDONE; the pairs are kept apart from now on."""
+        ...
+
+    def kept_apart(self, patient_ids: Sequence[str]) -> set[frozenset[str]]:
+        """Return the pairs among these Patients that were merged once and undone, or that an operator parted."""
+        ...
+
+    def by_patient(self, patient_ids: Sequence[str]) -> list[Merge]:
+        """Return the merges in which any of these Patients survived or was replaced, oldest first."""
+        ...

@@ -1,0 +1,1 @@
+"""Decides what a registry may pull and how: parameters, cursors, scopes; pure."""
