@@ -8,7 +8,7 @@ from types import FrameType
 
 import typer
 
-from fhir_gateway.cli import demo, env, identity, load, mapping, persons, review, runs
+from fhir_gateway.cli import demo, env, identity, load, mapping, merge, persons, review, runs
 from fhir_gateway.cli.fhir_server import fhir_server
 from fhir_gateway.cli.synth import synth
 from fhir_gateway.domain.errors import GatewayError, UsageError
@@ -40,6 +40,7 @@ app.add_typer(runs.app, name="runs")
 app.add_typer(review.app, name="review")
 app.add_typer(persons.app, name="person")
 app.add_typer(identity.app, name="identity")
+app.add_typer(merge.app, name="merge")
 app.add_typer(env.app, name="env")
 app.add_typer(synth)
 app.add_typer(server)

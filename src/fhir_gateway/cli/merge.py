@@ -1,0 +1,10 @@
+"""`merge`: duplicates found, merged, undone, and every merge provable; each file of commands is one part of the group."""
+
+import typer
+
+from fhir_gateway.cli import merge_apply
+
+app = typer.Typer(no_args_is_help=True, help="People who stand several times on the server become one, provably.")
+
+# The help shows the commands in this order.
+app.add_typer(merge_apply.app)
