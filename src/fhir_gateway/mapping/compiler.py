@@ -83,6 +83,7 @@ def _assemble(root: Node, compiling: Compiling) -> CompiledMapping:
         nik_columns=tuple(compiling.nik_columns),
         columns=tuple(compiling.columns),
         patient_columns=patient_columns,
+        conditions=frozenset(compiling.conditions),
     )
 
 
@@ -136,7 +137,9 @@ def _dose_groups(node: Node | None, compiling: Compiling) -> tuple[DoseGroup, ..
     for variables in _items(node.value.get("for_each"), faults):
         compiling.variables = variables
         when = node.value.get("when")
-        condition = compiling.reader(column_name(when, compiling)) if when is not None else None
+        column = column_name(when, compiling) if when is not None else ""
+        condition = compiling.reader(column) if column else None
+        compiling.conditions.update(compiling.names(column) if column else ())
         groups.append(DoseGroup(variables.get("each", ""), condition, _resource(resource, "Immunization", compiling)))
     compiling.variables = {}
     names = [group.name for group in groups]

@@ -25,7 +25,7 @@ from fhir_gateway.domain.records import (
 from fhir_gateway.mapping.functions import ConversionContext, Facts
 from fhir_gateway.mapping.general_functions import uri_safe
 from fhir_gateway.mapping.person_functions import as_written
-from fhir_gateway.mapping.values import Cells, Evaluate, Read, said
+from fhir_gateway.mapping.values import LOST, Cells, Evaluate, Read, said
 from fhir_gateway.people.names import PersonName
 
 GATEWAY_KEY = "gateway_key"
@@ -111,6 +111,7 @@ class CompiledMapping:
     nik_columns: tuple[str, ...]
     columns: tuple[str, ...]
     patient_columns: tuple[str, ...]
+    conditions: frozenset[str]
     memory: _Memory = field(default_factory=_Memory, compare=False, repr=False)
 
     @property
@@ -122,6 +123,11 @@ class CompiledMapping:
         """Convert a record; never raises for what stands in it. A row with bad and good doses keeps the good ones."""
         written = record.cells
         cells = {column: said(written.get(column, "")) for column in self.columns}
+        if not LOST.isdisjoint(cells.values()):
+            # A lost value says nothing; but that there is a dose is still said by its lost date.
+            cells = {
+                column: "" if text in LOST and column not in self.conditions else text for column, text in cells.items()
+            }
         clinic = self._clinic(cells, context)
         facts = Facts(context, context.today.isoformat(), clinic.clinic, clinic.display, clinic.safe, record.numeric)
         key, corrected = self._key(written.get(GATEWAY_KEY, ""), cells, facts)

@@ -22,7 +22,11 @@ Read = Callable[[Cells], str]
 VALUE_KEYS = ("column", "columns", "constant", "through", "required")
 _VARIABLE = re.compile(r"\{(\w+)\}")
 _MARKS = frozenset({"column", "columns", "constant", "through"})
-EMPTY = frozenset({"", "-", "--", "---", "null", "NULL", "n/a", "N/A", "?"})
+EMPTY = frozenset({"", "-", "--", "---", "–", "—", "null", "NULL", "Null", "\\N", "n/a", "N/A", "?"})  # noqa: RUF001 - dashes as sheets have them; \\N is MySQL's
+LOST = frozenset(
+    {"#REF!", "#NAME?", "#N/A", "#VALUE!", "#DIV/0!", "#NUM!", "#NULL!", "#SPILL!", "#CALC!", "#GETTING_DATA"}
+) | {"#" * width for width in range(2, 64)}
+"""What stands in a cell whose value a spreadsheet could not work out, or had no room to show."""
 
 
 @dataclass(slots=True)
@@ -36,6 +40,7 @@ class Compiling:
     aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     columns: dict[str, None] = field(default_factory=dict)
     nik_columns: dict[str, None] = field(default_factory=dict)
+    conditions: set[str] = field(default_factory=set)
     variables: Mapping[str, str] = field(default_factory=dict)
 
     def fill(self, text: str) -> str:
@@ -44,9 +49,13 @@ class Compiling:
             text = text.replace("{" + name + "}", value)
         return text
 
+    def names(self, column: str) -> tuple[str, ...]:
+        """Return the column's name and its aliases."""
+        return (column, *self.aliases.get(column, ()))
+
     def reader(self, column: str) -> Read:
         """Return what reads a column, or the first of its aliases that is filled; notes that it is read."""
-        names = (column, *self.aliases.get(column, ()))
+        names = self.names(column)
         self.columns.update(dict.fromkeys(names))
         if len(names) == 1:
             return itemgetter(column)

@@ -187,7 +187,11 @@ _CELLS = st.one_of(
 )
 
 
-@settings(derandomize=True, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    derandomize=True,
+    max_examples=300,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
 @given(st.dictionaries(st.sampled_from([*ROW, "Batch", "No HP", "Desa", "Nama Ibu", "gateway_key"]), _CELLS))
 def test_every_row_becomes_valid_resources_or_reasons(puskesmas, cells):
     result = _convert(puskesmas, {**ROW, **cells})
@@ -197,3 +201,22 @@ def test_every_row_becomes_valid_resources_or_reasons(puskesmas, cells):
     assert validate(result.patient) == ()
     for dose in result.doses:
         assert validate({**dose.resource, "patient": {"reference": "Patient/1"}}) == ()
+
+
+@pytest.mark.parametrize("lost", ["#REF!", "#NAME?", "#N/A", "########", "\\N"])
+def test_a_value_that_the_spreadsheet_lost_is_no_value(puskesmas, lost):
+    asked = {"Nama Lengkap": "name-missing", "Tgl Lahir": "birth-date-missing", "Vaksin": "vaccine-missing"}
+    for column, code in asked.items():
+        result = _convert(puskesmas, {**ROW, column: lost})
+        assert [problem.code for problem in result.problems] == [code]
+        assert not result.unmapped
+    kept = _convert(puskesmas, {**ROW, "NIK": lost, "Nama Ibu": lost, "Desa": lost, "Batch": lost, "No HP": lost})
+    assert not {"identifier", "contact", "address", "telecom"} & set(kept.patient)
+    assert "lotNumber" not in kept.doses[0].resource
+
+
+def test_a_dose_whose_date_the_spreadsheet_lost_is_a_missing_dose(asik):
+    row = {"Nama Anak": "Laras", "Nama Orang Tua": "Citra", "Tanggal Lahir Anak": "2024-02-09"}
+    result = _convert(asik, {**row, "Tanggal Imunisasi HB0": "#REF!", "Tanggal Imunisasi BCG 1": "2024-03-10"})
+    assert [dose.name for dose in result.doses] == ["BCG 1"]
+    assert [(dose.name, dose.problem.code) for dose in result.missing] == [("HB0", "dose-date-unreadable")]

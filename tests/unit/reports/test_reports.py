@@ -138,7 +138,12 @@ def test_ndjson_report_of_a_csv_names_every_column(opened, tmp_path):
 TEXTS = st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters="\0"), max_size=8)
 
 
-@settings(derandomize=True, max_examples=60, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    derandomize=True,
+    max_examples=60,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
 @given(texts=TEXTS)
 def test_any_text_is_read_back_from_a_csv_report(opened, reopened, tmp_path, texts):
     cell = texts if not texts.startswith("'") else "x"
