@@ -104,8 +104,10 @@ def misfit(
         return SourceError(f"{file}: there is no mapping to read it with")
     layout, row, missing = _nearest(rows, layouts)
     if len(missing) == len(layout.required):
-        wanted = ", ".join(sorted(layout.required))
-        text = f"{file}: no header row in its first {HEADER_WITHIN} rows; mapping {layout.mapping} needs the columns {wanted}"
+        wanted = "; ".join(
+            f"mapping {each.mapping} needs the columns {', '.join(sorted(each.required))}" for each in layouts
+        )
+        text = f"{file}: no header row in its first {HEADER_WITHIN} rows; {wanted}"
     else:
         named = ", ".join(_missing_with_nearest(missing, row, layout))
         none = "fits no mapping, nearest is" if len(layouts) > 1 else "lacks columns of mapping"

@@ -79,6 +79,8 @@ def open_xlsx(path: Path, layouts: Sequence[Layout], *, sheet: str, others: Sequ
         named_here = [layout for layout in layouts if _may_use(layout, each, sheets)]
         fits.extend(_Fit(header, each, len(rows) > header.row + 1) for header in fitting_headers(rows, named_here))
         widest = max(widest, rows, key=lambda table: max(map(len, table), default=0))
+    if not fits and not widest:
+        raise SourceError(f"{path}: its sheets are empty" if sheets else f"{path}: has no sheet that can be read")
     if not fits:
         raise misfit(str(path), widest, layouts, others=others)
     fit = _best(path, fits)

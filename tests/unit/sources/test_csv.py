@@ -176,6 +176,13 @@ def test_file_without_a_header_says_what_is_needed_and_none_of_its_values(opened
     assert "Budi" not in str(error.value)
 
 
+def test_file_that_no_mapping_knows_is_told_what_each_would_need(opened, layout, other_layout):
+    with pytest.raises(
+        SourceError, match="sheet needs the columns NIK, Nama; mapping hospital needs the columns nm_pas"
+    ):
+        opened("a;b;c\n1;2;3\n", layout, other_layout)
+
+
 def test_file_that_changes_while_it_is_read_is_an_error(opened):
     source = opened(HEAD + "Ani;1;A\n")
     rows = source.records()

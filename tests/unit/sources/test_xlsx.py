@@ -153,6 +153,20 @@ def test_damaged_sheet_is_one_clear_error(opened):
         list(opened(content).records())
 
 
+def test_workbook_without_a_filled_or_readable_sheet_says_so(opened):
+    with pytest.raises(SourceError, match="its sheets are empty"):
+        opened(_bytes(_book()))
+    without = _bytes(_book(HEAD, ["Ani", "1", "A"]))
+    with zipfile.ZipFile(io.BytesIO(without)) as old:
+        names = [name for name in old.namelist() if name != SHEET1]
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as new:
+            for name in names:
+                new.writestr(name, old.read(name))
+    with pytest.raises(SourceError, match="has no sheet that can be read"):
+        opened(buffer.getvalue())
+
+
 def test_progress_reaches_its_end(opened):
     source = opened(_bytes(_book(HEAD, *[["Ani", "1", "A"]] * 50)))
     assert len(list(source.records())) == 50
