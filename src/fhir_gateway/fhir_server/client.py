@@ -93,6 +93,7 @@ class FhirClient:
         self._credentials = credentials_for(policy.auth, self.timing)
         self._slots = asyncio.Semaphore(MOST_IN_FLIGHT)
         self._is_fhir = False
+        self.requests = 0  # that were sent, repeats and refused ones included
         self._http = httpx.AsyncClient(
             transport=transport,
             timeout=httpx.Timeout(policy.timeout, pool=None),
@@ -204,6 +205,7 @@ class FhirClient:
         elif request.form is not None:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
             content = request.form.encode("ascii")
+        self.requests += 1
         built = self._http.build_request(request.method, url, content=content, headers=headers)
         try:
             # httpx's timeouts are for each read; a server that drips a byte now and then never answers either.

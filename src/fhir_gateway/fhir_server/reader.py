@@ -20,7 +20,7 @@ from fhir_gateway.fhir_server.verdicts import Verdict
 MATCHES_A_PAGE = 500
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 _FRESH = {"Cache-Control": "no-cache"}  # HAPI as shipped answers a repeated search from a cache for 60 s
-_STRICT = {**_FRESH, "Prefer": "handling=strict"}
+STRICT = {**_FRESH, "Prefer": "handling=strict"}
 _NO_SUCH_OPERATION = frozenset({404, 405, 415, 501})
 _EXPIRED = frozenset({404, 410})
 _DATES = frozenset({"birthdate", "death-date", "date", "_lastUpdated"})
@@ -120,6 +120,17 @@ class ServerReader:
         answer = await self._ask(resource_type, parameters, 20)
         return self._noted(parse_page(answer.body, resource_type=resource_type, asked=parameters))
 
+    async def following(
+        self, resource_type: str, parameters: Parameters, first: Answer, *, check: Check | None = None
+    ) -> AsyncIterator[Resource]:
+        """Yield every match of a search whose first page came by another road; raises as search() does."""
+        try:
+            async for resource in self._pages_from(resource_type, parameters, first, check=check):
+                yield resource
+        except _Expired:
+            async for resource in self.search(resource_type, parameters, check=check):
+                yield resource
+
     async def _dates_apart(
         self, resource_type: str, parameters: Parameters, *, check: Check | None
     ) -> AsyncIterator[Resource]:
@@ -159,6 +170,12 @@ class ServerReader:
         self, resource_type: str, parameters: Parameters, *, check: Check | None
     ) -> AsyncIterator[Resource]:
         answer = await self._ask(resource_type, parameters, MATCHES_A_PAGE)
+        async for resource in self._pages_from(resource_type, parameters, answer, check=check):
+            yield resource
+
+    async def _pages_from(
+        self, resource_type: str, parameters: Parameters, answer: Answer, *, check: Check | None
+    ) -> AsyncIterator[Resource]:
         got: set[str] = set()
         followed: set[str] = set()
         while True:
@@ -240,10 +257,10 @@ class ServerReader:
 
     async def _travel(self, road: _Road, resource_type: str, form: str) -> Answer:
         if road is _Road.POST:
-            return await self._client.send(Request("POST", f"{resource_type}/_search", form=form, headers=_STRICT))
+            return await self._client.send(Request("POST", f"{resource_type}/_search", form=form, headers=STRICT))
         if road is _Road.GET:
-            return await self._client.send(Request("GET", f"{resource_type}?{form}", headers=_STRICT))
-        return await self._client.send_search_in_batch(f"{resource_type}?{form}", headers=_STRICT)
+            return await self._client.send(Request("GET", f"{resource_type}?{form}", headers=STRICT))
+        return await self._client.send_search_in_batch(f"{resource_type}?{form}", headers=STRICT)
 
     async def _next(self, resource_type: str, link: str) -> Answer:
         target = local_target(self._client.base, link)
