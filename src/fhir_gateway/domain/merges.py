@@ -27,11 +27,13 @@ class MergeConflict:
     """Something that a person has to look at before Patients are merged; `text` holds no patient's data.
 
     `code` is stable (`name-disagrees`, `birth-date-disagrees`, `two-golden-records` …), `resources` are `Type/id`.
+    With `blocks` a group is not merged before it is settled; without, the merge goes on and this is listed.
     """
 
     code: str
     text: str
     resources: tuple[str, ...] = ()
+    blocks: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,13 +211,15 @@ class UndoConflict:
     """An element that the merge changed and somebody has changed again since.
 
     `path` is a JSON pointer into the resource as it stands now; `before` is what undoing would put back, `now` what
-    stands there.
+    stands there (None: nothing). `place` is the same element's pointer in Restored.resource, whose lists may be shorter
+    or longer; a last step of `-` stands for the end of a list.
     """
 
     resource: str
     path: str
     before: Any
     now: Any
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True)
