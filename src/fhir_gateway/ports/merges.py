@@ -37,7 +37,10 @@ class MergeJournal(Protocol):
         ...
 
     def replace(self, merge: int, change: JournalledChange) -> None:
-        """Write down what a change has become after it was planned anew, before that is sent."""
+        """Write down what a change has become after it was planned anew, before that is sent.
+
+        A number that the merge did not have yet is added: a resource that came to refer to a replaced Patient meanwhile.
+        """
         ...
 
     def settle(self, merge: int, changes: Sequence[JournalledChange], *, requests: int = 0) -> None:
@@ -45,7 +48,10 @@ class MergeJournal(Protocol):
         ...
 
     def finish(self, merge: int, *, at: datetime, remaining: Sequence[str]) -> Merge:
-        """Close a merge after its proof: APPLIED, with what still refers to a replaced Patient."""
+        """Close a merge after its proof: APPLIED, with what still refers to a replaced Patient.
+
+        It is closed again, with a new entry, when changes that failed were mended by repeating the command.
+        """
         ...
 
     def begin_undo(self, merge: int, *, user: str, at: datetime, reason: str) -> Merge: ...
