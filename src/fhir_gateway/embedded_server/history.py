@@ -6,10 +6,10 @@ import orjson
 
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.embedded_server.answers import RefusedError, etag, instant, status_line
-from fhir_gateway.embedded_server.dates import range_of
 from fhir_gateway.embedded_server.request import Request
 from fhir_gateway.embedded_server.search_request import DEFAULT_COUNT, LARGEST_COUNT
 from fhir_gateway.embedded_server.store import Session, Stored
+from fhir_gateway.fhir.date_ranges import range_of
 
 _KNOWN = ("_since", "_count", "_before", "_format", "_pretty")
 _ALL = (

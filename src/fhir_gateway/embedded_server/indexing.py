@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from fhir_gateway.domain.records import Resource
-from fhir_gateway.embedded_server.dates import Range, range_of
 from fhir_gateway.embedded_server.parameters import has_identifier, number_of
+from fhir_gateway.fhir.date_ranges import Range, range_of
 from fhir_gateway.fhir.references import FoundReference, iterate_references, parse_literal
 
 _GENDER = "http://hl7.org/fhir/administrative-gender"

@@ -12,9 +12,9 @@ from typing import Any
 import orjson
 
 from fhir_gateway.embedded_server.answers import RefusedError
-from fhir_gateway.embedded_server.dates import range_of
 from fhir_gateway.embedded_server.indexing import fold, target_of
 from fhir_gateway.embedded_server.parameters import Kind, Parameter, number_of, parameters_of
+from fhir_gateway.fhir.date_ranges import range_of
 from fhir_gateway.fhir.references import reference_targets
 from fhir_gateway.fhir.validation import resource_types
 
