@@ -7,7 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import httpx
 import pytest
@@ -180,7 +180,7 @@ def test_a_second_load_is_told_which_one_runs(place, region):
 def test_a_ledger_of_a_newer_version_is_left_alone(place):
     path = place.sheet(*ROWS)
     place.load(path)
-    with sqlite3.connect(ledger(place)) as connection:
+    with closing(sqlite3.connect(ledger(place), isolation_level=None)) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
     for command in (("load", path), ("runs", "list"), ("review", "list")):
         assert "newer fhir-gateway" in stopped(place, *command)
@@ -196,7 +196,7 @@ def test_a_ledger_that_is_no_database_is_told(place):
 def test_a_ledger_that_is_damaged_in_the_middle_is_told_without_a_traceback(place):
     path = place.sheet(*ROWS)
     place.load(path)
-    with sqlite3.connect(ledger(place)) as connection:
+    with closing(sqlite3.connect(ledger(place), isolation_level=None)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     content = bytearray(ledger(place).read_bytes())
     for page in range(3, len(content) // 4096):

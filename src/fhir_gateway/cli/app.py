@@ -10,6 +10,7 @@ import typer
 
 from fhir_gateway.cli import demo, env, identity, load, mapping, merge, persons, review, runs
 from fhir_gateway.cli.fhir_server import fhir_server
+from fhir_gateway.cli.printing import print_text
 from fhir_gateway.cli.synth import synth
 from fhir_gateway.domain.errors import GatewayError, UsageError
 
@@ -68,12 +69,17 @@ def run(arguments: list[str]) -> int:
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - stays open to the end: the interpreter flushes it
         return COULD_NOT_FINISH
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the command's edge: nobody is shown a traceback
-        print(f"fhir-gateway: {_words(error)}", file=sys.stderr)
+        _tell(error)
         return WRONG_USAGE if isinstance(error, UsageError) else COULD_NOT_FINISH
     if code == _INTERRUPTED:
-        print(f"fhir-gateway: {_words(KeyboardInterrupt())}", file=sys.stderr)
+        _tell(KeyboardInterrupt())
         return COULD_NOT_FINISH
     return code if isinstance(code, int) else 0
+
+
+def _tell(error: BaseException) -> None:
+    for line in f"fhir-gateway: {_words(error)}".splitlines():
+        print_text(line, file=sys.stderr)
 
 
 def _words(error: BaseException) -> str:

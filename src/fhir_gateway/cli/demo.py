@@ -9,6 +9,7 @@ from fhir_gateway import bootstrap
 from fhir_gateway.bootstrap import Gateway
 from fhir_gateway.cli import options
 from fhir_gateway.cli.persons import print_person
+from fhir_gateway.cli.printing import print_text
 from fhir_gateway.cli.progress import ProgressDisplay
 from fhir_gateway.cli.review import print_review
 from fhir_gateway.cli.summary import print_summary
@@ -41,7 +42,9 @@ def demo() -> None:
             _load(gateway, shipped_mappings() / mapping / name, clinic)
         _show_person(gateway)
         _show_review(gateway)
-    print("Go on: `fhir-gateway review list --env demo`, `fhir-gateway runs list --env demo`, or load your own file:")
+    print_text(
+        "Go on: `fhir-gateway review list --env demo`, `fhir-gateway runs list --env demo`, or load your own file:"
+    )
     print("  fhir-gateway load YOUR-EXPORT.csv --report report.csv")
 
 

@@ -7,7 +7,7 @@ import typer
 
 from fhir_gateway import bootstrap
 from fhir_gateway.cli import options
-from fhir_gateway.cli.printing import print_json, print_table
+from fhir_gateway.cli.printing import print_json, print_table, print_text
 from fhir_gateway.cli.progress import ProgressDisplay
 from fhir_gateway.domain.errors import ConfigurationError
 from fhir_gateway.settings import EMBEDDED, environment_names, home, load_environment, without_credentials
@@ -37,7 +37,7 @@ def list_environments(as_json: options.Json = False) -> None:
     rows = [(each.name, each.base_url, each.zone, ", ".join(each.clinics)) for each in listed]
     print_table(("environment", "server", "time zone", "clinics"), rows)
     for problem in (problem for each in listed for problem in each.problems):
-        print(problem)
+        print_text(problem)
 
 
 def _listed(name: str) -> _Listed:
@@ -83,7 +83,7 @@ def check(
     rows = [(f"{each.resource_type}?{each.parameter}", _verdict(each.works), each.words) for each in found.searches]
     if rows:
         print_table(("search", "works", "why"), rows)
-    print(f"problem: {found.problem}" if found.problem else "the environment can be used")
+    print_text(f"problem: {found.problem}" if found.problem else "the environment can be used")
     return CANNOT_BE_USED if found.problem else 0
 
 

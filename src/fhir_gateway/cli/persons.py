@@ -1,5 +1,6 @@
 """`person show`: one Patient with its doses, where each came from, and what it was called before."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 from urllib.parse import unquote
 
@@ -7,7 +8,7 @@ import typer
 
 from fhir_gateway import bootstrap
 from fhir_gateway.cli import options
-from fhir_gateway.cli.printing import masked, print_json, print_table
+from fhir_gateway.cli.printing import console, masked, print_json, print_table, print_text
 from fhir_gateway.cli.progress import ProgressDisplay
 from fhir_gateway.domain import systems
 from fhir_gateway.domain.errors import UsageError
@@ -15,8 +16,9 @@ from fhir_gateway.domain.records import Resource
 from fhir_gateway.domain.runs import Provenance
 from fhir_gateway.settings import EMBEDDED
 
-_STATUS = 4
-"""Where a dose's status stands in its row; shown where one is not just completed."""
+_DOSES = ("given on", "vaccine", "dose", "lot", "status", "id", "from")
+_WIDE = 110
+"""Columns of a terminal that hold a dose's vaccine beside its id."""
 
 app = typer.Typer(no_args_is_help=True, help="One person with all doses, and where they came from.")
 
@@ -50,18 +52,14 @@ def print_person(view: bootstrap.PersonView, *, reveal: bool, decisions: bool = 
     """Print a person as tables, and the decisions on the rows; masked unless `reveal`."""
     print(f"Patient {view.patient.get('id')}")
     print_table(("", ""), list(person_columns(view.patient, reveal=reveal).items()))
-    doses = [_dose_row(dose, view) for dose in view.doses]
-    columns: tuple[str, ...] = ("given on", "vaccine", "dose", "lot", "status", "id", "from")
-    if all(row[_STATUS] == "completed" for row in doses):
-        columns, doses = _without_status(columns), [_without_status(row) for row in doses]
-    print_table(columns, doses)
+    _print_doses([_dose_row(dose, view) for dose in view.doses])
     print_table(
         ("run", "file", "row", "clinic", "mapping", "Immunizations"),
         [(s.run, s.file, s.row, s.clinic, s.mapping, len(s.immunization_ids)) for s in view.sources],
         title="sources",
     )
     for line in view.decisions if decisions else ():
-        print(line)
+        print_text(line)
 
 
 def person_columns(patient: Resource, *, reveal: bool) -> dict[str, str]:
@@ -124,13 +122,25 @@ def _aged(element: Resource, text: str) -> str:
     return f"{text} (earlier)" if element.get("use") == "old" else text
 
 
-def _without_status(row: tuple[str, ...]) -> tuple[str, ...]:
-    return row[:_STATUS] + row[_STATUS + 1 :]
+def _print_doses(doses: Sequence[dict[str, str]]) -> None:
+    """Print doses; the status only where one is not just completed, the id below the vaccine where there is no room."""
+    left_out = {"status"} if all(dose["status"] == "completed" for dose in doses) else set()
+    heads = dict(zip(_DOSES, _DOSES, strict=True))
+    if console().width < _WIDE:
+        left_out.add("id")
+        heads["vaccine"] = "vaccine and id"
+        doses = [
+            {**dose, "vaccine": f"{dose['vaccine']}\n{dose['id']}", "from": dose["from"].replace(", ", "\n")}
+            for dose in doses
+        ]
+    kept = [name for name in _DOSES if name not in left_out]
+    print_table([heads[name] for name in kept], [[dose[name] for name in kept] for dose in doses])
 
 
-def _dose_row(dose: Resource, view: bootstrap.PersonView) -> tuple[str, ...]:
+def _dose_row(dose: Resource, view: bootstrap.PersonView) -> dict[str, str]:
     places = [f"{s.file}:{s.row}" for s in view.sources if dose["id"] in s.immunization_ids]
-    return (*_dose_parts(dose), str(dose.get("status", "")), str(dose["id"]), ", ".join(dict.fromkeys(places)))
+    cells = (*_dose_parts(dose), str(dose.get("status", "")), str(dose["id"]), ", ".join(dict.fromkeys(places)))
+    return dict(zip(_DOSES, cells, strict=True))
 
 
 def dose_words(dose: Resource) -> str:

@@ -1,9 +1,11 @@
 """Tables and JSON on stdout; what a person of the shared screen may see."""
 
+import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, TextIO
 
 import orjson
 from rich.console import Console
@@ -31,6 +33,24 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, tit
     console().print(table)
 
 
+def print_text(text: str, *, file: TextIO | None = None) -> None:
+    """Print a line: whole, but on a terminal between words where it is too long; what would steer one is left out."""
+    stream = file or sys.stdout
+    line = _plain(text)
+    if stream.isatty():
+        indent = " " * (len(line) - len(line.lstrip()))
+        width = shutil.get_terminal_size().columns
+        line = textwrap.fill(
+            line.strip(),
+            width,
+            initial_indent=indent,
+            subsequent_indent=f"{indent}  ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    print(line, file=stream, flush=True)
+
+
 def console() -> Console:
     """Return a console on stdout that does not cut lines off where it is no terminal."""
     return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 160)
@@ -54,4 +74,4 @@ def _covered(word: str) -> str:
 
 
 def _plain(cell: object) -> str:
-    return "" if cell is None else "".join(c if c.isprintable() else " " for c in str(cell))
+    return "" if cell is None else "".join(c if c.isprintable() or c == "\n" else " " for c in str(cell))

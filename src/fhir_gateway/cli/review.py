@@ -8,7 +8,7 @@ import typer
 from fhir_gateway import bootstrap
 from fhir_gateway.cli import options, review_sheets
 from fhir_gateway.cli.persons import person_columns
-from fhir_gateway.cli.printing import print_json, print_table
+from fhir_gateway.cli.printing import print_json, print_table, print_text
 from fhir_gateway.cli.progress import ProgressDisplay
 from fhir_gateway.cli.summary import print_summary, print_summary_json
 from fhir_gateway.domain.errors import UsageError
@@ -40,7 +40,8 @@ def list_reviews(environment: options.Environment = EMBEDDED, as_json: options.J
     )
     if pairs:
         seem = "pair of Patients seems" if pairs == 1 else "pairs of Patients seem"
-        print(f"\n{pairs} {seem} to be one person (merge proposals of loads)")
+        print()
+        print_text(f"{pairs} {seem} to be one person (merge proposals of loads)")
 
 
 @app.command()
@@ -193,15 +194,15 @@ def _print_unlinked(done: Unlinked, *, as_json: bool) -> None:
 def print_review(view: bootstrap.ReviewView, *, reveal: bool) -> None:
     """Print a review for people; masked unless `reveal`."""
     item = view.item
-    print(f"review {item.id} ({item.kind}, {item.state}): {item.text}")
+    print_text(f"review {item.id} ({item.kind}, {item.state}): {item.text}")
     superseded = item.state is ReviewState.SUPERSEDED
-    print(
+    print_text(
         "  nothing is left to decide: its rows have been loaded meanwhile"
         if superseded
         else f"  what to do: {item.suggestion}"
     )
     for row in view.rows:
-        print(f"  {row.file}, row {row.row} (run {row.run})")
+        print_text(f"  {row.file}, row {row.row} (run {row.run})")
     people = [*view.people, *view.candidates.values()]
     if people:
         columns = [person_columns(patient, reveal=reveal) for patient in people]
@@ -210,11 +211,11 @@ def print_review(view: bootstrap.ReviewView, *, reveal: bool) -> None:
         heads = [*own, *(f"Patient {i}" for i in view.candidates)]
         print_table(("", *heads), [(name, *(c.get(name, "") for c in columns)) for name in columns[0]])
     for line in view.evidence:
-        print(f"  {line}")
+        print_text(f"  {line}")
     for answer in view.answers:
         why = f": {answer.note}" if answer.note else ""
         patient = f" (Patient {answer.patient_id})" if answer.patient_id else ""
-        print(f"  {answer.decided:%Y-%m-%d %H:%M} {answer.state}{patient} by {answer.user}{why}")
+        print_text(f"  {answer.decided:%Y-%m-%d %H:%M} {answer.state}{patient} by {answer.user}{why}")
 
 
 def _answer(answer: ReviewAnswer) -> dict[str, object]:

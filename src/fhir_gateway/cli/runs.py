@@ -8,7 +8,7 @@ import typer
 from fhir_gateway import bootstrap
 from fhir_gateway.cli import options
 from fhir_gateway.cli.load import FINISHED_WITH_OPEN_ROWS
-from fhir_gateway.cli.printing import console, print_json, print_table
+from fhir_gateway.cli.printing import console, print_json, print_table, print_text
 from fhir_gateway.cli.progress import ProgressDisplay
 from fhir_gateway.cli.summary import print_summary, print_summary_json
 from fhir_gateway.domain.errors import UsageError
@@ -106,13 +106,15 @@ def show(
     if settlement is None:
         print(f"row {row}: not settled yet, the run is unfinished")
     else:
-        print(f"row {row}: {settlement.outcome}" + (f", {settlement.reason}" if settlement.reason else ""))
+        print_text(f"row {row}: {settlement.outcome}" + (f", {settlement.reason}" if settlement.reason else ""))
         if settlement.suggestion:
-            print(f"  what to do: {settlement.suggestion}")
+            print_text(f"  what to do: {settlement.suggestion}")
         if settlement.patient_id:
-            print(f"  Patient {settlement.patient_id}, Immunizations {' '.join(settlement.immunization_ids) or 'none'}")
+            print_text(
+                f"  Patient {settlement.patient_id}, Immunizations {' '.join(settlement.immunization_ids) or 'none'}"
+            )
     for line in told:
-        print(f"  {line}")
+        print_text(f"  {line}")
 
 
 @app.command()

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 
 from fhir_gateway.bootstrap import Summary
-from fhir_gateway.cli.printing import print_json, print_table
+from fhir_gateway.cli.printing import print_json, print_table, print_text
 from fhir_gateway.domain.outcomes import Outcome, invariant
 from fhir_gateway.domain.records import UnmappedValue
 
@@ -37,11 +37,11 @@ def print_summary(summary: Summary, *, next_steps: Sequence[str] = ()) -> None:
             ("rows", "reason", ""), [(f"{count:,}", code, summary.texts.get(code, "")) for code, count in shown]
         )
         if len(summary.reasons) > _MOST_REASONS:
-            print(f"… and {len(summary.reasons) - _MOST_REASONS} other reasons, see the report or `runs show`")
+            print_text(f"… and {len(summary.reasons) - _MOST_REASONS} other reasons, see the report or `runs show`")
         print()
     _print_unmapped(summary.unmapped)
     for step in next_steps:
-        print(step)
+        print_text(step)
     if next_steps:
         print()
     rate = f", {summary.read / summary.seconds:,.0f} rows/s" if summary.seconds > 0 else ""
@@ -56,8 +56,8 @@ def _print_unmapped(unmapped: Sequence[tuple[UnmappedValue, int]]) -> None:
     for value, count in unmapped:
         by_map.setdefault(value.concept_map, []).append((value, count))
     for concept_map, values in by_map.items():
-        print(f"Not in the concept map {concept_map}; complete these lines and put them into your own")
-        print(f"(mappings/concept_maps/{concept_map}.csv in the working folder, merged over the shipped one):")
+        print_text(f"Not in the concept map {concept_map}; complete these lines and put them into your own")
+        print_text(f"(mappings/concept_maps/{concept_map}.csv in the working folder, merged over the shipped one):")
         for value, count in values[:_MOST_UNMAPPED]:
             print(f"  {value.line}    # {count:,} row{'s' * (count != 1)}")
         if len(values) > _MOST_UNMAPPED:
