@@ -34,6 +34,9 @@ _TWIN = re.compile(
     r"\b(?:kembar|kmbr|twin|gemell?[iy])[\s.\-]*(?:ke[\s.\-]*)?(iii|ii|iv|i|[1-4]|a|b)\b|\banak ke[\s.\-]*([1-4])\b",
     re.IGNORECASE,
 )
+_TWIN_SIGNS = ("mb", "twin", "gemel")
+"""One of these stands in every name of letters alone that _TWIN finds something in; looking for them is cheaper."""
+
 _DOT_INSIDE = re.compile(r"\.(?=\w)")
 _NOT_A_LETTER = re.compile(r"[^a-z]+")
 _LETTER_DIGITS = str.maketrans("01345", "oieas")
@@ -89,17 +92,17 @@ class _Casing:
 def read_name(text: str) -> PersonName:
     """Read a name as it was written; never raises, an unreadable one has no tokens and the text ""."""
     cleaned = _clean(text)
-    order = _birth_order(cleaned)
-    bare = _BLANKS.sub(" ", _ALIAS.sub("", _TWIN.sub(" ", _PARENTHESIS.sub(" ", cleaned)))).strip(" ,;-")
+    order, bare = _split_remarks(cleaned)
     truncated = len(text.strip()) >= _LONGEST_KEPT - 1
-    newborn = _read_newborn(text, bare, order)
+    all_words = _spaced(bare)
+    newborn = _read_newborn(text, all_words, order)
     if newborn is not None:
         return newborn
-    prefix, words = _split_titles(bare)
+    prefix, words = _split_titles(all_words)
     words, suffix = _split_degrees(words)
     own, father = _split_father(words)
     capitals = _Casing(" ".join(own + father))
-    given = tuple(capitals(word.strip(",;")) for word in own if _letters(word))
+    given = tuple([capitals(word.strip(",;")) for word in own if _has_letters(word)])
     father_text = " ".join(capitals(word.strip(",;")) for word in father)
     own_words = _plain_words(given)
     return PersonName(
@@ -132,20 +135,28 @@ def name_keys(name: PersonName) -> tuple[str, ...]:
 
 
 def _clean(text: str) -> str:
+    if text.isascii() and text.isprintable():
+        return " ".join(text.split()).lstrip("'").strip(" ,;-_*#")
     visible = "".join(
         character if character.isprintable() else " " for character in unicodedata.normalize("NFKC", text)
     )
     return _BLANKS.sub(" ", visible).strip().lstrip("'").strip(" ,;-_*#")
 
 
-def _birth_order(cleaned: str) -> int:
+def _split_remarks(cleaned: str) -> tuple[int, str]:
+    """Return a twin's number and the name without it, without brackets and without other names."""
+    if cleaned.isascii() and cleaned.replace(" ", "").isalpha():
+        lowered = cleaned.lower()
+        if " al" not in lowered and " ak" not in lowered and not any(sign in lowered for sign in _TWIN_SIGNS):
+            return 0, cleaned
     found = _TWIN.search(cleaned)
-    return ROMAN_ORDER[(found[1] or found[2]).lower()] if found else 0
+    bare = _BLANKS.sub(" ", _ALIAS.sub("", _TWIN.sub(" ", _PARENTHESIS.sub(" ", cleaned)))).strip(" ,;-")
+    # A dotted or dotless Turkish i passes for an i in the pattern, but counts nobody.
+    return ROMAN_ORDER.get((found[1] or found[2]).lower(), 0) if found else 0, bare
 
 
-def _read_newborn(original: str, bare: str, order: int) -> PersonName | None:
+def _read_newborn(original: str, words: list[str], order: int) -> PersonName | None:
     """Read "By. Ny. X", "Bayi Ibu X", "An. Ny. X", "By X 2"; None where it is no newborn's temporary name."""
-    words = _spaced(bare).split()
     first = _bare_word(words[0]) if words else ""
     second = _bare_word(words[1]) if len(words) > 1 else ""
     for_mother = second in MOTHER_WORDS and first in NEWBORN_WORDS | {"an", "anak"}
@@ -173,9 +184,9 @@ def _is_initial(word: str) -> bool:
     return word.endswith(".") and word[:-1].lower() in {"a", "b"}
 
 
-def _split_titles(bare: str) -> tuple[tuple[str, ...], list[str]]:
+def _split_titles(all_words: list[str]) -> tuple[tuple[str, ...], list[str]]:
     """Take titles off the front, as long as a name remains."""
-    words = _spaced(bare).split()
+    words = list(all_words)
     prefix: list[str] = []
     while len(words) > 1 and _is_title(words[0], words[1]):
         prefix.append(words.pop(0))
@@ -184,7 +195,7 @@ def _split_titles(bare: str) -> tuple[tuple[str, ...], list[str]]:
 
 def _is_title(word: str, following: str) -> bool:
     bare = _bare_word(word)
-    if bare not in TITLES or not _letters(following):
+    if bare not in TITLES or not _has_letters(following):
         return False
     if bare not in DOTTED_TITLES or word.endswith("."):
         return True
@@ -230,30 +241,38 @@ def _with_father(words: list[str], capitals: _Casing) -> str:
     )
 
 
-def _spaced(text: str) -> str:
-    """Put a blank behind dots that join words ("Moh.Rizki"), and leave degrees (S.Kom, A.Md.Keb) and initials whole."""
-    parts = []
+def _spaced(text: str) -> list[str]:
+    """Return the words, those that a dot joins ("Moh.Rizki") apart; degrees (S.Kom, A.Md.Keb) and initials stay whole."""
+    if "." not in text and "," not in text:
+        return text.split()
+    parts: list[str] = []
     for word in text.replace(",", ", ").split():
         bare = _bare_word(word)
         head = _DOT_INSIDE.split(word)[0]
         keep = bare in DEGREES or bare in TITLES or (len(head) == 1 and len(word) <= 5)
-        parts.append(word if keep else _DOT_INSIDE.sub(". ", word))
-    return " ".join(parts)
+        parts += [word] if keep else _DOT_INSIDE.sub(". ", word).split()
+    return parts
 
 
 def _bare_word(word: str) -> str:
+    if word.isalpha():
+        return word.lower()
     return word.lower().replace(".", "").strip(",;")
 
 
-def _letters(word: str) -> str:
-    return "".join(character for character in word if character.isalpha())
+def _has_letters(word: str) -> bool:
+    return word.isalpha() or any(map(str.isalpha, word))
 
 
 def _plain_words(words: Iterable[str]) -> tuple[str, ...]:
     """Return words in plain small letters: no accents, quotes or dots; digits inside words are letters mistyped."""
     plain: list[str] = []
     for word in words:
-        lowered = word.lower().translate(_WITHOUT_QUOTES)
+        lowered = word.lower()
+        if lowered.isascii() and lowered.isalpha():
+            plain.append(lowered)
+            continue
+        lowered = lowered.translate(_WITHOUT_QUOTES)
         if not lowered.isascii():
             lowered = "".join(c for c in unicodedata.normalize("NFKD", lowered) if not unicodedata.combining(c))
         if not lowered.isalpha() and any(c.isalpha() for c in lowered) and any(c.isdigit() for c in lowered):

@@ -116,3 +116,7 @@ def test_reading_never_raises_and_reads_its_own_text_again(text):
     name = read_name(text)
     assert read_name(name.text).newborn_of.casefold() == name.newborn_of.casefold() or not name.newborn
     assert name_keys(name) == name_keys(read_name(text))
+
+
+def test_a_turkish_i_numbers_no_twin():
+    assert read_name("Fandi kembar II\u0130").birth_order == 0
