@@ -1,0 +1,259 @@
+"""Which Patients are one person: those that share a NIK, and those that pairs show to be one.
+
+Nobody is one person because of a number alone: every pair is compared with the identity model. What disagrees is a
+conflict, and a group with conflicts is something to be looked at, not a merge. Nobody who shares the NIK is left out
+of the group silently.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import combinations
+
+from fhir_gateway.domain.identity import ComparedPair, Comparison, Grade
+from fhir_gateway.domain.merges import DuplicateGroup, GroupRule, MergeConflict
+from fhir_gateway.domain.records import Resource
+from fhir_gateway.identity.comparators import birth_date_fits_nik
+from fhir_gateway.identity.comparison import compare
+from fhir_gateway.identity.evidence import PersonEvidence, evidence_of
+from fhir_gateway.identity.parameters import MatchingPolicy
+from fhir_gateway.identity.vetoes import VetoCode
+from fhir_gateway.merging.elements import own_niks
+from fhir_gateway.people.nik import NikStatus, read_nik
+
+MOST_PATIENTS = 50
+"""More Patients than these with one NIK: it is nobody's own number, and comparing all with all would tell nothing."""
+
+_GRADES = (Grade.CERTAINLY_NOT, Grade.POSSIBLE, Grade.PROBABLE, Grade.CERTAIN)
+_OF_VETOES = {
+    VetoCode.NIK_NAME_DISAGREES: "name-disagrees",
+    VetoCode.NIK_DIFFERENT: "different-niks",
+    VetoCode.GENERATION: "birth-date-disagrees",
+    VetoCode.TIMELINE: "born-after-death",
+    VetoCode.DECIDED: "kept-apart",
+}
+_BIRTH_DATE_SLIPS = frozenset({"digit", "close", "year"})
+_WORDS = {
+    "birth-date-disagrees": "the birth dates disagree",
+    "gender-disagrees": "the one is recorded as male, the other as female",
+    "kept-apart": "these two were merged once and undone, or an operator said that they are two people",
+    "not-confirmed": "nothing but the number shows that they are one person",
+}
+
+
+def group_by_nik(
+    patients: Iterable[Resource],
+    *,
+    parted: Collection[frozenset[str]] = (),
+    policy: MatchingPolicy | None = None,
+) -> list[DuplicateGroup]:
+    """Return a group for every valid NIK that two or more active Patients carry, earlier NIKs included, by NIK.
+
+    `parted` are pairs of ids that are known to be two people. Of Patients that share two NIKs there is one group.
+    Placeholders and numbers that are no NIK bring nobody together. A group of many is graded by grade_group.
+    """
+    carriers: dict[str, dict[str, Resource]] = defaultdict(dict)
+    for patient in patients:
+        if patient.get("active") is False or not patient.get("id"):
+            continue
+        for value in own_niks(patient, old=True):
+            nik = read_nik(value)
+            if nik.status is NikStatus.VALID:
+                carriers[nik.digits].setdefault(str(patient["id"]), patient)
+    groups: dict[tuple[str, ...], DuplicateGroup] = {}
+    for nik_digits, members in sorted(carriers.items()):
+        ids = tuple(sorted(members))
+        if len(ids) > 1 and ids not in groups:
+            groups[ids] = grade_group(
+                list(members.values()), rule=GroupRule.SAME_NIK, nik=nik_digits, parted=parted, policy=policy
+            )
+    return list(groups.values())
+
+
+def grade_group(
+    patients: Sequence[Resource],
+    *,
+    rule: GroupRule,
+    nik: str = "",
+    parted: Collection[frozenset[str]] = (),
+    policy: MatchingPolicy | None = None,
+) -> DuplicateGroup:
+    """Compare every pair of Patients and return them as one group with its grade and its conflicts.
+
+    `pairs` of the group are those that hold it together and those that contradict. More than MOST_PATIENTS are not
+    compared: that is a conflict of its own.
+    """
+    ordered = sorted(patients, key=lambda patient: str(patient["id"]))
+    ids = tuple(str(patient["id"]) for patient in ordered)
+    if len(ids) > MOST_PATIENTS:
+        text = f"{len(ids)} Patients: too many for one person; a number that so many carry is nobody's own"
+        return DuplicateGroup(
+            ids, rule, Grade.POSSIBLE, nik, (), (MergeConflict("too-many-patients", text, _named(ids)),)
+        )
+    evidence = {patient_id: evidence_of(patient) for patient_id, patient in zip(ids, ordered, strict=True)}
+    pairs = [
+        ComparedPair(one, other, compare(evidence[one], evidence[other], policy=policy))
+        for one, other in combinations(ids, 2)
+    ]
+    contradictions = {
+        (pair.left, pair.right): found
+        for pair in pairs
+        if (found := contradictions_of(pair, evidence=evidence, parted=parted))
+    }
+    holding = _holding(pairs)
+    grade = min((pair.comparison.grade for pair in holding), key=_GRADES.index, default=Grade.CERTAINLY_NOT)
+    conflicts = [conflict for found in contradictions.values() for conflict in found]
+    if grade in {Grade.POSSIBLE, Grade.CERTAINLY_NOT} and not conflicts:
+        conflicts = _unconfirmed(holding)
+    shown = [pair for pair in pairs if pair in holding or (pair.left, pair.right) in contradictions]
+    if conflicts and grade is Grade.CERTAIN:
+        grade = Grade.PROBABLE
+    return DuplicateGroup(ids, rule, grade, nik, tuple(shown), tuple(conflicts))
+
+
+def group_pairs(
+    pairs: Iterable[ComparedPair],
+    patients: Mapping[str, Resource],
+    *,
+    rule: GroupRule = GroupRule.EVIDENCE,
+    parted: Collection[frozenset[str]] = (),
+    policy: MatchingPolicy | None = None,
+) -> list[DuplicateGroup]:
+    """Return groups of Patients that pairs show to be one: connected components, cut wherever two contradict.
+
+    Pairs are joined best first. One that would bring two contradicting Patients together joins nobody: both groups
+    stand apart, and each names the other as a conflict. `patients` are the Patients of the pairs by id; ones that are
+    missing or inactive belong to no group.
+    """
+    joinable = sorted(
+        (pair for pair in pairs if _both_active(pair, patients) and pair.comparison.grade is not Grade.CERTAINLY_NOT),
+        key=lambda pair: (-_GRADES.index(pair.comparison.grade), -pair.comparison.weight, pair.left, pair.right),
+    )
+    components = _Components(patients, parted=parted, policy=policy)
+    for pair in joinable:
+        components.join(str(pair.left), str(pair.right))
+    return [
+        components.graded(members, rule)
+        for members in components.all()
+        if len(members) > 1 or components.torn[next(iter(members))]
+    ]
+
+
+class _Components:
+    """Components of Patients that never hold two who contradict each other."""
+
+    def __init__(
+        self, patients: Mapping[str, Resource], *, parted: Collection[frozenset[str]], policy: MatchingPolicy | None
+    ) -> None:
+        self._patients = patients
+        self._parted = parted
+        self._policy = policy
+        self._evidence: dict[str, PersonEvidence] = {}
+        self._members: dict[str, set[str]] = {}
+        self.torn: dict[str, set[str]] = defaultdict(set)
+
+    def all(self) -> list[set[str]]:
+        """Return the components, by their first id."""
+        distinct = {id(members): members for members in self._members.values()}
+        return sorted(distinct.values(), key=min)
+
+    def join(self, one: str, other: str) -> None:
+        """Join the components of two, or note that something stands between them."""
+        mine = self._members.setdefault(one, {one})
+        theirs = self._members.setdefault(other, {other})
+        if mine is theirs:
+            return
+        if any(self._contradict(left, right) for left in mine for right in theirs):
+            self.torn[one].add(other)
+            self.torn[other].add(one)
+            return
+        mine |= theirs
+        self._members.update(dict.fromkeys(theirs, mine))
+
+    def graded(self, members: set[str], rule: GroupRule) -> DuplicateGroup:
+        """Return a component as a group, with those named who might belong to it but cannot."""
+        group = grade_group(
+            [self._patients[member] for member in sorted(members)], rule=rule, parted=self._parted, policy=self._policy
+        )
+        torn = sorted({other for member in members for other in self.torn[member]} - members)
+        if not torn:
+            return group
+        words = "another Patient fits somebody here and contradicts somebody else: who belongs to whom is open"
+        conflict = MergeConflict("fits-two-people", words, _named((*sorted(members), *torn)))
+        grade = Grade.PROBABLE if group.grade is Grade.CERTAIN else group.grade
+        return DuplicateGroup(group.patient_ids, rule, grade, group.nik, group.pairs, (*group.conflicts, conflict))
+
+    def _contradict(self, one: str, other: str) -> bool:
+        evidence = {patient_id: self._evidence_of(patient_id) for patient_id in (one, other)}
+        comparison = compare(evidence[one], evidence[other], policy=self._policy)
+        pair = ComparedPair(one, other, comparison)
+        return bool(contradictions_of(pair, evidence=evidence, parted=self._parted))
+
+    def _evidence_of(self, patient_id: str) -> PersonEvidence:
+        known = self._evidence.get(patient_id)
+        if known is None:
+            known = self._evidence[patient_id] = evidence_of(self._patients[patient_id])
+        return known
+
+
+def contradictions_of(
+    pair: ComparedPair, *, evidence: Mapping[str, PersonEvidence], parted: Collection[frozenset[str]] = ()
+) -> tuple[MergeConflict, ...]:
+    """Return what speaks against two Patients being one person: vetoes, disagreeing birth dates or genders."""
+    left, right = str(pair.left), str(pair.right)
+    found = {_code(veto.code): veto.words for veto in pair.comparison.vetoes}
+    if frozenset((left, right)) in parted:
+        found["kept-apart"] = _WORDS["kept-apart"]
+    levels = _levels(pair.comparison)
+    if _birth_dates_disagree(levels.get("birth_date", ""), evidence[left], evidence[right]):
+        found.setdefault("birth-date-disagrees", _WORDS["birth-date-disagrees"])
+    if levels.get("gender") == "different":
+        found["gender-disagrees"] = _WORDS["gender-disagrees"]
+    return tuple(MergeConflict(code, words, _named((left, right))) for code, words in found.items())
+
+
+def _birth_dates_disagree(level: str, left: PersonEvidence, right: PersonEvidence) -> bool:
+    """Say whether two birth dates contradict; a slip is none where the NIK tells which of the two is meant."""
+    if level == "different":
+        return True
+    return level in _BIRTH_DATE_SLIPS and birth_date_fits_nik(left) == birth_date_fits_nik(right)
+
+
+def _levels(comparison: Comparison) -> dict[str, str]:
+    return {evidence.field: evidence.agreement for evidence in comparison.evidence}
+
+
+def _code(veto: str) -> str:
+    return _OF_VETOES.get(VetoCode(veto), veto)
+
+
+def _named(patient_ids: Iterable[str]) -> tuple[str, ...]:
+    return tuple(f"Patient/{patient_id}" for patient_id in patient_ids)
+
+
+def _both_active(pair: ComparedPair, patients: Mapping[str, Resource]) -> bool:
+    found = [patients.get(str(node)) for node in (pair.left, pair.right)]
+    return pair.left != pair.right and all(one is not None and one.get("active") is not False for one in found)
+
+
+def _holding(pairs: Sequence[ComparedPair]) -> list[ComparedPair]:
+    """Return the pairs that hold all together, best ones first (a maximum spanning tree)."""
+    best_first = sorted(
+        pairs, key=lambda pair: (-_GRADES.index(pair.comparison.grade), -pair.comparison.weight, pair.left, pair.right)
+    )
+    component = {node: {node} for pair in pairs for node in (pair.left, pair.right)}
+    holding: list[ComparedPair] = []
+    for pair in best_first:
+        one, other = component[pair.left], component[pair.right]
+        if one is not other:
+            holding.append(pair)
+            one |= other
+            component.update(dict.fromkeys(other, one))
+    return holding
+
+
+def _unconfirmed(holding: Sequence[ComparedPair]) -> list[MergeConflict]:
+    return [
+        MergeConflict("not-confirmed", _WORDS["not-confirmed"], _named((str(pair.left), str(pair.right))))
+        for pair in holding
+        if pair.comparison.grade in {Grade.POSSIBLE, Grade.CERTAINLY_NOT}
+    ]

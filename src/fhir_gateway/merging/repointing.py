@@ -1,0 +1,87 @@
+"""References that lead to a replaced Patient lead to the survivor instead.
+
+Every literal Reference counts, at any depth: contained resources, extensions of elements and of primitives, choice
+types; relative ones, and absolute ones to the server's own base. One that names a version loses it, as the survivor
+has no such version: a record must not be left behind for the sake of a citation, and undoing puts it back. Left alone are
+Provenance and AuditEvent (they tell what was), Patient.link (it tells who was replaced by whom), Bundles (documents
+whose references resolve within themselves), references by identifier only, and what a display says.
+"""
+
+import copy
+from collections.abc import Collection, Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+from fhir_gateway.domain.records import Resource
+from fhir_gateway.fhir.references import Literal, iterate_references, parse_literal
+
+UNTOUCHED = frozenset({"Provenance", "AuditEvent", "Bundle"})
+"""Types in which no reference is ever rewritten."""
+
+
+def repoint(resource: Resource, replaced_ids: Collection[str], survivor_id: str, *, base: str = "") -> Resource:
+    """Return the resource with all references to replaced Patients leading to the survivor; itself where none does.
+
+    Ids are bare. `base` is the server's own address: absolute references below it count as its own.
+    """
+    if not references_to(resource, replaced_ids, base=base):
+        return resource
+    moved = copy.deepcopy(resource)
+    for element, literal, _ in _matching(moved, replaced_ids, _normal(base)):
+        element["reference"] = f"{literal.base}Patient/{survivor_id}"
+    return moved
+
+
+def references_to(resource: Resource, patient_ids: Collection[str], *, base: str = "") -> tuple[str, ...]:
+    """Return the paths (without positions) of the references that repoint() would move, in their order."""
+    return tuple(path for _, _, path in _matching(resource, patient_ids, _normal(base)))
+
+
+def versioned_references(resource: Resource, patient_ids: Collection[str], *, base: str = "") -> tuple[str, ...]:
+    """Return the paths of those references to these Patients that name a version, which moving makes them lose."""
+    return tuple(path for _, literal, path in _matching(resource, patient_ids, _normal(base)) if literal.version)
+
+
+def patients_referred_to(resource: Resource, *, base: str = "") -> frozenset[str]:
+    """Return the bare ids of all Patients to whom a resource refers, in the places that repoint() would change."""
+    own = _normal(base)
+    return frozenset(literal.id for _, literal, _ in _own_references(resource, own))
+
+
+def _matching(
+    resource: Resource, patient_ids: Collection[str], base: str
+) -> Iterator[tuple[dict[str, Any], Literal, str]]:
+    for found in _own_references(resource, base):
+        if found[1].id in patient_ids:
+            yield found
+
+
+def _own_references(resource: Resource, base: str) -> Iterator[tuple[dict[str, Any], Literal, str]]:
+    """Yield the References to Patients of this server that may be rewritten: element, literal, path."""
+    resource_type = resource.get("resourceType")
+    if not isinstance(resource_type, str) or resource_type in UNTOUCHED:
+        return
+    for found in iterate_references(resource):
+        text = found.value.get("reference")
+        if not isinstance(text, str) or found.path.startswith("contained."):
+            continue
+        if resource_type == "Patient" and found.path == "link.other":
+            continue
+        literal = parse_literal(text)
+        if literal and literal.resource_type == "Patient" and (not literal.base or _normal(literal.base) == base):
+            yield found.value, literal, found.path
+    held = resource.get("contained")
+    for one in held if isinstance(held, list) else ():
+        if isinstance(one, dict):
+            yield from ((value, literal, f"contained.{path}") for value, literal, path in _own_references(one, base))
+
+
+def _normal(base: str) -> str:
+    """Return an address in a form that can be compared; scheme and host have no case."""
+    if not base:
+        return ""
+    try:
+        parts = urlsplit(base)
+    except ValueError:
+        return base
+    return f"{parts.scheme.lower()}://{parts.netloc.lower()}{parts.path.rstrip('/')}"
