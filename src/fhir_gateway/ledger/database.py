@@ -2,12 +2,13 @@
 
 import logging
 import os
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event, inspect, make_url, text
+from sqlalchemy import Connection, Engine, ExceptionContext, NullPool, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import DatabaseError, OperationalError
 
 from fhir_gateway.domain.errors import LedgerError
@@ -15,7 +16,7 @@ from fhir_gateway.domain.errors import LedgerError
 # At its chattiest it would write rows, and with them patients' data, into a log.
 logging.getLogger("sqlalchemy").setLevel(logging.WARNING)
 
-REVISION = "0001"
+REVISION = "0003"
 """The newest schema that this version knows; a test holds it equal to the migrations."""
 
 
@@ -26,7 +27,7 @@ def open_engine(url: str) -> Engine:
     """
     if make_url(url).get_backend_name() == "sqlite":
         _make_private(make_url(url).database or "")
-    engine = create_engine(url, hide_parameters=True)
+    engine = create_engine(url, hide_parameters=True, poolclass=NullPool)
     event.listen(engine, "handle_error", _tell_plainly)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _tune)
@@ -82,7 +83,7 @@ def _tune(connection: object, _record: object) -> None:
             "journal_mode=WAL",
             "synchronous=NORMAL",
             "busy_timeout=30000",
-            "cache_size=-16000",
+            "cache_size=-4000",
             "temp_store=FILE",
         ):
             connection.execute(f"PRAGMA {pragma}").close()  # type: ignore[attr-defined]
@@ -92,14 +93,14 @@ def _tune(connection: object, _record: object) -> None:
 
 
 def _migrate(connection: Connection, url: str) -> None:
-    version = _version(connection)
+    version = _version(connection) or _made(connection)
     if version == REVISION:
         return
     if version > REVISION:
         raise LedgerError(
             f"the ledger was written by a newer fhir-gateway (schema {version}, this one knows {REVISION}): upgrade"
         )
-    # Imported here: alembic costs every command 11 MiB, and a ledger is migrated once.
+    # Imported here: alembic takes 11 MiB, and a ledger is migrated once.
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
 
@@ -111,6 +112,23 @@ def _migrate(connection: Connection, url: str) -> None:
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
     connection.commit()
+
+
+def _made(connection: Connection) -> str:
+    """Make an empty database a ledger at once, as the migrations would; return its version."""
+    script = (files("fhir_gateway.ledger") / "new_ledger.sql").read_text(encoding="utf-8")
+    empty = not inspect(connection).get_table_names()
+    if connection.dialect.name != "sqlite" or not empty or f"VALUES ('{REVISION}')" not in script:
+        return ""
+    connection.rollback()
+    driver = connection.connection.cursor()
+    try:
+        driver.executescript(f"BEGIN IMMEDIATE;\n{script}\nCOMMIT;")
+    except sqlite3.OperationalError:  # another process has just made it, or nothing can be written: looked at again
+        connection.rollback()
+    finally:
+        driver.close()
+    return _version(connection)
 
 
 def _version(connection: Connection) -> str:

@@ -3,6 +3,7 @@
 import stat
 from datetime import UTC, datetime
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 from alembic.config import Config
@@ -14,6 +15,7 @@ from fhir_gateway.domain.identity import Grade, PersonAction, PersonDecision
 from fhir_gateway.domain.outcomes import Outcome
 from fhir_gateway.domain.records import Dose
 from fhir_gateway.domain.runs import KnownKey, ReviewKind, RunKind, Settlement, SpooledRecord
+from fhir_gateway.ledger import compile_schema
 from fhir_gateway.ledger.database import REVISION
 from fhir_gateway.ledger.store import Ledger
 
@@ -52,6 +54,19 @@ def test_the_newest_revision_is_the_one_that_the_code_names():
     config.set_main_option("script_location", str(files("fhir_gateway.ledger") / "migrations"))
     config.set_main_option("path_separator", "os")
     assert ScriptDirectory.from_config(config).get_current_head() == REVISION
+
+
+def test_a_new_ledger_is_made_as_the_migrations_make_it():
+    assert compile_schema.SCRIPT.read_text(encoding="utf-8") == compile_schema.compiled()
+
+
+def test_a_new_ledger_is_migrated_where_the_script_is_older(tmp_path, monkeypatch):
+    script = "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY);"
+    monkeypatch.setattr(Path, "read_text", lambda *_, **__: script)
+    with Ledger(f"sqlite:///{tmp_path}/new.db") as ledger:
+        monkeypatch.undo()
+        started(ledger)
+        assert len(ledger.runs.all()) == 1
 
 
 def test_nobody_else_can_read_the_file(ledger, tmp_path):

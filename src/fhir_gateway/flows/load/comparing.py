@@ -21,9 +21,11 @@ _Person = tuple[int, str, Resource]
 OWN = 1e6
 """The weight of an edge to the Patient that the same key created: stronger than any evidence."""
 
-_WINDOW = 500
-_WINDOWS_IN_FLIGHT = 4
-_CACHED_PEOPLE = 4_000
+_WINDOW = 400
+_WINDOWS_IN_FLIGHT = 2
+"""With the windows' own searches side by side that is enough to keep a server busy."""
+_PAIRS_TOGETHER = 2_000
+_CACHED_PEOPLE = 1_500
 
 
 async def compare_people(run: Run, tools: LoadTools) -> Frequencies:
@@ -36,7 +38,7 @@ async def compare_people(run: Run, tools: LoadTools) -> Frequencies:
     evidence = _Evidence(run, tools)
     compared = 0
     pairs = tools.ledger.spool.pairs(run, largest_block=LARGEST_BLOCK)
-    while chunk := list(islice(pairs, 5000)):
+    while chunk := list(islice(pairs, _PAIRS_TOGETHER)):
         known = evidence.of({number for pair in chunk for number in pair})
         edges: list[tuple[int, int | str, float]] = []
         for left, right in chunk:

@@ -23,7 +23,7 @@ from fhir_gateway.flows.load.validating import validated
 from fhir_gateway.mapping.conversion import GATEWAY_KEY
 from fhir_gateway.people.nik import NikStatus, read_nik
 
-CHUNK = 1000
+CHUNK = 250
 """Rows in one transaction of the ledger."""
 
 _OLDER = (

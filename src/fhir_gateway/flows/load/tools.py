@@ -54,7 +54,7 @@ class LoadTools:
     matching: MatchingPolicy = field(default_factory=MatchingPolicy)
     window: int = 200
     """People that are posted together; windows overlap."""
-    windows_in_flight: int = 4
+    windows_in_flight: int = 3
     environment: str = ""
     """What `--env` names, "" for the environment that is used without it."""
 
