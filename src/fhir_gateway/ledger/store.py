@@ -12,6 +12,7 @@ from sqlalchemy import make_url
 from fhir_gateway.domain.errors import LedgerError
 from fhir_gateway.ledger.database import open_engine, plain_errors
 from fhir_gateway.ledger.keys import Keys
+from fhir_gateway.ledger.merges import Merges
 from fhir_gateway.ledger.reviews import Reviews
 from fhir_gateway.ledger.runs import Runs
 from fhir_gateway.ledger.spool import Spool
@@ -30,6 +31,7 @@ class Ledger:
         self.spool = Spool(self._connection, self._engine)
         self.keys = Keys(self._connection)
         self.reviews = Reviews(self._connection)
+        self.merges = Merges(self._connection)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

@@ -16,10 +16,21 @@ class MergeJournal(Protocol):
     transaction, so that neither stands without the other.
     """
 
-    def begin(
-        self, run: int, plan: GroupPlan, created: Sequence[JournalledChange], *, user: str, at: datetime
+    def begin(  # noqa: PLR0913
+        self,
+        run: int,
+        plan: GroupPlan,
+        created: Sequence[JournalledChange],
+        *,
+        user: str,
+        at: datetime,
+        via: str = "command",
     ) -> Merge:
-        """Write a group's changes down before anything is sent; `created` are resources that the merge will add."""
+        """Write a group's changes down before anything is sent; `created` are resources that the merge will add.
+
+        The plan's changes are numbered from 1 in their order, `created` go on from there. `via` says from where the
+        merge was asked for.
+        """
         ...
 
     def unfinished(self) -> list[Merge]:
@@ -54,10 +65,14 @@ class MergeJournal(Protocol):
         """
         ...
 
-    def begin_undo(self, merge: int, *, user: str, at: datetime, reason: str) -> Merge: ...
+    def begin_undo(self, merge: int, *, user: str, at: datetime, reason: str, via: str = "command") -> Merge: ...
 
     def finish_undo(self, merge: int, *, at: datetime, conflicts: Sequence[dict[str, Any]]) -> Merge:
         """Close an undoing: UNDONE; the pairs are kept apart from now on."""
+        ...
+
+    def part(self, patient_ids: Sequence[str], *, user: str, at: datetime, reason: str, via: str = "command") -> None:
+        """Write down that an operator holds these Patients for different people."""
         ...
 
     def kept_apart(self, patient_ids: Sequence[str]) -> set[frozenset[str]]:

@@ -1,0 +1,132 @@
+"""The history of merges: entries that are only ever added, and the parts that stand beside them."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, insert, select, text
+
+from fhir_gateway.audit.entries import SALT_BYTES, entry_bytes, part_hash, read_entry, rows_hash
+from fhir_gateway.audit.merkle import leaf_hash
+from fhir_gateway.domain.history import HistoryEntry, HistoryEvent, Part
+from fhir_gateway.ledger import codec
+from fhir_gateway.ledger.merge_tables import history, history_details
+
+_PAGE = 500
+_ID_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Addition:
+    """What is to be added to the history: `bodies` are parts that are stored as one text, JSON values.
+
+    `lines` are parts that stand in rows of their own (see audit.entries.row_line).
+    """
+
+    event: HistoryEvent
+    merge: int = 0
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    bodies: Mapping[Part, Any] = field(default_factory=dict)
+    lines: Mapping[Part, Sequence[bytes]] = field(default_factory=dict)
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+
+class History:
+    """The history of one environment. Whoever adds to it commits, together with what the entry tells of."""
+
+    def __init__(self, connection: Connection, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._connection = connection
+        self.now = now
+
+    def lock(self) -> None:
+        """Let no other process add entries, nor begin merges, until this transaction ends."""
+        if self._connection.dialect.name == "postgresql":
+            self._connection.execute(text("LOCK TABLE history IN EXCLUSIVE MODE"))
+        else:  # a statement that writes nothing takes SQLite's place for writing all the same
+            self._connection.execute(delete(history).where(history.c.number < 0))
+
+    def add(self, addition: Addition, *, at: datetime | None = None) -> int:
+        """Add an entry and return its number, which the rows of its parts carry; the first one names the ledger."""
+        self.lock()
+        number = self.size() + 1
+        if number == 1 and addition.event is not HistoryEvent.OPENED:
+            self.add(Addition(HistoryEvent.OPENED, notes={"ledger": os.urandom(_ID_BYTES).hex()}), at=at)
+            number = 2
+        parts, rows = {}, []
+        for part, body in {Part.FACTS: dict(addition.facts), **addition.bodies}.items():
+            salt, packed = os.urandom(SALT_BYTES), codec.pack(body)
+            parts[part] = part_hash(salt, packed)
+            rows.append({"entry": number, "part": part, "salt": salt, "body": packed})
+        for part, lines in addition.lines.items():
+            salt = os.urandom(SALT_BYTES)
+            parts[part] = rows_hash(salt, lines)
+            rows.append({"entry": number, "part": part, "salt": salt, "body": b""})
+        entry = HistoryEntry(number, addition.event, addition.merge, at or self.now(), parts, addition.notes)
+        body = entry_bytes(entry)
+        self._connection.execute(
+            insert(history).values(number=number, merge=addition.merge, entry=body, leaf=leaf_hash(body))
+        )
+        self._connection.execute(insert(history_details), rows)
+        return number
+
+    def size(self) -> int:
+        """Return how many entries there are."""
+        return self._connection.execute(select(func.max(history.c.number))).scalar() or 0
+
+    def ledger_id(self) -> str:
+        """Return the ledger's own id, "" before the first entry."""
+        first = self._connection.execute(select(history.c.entry).where(history.c.number == 1)).scalar()
+        return str(read_entry(first).notes.get("ledger", "")) if first else ""
+
+    def leaves(self, size: int | None = None) -> Iterator[bytes]:
+        """Yield the hashes of the first `size` entries (all if not given), in order."""
+        last, end = 0, self.size() if size is None else size
+        while last < end:
+            statement = (
+                select(history.c.number, history.c.leaf)
+                .where(history.c.number > last, history.c.number <= end)
+                .order_by(history.c.number)
+                .limit(10_000)
+            )
+            rows = self._connection.execute(statement).all()
+            if not rows:
+                return
+            yield from (row.leaf for row in rows)
+            last = rows[-1].number
+
+    def entries(self, *, merge: int | None = None, events: Iterable[HistoryEvent] = ()) -> Iterator[HistoryEntry]:
+        """Yield entries in order, of one merge or of some events only where these are given.
+
+        Raises ValueError at an entry that is damaged.
+        """
+        wanted, last = set(events), 0
+        while True:
+            statement = select(history.c.number, history.c.entry).where(history.c.number > last)
+            if merge is not None:
+                statement = statement.where(history.c.merge == merge)
+            rows = self._connection.execute(statement.order_by(history.c.number).limit(_PAGE)).all()
+            if not rows:
+                return
+            for row in rows:
+                entry = read_entry(row.entry)
+                if not wanted or entry.event in wanted:
+                    yield entry
+            last = rows[-1].number
+
+    def part(self, entry: int, part: Part) -> Any:
+        """Return what a part of an entry says, None where it has none or it was erased."""
+        found = self.parts([entry], part)
+        return found.get(entry)
+
+    def parts(self, entries: Iterable[int], part: Part) -> dict[int, Any]:
+        """Return entry → what its part says; entries without it are left out."""
+        wanted, found = list(entries), {}
+        table = history_details
+        for n in range(0, len(wanted), _PAGE):
+            statement = select(table.c.entry, table.c.body).where(
+                table.c.part == part, table.c.entry.in_(wanted[n : n + _PAGE])
+            )
+            found.update({row.entry: codec.unpack(row.body) for row in self._connection.execute(statement)})
+        return found
