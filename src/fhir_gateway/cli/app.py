@@ -8,9 +8,10 @@ from types import FrameType
 
 import typer
 
-from fhir_gateway.cli import demo, env, identity, load, mapping, merge, persons, review, runs
+from fhir_gateway.cli import access, demo, env, identity, load, mapping, merge, persons, review, runs
 from fhir_gateway.cli.fhir_server import fhir_server
 from fhir_gateway.cli.printing import print_text
+from fhir_gateway.cli.serve import serve
 from fhir_gateway.cli.synth import synth
 from fhir_gateway.domain.errors import GatewayError, UsageError
 
@@ -31,6 +32,7 @@ app = typer.Typer(
 )
 
 server = typer.Typer()
+server.command("serve")(serve)
 server.command("fhir-server")(fhir_server)
 
 # The help shows the groups in this order.
@@ -43,6 +45,7 @@ app.add_typer(persons.app, name="person")
 app.add_typer(identity.app, name="identity")
 app.add_typer(merge.app, name="merge")
 app.add_typer(env.app, name="env")
+app.add_typer(access.app, name="access")
 app.add_typer(synth)
 app.add_typer(server)
 
