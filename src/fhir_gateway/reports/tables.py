@@ -6,16 +6,10 @@ from pathlib import Path
 from types import MappingProxyType
 
 import orjson
-from openpyxl import Workbook
-from openpyxl.utils import get_column_letter
-from openpyxl.worksheet.datavalidation import DataValidation
 
 from fhir_gateway.reports.csv_report import harmless
 from fhir_gateway.reports.targets import check_target, whole_file
-from fhir_gateway.reports.xlsx_report import SheetCells
 
-_LAST_ROW = 1_048_576
-_NARROWEST, _WIDEST = 10, 45
 _NO_CHOICES: Mapping[str, Sequence[str]] = MappingProxyType({})
 
 
@@ -34,7 +28,9 @@ def write_table(
     check_target(target)
     with whole_file(target) as path:
         if target.suffix.lower() == ".xlsx":
-            _write_xlsx(columns, rows, path, choices)
+            from fhir_gateway.reports.xlsx_table import write_sheet  # noqa: PLC0415 - openpyxl takes 5 MiB
+
+            write_sheet(columns, rows, path, choices=choices)
         else:
             _WRITERS[target.suffix.lower()](columns, rows, path)
 
@@ -50,28 +46,6 @@ def _write_ndjson(columns: Sequence[str], rows: Iterable[Sequence[str]], path: P
     with path.open("wb") as file:
         for row in rows:
             file.write(orjson.dumps(dict(zip(columns, row, strict=True)), option=orjson.OPT_APPEND_NEWLINE))
-
-
-def _write_xlsx(
-    columns: Sequence[str], rows: Iterable[Sequence[str]], path: Path, choices: Mapping[str, Sequence[str]]
-) -> None:
-    book = Workbook(write_only=True)
-    sheet = book.create_sheet("Sheet")
-    sheet.freeze_panes = "A2"
-    table = list(rows)
-    for place, name in enumerate(columns):
-        longest = max((len(line) for row in table for line in row[place].split("\n")), default=0)
-        letter = get_column_letter(place + 1)
-        sheet.column_dimensions[letter].width = min(_WIDEST, max(_NARROWEST, len(name), longest)) + 2
-        if name in choices:
-            offered = DataValidation(type="list", formula1=f'"{",".join(choices[name])}"', allow_blank=True)
-            offered.add(f"{letter}2:{letter}{_LAST_ROW}")
-            sheet.data_validations.append(offered)
-    cells = SheetCells(sheet)
-    sheet.append(cells.texts(columns))
-    for row in table:
-        sheet.append(cells.texts(row))
-    book.save(path)
 
 
 _WRITERS: Mapping[str, Callable[[Sequence[str], Iterable[Sequence[str]], Path], None]] = {

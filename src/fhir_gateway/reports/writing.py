@@ -9,11 +9,17 @@ from fhir_gateway.reports.csv_report import write_csv
 from fhir_gateway.reports.ndjson_report import write_ndjson
 from fhir_gateway.reports.rows import ReportRow, report_rows
 from fhir_gateway.reports.targets import check_target, whole_file
-from fhir_gateway.reports.xlsx_report import write_xlsx
+
+
+def _write_xlsx(source: Source, rows: Iterator[ReportRow], path: Path) -> None:
+    from fhir_gateway.reports.xlsx_report import write_xlsx  # noqa: PLC0415 - openpyxl takes 5 MiB
+
+    write_xlsx(source, rows, path)
+
 
 _WRITERS: dict[str, Callable[[Source, Iterator[ReportRow], Path], None]] = {
     ".csv": write_csv,
-    ".xlsx": write_xlsx,
+    ".xlsx": _write_xlsx,
     ".ndjson": write_ndjson,
 }
 

@@ -9,7 +9,6 @@ from fhir_gateway.ports import Source
 from fhir_gateway.sources.csv_source import open_csv
 from fhir_gateway.sources.kinds import Kind, detect_kind
 from fhir_gateway.sources.ndjson_source import open_ndjson
-from fhir_gateway.sources.xlsx_source import open_xlsx
 
 
 def open_source(  # noqa: PLR0913 -- what a user may say about a file, all of it optional
@@ -30,6 +29,8 @@ def open_source(  # noqa: PLR0913 -- what a user may say about a file, all of it
     try:
         kind = detect_kind(path)
         if kind is Kind.XLSX:
+            from fhir_gateway.sources.xlsx_source import open_xlsx  # noqa: PLC0415 - openpyxl takes 5 MiB
+
             return open_xlsx(path, layouts, sheet=sheet, others=others)
         if kind is Kind.NDJSON:
             return open_ndjson(path, layouts, encoding=encoding, others=others)

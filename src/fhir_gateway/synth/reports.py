@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from zipfile import BadZipFile
 
-import openpyxl
-
 from fhir_gateway.domain.errors import SourceError
 
 STATUSES = ("loaded", "unchanged", "review", "rejected", "failed")
@@ -78,6 +76,8 @@ def _json_rows(path: Path) -> Iterator[dict[str, str]]:
 
 
 def _xlsx_rows(path: Path) -> Iterator[dict[str, str]]:
+    import openpyxl  # noqa: PLC0415 - it takes 5 MiB, and every command of the program would pay them
+
     try:
         book = openpyxl.load_workbook(path, read_only=True)
     except (KeyError, ValueError, BadZipFile) as error:

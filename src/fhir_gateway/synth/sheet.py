@@ -8,8 +8,6 @@ from types import TracebackType
 from typing import IO, Self
 from xml.sax.saxutils import escape
 
-from openpyxl.utils import get_column_letter
-
 Cell = str | int | date
 
 _ROW = "\x00"
@@ -17,7 +15,8 @@ _ROW = "\x00"
 
 _SAME_TIME = (2025, 12, 31, 0, 0, 0)
 _EPOCH = date(1899, 12, 30)
-_LETTERS = tuple(get_column_letter(number) for number in range(1, 200))
+_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_LETTERS = (*_ALPHABET, *(first + second for first in _ALPHABET[:7] for second in _ALPHABET))
 _TYPES = "application/vnd.openxmlformats-officedocument.spreadsheetml"
 _RELATIONS = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 _PACKAGE = "http://schemas.openxmlformats.org/package/2006"
