@@ -89,7 +89,7 @@ async def _read_body(receive: _Receive) -> bytes:
             return b"".join(parts)
 
 
-class _Server(uvicorn.Server):
+class AnnouncingServer(uvicorn.Server):
     """Uvicorn that tells when it is ready, and for which SIGTERM is a clean end."""
 
     def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
@@ -119,9 +119,9 @@ class _Server(uvicorn.Server):
 @contextmanager
 def serve_in_thread(server: EmbeddedServer) -> Iterator[str]:
     """Serve on a free port of the loopback address from another thread; gives the base URL, stops at the end."""
-    listener = _listen("127.0.0.1", 0)
+    listener = listen("127.0.0.1", 0)
     ready = threading.Event()
-    running = _Server(_config(server), ready.set)
+    running = AnnouncingServer(_config(server), ready.set)
     thread = threading.Thread(target=running.run, args=([listener],), daemon=True)
     with listener:
         thread.start()
@@ -145,17 +145,23 @@ def serve(server: EmbeddedServer, *, host: str, port: int, announce: Callable[[s
 
     Raises UsageError where the address is taken or not this machine's.
     """
-    listener = _listen(host, port)
-    shown = f"[{host}]" if ":" in host else host
-    url = f"http://{shown}:{listener.getsockname()[1]}{BASE_PATH}"
-    running = _Server(_config(server), lambda: announce(url))
+    listener = listen(host, port)
+    url = f"{address_of(listener, host)}{BASE_PATH}"
+    running = AnnouncingServer(_config(server), lambda: announce(url))
     with listener:
         running.run(sockets=[listener])
     if not running.started:
         raise GatewayError(f"the server did not start on {url}")
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def address_of(listener: socket.socket, host: str) -> str:
+    """Return the URL of a listening socket, its port as it was given or taken."""
+    shown = f"[{host}]" if ":" in host else host
+    return f"http://{shown}:{listener.getsockname()[1]}"
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens; raises UsageError where the address is taken or not this machine's."""
     try:
         return socket.create_server(
             (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=512

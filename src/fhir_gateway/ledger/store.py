@@ -10,8 +10,10 @@ from typing import Self
 from sqlalchemy import make_url
 
 from fhir_gateway.domain.errors import LedgerError
+from fhir_gateway.ledger.access import AccessKeys
 from fhir_gateway.ledger.database import open_engine, plain_errors
 from fhir_gateway.ledger.keys import Keys
+from fhir_gateway.ledger.merge_jobs import MergeJobs
 from fhir_gateway.ledger.merges import Merges
 from fhir_gateway.ledger.reviews import Reviews
 from fhir_gateway.ledger.runs import Runs
@@ -32,6 +34,8 @@ class Ledger:
         self.keys = Keys(self._connection)
         self.reviews = Reviews(self._connection)
         self.merges = Merges(self._connection)
+        self.access = AccessKeys(self._connection)
+        self.merge_jobs = MergeJobs(self._connection)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

@@ -9,11 +9,13 @@ from fhir_gateway.settings.environments import (
     load_environment,
     without_credentials,
 )
+from fhir_gateway.settings.serving import ServingPolicy
 
 __all__ = [
     "DEMO",
     "EMBEDDED",
     "Environment",
+    "ServingPolicy",
     "environment_names",
     "home",
     "load_environment",

@@ -26,6 +26,7 @@ from fhir_gateway.fhir_server.policy import (
 )
 from fhir_gateway.identity.parameters import MatchingPolicy
 from fhir_gateway.mapping.functions import ClinicEntry
+from fhir_gateway.settings.serving import ServingPolicy, read_serving
 from fhir_gateway.settings.toml_tables import TomlTable, read_toml
 
 EMBEDDED = "embedded"
@@ -54,6 +55,7 @@ class Environment:
     clinics: Mapping[str, ClinicEntry]
     zone: ZoneInfo
     embedded_data: Path | None
+    serving: ServingPolicy = field(default_factory=ServingPolicy)
 
     @property
     def auth(self) -> AuthPolicy:
@@ -99,6 +101,7 @@ def load_environment(name: str, home: Path) -> Environment:
         clinics=_clinics(table.table("clinics")),
         zone=_zone(table.table("time")),
         embedded_data=embedded_data,
+        serving=read_serving(table.table("serving")),
     )
     table.finish()
     if sharing := _sharing_ledger(environment):

@@ -1,0 +1,60 @@
+"""The application: every resource of the HTTP contract, its problems, and what stands beside it."""
+
+from collections.abc import Mapping, Sequence
+
+from fastapi import APIRouter, FastAPI
+from starlette.types import ASGIApp
+
+from fhir_gateway import __version__
+from fhir_gateway.api import access, docs, health
+from fhir_gateway.api.edge import Edge, EdgePolicy
+from fhir_gateway.api.metrics import Metrics
+from fhir_gateway.api.problems import answer_problems
+from fhir_gateway.bootstrap.serving import Serving
+
+ROUTERS: Sequence[APIRouter] = (health.router, docs.router, access.router)
+"""In this order paths are tried: what has a fixed first segment stands before what begins with an environment."""
+
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+_ANY_ADDRESS = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - what somebody may have asked for, not what is the default
+_ABOUT = """\
+Duplicates of people on a FHIR server are found, merged and undone, and every merge can be proved.
+
+Every request names its environment and carries an access key of it: `Authorization: Bearer fgk-…`. Operators read and
+merge, auditors read. Every problem is answered with an OperationOutcome. A NIK never stands in an address: it travels
+in bodies only.
+"""
+
+
+def create_app(
+    serving: Serving, *, pages: Mapping[str, ASGIApp] | None = None, metrics: Metrics | None = None
+) -> FastAPI:
+    """Return the application over what is served; `pages` are applications of their own under their path."""
+    app = FastAPI(
+        title="fhir-gateway",
+        version=__version__,
+        description=_ABOUT,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.serving = serving
+    app.state.metrics = metrics or Metrics()
+    answer_problems(app)
+    for path, page in (pages or {}).items():
+        app.mount(path, page)
+    for router in ROUTERS:
+        app.include_router(router)
+    return app
+
+
+def create_edge(app: FastAPI, *, host: str, policy: EdgePolicy | None = None) -> Edge:
+    """Return the application as it is served on an address, with everything that guards it.
+
+    It answers for the loopback address, for `host`, and for the public addresses of its environments.
+    """
+    settings, _ = app.state.serving.policies()
+    public = {each.serving.public_host for each in settings}
+    hosts = _LOOPBACK | {host.lower()} | public
+    return Edge(app, policy=policy or EdgePolicy(hosts=hosts - _ANY_ADDRESS), metrics=app.state.metrics)

@@ -1,0 +1,48 @@
+"""`fhir-gateway serve`: API, registry endpoint and console of every environment of the working folder."""
+
+import asyncio
+import logging
+import sys
+from typing import Annotated
+
+import typer
+
+from fhir_gateway.settings import home
+
+
+def serve(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+) -> None:
+    """Serve the API, the registry endpoint and the console of every environment, until SIGTERM.
+
+    It speaks HTTP: let a reverse proxy with TLS stand before it, and give its address as `[serving] public_url`.
+    """
+    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("fhir_gateway").setLevel(logging.INFO)
+    asyncio.run(_serve(host, port))
+
+
+async def _serve(host: str, port: int) -> None:
+    # Imported here: the other commands need no HTTP server.
+    import uvicorn  # noqa: PLC0415
+
+    from fhir_gateway.api.app import create_app, create_edge  # noqa: PLC0415
+    from fhir_gateway.bootstrap.serving import Serving  # noqa: PLC0415
+    from fhir_gateway.embedded_server.http import AnnouncingServer, address_of, listen  # noqa: PLC0415
+
+    with listen(host, port) as listener:
+        url = address_of(listener, host)
+        async with Serving(home()) as serving:
+            for fault in serving.policies()[1]:
+                print(f"not served: {fault}", file=sys.stderr)
+            config = uvicorn.Config(
+                create_edge(create_app(serving), host=host),
+                log_level="warning",
+                access_log=False,
+                server_header=False,
+                lifespan="off",
+                timeout_graceful_shutdown=10,
+            )
+            server = AnnouncingServer(config, lambda: print(f"listening on {url}", flush=True))
+            await server.serve(sockets=[listener])

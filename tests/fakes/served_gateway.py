@@ -1,0 +1,50 @@
+"""The application in a working folder of its own, asked as its clients ask it, without a socket between."""
+
+from datetime import UTC, datetime
+
+from fhir_gateway.api.edge import EdgePolicy
+from fhir_gateway.bootstrap.access import new_key
+from fhir_gateway.domain.access import Role
+from fhir_gateway.ledger.store import Ledger
+from fhir_gateway.settings import load_environment
+
+REGION = '[fhir_server]\nbase_url = "embedded"\n'
+POLICY = EdgePolicy(hosts=frozenset({"gateway.test"}), largest_body=20_000, body_within=0.2, answer_within=30)
+
+
+class Served:
+    """A client, and keys for it."""
+
+    def __init__(self, home, client, app):
+        self.home = home
+        self.client = client
+        self.app = app
+
+    def key(self, role=Role.OPERATOR, environment="north"):
+        """Add a key as the command does, from outside of the server; return (id, text)."""
+        key, text = new_key(name="Sari", role=role, at=datetime.now(UTC))
+        with Ledger(load_environment(environment, self.home).ledger_url) as ledger, ledger.transaction():
+            ledger.access.add(key)
+        return key.id, text
+
+    def revoke(self, key_id, environment="north"):
+        with Ledger(load_environment(environment, self.home).ledger_url) as ledger, ledger.transaction():
+            assert ledger.access.revoke(key_id, datetime.now(UTC))
+
+    async def get(self, path, key="", **options):
+        return await self.ask("GET", path, key, **options)
+
+    async def ask(self, method, path, key="", *, headers=(), **options):
+        own = {"Authorization": f"Bearer {key}"} if key else {}
+        return await self.client.request(method, path, headers={**own, **dict(headers)}, **options)
+
+
+def assert_is_problem(response, status, code=None):
+    """Assert that a response is this problem, said as FHIR says it."""
+    assert response.status_code == status
+    assert response.headers["content-type"] == "application/fhir+json"
+    body = response.json()
+    assert body["resourceType"] == "OperationOutcome"
+    assert all(issue["severity"] == "error" and issue["diagnostics"] for issue in body["issue"])
+    if code:
+        assert body["issue"][0]["code"] == code

@@ -1,0 +1,66 @@
+import re
+
+from fhir_gateway.bootstrap.serving import ServedEnvironment
+
+
+async def test_alive_is_said_without_looking_at_anything(served):
+    assert (await served.get("/health/live")).json() == {"status": "live"}
+    assert not served.app.state.serving.opened
+
+
+async def test_ready_where_every_ledger_and_server_answers(served):
+    answer = await served.get("/health/ready")
+    assert answer.status_code == 200
+    good = {"ledger": True, "fhir_server": True}
+    assert answer.json() == {"status": "ready", "environments": {"embedded": good, "north": good, "south": good}}
+
+
+async def test_not_ready_where_a_server_cannot_be_reached(served, home):
+    text = '[fhir_server]\nbase_url = "http://127.0.0.1:1/fhir"\n'
+    (home / "environments" / "north.toml").write_text(text)
+    answer = await served.get("/health/ready")
+    assert answer.status_code == 503
+    assert answer.json()["environments"]["north"] == {"ledger": True, "fhir_server": False}
+    assert answer.json()["environments"]["south"] == {"ledger": True, "fhir_server": True}
+
+
+async def test_not_ready_where_a_file_has_faults(served, home):
+    (home / "environments" / "north.toml").write_text("nonsense = 1\n")
+    answer = await served.get("/health/ready")
+    assert answer.status_code == 503
+    assert answer.json()["environments"]["north"] == {"ledger": False, "fhir_server": False}
+
+
+async def test_what_is_known_of_a_server_is_believed_for_a_while(served, monkeypatch):
+    await served.get("/health/ready")
+    environment = served.app.state.serving.opened["north"]
+    asked = []
+    monkeypatch.setattr(environment.client, "send", asked.append)
+    assert (await served.get("/health/ready")).status_code == 200
+    assert not asked
+
+
+async def test_environments_share_nothing(served):
+    await served.get("/health/ready")
+    north, south = (served.app.state.serving.opened[name] for name in ("north", "south"))
+    for field in ("ledger", "client", "reader", "writer", "transport", "doorkeeper"):
+        assert getattr(north, field) is not getattr(south, field)
+    assert isinstance(north, ServedEnvironment)
+
+
+async def test_the_docs_name_every_route_and_need_nobody_else(served):
+    page = await served.get("/docs")
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    schema = (await served.get("/docs/openapi.json")).json()
+    assert all(f"<code>{path}</code>" in page.text for path in schema["paths"])
+    assert not re.search(r"<script|style=|(?:src|href)=.https?:|\son\w+=", page.text)
+    assert (await served.get("/docs/style.css")).headers["content-type"].startswith("text/css")
+
+
+async def test_every_operation_says_what_it_does(served):
+    schema = (await served.get("/docs/openapi.json")).json()
+    operations = [operation for paths in schema["paths"].values() for operation in paths.values()]
+    assert all(operation["summary"] and operation["description"] for operation in operations)
+    protected = [paths for path, paths in schema["paths"].items() if path.startswith("/{environment}")]
+    assert protected
+    assert all(operation["security"] for paths in protected for operation in paths.values())
