@@ -72,17 +72,12 @@ def run(arguments: list[str]) -> int:
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - stays open to the end: the interpreter flushes it
         return COULD_NOT_FINISH
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the command's edge: nobody is shown a traceback
-        _tell(error)
+        print_text(f"fhir-gateway: {_words(error)}", file=sys.stderr)
         return WRONG_USAGE if isinstance(error, UsageError) else COULD_NOT_FINISH
     if code == _INTERRUPTED:
-        _tell(KeyboardInterrupt())
+        print_text(f"fhir-gateway: {_words(KeyboardInterrupt())}", file=sys.stderr)
         return COULD_NOT_FINISH
     return code if isinstance(code, int) else 0
-
-
-def _tell(error: BaseException) -> None:
-    for line in f"fhir-gateway: {_words(error)}".splitlines():
-        print_text(line, file=sys.stderr)
 
 
 def _words(error: BaseException) -> str:

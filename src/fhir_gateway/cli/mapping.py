@@ -77,12 +77,13 @@ def check(
     checked = _chosen(mappings)
     for found in checked:
         problems += _faults(found)
+    problems = sorted(dict.fromkeys(problems), key=lambda problem: (problem.file, problem.line, problem.column))
     if as_json:
         print_json(
             {"checked": [found.name for found in checked], "problems": [_as_json(problem) for problem in problems]}
         )
     if problems:
-        raise ConfigurationError(tuple(dict.fromkeys(problems)))
+        raise ConfigurationError(tuple(problems))
     if not as_json:
         for found in checked:
             print(f"{found.name}: no faults ({found.file})")
@@ -162,6 +163,9 @@ def _faults(found: FoundMapping) -> list[ConfigurationProblem]:
     problems: list[ConfigurationProblem] = []
     try:
         load_found(found, home())
+    except ConfigurationError as error:
+        problems += error.problems
+    try:
         problems += check_elements(read_text(found.file), str(found.file))
     except ConfigurationError as error:
         problems += error.problems

@@ -34,21 +34,22 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, tit
 
 
 def print_text(text: str, *, file: TextIO | None = None) -> None:
-    """Print a line: whole, but on a terminal between words where it is too long; what would steer one is left out."""
+    """Print lines: whole, but on a terminal between words where one is too long; what would steer it is left out."""
     stream = file or sys.stdout
-    line = _plain(text)
-    if stream.isatty():
-        indent = " " * (len(line) - len(line.lstrip()))
-        width = shutil.get_terminal_size().columns
-        line = textwrap.fill(
-            line.strip(),
-            width,
-            initial_indent=indent,
-            subsequent_indent=f"{indent}  ",
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
-    print(line, file=stream, flush=True)
+    for line in _plain(text).split("\n"):
+        print(_between_words(line) if stream.isatty() else line, file=stream, flush=True)
+
+
+def _between_words(line: str) -> str:
+    indent = " " * (len(line) - len(line.lstrip()))
+    return textwrap.fill(
+        line.strip(),
+        shutil.get_terminal_size().columns,
+        initial_indent=indent,
+        subsequent_indent=f"{indent}  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def console() -> Console:

@@ -9,12 +9,20 @@ from fhir_gateway.mapping.values import is_value
 
 
 def check_elements(text: str, file: str) -> tuple[ConfigurationProblem, ...]:
-    """Return the elements of a mapping that FHIR R4 does not have; the mapping must be one that compiles."""
+    """Return what of a mapping's elements FHIR R4 does not have; parts that are no elements are the compiler's to tell.
+
+    Raises ConfigurationError where the text is no YAML.
+    """
     root = parse_yaml(text, file)
     faults = Faults(file)
-    _check(root.value["patient"], "Patient", "Patient", faults)
-    _check(root.value["immunization"].value["resource"], "Immunization", "Immunization", faults)
+    _check(_under(root, "patient"), "Patient", "Patient", faults)
+    _check(_under(_under(root, "immunization"), "resource"), "Immunization", "Immunization", faults)
     return tuple(faults.problems)
+
+
+def _under(node: Node, key: str) -> Node:
+    child = node.value.get(key) if node.is_mapping else None
+    return child if child is not None and child.is_mapping and not is_value(child) else Node({}, node.place)
 
 
 def _check(node: Node, path: str, kind: str, faults: Faults) -> None:
@@ -39,7 +47,12 @@ def _items(node: Node) -> list[Any]:
 
 def _check_item(item: Node, path: str, element: Element, faults: Faults) -> None:
     if is_value(item):
+        constant = item.value.get("constant")
+        if constant is not None and "through" not in item.value:
+            _check_code(constant, path, element, faults)
         return
+    if element.primitive:
+        _check_code(item, path, element, faults)
     if item.is_mapping and element.primitive:
         faults.add(
             item.place, f"{path} is a plain value in FHIR R4 ({element.kind})", "write {column: …} or a constant"
@@ -48,3 +61,10 @@ def _check_item(item: Node, path: str, element: Element, faults: Faults) -> None
         _check(item, path, element.kind, faults)
     elif not element.primitive:
         faults.add(item.place, f"{path} is no plain value in FHIR R4, but a {element.kind}")
+
+
+def _check_code(constant: Node, path: str, element: Element, faults: Faults) -> None:
+    """Note a constant that is none of the element's codes; one with a variable of `for_each` is not known yet."""
+    written = constant.text
+    if element.codes and not constant.is_mapping and "{" not in written and written not in element.codes:
+        faults.add(constant.place, f"{path} has no code '{written}' in FHIR R4", did_you_mean(written, element.codes))

@@ -59,6 +59,18 @@ def test_check_tells_every_fault_with_its_place(home, capsys):
     error = capsys.readouterr().err
     assert f"{folder}/mapping.yaml:" in error
     assert "unknown function 'gendre' (did you mean 'gender'?)" in error
+    assert "Patient has no element 'birthdate' in FHIR R4 (did you mean 'birthDate'?)" in error
+
+
+def test_check_tells_constants_that_are_no_codes(home, capsys):
+    _own_mapping(
+        home,
+        "ours",
+        lambda text: text.replace("status: {columns: [Dosis Ke, Vaksin, Batch], through: dose_status}", "status: done"),
+    )
+    assert run(["mapping", "check", "ours", "--json"]) == 2
+    (problem,) = json.loads(capsys.readouterr().out)["problems"]
+    assert problem["message"] == "Immunization.status has no code 'done' in FHIR R4"
 
 
 def test_check_tells_elements_that_fhir_does_not_have(home, capsys):

@@ -42,3 +42,9 @@ def test_what_others_wrote_does_not_steer_the_terminal(stream):
     assert "\x1b" not in screen.getvalue()
     assert "\x07" not in screen.getvalue()
     assert "gone" in screen.getvalue()
+
+
+def test_lines_stay_lines_of_their_own():
+    screen = _Terminal()
+    print_text("first\n  second", file=screen)
+    assert screen.getvalue() == "first\n  second\n"
