@@ -48,3 +48,14 @@ class EntryOutcome:
     version_id: str = ""
     status: int = 0
     message: str = ""
+
+
+class Locking(StrEnum):
+    """How a write is kept from overwriting what somebody else wrote meanwhile, on a server."""
+
+    BATCH = "batch"
+    """If-Match holds inside of batch bundles."""
+    SINGLE = "single"
+    """If-Match holds for requests of their own only."""
+    COMPARE = "compare"
+    """If-Match is ignored, or nobody knows: what is to be written is read right before, and a moment's danger is left."""

@@ -43,12 +43,13 @@ class Way:
 class Dispatcher:
     """Sends entries once (failures of the transport are repeated) and returns what was said of each, in their order.
 
-    Remembers what the server showed: whether bundles need a slash behind the base URL, or do not work at all.
+    Remembers what the server showed: whether bundles need a slash behind the base URL, or do not work at all. Without
+    `bundles` each entry is a request of its own from the start.
     """
 
-    def __init__(self, client: FhirClient) -> None:
+    def __init__(self, client: FhirClient, *, bundles: bool = True) -> None:
         self._client = client
-        self._targets = ["", "/"]
+        self._targets = ["", "/"] if bundles else []
         self._bundles_worked = False
 
     async def dispatch(self, entries: Sequence[BundleEntry], way: Way) -> list[Said]:

@@ -22,13 +22,17 @@ _CREATED = frozenset({EntryKind.CREATED, EntryKind.EXISTED})
 
 
 class ServerWriter:
-    """Fulfils ports.FhirWriter on a FHIR server; one for all callers, since it bounds what flies at once."""
+    """Fulfils ports.FhirWriter on a FHIR server; one for all callers, since it bounds what flies at once.
 
-    def __init__(self, client: FhirClient, reader: ServerReader) -> None:
+    Without `bundles` each entry is a request of its own: for servers that heed If-Match there only.
+    """
+
+    def __init__(self, client: FhirClient, reader: ServerReader, *, bundles: bool = True) -> None:
         self._client = client
         self._reader = reader
         self._policy = client.policy
-        self._dispatcher = Dispatcher(client)
+        self._size = client.policy.batch_size if bundles else 1
+        self._dispatcher = Dispatcher(client, bundles=bundles)
         self._slots = asyncio.Semaphore(client.policy.max_in_flight)
         self._flying: set[str] = set()
         self._landed = asyncio.Condition()
@@ -51,7 +55,7 @@ class ServerWriter:
 
         try:
             async with asyncio.TaskGroup() as group:
-                for positions in _bundles(entries, size=self._policy.batch_size):
+                for positions in _bundles(entries, size=self._size):
                     group.create_task(deliver(positions))
         except* AccessRefusedError as refusals:
             raise refusals.exceptions[0] from None

@@ -1,0 +1,73 @@
+"""Finds out whether a server heeds If-Match: in a batch, in a request of its own, or not at all."""
+
+import logging
+
+from fhir_gateway.domain.errors import AccessRefusedError, PermanentServerError
+from fhir_gateway.domain.posting import BundleEntry, Locking
+from fhir_gateway.domain.records import Resource
+from fhir_gateway.fhir import json_text
+from fhir_gateway.fhir.bundles import build_bundle, parse_answers, read_etag, read_location
+from fhir_gateway.fhir_server.client import FhirClient, Request
+
+_CHANGED = frozenset({409, 412})
+_PROBE: Resource = {
+    "resourceType": "Basic",
+    "code": {"text": "fhir-gateway looks whether If-Match holds here; nothing hangs on this resource"},
+}
+_log = logging.getLogger(__name__)
+
+
+async def find_locking(client: FhirClient) -> Locking:
+    """Return how this server locks, by writing to a resource of our own upon a version that it does not have.
+
+    The resource (a Basic) is deleted again. Where the server takes none, nobody knows, and COMPARE is the safest.
+    """
+    try:
+        found = await _probed(client)
+    except (AccessRefusedError, PermanentServerError):
+        found = None
+    if found is None:
+        _log.warning("It could not be found out whether this server heeds If-Match: every resource is compared first")
+        return Locking.COMPARE
+    if found is Locking.SINGLE:
+        _log.warning("This server ignores If-Match inside of batches: resources are written one by one")
+    if found is Locking.COMPARE:
+        _log.warning(
+            "This server ignores If-Match: every resource is read right before it is written, and what somebody else"
+            " writes in that moment can be lost"
+        )
+    return found
+
+
+async def _probed(client: FhirClient) -> Locking | None:
+    created = await client.send(Request("POST", "Basic", content=json_text.dump(_PROBE), repeat=False))
+    kind, own_id, version = read_location(created.headers.get("Location"))
+    body = created.body if isinstance(created.body, dict) else {}
+    own_id = own_id or str(body.get("id") or "")
+    version = version or read_etag(created.headers.get("ETag"))
+    if created.status != 201 or not own_id or not version or kind not in {"", "Basic"}:
+        return None
+    try:
+        return await _judged(client, f"Basic/{own_id}", {**_PROBE, "id": own_id}, other=_another(version))
+    finally:
+        await client.send(Request("DELETE", f"Basic/{own_id}"))
+
+
+async def _judged(client: FhirClient, url: str, resource: Resource, *, other: str) -> Locking:
+    """Return what becomes of writes that name `other` as the version which stands there."""
+    entry = BundleEntry("probe", "PUT", url, {**resource, "code": {"text": "overwritten"}}, if_match=other)
+    answer = await client.send(Request("POST", "", content=json_text.dump(build_bundle("batch", [entry]))))
+    said = parse_answers(answer.body) or ()
+    if [one.status in _CHANGED for one in said] == [True]:
+        return Locking.BATCH
+    content = json_text.dump(entry.resource)
+    alone = await client.send(Request("PUT", url, content=content, headers={"If-Match": f'W/"{other}"'}))
+    return Locking.SINGLE if alone.status in _CHANGED else Locking.COMPARE
+
+
+def _another(version: str) -> str:
+    """Return a version id of the same form that this one is not."""
+    last = version[-1]
+    return (
+        version[:-1] + ("2" if last == "1" else "1") if last.isdigit() else version[:-1] + ("b" if last == "a" else "a")
+    )
