@@ -11,6 +11,7 @@ GatewayError                     everything that the gateway raises on purpose
     ├── TransientServerError     may go away by itself; retry_after in seconds where the server named it
     ├── PermanentServerError     will not go away by itself
     │   └── AccessRefusedError   the credentials are missing, wrong or not allowed to: nothing can be sent with them
+    ├── PageExpiredError         the next page of a search is gone: the search has to begin again
     └── UntrustedAnswerError     a 200 whose content cannot be what was asked for
 """
 
@@ -91,3 +92,7 @@ class AccessRefusedError(PermanentServerError):
 
 class UntrustedAnswerError(PermanentServerError):
     """The server answered 200 with something that cannot be the answer to what was asked."""
+
+
+class PageExpiredError(ServerError):
+    """The next page of a search is gone: the search has to begin again."""

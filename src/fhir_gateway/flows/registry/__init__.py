@@ -1,0 +1,1 @@
+"""The roads of a registry's pull: searches, reads, exports."""

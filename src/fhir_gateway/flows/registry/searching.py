@@ -1,0 +1,161 @@
+"""A registry's search: who is meant, what fits, in a stable order, and what references lead to."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from fhir_gateway.domain.records import Resource
+from fhir_gateway.fhir.references import replaced_by
+from fhir_gateway.flows.registry.ordered import Order, Stretch, stretch
+from fhir_gateway.flows.registry.tools import RegistryTools
+from fhir_gateway.registry.cursors import Cursor, Position, position_of
+from fhir_gateway.registry.enriching import enrich, organizations_in, patient_in, person_of, subset
+from fhir_gateway.registry.matching import fits
+from fhir_gateway.registry.parameters import Filter, RegistrySearch, is_personal, reference_id, to_pairs
+
+_READ_TOGETHER = 200
+_LONGEST_CHAIN = 20
+_OF_PEOPLE = ("patient", "patient.identifier")
+_CONTROLS = ("_count", "_sort", "_summary", "_total", "_include", "_elements")
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """A page: matches with what references lead to, the Patients that were included, and how it goes on.
+
+    `originals` are the matches as the server has them (id and version tell what was given away). `following` is None
+    at the end. `replaced` maps each replaced Patient that was asked for to its survivor.
+    """
+
+    matches: tuple[Resource, ...]
+    included: tuple[Resource, ...]
+    originals: tuple[Resource, ...]
+    following: Cursor | None
+    total: int | None
+    replaced: tuple[tuple[str, str], ...]
+
+
+async def search(asked: RegistrySearch, tools: RegistryTools, *, after: Position | None = None) -> SearchResult:
+    """Return a page of a search, behind `after` where that is given."""
+    people = await _people(asked, tools)
+    replaced = people.replaced if people else ()
+    few = await _few(asked, tools, people)
+    total = None
+    if asked.count_only or asked.with_total:
+        total = await tools.puller.count(asked.resource_type, _pairs(asked)) if few is None else len(few)
+    if asked.count_only:
+        return SearchResult((), (), (), None, total, replaced)
+    found = (
+        _cut(few, asked, after)
+        if few is not None
+        else await stretch(tools.puller, _order(asked, tools), after=after, count=asked.count)
+    )
+    told, patients = await tell(found.resources, tools)
+    return SearchResult(
+        matches=tuple(subset(one, asked.elements) for one in told),
+        included=tuple(patients) if asked.with_patients else (),
+        originals=found.resources,
+        following=Cursor(asked, position_of(found.resources[-1])) if found.more else None,
+        total=total,
+        replaced=replaced,
+    )
+
+
+async def tell(resources: Sequence[Resource], tools: RegistryTools) -> tuple[list[Resource], list[Resource]]:
+    """Return resources whose references say who and what they lead to, and the Patients that doses are of."""
+    ids = sorted({patient_in(one) for one in resources} - {""})
+    patients = await _by_id("Patient", ids, tools)
+    organizations = await _by_id("Organization", sorted({i for one in resources for i in organizations_in(one)}), tools)
+    people = {one["id"]: person_of(one) for one in patients}
+    names = {one["id"]: one["name"] for one in organizations if isinstance(one.get("name"), str)}
+    return [enrich(one, people=people, organizations=names) for one in resources], patients
+
+
+@dataclass(frozen=True, slots=True)
+class _People:
+    ids: tuple[str, ...]
+    replaced: tuple[tuple[str, str], ...]
+
+
+async def _people(asked: RegistrySearch, tools: RegistryTools) -> _People | None:
+    """Return the Patients whose doses are asked for, survivors in place of replaced ones; None where nobody is named."""
+    named = [one for one in asked.filters if one.name in _OF_PEOPLE]
+    if asked.resource_type != "Immunization" or not named:
+        return None
+    allowed: set[str] | None = None
+    replaced: dict[str, str] = {}
+    for one in named:
+        if one.name == "patient":
+            patients = await _by_id("Patient", one.values, tools)
+            missing = set(one.values) - {patient["id"] for patient in patients}
+        else:
+            patients = [found async for found in tools.reader.search("Patient", {"identifier": one.values})]
+            missing = set()
+        survivors = {patient["id"]: await _survivor(patient, tools) for patient in patients}
+        replaced |= {before: now for before, now in survivors.items() if before != now}
+        ids = {*survivors.values(), *missing}
+        allowed = ids if allowed is None else allowed & ids
+    return _People(tuple(sorted(allowed or ())), tuple(sorted(replaced.items())))
+
+
+async def _survivor(patient: Resource, tools: RegistryTools) -> str:
+    """Follow `replaced-by` to its end; the Patient itself where the chain leads in circles or to nobody."""
+    begun = str(patient["id"])
+    seen = {begun}
+    for _ in range(_LONGEST_CHAIN):
+        reference = next(replaced_by(patient), "")
+        try:
+            successor = reference_id(reference.split("/_history/")[0], "Patient")
+        except ValueError:
+            return str(patient["id"])
+        if successor in seen:
+            return begun
+        seen.add(successor)
+        following = await tools.reader.read("Patient", successor)
+        if following is None:
+            return begun
+        patient = following
+    return begun
+
+
+async def _few(asked: RegistrySearch, tools: RegistryTools, people: _People | None) -> list[Resource] | None:
+    """Return, in order, what belongs to some people or has some ids: few enough to be put in order here; else None."""
+    key = next((one for one in asked.filters if one.name == "_id" or is_personal(asked.resource_type, one.name)), None)
+    if people is not None:
+        key = Filter("patient", people.ids)
+        others = tuple(one for one in asked.filters if one.name not in _OF_PEOPLE)
+        asked = replace(asked, filters=(*others, key))
+    if key is None:
+        return None
+    if not key.values:
+        return []
+    found = tools.reader.search(asked.resource_type, {key.name: key.values})
+    return sorted([one async for one in found if fits(one, asked)], key=position_of, reverse=asked.newest_first)
+
+
+def _cut(few: Sequence[Resource], asked: RegistrySearch, after: Position | None) -> Stretch:
+    """Return the part of a few resources that lies behind a position."""
+    if after is not None:
+        few = [one for one in few if (place := position_of(one)) != after and (place < after) == asked.newest_first]
+    return Stretch(tuple(few[: asked.count]), more=len(few) > asked.count)
+
+
+def _order(asked: RegistrySearch, tools: RegistryTools) -> Order:
+    return Order(
+        asked.resource_type,
+        _pairs(asked),
+        lambda one: fits(one, asked),
+        newest_first=asked.newest_first,
+        until=tools.settled_until() if tools.settling and not asked.newest_first else None,
+    )
+
+
+async def _by_id(resource_type: str, ids: Sequence[str], tools: RegistryTools) -> list[Resource]:
+    found: list[Resource] = []
+    for n in range(0, len(ids), _READ_TOGETHER):
+        chosen = tuple(ids[n : n + _READ_TOGETHER])
+        found += [one async for one in tools.reader.search(resource_type, {"_id": chosen})]
+    return found
+
+
+def _pairs(asked: RegistrySearch) -> list[tuple[str, str]]:
+    return [(name, value) for name, value in to_pairs(asked) if name not in _CONTROLS]

@@ -1,0 +1,112 @@
+"""What the registry's endpoint declares: exactly what works on the FHIR server behind."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from fhir_gateway.domain.records import Resource
+from fhir_gateway.registry.parameters import INCLUDE, SEARCHES, Kind
+
+EXPORTS = {
+    "export": "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/export",
+    "patient-export": "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/patient-export",
+    "group-export": "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/group-export",
+}
+_SERVICE = {
+    "coding": [{"system": "http://terminology.hl7.org/CodeSystem/restful-security-service", "code": "SMART-on-FHIR"}]
+}
+_OAUTH = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
+_CHAINED = "."
+
+
+def served_searches(declared: Mapping[str, Collection[str]]) -> dict[str, frozenset[str]]:
+    """Return which of a registry's parameters work: those that the server behind declares for the type.
+
+    A person's identifier is resolved to a Patient first, so it needs no more than the server's own identifier search.
+    """
+    behind = {resource_type: set(names) | {"_id", "_lastUpdated"} for resource_type, names in declared.items()}
+    needed = {"patient.identifier": "patient"}
+    return {
+        resource_type: frozenset(name for name in parameters if needed.get(name, name) in behind[resource_type])
+        for resource_type, parameters in SEARCHES.items()
+        if resource_type in behind
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A registry endpoint: `served` is what served_searches returns, `started` when the gateway was.
+
+    `history` says whether the server behind tells of deletions that others made; only then does an export, too.
+    """
+
+    served: Mapping[str, Collection[str]]
+    base: str
+    token_url: str
+    version: str
+    started: datetime
+    history: bool
+
+
+def capability_statement(endpoint: Endpoint) -> Resource:
+    """Return the CapabilityStatement of one environment's registry endpoint."""
+    deletions = (
+        "An export with _since tells of every deletion."
+        if endpoint.history
+        else "The server behind has no history: an export with _since tells of the deletions that the gateway made itself."
+    )
+    return {
+        "resourceType": "CapabilityStatement",
+        "status": "active",
+        "date": endpoint.started.isoformat(timespec="seconds"),
+        "kind": "instance",
+        "software": {"name": "fhir-gateway", "version": endpoint.version},
+        "implementation": {
+            "description": "Immunizations and Patients of one environment, to be read",
+            "url": endpoint.base,
+        },
+        "fhirVersion": "4.0.1",
+        "format": ["application/fhir+json", "json"],
+        "instantiates": ["http://hl7.org/fhir/uv/bulkdata/CapabilityStatement/bulk-data"],
+        "rest": [
+            {
+                "mode": "server",
+                "documentation": f"{deletions} Identifiers of persons belong into the body of POST _search.",
+                "security": {
+                    "cors": False,
+                    "service": [_SERVICE],
+                    "extension": [{"url": _OAUTH, "extension": [{"url": "token", "valueUri": endpoint.token_url}]}],
+                },
+                "resource": [*(_resource(one, names) for one, names in sorted(endpoint.served.items())), _group()],
+                "operation": [{"name": "export", "definition": EXPORTS["export"]}],
+            }
+        ],
+    }
+
+
+def _resource(resource_type: str, names: Collection[str]) -> Resource:
+    parameters = [SEARCHES[resource_type][name] for name in sorted(names) if _CHAINED not in name]
+    interactions = [{"code": "read"}, {"code": "search-type"}]
+    declared: Resource = {
+        "type": resource_type,
+        "interaction": interactions,
+        "versioning": "versioned",
+        "searchParam": [{"name": one.name, "type": one.type_code, "documentation": one.words} for one in parameters],
+    }
+    chained = [SEARCHES[resource_type][name] for name in sorted(names) if _CHAINED in name]
+    if chained:
+        declared["documentation"] = "Chained: " + "; ".join(f"{one.name} ({one.words})" for one in chained)
+    if resource_type == "Immunization":
+        declared["searchInclude"] = [INCLUDE]
+    if resource_type == "Patient":
+        declared["operation"] = [{"name": "export", "definition": EXPORTS["patient-export"]}]
+    return declared
+
+
+def _group() -> Resource:
+    return {
+        "type": "Group",
+        "interaction": [{"code": "read"}, {"code": "search-type"}],
+        "searchParam": [{"name": "_id", "type": Kind.TOKEN.value, "documentation": "the group's id"}],
+        "operation": [{"name": "export", "definition": EXPORTS["group-export"]}],
+    }
