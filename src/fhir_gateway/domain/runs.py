@@ -18,6 +18,7 @@ class RunKind(StrEnum):
     RETRY = "retry"
     REVIEW = "review"
     UNLINK = "unlink"
+    MERGE = "merge"
 
 
 class RunState(StrEnum):

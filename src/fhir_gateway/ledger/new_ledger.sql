@@ -17,6 +17,7 @@ CREATE TABLE merge_job_groups ( job INTEGER NOT NULL, number INTEGER NOT NULL, n
 CREATE TABLE merge_jobs ( id INTEGER NOT NULL, user TEXT NOT NULL, dry_run BOOLEAN NOT NULL, state VARCHAR(16) NOT NULL, created VARCHAR(40) NOT NULL, finished VARCHAR(40), problem TEXT NOT NULL, PRIMARY KEY (id) );
 CREATE TABLE merge_steps ( entry INTEGER NOT NULL, merge INTEGER NOT NULL, number INTEGER NOT NULL, resource VARCHAR(128) NOT NULL, after_version TEXT NOT NULL, state VARCHAR(16) NOT NULL, message TEXT NOT NULL, PRIMARY KEY (entry, number) );
 CREATE TABLE merge_subjects ( entry INTEGER NOT NULL, merge INTEGER NOT NULL, kind VARCHAR(16) NOT NULL, value VARCHAR(64) NOT NULL, PRIMARY KEY (entry, kind, value) );
+CREATE TABLE merged_keys ( merge INTEGER NOT NULL, "key" VARCHAR(32) NOT NULL, patient_id VARCHAR(64) NOT NULL, doses TEXT NOT NULL, PRIMARY KEY (merge, "key") );
 CREATE TABLE merges ( id INTEGER NOT NULL, run INTEGER NOT NULL, state VARCHAR(16) NOT NULL, rule VARCHAR(32) NOT NULL, grade VARCHAR(16) NOT NULL, user TEXT NOT NULL, via TEXT NOT NULL, begun VARCHAR(40) NOT NULL, finished VARCHAR(40) NOT NULL, changed INTEGER NOT NULL, requests INTEGER NOT NULL, undo_user TEXT NOT NULL, undo_via TEXT NOT NULL, undo_begun VARCHAR(40) NOT NULL, undone VARCHAR(40) NOT NULL, erased BOOLEAN NOT NULL, PRIMARY KEY (id) );
 CREATE TABLE nik_cells ( "key" VARCHAR(32) NOT NULL, "column" TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY ("key", "column") );
 CREATE TABLE persons ( run INTEGER NOT NULL, number INTEGER NOT NULL, digest VARCHAR(16) NOT NULL, payload BLOB, decision INTEGER, PRIMARY KEY (run, number) );
@@ -56,4 +57,4 @@ CREATE TRIGGER history_unchanged BEFORE UPDATE ON history BEGIN SELECT RAISE(ABO
 CREATE TRIGGER merge_changes_unchanged BEFORE UPDATE ON merge_changes BEGIN SELECT RAISE(ABORT, 'merge_changes is append-only'); END;
 CREATE TRIGGER merge_steps_unchanged BEFORE UPDATE ON merge_steps BEGIN SELECT RAISE(ABORT, 'merge_steps is append-only'); END;
 CREATE TRIGGER merge_subjects_unchanged BEFORE UPDATE ON merge_subjects BEGIN SELECT RAISE(ABORT, 'merge_subjects is append-only'); END;
-INSERT INTO alembic_version VALUES ('0003');
+INSERT INTO alembic_version VALUES ('0004');

@@ -14,6 +14,7 @@ from fhir_gateway.ledger.access import AccessKeys
 from fhir_gateway.ledger.database import open_engine, plain_errors
 from fhir_gateway.ledger.keys import Keys
 from fhir_gateway.ledger.merge_jobs import MergeJobs
+from fhir_gateway.ledger.merged_keys import MergedKeys
 from fhir_gateway.ledger.merges import Merges
 from fhir_gateway.ledger.reviews import Reviews
 from fhir_gateway.ledger.runs import Runs
@@ -36,6 +37,7 @@ class Ledger:
         self.merges = Merges(self._connection)
         self.access = AccessKeys(self._connection)
         self.merge_jobs = MergeJobs(self._connection)
+        self.merged_keys = MergedKeys(self._connection)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -55,7 +57,20 @@ class Ledger:
         Yields what changes those words. Raises LedgerError naming the load that runs. The lock goes with the process,
         however that ends.
         """
-        path = Path(make_url(self._url).database or "ledger").with_suffix(".lock")
+        with self._held(".lock", what, "a load runs in this environment already: {holder}; wait for it to end") as tell:
+            yield tell
+
+    @contextmanager
+    def merge_lock(self, what: str) -> Iterator[None]:
+        """Hold the environment's one place for merging; loads go on beside it. Raises LedgerError as load_lock does."""
+        with self._held(
+            ".merge.lock", what, "merges are made in this environment already: {holder}; wait for their end"
+        ):
+            yield
+
+    @contextmanager
+    def _held(self, suffix: str, what: str, refusal: str) -> Iterator[Callable[[str], None]]:
+        path = Path(make_url(self._url).database or "ledger").with_suffix(suffix)
         try:
             descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
         except OSError as error:
@@ -70,7 +85,7 @@ class Ledger:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 holder = os.read(descriptor, _LONGEST_WORDS).decode(errors="replace").strip()
-                raise LedgerError(f"a load runs in this environment already: {holder}; wait for it to end") from None
+                raise LedgerError(refusal.format(holder=holder)) from None
             tell(what)
             yield tell
         finally:

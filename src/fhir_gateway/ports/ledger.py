@@ -202,6 +202,14 @@ class Reviews(Protocol):
     def settled_elsewhere(self, keys: Sequence[str]) -> None: ...
 
 
+class MergedKeys(Protocol):
+    """What merges made of records' keys."""
+
+    def follow(self, merge: int, *, survivor: str, replaced: Sequence[str], doses: Mapping[str, str]) -> int: ...
+
+    def give_back(self, merge: int, *, survivor: str, moved: Mapping[str, str]) -> int: ...
+
+
 class Ledger(Protocol):
     """The ledger of one environment."""
 
@@ -217,6 +225,11 @@ class Ledger(Protocol):
     @property
     def reviews(self) -> Reviews: ...
 
+    @property
+    def merged_keys(self) -> MergedKeys: ...
+
     def transaction(self) -> AbstractContextManager[None]: ...
 
     def load_lock(self, what: str) -> AbstractContextManager[Callable[[str], None]]: ...
+
+    def merge_lock(self, what: str) -> AbstractContextManager[None]: ...
