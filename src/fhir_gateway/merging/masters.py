@@ -14,6 +14,7 @@ from typing import Any
 from fhir_gateway.domain import systems
 from fhir_gateway.domain.merges import MergeConflict
 from fhir_gateway.domain.records import Resource
+from fhir_gateway.fhir.references import parse_literal, replaced_by
 from fhir_gateway.identity.evidence import evidence_of
 from fhir_gateway.merging.elements import objects, own_niks, replaced_by_tag, text
 from fhir_gateway.people.nik import NikStatus, read_nik
@@ -129,10 +130,12 @@ def _two_golden(golden: Sequence[str]) -> tuple[MergeConflict, ...]:
 def _replaced_by_another(patients: Sequence[Resource]) -> tuple[MergeConflict, ...]:
     """Return a conflict for Patients that are active but say that somebody outside the group stands for them."""
     ids = {str(patient["id"]) for patient in patients}
-    strays = sorted(
-        f"Patient/{patient['id']}"
-        for patient in patients
-        if replaced_by_tag(patient) and replaced_by_tag(patient) not in ids
-    )
-    words = "an active Patient carries the tag of one that was replaced by somebody outside this group"
+    strays = sorted(f"Patient/{patient['id']}" for patient in patients if _masters_of(patient) - ids)
+    words = "an active Patient says that it was replaced by somebody outside this group"
     return (MergeConflict("replaced-but-active", words, tuple(strays)),) if strays else ()
+
+
+def _masters_of(patient: Resource) -> set[str]:
+    """Return the ids of those who are said to stand for a Patient, by its tag or by its links."""
+    linked = (parse_literal(reference) for reference in replaced_by(patient))
+    return {literal.id for literal in linked if literal} | {replaced_by_tag(patient)} - {""}

@@ -14,6 +14,18 @@ from urllib.parse import urlsplit
 
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.fhir.references import Literal, iterate_references, parse_literal
+from fhir_gateway.merging.searching import PatientSearch, search_paths, unsearchable_paths
+
+__all__ = [
+    "UNTOUCHED",
+    "PatientSearch",
+    "patients_referred_to",
+    "references_to",
+    "repoint",
+    "search_paths",
+    "unsearchable_paths",
+    "versioned_references",
+]
 
 UNTOUCHED = frozenset({"Provenance", "AuditEvent", "Bundle"})
 """Types in which no reference is ever rewritten."""

@@ -1,0 +1,88 @@
+"""Which element of one version of a list is which element of another, by content and not by position."""
+
+from collections import defaultdict, deque
+from collections.abc import Iterator
+from typing import Any
+
+from fhir_gateway.fhir import json_text
+
+_MOST_COMPARED = 10_000
+"""So many pairs of changed elements are compared at most; beyond, what changed counts as taken out and added."""
+
+
+def match(one: list[Any], other: list[Any], *, in_place: bool = False) -> dict[int, int]:
+    """Return positions in `one` → positions in `other` of the same element, each at most once.
+
+    Equal elements are the same, the first of several the first. Of what is left, the most alike objects are the same,
+    unless what identifies them (id, system and value, reference, URL) says that they are two. With `in_place`, lists of
+    equal length have the same elements in the same order, whatever became of each: so the merge leaves them.
+    """
+    if in_place and len(one) == len(other):
+        return {position: position for position in range(len(one))}
+    found = _equal(one, other)
+    mine = [position for position in range(len(one)) if position not in found]
+    taken = set(found.values())
+    theirs = [position for position in range(len(other)) if position not in taken]
+    if len(mine) * len(theirs) <= _MOST_COMPARED:
+        found |= _alike(one, other, mine, theirs)
+    return found
+
+
+def _equal(one: list[Any], other: list[Any]) -> dict[int, int]:
+    waiting: dict[bytes, deque[int]] = defaultdict(deque)
+    for position, element in enumerate(other):
+        waiting[_text(element)].append(position)
+    found = {}
+    for position, element in enumerate(one):
+        places = waiting.get(_text(element))
+        if places:
+            found[position] = places.popleft()
+    return found
+
+
+def _text(element: Any) -> bytes:
+    try:
+        return json_text.dump(element, ordered=True)
+    except TypeError:  # a number beyond 64 bits, nested too deeply: another server's JSON may hold it
+        return repr(element).encode(errors="replace")
+
+
+def _alike(one: list[Any], other: list[Any], mine: list[int], theirs: list[int]) -> dict[int, int]:
+    scored = []
+    leaves = {position: set(_leaves(other[position], "")) for position in theirs}
+    for left in mine:
+        own = set(_leaves(one[left], ""))
+        for right in theirs:
+            objects = isinstance(one[left], dict) and isinstance(other[right], dict)
+            if objects and not _two(one[left], other[right]):
+                shared = len(own & leaves[right])
+                if shared:
+                    likeness = shared / max(len(own), len(leaves[right]))
+                    scored.append((-likeness, abs(left - right), left, right))
+    found: dict[int, int] = {}
+    taken: set[int] = set()
+    for _, _, left, right in sorted(scored):
+        if left not in found and right not in taken:
+            found[left] = right
+            taken.add(right)
+    return found
+
+
+def _two(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether what identifies two elements says that they are two."""
+    for names in (("id",), ("reference",), ("url",), ("system", "value")):
+        if all(name in one and name in other for name in names):
+            return any(_text(one[name]) != _text(other[name]) for name in names)
+    return False
+
+
+def _leaves(element: Any, path: str) -> Iterator[tuple[str, bytes]]:
+    """Yield the plain values inside an element with their paths; positions in lists do not count."""
+    if isinstance(element, dict):
+        for name, value in element.items():
+            yield from _leaves(value, f"{path}/{name}")
+    elif isinstance(element, list):
+        for value in element:
+            yield from _leaves(value, f"{path}/")
+    else:
+        yield path, _text(element)

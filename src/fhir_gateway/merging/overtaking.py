@@ -1,0 +1,90 @@
+"""Whether a plan that was reviewed still holds on a server that has moved on since."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from fhir_gateway.domain.merges import ChangeKind, GroupPlan, PlannedChange
+from fhir_gateway.fhir import json_text
+
+_POSITION = re.compile(r"/(?:\d+|-)(?=/|$)")
+
+
+class Verdict(StrEnum):
+    """What became of a plan."""
+
+    SAME = "same"
+    """What was reviewed is what would be done now."""
+    OTHER_REFERENCES = "other-references"
+    """Resources came or went that refer to the same Patients: nothing that a reviewer would judge anew."""
+    REFUSED = "refused"
+    """Something would be done that nobody has reviewed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Overtaken:
+    """The verdict, and in words what is different from the reviewed plan; the words hold no values."""
+
+    verdict: Verdict
+    reasons: tuple[str, ...] = ()
+
+
+def overtaken(plan: GroupPlan, fresh: GroupPlan) -> Overtaken:
+    """Compare a plan made earlier with one made now for the same group; bodies are not needed."""
+    reasons = tuple(_differences(plan, fresh))
+    if reasons:
+        return Overtaken(Verdict.REFUSED, reasons)
+    before, now = _references(plan), _references(fresh)
+    if before == now:
+        return Overtaken(Verdict.SAME)
+    came, went = len(now.keys() - before.keys()), len(before.keys() - now.keys())
+    changed = sum(1 for name in before.keys() & now.keys() if before[name] != now[name])
+    words = f"referring resources: {came} more, {went} fewer, {changed} that refer otherwise"
+    return Overtaken(Verdict.OTHER_REFERENCES, (words,))
+
+
+def _differences(plan: GroupPlan, fresh: GroupPlan) -> Iterable[str]:
+    if plan.survivor != fresh.survivor:
+        yield "another Patient would survive"
+    if set(plan.replaced) != set(fresh.replaced):
+        yield "other Patients would be replaced"
+    if set(plan.fields) != set(fresh.fields):
+        yield "other fields would be taken over"
+    if {(dose.kept, dose.in_error) for dose in plan.doses} != {(dose.kept, dose.in_error) for dose in fresh.doses}:
+        yield "other doses would become one"
+    if _conflicts(plan) != _conflicts(fresh):
+        yield "there are other conflicts"
+    for kind, words in _REVIEWED.items():
+        if _contents(plan, kind) != _contents(fresh, kind):
+            yield words
+
+
+_REVIEWED = {
+    ChangeKind.SURVIVOR: "the survivor's content would become another",
+    ChangeKind.REPLACED: "a replaced Patient would be changed otherwise",
+    ChangeKind.DOSE_KEPT: "a kept dose would be changed otherwise",
+    ChangeKind.DOSE_IN_ERROR: "a dose entered in error would be changed otherwise",
+}
+
+
+def _conflicts(plan: GroupPlan) -> set[tuple[str, tuple[str, ...], bool]]:
+    return {(conflict.code, tuple(sorted(conflict.resources)), conflict.blocks) for conflict in plan.conflicts}
+
+
+def _contents(plan: GroupPlan, kind: ChangeKind) -> dict[str, Counter[Any]]:
+    return {change.resource: _content(change) for change in plan.changes if change.kind is kind}
+
+
+def _references(plan: GroupPlan) -> dict[str, Counter[Any]]:
+    return {change.resource: _content(change) for change in plan.changes if change.kind is ChangeKind.REFERENCE}
+
+
+def _content(change: PlannedChange) -> Counter[Any]:
+    """Return what changes in a resource; positions in lists are no part of it, as others may have added elements."""
+    return Counter(
+        (_POSITION.sub("", element.path), json_text.dump([element.before, element.after], ordered=True))
+        for element in change.elements
+    )
