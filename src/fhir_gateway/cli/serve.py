@@ -29,6 +29,7 @@ async def _serve(host: str, port: int) -> None:
 
     from fhir_gateway.api.app import create_app, create_edge  # noqa: PLC0415
     from fhir_gateway.bootstrap.serving import Serving  # noqa: PLC0415
+    from fhir_gateway.console.app import create_console  # noqa: PLC0415
     from fhir_gateway.embedded_server.http import AnnouncingServer, address_of, listen  # noqa: PLC0415
 
     with listen(host, port) as listener:
@@ -37,7 +38,7 @@ async def _serve(host: str, port: int) -> None:
             for fault in serving.policies()[1]:
                 print(f"not served: {fault}", file=sys.stderr)
             config = uvicorn.Config(
-                create_edge(create_app(serving), host=host),
+                create_edge(create_app(serving, pages={"/console": create_console(serving)}), host=host),
                 log_level="warning",
                 access_log=False,
                 server_header=False,
