@@ -92,11 +92,11 @@ class _Seen:
         self._database.execute("PRAGMA cache_size=-8000")
         self._database.execute("CREATE TABLE seen (id BLOB PRIMARY KEY) WITHOUT ROWID")
         self._database.execute("BEGIN")
+        self._cursor = self._database.cursor()
 
     def first_time(self, value: str) -> bool:
         """Tell whether the (hexadecimal) value is new."""
-        cursor = self._database.execute("INSERT OR IGNORE INTO seen VALUES (?)", (bytes.fromhex(value),))
-        return cursor.rowcount == 1
+        return self._cursor.execute("INSERT OR IGNORE INTO seen VALUES (?)", (bytes.fromhex(value),)).rowcount == 1
 
     def close(self) -> None:
         self._database.close()

@@ -1,18 +1,18 @@
 """Digests of what a record supplied, so that a later correction knows what is its own and what others wrote."""
 
-import hashlib
 from collections.abc import Mapping
 from typing import Any
 
 from fhir_gateway.domain.records import Dose, MissingDose, Resource
 from fhir_gateway.fhir import json_text
 
+DIGITS = 16
 _NOT_COMPARED = frozenset({"resourceType", "id", "meta", "patient"})
 
 
 def digest(value: Any) -> str:
     """Return 16 hex digits for a JSON value; equal values have equal digests, whatever the order of their keys."""
-    return hashlib.sha256(json_text.dump(value, ordered=True)).hexdigest()[:16]
+    return json_text.fingerprint(value)[:DIGITS]
 
 
 def content_digest(patient: Resource, doses: tuple[Dose, ...], missing: tuple[MissingDose, ...]) -> str:

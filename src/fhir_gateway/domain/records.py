@@ -111,7 +111,10 @@ class Converted:
     `key` is the record's key (see record_key). `patient` holds everything that the source says of the person; what
     identity needs is read from it, so that a record and a Patient of a server are compared alike. `corrected` says
     that the row came from a report that the gateway wrote (it carried its `gateway_key`). `nik_cells` are the columns
-    that hold a NIK with their text, so that a NIK which a spreadsheet damages later can be restored.
+    that hold a NIK with their text, so that a NIK which a spreadsheet damages later can be restored. `fingerprint` is
+    the Patient's (see fhir.json_text), worked out once for all rows of a person, or "".
+
+    Records of one person or one vaccine share parts of their resources: a resource is never changed, only copied.
     """
 
     ref: SourceRef
@@ -123,6 +126,7 @@ class Converted:
     unmapped: tuple[UnmappedValue, ...] = ()
     corrected: bool = False
     nik_cells: tuple[tuple[str, str], ...] = ()
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True, slots=True)

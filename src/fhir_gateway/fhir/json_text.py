@@ -1,5 +1,6 @@
 """JSON as FHIR wants it: decimals keep their digits (0.50 is not 0.5), and what is no JSON is refused."""
 
+import hashlib
 import json
 import re
 from decimal import Decimal
@@ -22,12 +23,18 @@ def parse(body: bytes | str) -> Any:
     return value
 
 
-def dump(value: Any, *, ordered: bool = False) -> bytes:
-    """Return `value` as compact JSON, keys sorted where `ordered`; Decimals keep their digits.
+def dump(value: Any, *, ordered: bool = False, indented: bool = False) -> bytes:
+    """Return `value` as compact JSON, keys sorted where `ordered`, on many lines where `indented`.
 
-    Raises TypeError for what JSON cannot hold.
+    Decimals keep their digits. Raises TypeError for what JSON cannot hold.
     """
-    return orjson.dumps(value, default=_decimal, option=orjson.OPT_SORT_KEYS if ordered else None)
+    options = (orjson.OPT_SORT_KEYS if ordered else 0) | (orjson.OPT_INDENT_2 if indented else 0)
+    return orjson.dumps(value, default=_decimal, option=options)
+
+
+def fingerprint(value: Any) -> str:
+    """Return the SHA-256 of a JSON value, 64 hex digits; equal values have equal ones, whatever the order of their keys."""
+    return hashlib.sha256(dump(value, ordered=True)).hexdigest()
 
 
 def _decimal(value: Any) -> orjson.Fragment:

@@ -2,9 +2,8 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
-
-import orjson
 
 from fhir_gateway.domain.errors import ConfigurationProblem
 from fhir_gateway.domain.records import Layout
@@ -15,7 +14,7 @@ from fhir_gateway.mapping.dose_functions import DOSE_FUNCTIONS
 from fhir_gateway.mapping.functions import Facts, MappingFunction
 from fhir_gateway.mapping.general_functions import GENERAL_FUNCTIONS
 from fhir_gateway.mapping.person_functions import PERSON_FUNCTIONS
-from fhir_gateway.mapping.values import Cells, Compiling, Evaluate, column_name, compile_value, is_value
+from fhir_gateway.mapping.values import Cells, Compiling, Evaluate, always, column_name, compile_value, is_value
 from fhir_gateway.people.dates import FORMATS, format_name
 
 FUNCTIONS: Mapping[str, MappingFunction] = {
@@ -68,10 +67,14 @@ def _assemble(root: Node, compiling: Compiling) -> CompiledMapping:
         faults.add(name_node.place, "a mapping's name is made of small letters, digits and dashes")
     clinic_node = root.value.get("clinic")
     patient = _resource(root.value.get("patient"), "Patient", compiling)
-    patient_columns = tuple(compiling.columns)
+    of_patient = dict(compiling.columns)
     clinic = compiling.reader(clinic_node.text) if clinic_node is not None else None
+    of_row = dict.fromkeys(compiling.names(clinic_node.text)) if clinic_node is not None else {}
     groups = _dose_groups(root.value.get("immunization"), compiling)
     key = _key(root.value.get("key"), compiling)
+    of_person = of_patient | compiling.nik_columns
+    key = tuple([replace(part, of_person=of_person.keys() >= set(part.columns)) for part in key])
+    of_row |= dict.fromkeys(column for part in key if not part.of_person for column in part.columns)
     return CompiledMapping(
         name=name_node.text,
         title=root.value["title"].text if "title" in root.value else "",
@@ -82,7 +85,8 @@ def _assemble(root: Node, compiling: Compiling) -> CompiledMapping:
         doses=groups,
         nik_columns=tuple(compiling.nik_columns),
         columns=tuple(compiling.columns),
-        patient_columns=patient_columns,
+        person_columns=tuple(of_person),
+        row_columns=tuple(of_row),
         conditions=frozenset(compiling.conditions),
     )
 
@@ -116,7 +120,7 @@ def _key(node: Node | None, compiling: Compiling) -> tuple[KeyReader, ...]:
             compiling.faults.add(child.place, "a part of the key is a column, or {column: …, through: …}")
             continue
         evaluate = compile_value(child, "key", compiling) if child.is_mapping else None
-        readers.append(KeyReader(compiling.reader(raw.text), evaluate))
+        readers.append(KeyReader(compiling.reader(raw.text), evaluate, compiling.names(raw.text)))
     return tuple(readers)
 
 
@@ -137,10 +141,14 @@ def _dose_groups(node: Node | None, compiling: Compiling) -> tuple[DoseGroup, ..
     for variables in _items(node.value.get("for_each"), faults):
         compiling.variables = variables
         when = node.value.get("when")
+        before, compiling.columns = compiling.columns, {}
         column = column_name(when, compiling) if when is not None else ""
         condition = compiling.reader(column) if column else None
-        compiling.conditions.update(compiling.names(column) if column else ())
-        groups.append(DoseGroup(variables.get("each", ""), condition, _resource(resource, "Immunization", compiling)))
+        conditions = tuple(compiling.columns)
+        elements = _resource(resource, "Immunization", compiling)
+        groups.append(DoseGroup(variables.get("each", ""), condition, elements, tuple(compiling.columns), conditions))
+        compiling.columns = before | compiling.columns
+        compiling.conditions.update(conditions)
     compiling.variables = {}
     names = [group.name for group in groups]
     for name in sorted({name for name in names if names.count(name) > 1}):
@@ -192,7 +200,7 @@ def _compile(node: Node, path: str, compiling: Compiling) -> tuple[Evaluate, boo
     value = compiling.fill(node.text) if not isinstance(node.value, bool | int) else node.value
     if node.value is None:
         compiling.faults.add(node.place, f"{path} has no value")
-    return (lambda cells, facts: value), True  # noqa: ARG005 - the signature of all values
+    return always(value), True
 
 
 def _compile_list(node: Node, path: str, compiling: Compiling) -> tuple[Evaluate, bool]:
@@ -226,12 +234,13 @@ def _single_item(only: Evaluate) -> Evaluate:
 
 def _compile_element(node: Node, path: str, compiling: Compiling) -> tuple[Evaluate, bool]:
     compiled = [(name, *_compile(child, f"{path}.{name}", compiling)) for name, child in node.value.items()]
-    constant = all(is_constant for _, _, is_constant in compiled)
-    if constant and compiled and not compiling.faults.problems:
-        return _constant_element(compiled), True
+    if all(is_constant for _, _, is_constant in compiled):
+        return always(_constants(compiled) or None), True
     # What comes from the row is evaluated first: where it is empty, the constants beside it are not needed.
-    from_row = tuple((name, evaluate) for name, evaluate, is_constant in compiled if constant or not is_constant)
-    beside = tuple((name, evaluate) for name, evaluate, is_constant in compiled if is_constant and not constant)
+    from_row = tuple((name, evaluate) for name, evaluate, is_constant in compiled if not is_constant)
+    beside = _constants(compiled)
+    if len(from_row) == 1:
+        return _single_element(*from_row[0], beside), False
 
     def evaluate(cells: Cells, facts: Facts) -> Any:
         result: dict[str, Any] = {}
@@ -239,20 +248,23 @@ def _compile_element(node: Node, path: str, compiling: Compiling) -> tuple[Evalu
             value = one(cells, facts)
             if value is not None:
                 result[name] = value
-        if not result:
-            return None
-        for name, one in beside:
-            result[name] = one(cells, facts)
-        return result
+        return result | beside if result else None
 
-    return evaluate, constant
+    return evaluate, False
 
 
-def _constant_element(compiled: list[tuple[str, Evaluate, bool]]) -> Evaluate:
-    """Return what makes a constant element anew for every row: no two resources share a part."""
+def _single_element(name: str, only: Evaluate, beside: dict[str, Any]) -> Evaluate:
+    def evaluate(cells: Cells, facts: Facts) -> Any:
+        value = only(cells, facts)
+        return None if value is None else {name: value, **beside}
+
+    return evaluate
+
+
+def _constants(compiled: list[tuple[str, Evaluate, bool]]) -> dict[str, Any]:
+    """Return the constant elements; all resources share them."""
     nothing: Any = None
-    text = orjson.dumps({name: evaluate({}, nothing) for name, evaluate, _ in compiled})
-    return lambda cells, facts: orjson.loads(text)  # noqa: ARG005 - the signature of all values
+    return {name: evaluate({}, nothing) for name, evaluate, is_constant in compiled if is_constant}
 
 
 def _formats(node: Node | None, faults: Faults) -> tuple[str, ...]:

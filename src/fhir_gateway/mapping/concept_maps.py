@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
 
-import orjson
 from rapidfuzz import fuzz, process
 
 from fhir_gateway.domain import systems
 from fhir_gateway.domain.errors import ConfigurationProblem
+from fhir_gateway.domain.records import Resource
 from fhir_gateway.mapping.document import Faults, Place, did_you_mean
 from fhir_gateway.mapping.spellings import UNKNOWN_DOSE, DoseNumber, halves, spelling_key, spellings
 
@@ -55,8 +55,8 @@ class Meaning:
     since: str = ""
     until: str = ""
     value: str = ""
-    coding: bytes = b"[]"
-    """The codes as FHIR's list of Codings, in JSON: parsing it is the fastest way to a new one for every dose."""
+    coding: list[Resource] = field(default_factory=list, compare=False)
+    """The codes as FHIR's list of Codings, which all doses with this meaning share."""
 
     @property
     def no_immunization(self) -> bool:
@@ -73,6 +73,9 @@ class Match:
 
     def on(self, day: str) -> Meaning | None:
         """Return the meaning on a day (ISO); "" takes the first without dates, else the last one."""
+        first = self.meanings[0]
+        if not first.since and not first.until:
+            return first
         if not day:
             return next((m for m in self.meanings if not m.since and not m.until), self.meanings[-1])
         return next((m for m in self.meanings if m.since <= day and (not m.until or day < m.until)), None)
@@ -255,8 +258,8 @@ def _read_codes(
     return tuple(stacked.values())
 
 
-def _coding(codes: Iterable[Code]) -> bytes:
-    return orjson.dumps([{"system": SYSTEMS[one.system], "code": one.code, "display": one.display} for one in codes])
+def _coding(codes: Iterable[Code]) -> list[Resource]:
+    return [{"system": SYSTEMS[one.system], "code": one.code, "display": one.display} for one in codes]
 
 
 def _hint(name: str, known: Mapping[str, Code]) -> str:

@@ -1,14 +1,13 @@
 """A compiled mapping at work: one row in, a Patient with its doses out, or the reasons why not."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, NamedTuple
-
-import orjson
+from typing import NamedTuple
 
 from fhir_gateway.domain import systems
+from fhir_gateway.domain.recent import Recent
 from fhir_gateway.domain.records import (
     Converted,
     Dose,
@@ -22,6 +21,7 @@ from fhir_gateway.domain.records import (
     dose_identifier,
     record_key,
 )
+from fhir_gateway.fhir.json_text import fingerprint
 from fhir_gateway.mapping.functions import ConversionContext, Facts
 from fhir_gateway.mapping.general_functions import uri_safe
 from fhir_gateway.mapping.person_functions import as_written
@@ -35,6 +35,7 @@ _BEFORE_BIRTH = Problem(
 )
 _NO_DOSE_DATE = "dose-date-missing"
 _REMEMBERED = 2048
+_BETWEEN = "\x1f"
 
 
 class Element(NamedTuple):
@@ -46,19 +47,29 @@ class Element(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class DoseGroup:
-    """The doses that a row may hold in one group of columns; without `when`, a row is always one dose."""
+    """The doses that a row may hold in one group of columns; without `when`, a row is always one dose.
+
+    `columns` are all that its elements read, `conditions` those that `when` reads.
+    """
 
     name: str
     when: Read | None
     elements: tuple[Element, ...]
+    columns: tuple[str, ...] = ()
+    conditions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class KeyReader:
-    """A part of the key: the cell, or what a function makes of it where it can be read."""
+    """A part of the key: the cell, or what a function makes of it where it can be read.
+
+    `of_person` says that its columns are all the person's, so that it is the same in all rows of a person.
+    """
 
     cell: Read
-    evaluate: Evaluate | None = None
+    evaluate: Evaluate | None
+    columns: tuple[str, ...]
+    of_person: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +77,17 @@ class _Clinic:
     clinic: str
     display: str
     safe: str
-    source: str
+    meta: Resource
 
 
 @dataclass(frozen=True, slots=True)
 class _Person:
-    """What a row's cells said of the person."""
+    """What a row's cells said of the person, and the parts of the key that they make."""
 
-    text: str
+    patient: Resource
+    fingerprint: str
+    key_parts: tuple[str, ...]
+    nik_cells: tuple[tuple[str, str], ...]
     birth_date: str
     gender: str
     name: PersonName | None
@@ -82,24 +96,24 @@ class _Person:
 
 
 class _Memory:
-    """The people that were read lately; a bounded cache, forgotten when the context changes."""
+    """The people that were read lately, of one context: another may have another day or other clinics."""
 
     def __init__(self) -> None:
-        self._context: ConversionContext | None = None
-        self._people: dict[tuple[object, ...], _Person] = {}
+        self.context: ConversionContext | None = None
+        self.today = ""
+        self.people: Recent[tuple[str, frozenset[str]], _Person] = Recent(_REMEMBERED)
 
-    def recall(self, asked: tuple[object, ...], context: ConversionContext) -> _Person | None:
-        if context is not self._context or len(self._people) >= _REMEMBERED:
-            self._context, self._people = context, {}
-        return self._people.get(asked)
-
-    def keep(self, asked: tuple[object, ...], person: _Person) -> None:
-        self._people[asked] = person
+    def begin(self, context: ConversionContext) -> None:
+        self.context, self.today, self.people = context, context.today.isoformat(), Recent(_REMEMBERED)
 
 
 @dataclass(frozen=True, slots=True)
 class CompiledMapping:
-    """A mapping, ready to convert records; `layout` tells a source what to expect of a file."""
+    """A mapping, ready to convert records; `layout` tells a source what to expect of a file.
+
+    `person_columns` tell all of the person, `row_columns` are read in every row beside them and beside the doses' own;
+    in `conditions` a value that a spreadsheet lost still says that there is one.
+    """
 
     name: str
     title: str
@@ -110,7 +124,8 @@ class CompiledMapping:
     doses: tuple[DoseGroup, ...]
     nik_columns: tuple[str, ...]
     columns: tuple[str, ...]
-    patient_columns: tuple[str, ...]
+    person_columns: tuple[str, ...]
+    row_columns: tuple[str, ...]
     conditions: frozenset[str]
     memory: _Memory = field(default_factory=_Memory, compare=False, repr=False)
 
@@ -122,62 +137,75 @@ class CompiledMapping:
     def convert(self, record: SourceRecord, context: ConversionContext) -> Converted | Rejected:
         """Convert a record; never raises for what stands in it. A row with bad and good doses keeps the good ones."""
         written = record.cells
-        cells = {column: said(written.get(column, "")) for column in self.columns}
-        if not LOST.isdisjoint(cells.values()):
-            # A lost value says nothing; but that there is a dose is still said by its lost date.
-            cells = {
-                column: "" if text in LOST and column not in self.conditions else text for column, text in cells.items()
-            }
+        memory = self.memory
+        if context is not memory.context:
+            memory.begin(context)
+        cells = self._said(self.row_columns, written) if self.row_columns else {}
         clinic = self._clinic(cells, context)
-        facts = Facts(context, context.today.isoformat(), clinic.clinic, clinic.display, clinic.safe, record.numeric)
-        key, corrected = self._key(written.get(GATEWAY_KEY, ""), cells, facts)
-        nik_cells = tuple((column, written[column]) for column in self.nik_columns if written.get(column, "").strip())
-        patient = self._patient(cells, facts, clinic)
-        problems = facts.problems
-        doses, missing = self._doses(cells, facts, key, clinic)
-        if not self.wide:
-            problems = [*problems, *(one.problem for one in missing)]
+        facts = Facts(context, memory.today, clinic.clinic, clinic.display, clinic.safe, record.numeric)
+        person = self._person(written, facts, clinic)
+        key, corrected = self._key(written.get(GATEWAY_KEY, ""), cells, facts, person)
+        facts.birth_date, facts.gender, facts.name = person.birth_date, person.gender, person.name
+        facts.unmapped = list(person.unmapped)
+        doses, missing = self._doses(written, facts, key, clinic)
+        problems = person.problems
+        if missing and not self.wide:
+            problems = (*problems, *(one.problem for one in missing))
         if problems:
-            return Rejected(record.ref, tuple(dict.fromkeys(problems)), key, tuple(facts.unmapped), nik_cells)
+            unmapped = tuple(facts.unmapped)
+            return Rejected(record.ref, tuple(dict.fromkeys(problems)), key, unmapped, person.nik_cells)
         return Converted(
             ref=record.ref,
             key=key,
             clinic=clinic.clinic,
-            patient=patient,
+            patient=person.patient,
             doses=doses,
             missing=missing,
             unmapped=tuple(facts.unmapped),
             corrected=corrected,
-            nik_cells=nik_cells,
+            nik_cells=person.nik_cells,
+            fingerprint=person.fingerprint,
         )
+
+    def _said(self, columns: tuple[str, ...], written: Mapping[str, str]) -> dict[str, str]:
+        """Return what the columns say; a value that a spreadsheet lost says nothing, but as a dose's date that there is one."""
+        cells = {column: said(written.get(column, "")) for column in columns}
+        if LOST.isdisjoint(cells.values()):
+            return cells
+        return {
+            column: "" if text in LOST and column not in self.conditions else text for column, text in cells.items()
+        }
 
     def _clinic(self, cells: Cells, context: ConversionContext) -> _Clinic:
         named = self.clinic(cells) if self.clinic and not context.clinic else ""
         return _identify_clinic(context.clinic, named, self.name)
 
-    def _key(self, given: str, cells: Cells, facts: Facts) -> tuple[str, bool]:
+    def _key(self, given: str, cells: Cells, facts: Facts, person: _Person) -> tuple[str, bool]:
         if given and _KEY.fullmatch(given.strip()):
             return given.strip(), True
-        parts = tuple([_key_part(reader, cells, facts) for reader in self.key])
+        of_person = iter(person.key_parts)
+        parts = tuple([next(of_person) if part.of_person else _key_part(part, cells, facts) for part in self.key])
         if facts.problems:
             facts.problems = []  # what is wrong with a cell is told by the element that it belongs to
         return record_key(clinic=facts.clinic, source=self.name, natural_key=parts), False
 
-    def _patient(self, cells: Cells, facts: Facts, clinic: _Clinic) -> Resource:
-        """Return the Patient; rows of one person repeat, so what the same cells said lately is remembered."""
-        asked = (clinic, facts.numeric, *[cells[column] for column in self.patient_columns])
-        person = self.memory.recall(asked, facts.context)
-        if person is None:
-            person = self._read_person(cells, facts, clinic)
-            self.memory.keep(asked, person)
-        facts.birth_date, facts.gender, facts.name = person.birth_date, person.gender, person.name
-        facts.problems = list(person.problems)
-        facts.unmapped = list(person.unmapped)
-        patient: Resource = orjson.loads(person.text)  # a new one each time: no two records share a part
-        return patient
+    def _person(self, written: Mapping[str, str], facts: Facts, clinic: _Clinic) -> _Person:
+        """Return the person; rows of one repeat, so what the same cells said lately is remembered."""
+        get = written.get
+        texts = [get(column, "") for column in self.person_columns]
+        joined = _BETWEEN.join([clinic.display, *texts])
+        if joined.count(_BETWEEN) > len(texts):  # a cell holds it, too: other cells could read the same
+            return self._read_person(written, facts, clinic)
+        asked = (joined, facts.numeric)
+        people = self.memory.people
+        return people.get(asked) or people.keep(asked, self._read_person(written, facts, clinic))
 
-    def _read_person(self, cells: Cells, facts: Facts, clinic: _Clinic) -> _Person:
-        patient: Resource = {"resourceType": "Patient", "meta": {"source": clinic.source}}
+    def _read_person(self, written: Mapping[str, str], row: Facts, clinic: _Clinic) -> _Person:
+        cells = self._said(self.person_columns, written)
+        facts = Facts(row.context, row.today, row.clinic, row.clinic_display, row.safe_clinic, row.numeric)
+        key_parts = tuple([_key_part(part, cells, facts) for part in self.key if part.of_person])
+        facts.problems = []
+        patient: Resource = {"resourceType": "Patient", "meta": clinic.meta}
         for name, evaluate in self.patient:
             value = evaluate(cells, facts)
             if value is not None:
@@ -185,21 +213,33 @@ class CompiledMapping:
                 if name == "birthDate":
                     facts.birth_date = value
         _keep_originals(patient, facts.kept)
-        problems, unmapped = tuple(facts.problems), tuple(facts.unmapped)
-        text = orjson.dumps(patient).decode()  # bytes of orjson keep a larger buffer alive
-        return _Person(text, facts.birth_date, facts.gender, facts.name, problems, unmapped)
+        nik_cells = tuple([(c, written[c]) for c in self.nik_columns if written.get(c, "").strip()])
+        return _Person(
+            patient,
+            "" if facts.problems else fingerprint(patient),
+            key_parts,
+            nik_cells,
+            facts.birth_date,
+            facts.gender,
+            facts.name,
+            tuple(facts.problems),
+            tuple(facts.unmapped),
+        )
 
     def _doses(
-        self, cells: Cells, facts: Facts, key: str, clinic: _Clinic
+        self, written: Mapping[str, str], facts: Facts, key: str, clinic: _Clinic
     ) -> tuple[tuple[Dose, ...], tuple[MissingDose, ...]]:
         doses: list[Dose] = []
         missing: list[MissingDose] = []
         for group in self.doses:
+            if group.when is not None and not any(map(written.get, group.conditions)):
+                continue  # the most usual case of a wide row
+            cells = self._said(group.columns, written)
             if group.when is not None and not group.when(cells):
                 continue
             facts.start_dose()
-            resource = _dose(group.elements, cells, facts, clinic.source)
-            problems = _dose_problems(resource, facts)
+            resource = _dose(group.elements, cells, facts, clinic.meta)
+            problems = _dose_problems(facts)
             if not problems:
                 own = {"system": systems.DOSE, "value": dose_identifier(key, group.name)}
                 resource["identifier"] = [own, *resource.get("identifier", ())]
@@ -210,8 +250,8 @@ class CompiledMapping:
         return tuple(doses), tuple(missing)
 
 
-def _dose(elements: tuple[Element, ...], cells: Cells, facts: Facts, source: str) -> Resource:
-    dose: Resource = {"resourceType": "Immunization", "meta": {"source": source}}
+def _dose(elements: tuple[Element, ...], cells: Cells, facts: Facts, meta: Resource) -> Resource:
+    dose: Resource = {"resourceType": "Immunization", "meta": meta}
     for name, evaluate in elements:
         value = evaluate(cells, facts)
         if value is not None:
@@ -222,9 +262,8 @@ def _dose(elements: tuple[Element, ...], cells: Cells, facts: Facts, source: str
     return dose
 
 
-def _dose_problems(dose: Resource, facts: Facts) -> Sequence[Problem]:
-    occurrence: Any = dose.get("occurrenceDateTime")
-    if occurrence and facts.birth_date and occurrence[:10] < facts.birth_date:
+def _dose_problems(facts: Facts) -> Sequence[Problem]:
+    if facts.occurrence and facts.birth_date and facts.occurrence[:10] < facts.birth_date:
         facts.problems.append(_BEFORE_BIRTH)
     return sorted(facts.problems, key=lambda problem: problem.code != _NO_DOSE_DATE) if facts.problems else ()
 
@@ -247,7 +286,7 @@ def _identify_clinic(given: str, named: str, mapping: str) -> _Clinic:
     """Return whose record it is: the operator's word goes first, then the mapping's clinic column, then its name."""
     clinic = given or _clinic_id(named) or mapping
     safe = uri_safe(clinic)
-    return _Clinic(clinic, " ".join(named.split()) or clinic, safe, f"{systems.SOURCE}:{safe}:{mapping}")
+    return _Clinic(clinic, " ".join(named.split()) or clinic, safe, {"source": f"{systems.SOURCE}:{safe}:{mapping}"})
 
 
 def _clinic_id(display: str) -> str:

@@ -5,13 +5,12 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
-import orjson
-
 from fhir_gateway.domain import systems
+from fhir_gateway.domain.recent import Recent
 from fhir_gateway.domain.records import Problem, UnmappedValue
 from fhir_gateway.mapping.concept_maps import ConceptMap, Match, unmapped_line
 from fhir_gateway.mapping.functions import Apply, ConversionContext, Facts, MappingFunction, Option, Setup
-from fhir_gateway.mapping.spellings import UNKNOWN_DOSE, read_dose_number
+from fhir_gateway.mapping.spellings import UNKNOWN_DOSE, DoseNumber, read_dose_number
 from fhir_gateway.people.dates import FORMATS, DateFault, ReadDate, make_instant, read_clock, read_date
 
 _REFUSED = re.compile(
@@ -73,7 +72,7 @@ def _build_date(setup: Setup) -> Apply:
 
     def apply(texts: tuple[str, ...], facts: Facts) -> Any:
         found = reader.read(texts[0] or next(filter(None, texts), ""), facts)
-        return found.iso if found.__class__ is ReadDate else found
+        return found.iso if isinstance(found, ReadDate) else found
 
     return apply
 
@@ -107,19 +106,24 @@ def _build_concept_map(setup: Setup) -> Apply:
         for blamed in setups
     ]
 
+    known: Recent[tuple[tuple[str, ...], str], tuple[int, Match | None]] = Recent(_MEMORY // 16)
+
+    def look_up(texts: tuple[str, ...], clinic: str) -> tuple[int, Match | None]:
+        number = next((n for n in names_first if n < len(texts) and texts[n]), -1)
+        match = _find(concept_map, are_codes, texts, clinic) if number >= 0 else None
+        return known.keep((texts, clinic), (number, match))
+
     def apply(texts: tuple[str, ...], facts: Facts) -> Any:
-        number = next((n for n in names_first if n < len(texts) and texts[n]), None)
-        if number is None:
+        number, match = known.get((texts, facts.clinic)) or look_up(texts, facts.clinic)
+        if number < 0:
             return None
-        written = texts[number]
-        match = _find(concept_map, are_codes, texts, facts.clinic)
         meaning = match.on(facts.occurrence[:10]) if match else None
         if match is None or meaning is None:
-            return _unmapped(setups[number], concept_map, written, facts)
-        if meaning.no_immunization:
+            return _unmapped(setups[number], concept_map, texts[number], facts)
+        if not meaning.codes:
             return no_immunization[number]
         facts.dose = match.dose
-        return {"coding": orjson.loads(meaning.coding), "text": written}
+        return {"coding": meaning.coding, "text": texts[number]}
 
     return apply
 
@@ -152,16 +156,24 @@ def _build_dose_number(setup: Setup) -> Apply:
     own = [column not in free for column in setup.columns]
     columns = setup.columns
 
-    def apply(texts: tuple[str, ...], facts: Facts) -> Any:
-        dose = UNKNOWN_DOSE
+    @lru_cache(maxsize=_MEMORY // 4)
+    def read(texts: tuple[str, ...]) -> tuple[DoseNumber, tuple[str, ...]]:
+        """Return the first number that the columns tell, and what was written before it without telling one."""
+        kept: list[str] = []
         for column, own_column, text in zip(columns, own, texts, strict=True):
-            if not text:
-                continue
-            dose = read_dose_number(text, own_column=own_column)
-            if dose:
-                break
-            facts.kept.append(f"{column}: {text}")
-        dose = dose or facts.dose
+            if text:
+                dose = read_dose_number(text, own_column=own_column)
+                if dose:
+                    return dose, tuple(kept)
+                kept.append(f"{column}: {text}")
+        return UNKNOWN_DOSE, tuple(kept)
+
+    def apply(texts: tuple[str, ...], facts: Facts) -> Any:
+        dose, kept = read(texts)
+        if kept:
+            facts.kept += kept
+        if dose is UNKNOWN_DOSE:
+            dose = facts.dose
         if dose.booster:
             return {"doseNumberString": "Booster"}
         return {"doseNumberPositiveInt": dose.number} if dose.number else None
@@ -174,18 +186,20 @@ def _build_lot_number(setup: Setup) -> Apply:
 
     def apply(texts: tuple[str, ...], facts: Facts) -> Any:
         text = texts[0]
-        if not text or not text.strip("0-. "):
+        if not text or facts.not_done or not text.strip("0-. "):
             return None
-        if facts.not_done:
-            return None
-        if _NO_LOT.fullmatch(text) or _DAMAGED_NUMBER.fullmatch(text):
-            facts.kept.append(
-                f"{column}: {text}"
-            )  # a program invented it, or a spreadsheet damaged it: no lot evidence
+        if _is_no_lot(text):
+            facts.kept.append(f"{column}: {text}")
             return None
         return text
 
     return apply
+
+
+def _is_no_lot(text: str) -> bool:
+    """Tell what a program invented or a spreadsheet damaged: it is no evidence of a lot."""
+    folded = text.upper()  # both have an E or a B-A-T-C-H, whatever the case; most lots have neither
+    return ("E" in folded or "BATCH" in folded) and bool(_NO_LOT.fullmatch(text) or _DAMAGED_NUMBER.fullmatch(text))
 
 
 @lru_cache(maxsize=8192)
@@ -196,11 +210,14 @@ def _refusal(text: str) -> tuple[str, str] | None:
 
 
 def _build_dose_status(setup: Setup) -> Apply:  # noqa: ARG001 - the signature of all functions
+    @lru_cache(maxsize=_MEMORY // 4)
+    def refused(texts: tuple[str, ...]) -> bool:
+        return any(text and _refusal(text) for text in texts)
+
     def apply(texts: tuple[str, ...], facts: Facts) -> Any:
-        for text in texts:
-            if text and _refusal(text):
-                facts.not_done = True
-                return "not-done"
+        if refused(texts):
+            facts.not_done = True
+            return "not-done"
         return "completed"
 
     return apply

@@ -5,8 +5,6 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
-import orjson
-
 from fhir_gateway.domain import systems
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.mapping.functions import Apply, ClinicEntry, Facts, MappingFunction, Option, Setup
@@ -36,14 +34,15 @@ def _build_reference(setup: Setup) -> Apply:
     kind = str(setup.options["type"])
     excluded = tuple(str(word).casefold() for word in setup.options.get("except") or ())
 
-    def apply(texts: tuple[str, ...], facts: Facts) -> Any:
+    @lru_cache(maxsize=2048)
+    def refer(texts: tuple[str, ...], safe_clinic: str) -> Resource | None:
         text = next(filter(None, texts), "")
         if not text or any(word in text.casefold() for word in excluded):
             return None
-        system = f"{systems.LOCAL_IDENTIFIERS}/{kind.lower()}/{facts.safe_clinic}"
+        system = f"{systems.LOCAL_IDENTIFIERS}/{kind.lower()}/{safe_clinic}"
         return {"type": kind, "identifier": {"system": system, "value": text}, "display": text}
 
-    return apply
+    return lambda texts, facts: refer(texts, facts.safe_clinic)
 
 
 def _build_clinic(setup: Setup) -> Apply:  # noqa: ARG001 - the signature of all functions
@@ -56,19 +55,17 @@ def _build_clinic(setup: Setup) -> Apply:  # noqa: ARG001 - the signature of all
 def clinic_reference(facts: Facts) -> Resource:
     """Return the clinic as the Organization that the environment names, else as a logical reference."""
     entry = facts.context.clinics.get(facts.clinic)
-    reference: Resource = orjson.loads(_clinic_reference(facts.clinic, facts.clinic_display, facts.safe_clinic, entry))
-    return reference
+    return _clinic_reference(facts.clinic, facts.clinic_display, facts.safe_clinic, entry)
 
 
 @lru_cache(maxsize=1024)
-def _clinic_reference(clinic: str, display: str, safe: str, entry: ClinicEntry | None) -> bytes:
+def _clinic_reference(clinic: str, display: str, safe: str, entry: ClinicEntry | None) -> Resource:
     shown = (entry.name if entry else "") or display
     if entry and entry.reference:
-        return orjson.dumps({"reference": entry.reference, "display": shown})
+        return {"reference": entry.reference, "display": shown}
     system = (entry.identifier_system if entry else "") or f"{systems.LOCAL_IDENTIFIERS}/organization/{safe}"
     value = (entry.identifier_value if entry else "") or clinic
-    identifier = {"system": system, "value": value}
-    return orjson.dumps({"type": "Organization", "identifier": identifier, "display": shown})
+    return {"type": "Organization", "identifier": {"system": system, "value": value}, "display": shown}
 
 
 def uri_safe(text: str) -> str:

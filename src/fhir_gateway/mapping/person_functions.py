@@ -1,10 +1,7 @@
 """Mapping functions for what a row tells of the person."""
 
 from datetime import date
-from functools import lru_cache
 from typing import Any
-
-import orjson
 
 from fhir_gateway.domain import systems
 from fhir_gateway.domain.records import Resource
@@ -19,7 +16,7 @@ _GENDERS = {
     **dict.fromkeys(("p", "pr", "perempuan", "wanita", "female", "f", "2", "cewek", "putri"), "female"),
 }
 _RELATIONSHIPS = {"mother": ("MTH", "mother"), "father": ("FTH", "father"), "parent": ("PRN", "parent")}
-_MEDICAL_RECORD_TYPE = {
+_MEDICAL_RECORD_TYPE: Resource = {
     "coding": [
         {"system": "http://terminology.hl7.org/CodeSystem/v2-0203", "code": "MR", "display": "Medical record number"}
     ]
@@ -51,25 +48,22 @@ def _build_person_name(setup: Setup) -> Apply:
 
 def human_name(name: PersonName) -> Resource:
     """Return a HumanName without use; Indonesian names have no family name, so all words are given names."""
-    result: Resource = orjson.loads(_human_name(name.original))  # a new one each time, faster than a copy
+    written = " ".join(name.original.split())
+    if name.newborn or not name.text:
+        return {"text": written}
+    result: Resource = {"text": name.text}
+    for element, words in (("given", name.given), ("prefix", name.prefix), ("suffix", name.suffix)):
+        if words:
+            result[element] = list(words)
+    shown = " ".join((*name.prefix, name.text, *name.suffix)).casefold()
+    folded = written.casefold()
+    if shown != folded and _letters(shown) != _letters(folded):
+        result["extension"] = [as_written(written)]
     return result
 
 
-@lru_cache(maxsize=4096)
-def _human_name(original: str) -> str:
-    name = read_name(original)
-    written = " ".join(original.split())
-    if name.newborn or not name.text:
-        return orjson.dumps({"text": written}).decode()
-    parts = {"given": name.given, "prefix": name.prefix, "suffix": name.suffix}
-    result: Resource = {"text": name.text, **{element: words for element, words in parts.items() if words}}
-    if _letters(" ".join((*name.prefix, name.text, *name.suffix))) != _letters(written):
-        result["extension"] = [as_written(written)]
-    return orjson.dumps(result).decode()  # bytes of orjson keep a larger buffer alive
-
-
-def _letters(text: str) -> str:
-    return "".join(character for character in text.casefold() if character.isalnum())
+def _letters(folded: str) -> str:
+    return "".join(filter(str.isalnum, folded))
 
 
 def _build_gender(setup: Setup) -> Apply:
@@ -143,8 +137,8 @@ def _build_phones(setup: Setup) -> Apply:  # noqa: ARG001 - the signature of all
         for text in filter(None, texts):
             read = read_phones(text)
             for number in read.numbers:
-                use = {"use": "mobile"} if number.startswith("+628") else {}
-                points.append({"system": "phone", "value": number, **use})
+                point = {"system": "phone", "value": number}
+                points.append(point | {"use": "mobile"} if number.startswith("+628") else point)
             if read.as_written:
                 if not read.numbers:
                     points.append({"system": "phone"})
@@ -168,6 +162,7 @@ def _build_address(setup: Setup) -> Apply:
 def _build_contact_person(setup: Setup) -> Apply:
     relationship = str(setup.options.get("relationship") or "parent")
     code, display = _RELATIONSHIPS[relationship]
+    coded = [{"coding": [{"system": systems.RELATIONSHIP, "code": code, "display": display}]}]
 
     def apply(texts: tuple[str, ...], facts: Facts) -> Any:
         text = texts[0]
@@ -176,8 +171,7 @@ def _build_contact_person(setup: Setup) -> Apply:
         name = read_name(text) if text else None
         if name is None or not (name.tokens or name.newborn):
             return None
-        coding = {"system": systems.RELATIONSHIP, "code": code, "display": display}
-        return {"relationship": [{"coding": [coding]}], "name": human_name(name)}
+        return {"relationship": coded, "name": human_name(name)}
 
     return apply
 
@@ -195,8 +189,7 @@ def _build_medical_record(setup: Setup) -> Apply:  # noqa: ARG001 - the signatur
         if not texts[0]:
             return None
         system = systems.medical_record(facts.safe_clinic)
-        kind = {"coding": [dict(coding) for coding in _MEDICAL_RECORD_TYPE["coding"]]}
-        return {"use": "usual", "type": kind, "system": system, "value": texts[0]}
+        return {"use": "usual", "type": _MEDICAL_RECORD_TYPE, "system": system, "value": texts[0]}
 
     return apply
 

@@ -98,29 +98,54 @@ def compile_value(node: Node, path: str, compiling: Compiling) -> Evaluate:
         faults.add(node.place, "a value has columns or a constant, not both")
     steps = _steps(node.value.get("through"), compiling)
     if constant is not None and not steps:
-        value = fixed if fixed is not None else constant.value
-        return lambda cells, facts: value  # noqa: ARG005 - the signature of all values
+        return always(fixed if fixed is not None else constant.value)
     required = _is_required(node, faults)
     for step in steps:
         if step.function.needs_columns and not columns and constant is None:
             faults.add(node.place, f"the function {step.function.name} needs a column")
     known = ("",) if constant is not None else columns
     functions = [_build(step, known, path, compiling) for step in steps]
-    texts = _texts_reader(columns, readers, fixed)
-    missing = _missing_problem(path, columns) if required else None
-    return _evaluator(texts, functions, missing)
+    if required:
+        return _required(_applied(columns, readers, fixed, functions), _missing_problem(path, columns))
+    return _optional(_applied(columns, readers, fixed, functions))
 
 
-def _evaluator(texts: Callable[[Cells], tuple[str, ...]], functions: list[Any], missing: Problem | None) -> Evaluate:
-    """Return the closure of a value; this is the innermost loop of a conversion."""
+def always(value: Any) -> Evaluate:
+    """Return what yields the same value for every row."""
+    return lambda cells, facts: value  # noqa: ARG005 - the signature of all values
+
+
+def _applied(columns: tuple[str, ...], readers: tuple[Read, ...], fixed: str | None, functions: list[Any]) -> Evaluate:
+    """Return the functions applied to what the columns say; the value may be a Problem."""
+    if len(readers) == 1 and fixed is None and not functions:
+        only = readers[0]
+        return lambda cells, facts: only(cells) or None  # noqa: ARG005 - the signature of all values
     apply = _chain(functions)
+    if len(readers) == 1 and fixed is None:
+        only = readers[0]
+        return lambda cells, facts: apply((only(cells),), facts)
+    texts = _texts_reader(columns, readers, fixed)
+    return lambda cells, facts: apply(texts(cells), facts)
 
+
+def _optional(apply: Evaluate) -> Evaluate:
     def evaluate(cells: Cells, facts: Facts) -> Any:
-        value = apply(texts(cells), facts)
+        value = apply(cells, facts)
         if value.__class__ is Problem:
             facts.problems.append(value)
             return None
-        if missing is not None and (value is None or value == ""):
+        return value
+
+    return evaluate
+
+
+def _required(apply: Evaluate, missing: Problem) -> Evaluate:
+    def evaluate(cells: Cells, facts: Facts) -> Any:
+        value = apply(cells, facts)
+        if value.__class__ is Problem:
+            facts.problems.append(value)
+            return None
+        if value is None or value == "":
             facts.problems.append(missing)
             return None
         return value
@@ -147,14 +172,12 @@ def _chain(functions: list[Any]) -> Any:
 def _texts_reader(
     columns: tuple[str, ...], readers: tuple[Read, ...], fixed: str | None
 ) -> Callable[[Cells], tuple[str, ...]]:
-    if fixed is not None:
-        return lambda cells: (fixed,)  # noqa: ARG005 - the signature of all readers
-    if len(readers) == 1:
-        only = readers[0]
-        return lambda cells: (only(cells),)
-    if readers and all(isinstance(reader, itemgetter) for reader in readers):
+    if fixed is not None or not readers:
+        texts = () if fixed is None else (fixed,)
+        return lambda cells: texts  # noqa: ARG005 - the signature of all readers
+    if all(isinstance(reader, itemgetter) for reader in readers):
         return itemgetter(*columns)
-    return lambda cells: tuple(reader(cells) for reader in readers)
+    return lambda cells: tuple([reader(cells) for reader in readers])
 
 
 def _missing_problem(path: str, columns: tuple[str, ...]) -> Problem:

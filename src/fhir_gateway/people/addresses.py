@@ -8,8 +8,6 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-import orjson
-
 from fhir_gateway.domain import systems
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.people.regions import DISTRICTS, PROVINCES, REGENCIES
@@ -40,17 +38,13 @@ class AddressText:
     province: str = ""
 
 
+@lru_cache(maxsize=2048)
 def read_address(said: AddressText) -> Resource:
     """Return a FHIR Address: `text` as written, `line`, `district`, `city`, `state`, and the administrative codes.
 
     A district gets its code only where its regency is told, too: names like Rembang or Karanganyar stand in several.
+    Equal texts may yield the same Address, not to be changed.
     """
-    address: Resource = orjson.loads(_read(said))  # a new one each time, faster than a copy
-    return address
-
-
-@lru_cache(maxsize=2048)
-def _read(said: AddressText) -> str:
     free = said.text
     village = _bare(said.village) or _found(_VILLAGE, free)
     district = _bare(said.district) or _found(_DISTRICT, free)
@@ -73,7 +67,7 @@ def _read(said: AddressText) -> str:
     if codes:
         nested = [{"url": url, "valueCode": code} for url, code in codes]
         address["extension"] = [{"url": systems.ADMINISTRATIVE_CODE, "extension": nested}]
-    return orjson.dumps(address).decode()  # bytes of orjson keep a larger buffer alive
+    return address
 
 
 def _codes(district: str, regency: str, province: str) -> list[tuple[str, str]]:

@@ -2,13 +2,18 @@ import dataclasses
 from datetime import date
 from zoneinfo import ZoneInfo
 
+import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fhir_gateway.bundling import immunizations, parting, patients
+from fhir_gateway.bundling.digests import supplied
 from fhir_gateway.domain import systems
 from fhir_gateway.domain.records import Converted, Rejected, SourceRecord, SourceRef, dose_identifier
+from fhir_gateway.fhir.json_text import fingerprint
 from fhir_gateway.fhir.validation import validate
+from fhir_gateway.flows.load.validating import validated
 from fhir_gateway.mapping.functions import ClinicEntry, ConversionContext
 from fhir_gateway.sources.mapping_folders import load_mapping
 
@@ -161,13 +166,40 @@ def test_an_earlier_rows_fault_does_not_stick(puskesmas):
     assert isinstance(_convert(puskesmas, ROW), Converted)
 
 
-def test_two_rows_of_a_person_share_no_part(puskesmas):
-    first = _convert(puskesmas, ROW)
-    first.patient["name"][0]["text"] = "changed"
-    first.doses[0].resource["vaccineCode"]["coding"][0]["code"] = "changed"
-    second = _convert(puskesmas, ROW)
-    assert second.patient["name"][0]["text"] == "Laras Citra"
-    assert second.doses[0].resource["vaccineCode"]["coding"][0]["code"] == "04"
+def test_what_is_made_of_a_record_does_not_change_the_next_one(puskesmas):
+    """Records share parts of their resources, so nobody may change one: everything that makes a new one is tried."""
+    one = _convert(puskesmas, {**ROW, "No HP": "0812 3456 7890", "Desa": "Majapura", "Nama Ibu": "Rina"})
+    other = _convert(
+        puskesmas, {**ROW, "NIK": "330399490224000", "L/P": "", "Nama Lengkap": "By. Ny. Rina", "Batch": "B1"}
+    )
+    records = (one, other)
+    before = orjson.dumps([(each.patient, each.doses[0].resource) for each in records])
+    for left, right in (records, records[::-1]):
+        said, dose_said = supplied(left.patient), supplied(left.doses[0].resource)
+        patients.combined([left.patient, right.patient], identifier="own")
+        patients.enriched(left.patient, right.patient)
+        patients.corrected(left.patient, said, right.patient)
+        parting.without(patients.combined([left.patient], identifier="own"), [said], [supplied(right.patient)])
+        parting.said_by(left.patient, said)
+        dose, other_dose = (immunizations.for_patient(each.doses[0].resource, "1") for each in (left, right))
+        immunizations.corrected(dose, dose_said, other_dose)
+        immunizations.improved(dose, other_dose)
+        parting.without_dose_identifiers(dose, [dose["identifier"][0]["value"]], "own")
+        parting.dose_of_its_own(dose, dose_said, identifier="own", source="s")
+        validated(left)
+    assert orjson.dumps([(each.patient, each.doses[0].resource) for each in records]) == before
+
+
+def test_rows_of_a_person_are_read_once(puskesmas):
+    first, second = _convert(puskesmas, ROW), _convert(puskesmas, {**ROW, "Vaksin": "BCG"})
+    assert second.patient is first.patient
+    assert second.fingerprint == first.fingerprint == fingerprint(first.patient)
+
+
+def test_cells_that_only_look_alike_when_joined_are_told_apart(puskesmas):
+    first = _convert(puskesmas, {**ROW, "Desa": "A\x1fB", "No HP": ""})
+    second = _convert(puskesmas, {**ROW, "Desa": "A", "No HP": "B\x1f"})
+    assert first.patient != second.patient
 
 
 def test_another_day_may_change_what_is_in_the_future(puskesmas):

@@ -41,11 +41,6 @@ def test_a_village_alone_is_a_line():
     }
 
 
-def test_two_addresses_share_no_part():
-    read_address(AddressText(village="Majapura"))["line"].append("changed")
-    assert read_address(AddressText(village="Majapura"))["line"] == ["Majapura"]
-
-
 @settings(derandomize=True)
 @given(st.text(max_size=60))
 def test_no_text_makes_the_reader_fail(text):

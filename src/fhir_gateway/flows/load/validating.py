@@ -3,21 +3,24 @@
 from dataclasses import replace
 
 from fhir_gateway.bundling.immunizations import for_patient
-from fhir_gateway.domain.records import Converted, Dose, MissingDose, Problem, Rejected, Resource
-from fhir_gateway.fhir.validation import validate
+from fhir_gateway.domain.recent import Recent
+from fhir_gateway.domain.records import Converted, Dose, MissingDose, Problem, Rejected
+from fhir_gateway.fhir.validation import is_valid, validate
 
 _ANY_PATIENT = "pending"
+_VALID_PATIENTS: Recent[str, bool] = Recent(4096)
+"""Fingerprints of Patients that were found valid: all rows of a person have the same one."""
 
 
 def validated(result: Converted | Rejected) -> Converted | Rejected:
     """Return the record if its resources are valid FHIR R4: an invalid Patient rejects it, an invalid dose the dose."""
     if isinstance(result, Rejected):
         return result
-    if problems := _problems(result.patient):
+    if problems := _patient_problems(result):
         return Rejected(result.ref, problems, key=result.key, unmapped=result.unmapped, nik_cells=result.nik_cells)
-    checked = [(dose, _problems(for_patient(dose.resource, _ANY_PATIENT))) for dose in result.doses]
-    if not any(problems for _, problems in checked):
+    if all(is_valid(for_patient(dose.resource, _ANY_PATIENT)) for dose in result.doses):
         return result
+    checked = [(dose, validate(for_patient(dose.resource, _ANY_PATIENT))) for dose in result.doses]
     valid: tuple[Dose, ...] = tuple(dose for dose, problems in checked if not problems)
     missing = tuple(MissingDose(dose.name, problems[0]) for dose, problems in checked if problems)
     if len(result.doses) == 1 and not result.doses[0].name:
@@ -25,5 +28,11 @@ def validated(result: Converted | Rejected) -> Converted | Rejected:
     return replace(result, doses=valid, missing=(*result.missing, *missing))
 
 
-def _problems(resource: Resource) -> tuple[Problem, ...]:
-    return validate(resource)
+def _patient_problems(result: Converted) -> tuple[Problem, ...]:
+    fingerprint = result.fingerprint
+    if fingerprint and _VALID_PATIENTS.get(fingerprint):
+        return ()
+    problems = validate(result.patient)
+    if fingerprint and not problems:
+        _VALID_PATIENTS.keep(fingerprint, True)  # noqa: FBT003 - the value kept
+    return problems

@@ -1,0 +1,35 @@
+"""A bounded memory of what was worked out lately: rows of one person, one vaccine, one day repeat in every export."""
+
+from typing import Generic, TypeVar
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+
+class Recent(Generic[Key, Value]):
+    """Remembers values (never None) of the keys that were asked for last: `size` of them at least, twice as many at most.
+
+    Two generations of dicts: when the younger one is full it becomes the older one, and what is asked for again there
+    moves back; dearer bookkeeping would cost more than it saves.
+    """
+
+    __slots__ = ("_older", "_size", "_younger")
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._younger: dict[Key, Value] = {}
+        self._older: dict[Key, Value] = {}
+
+    def get(self, key: Key) -> Value | None:
+        """Return what was kept for the key, None where it is unknown or forgotten."""
+        value = self._younger.get(key)
+        if value is None and (value := self._older.get(key)) is not None:
+            self.keep(key, value)
+        return value
+
+    def keep(self, key: Key, value: Value) -> Value:
+        """Remember a value, and return it."""
+        if len(self._younger) >= self._size:
+            self._older, self._younger = self._younger, {}
+        self._younger[key] = value
+        return value

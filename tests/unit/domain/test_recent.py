@@ -1,0 +1,25 @@
+from fhir_gateway.domain.recent import Recent
+
+
+def test_what_was_asked_for_lately_is_known():
+    recent = Recent(2)
+    recent.keep("a", 1)
+    assert recent.get("a") == 1
+    assert recent.get("b") is None
+
+
+def test_no_more_than_twice_the_size_is_kept():
+    recent = Recent(3)
+    for number in range(100):
+        recent.keep(number, number + 1)
+    known = [number for number in range(100) if recent.get(number) is not None]
+    assert 3 <= len(known) <= 6
+    assert known[-1] == 99
+
+
+def test_what_is_asked_for_again_and_again_is_never_forgotten():
+    recent = Recent(4)
+    recent.keep("often", 1)
+    for number in range(1000):
+        recent.keep(number, number)
+        assert recent.get("often") == 1
