@@ -6,7 +6,6 @@ refused: another plan is made by planning anew.
 """
 
 import hashlib
-import json
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
@@ -39,9 +38,9 @@ def write_plan(plan: MergePlan) -> str:
         "made": plan.made.isoformat(),
         "groups": [_written_group(group) for group in plan.groups],
     }
-    text = json_text.dump(content).decode()
-    head = {"format": FORMAT, "content_sha256": _hash(json_text.parse(text))}
-    return _indented(head | content) + "\n"
+    # Hashed as it will be read again: a float and the Decimal that is read for it are written alike.
+    digest = _hash(json_text.parse(json_text.dump(content)))
+    return json_text.dump({"content_sha256": digest} | content, indented=True).decode() + "\n"
 
 
 def read_plan(text: str) -> MergePlan:
@@ -67,25 +66,6 @@ def read_plan(text: str) -> MergePlan:
 
 def _hash(content: Any) -> str:
     return hashlib.sha256(json_text.dump(content, ordered=True)).hexdigest()
-
-
-def _indented(content: Any) -> str:
-    """Return indented JSON; Decimals keep their digits (json knows none)."""
-    return json.dumps(json.loads(json_text.dump(content), parse_float=_Digits), indent=2, ensure_ascii=False)
-
-
-class _Digits(float):
-    """A number that is written as it was read."""
-
-    def __new__(cls, digits: str) -> "_Digits":
-        number = super().__new__(cls, digits)
-        number.digits = digits
-        return number
-
-    digits: str
-
-    def __repr__(self) -> str:
-        return self.digits
 
 
 def _written_group(plan: GroupPlan) -> dict[str, Any]:
