@@ -123,9 +123,9 @@ def _written_pair(pair: ComparedPair) -> dict[str, Any]:
         "left": pair.left,
         "right": pair.right,
         "grade": comparison.grade.value,
-        "weight": comparison.weight,
+        "weight": round(comparison.weight, 2),
         "evidence": [
-            {"field": one.field, "agreement": one.agreement, "weight": one.weight, "words": one.words}
+            {"field": one.field, "agreement": one.agreement, "weight": round(one.weight, 2), "words": one.words}
             for one in comparison.evidence
         ],
         "vetoes": [{"code": veto.code, "words": veto.words} for veto in comparison.vetoes],

@@ -1,0 +1,157 @@
+import pytest
+from tests.fakes.invented_people import RIZKI, RIZKIS_NIK, TWINS_NIK, patient
+
+from fhir_gateway.domain.identity import ComparedPair, Comparison, Grade
+from fhir_gateway.domain.merges import GroupRule
+from fhir_gateway.identity.comparison import compare
+from fhir_gateway.identity.evidence import evidence_of
+from fhir_gateway.merging.grouping import MOST_PATIENTS, grade_group, group_by_nik, group_pairs
+
+MOTHERS_NIK = "3303125203900001"
+
+
+def rizki(patient_id, **other):
+    return patient(**{**RIZKI, "nik": RIZKIS_NIK, **other}) | {"id": patient_id}
+
+
+def codes(group):
+    return {conflict.code for conflict in group.conflicts}
+
+
+def test_patients_who_share_a_nik_and_agree_are_a_certain_group():
+    (group,) = group_by_nik([rizki("b"), rizki("a"), rizki("c", nik=TWINS_NIK)])
+    assert group.patient_ids == ("a", "b")
+    assert (group.rule, group.grade, group.nik, group.conflicts) == (
+        GroupRule.SAME_NIK,
+        Grade.CERTAIN,
+        RIZKIS_NIK,
+        (),
+    )
+
+
+def test_a_shared_nik_whose_names_disagree_is_a_conflict():
+    (group,) = group_by_nik([rizki("a"), rizki("b", name="Dewi Lestari")])
+    assert codes(group) == {"name-disagrees"}
+    assert group.grade is not Grade.CERTAIN
+    assert group.conflicts[0].resources == ("Patient/a", "Patient/b")
+
+
+def test_a_shared_nik_whose_birth_dates_disagree_is_a_conflict():
+    (group,) = group_by_nik([rizki("a"), rizki("b", born="2016-11-02")])
+    assert "birth-date-disagrees" in codes(group)
+
+
+def test_a_slip_in_the_birth_date_is_no_conflict_where_the_nik_tells_the_right_one():
+    (group,) = group_by_nik([rizki("a"), rizki("b", born="2020-03-16")])
+    assert codes(group) == set()
+
+
+def test_a_slip_in_the_birth_date_is_a_conflict_where_the_nik_tells_neither():
+    (group,) = group_by_nik([rizki("a", born="2020-04-15"), rizki("b", born="2020-04-16")])
+    assert "birth-date-disagrees" in codes(group)
+
+
+def test_a_shared_nik_whose_genders_disagree_is_a_conflict():
+    (group,) = group_by_nik([rizki("a"), rizki("b", gender="female")])
+    assert "gender-disagrees" in codes(group)
+
+
+def test_one_who_does_not_agree_stays_in_the_group_and_is_named():
+    (group,) = group_by_nik([rizki("a"), rizki("b"), rizki("c", name="Dewi Lestari", gender="female")])
+    assert group.patient_ids == ("a", "b", "c")
+    assert all("Patient/c" in conflict.resources for conflict in group.conflicts)
+    assert {pair.right for pair in group.pairs} == {"b", "c"}
+
+
+def test_twins_with_one_nik_are_never_certain():
+    twins = [rizki("a", order=1), rizki("b", name="Rizka Pratama", order=2)]
+    (group,) = group_by_nik(twins)
+    assert group.grade is not Grade.CERTAIN
+    assert group.conflicts
+
+
+def test_a_newborn_with_its_mothers_nik_is_never_certain():
+    mother = patient("Siti Aminah", nik=MOTHERS_NIK, born="1990-03-12", gender="female") | {"id": "mother"}
+    newborn = patient("By. Ny. Siti Aminah", nik=MOTHERS_NIK, born="2020-03-15", gender="male") | {"id": "newborn"}
+    (group,) = group_by_nik([mother, newborn])
+    assert group.grade is not Grade.CERTAIN
+    assert group.conflicts
+
+
+def test_nobody_is_grouped_by_a_placeholder_or_when_inactive():
+    placeholders = [rizki(name, nik="0000000000000000") for name in "ab"]
+    assert group_by_nik([*placeholders, rizki("c"), rizki("d") | {"active": False}]) == []
+
+
+def test_an_earlier_nik_brings_people_together_too():
+    (group,) = group_by_nik([rizki("a"), rizki("b", nik=TWINS_NIK, old_nik=RIZKIS_NIK)])
+    assert group.patient_ids == ("a", "b")
+
+
+def test_those_who_were_parted_are_a_conflict():
+    (group,) = group_by_nik([rizki("a"), rizki("b")], parted={frozenset("ab")})
+    assert codes(group) == {"kept-apart"}
+    assert group.grade is Grade.PROBABLE
+
+
+def test_a_number_that_very_many_carry_is_a_conflict_and_compares_nobody():
+    (group,) = group_by_nik([rizki(f"p{number}") for number in range(MOST_PATIENTS + 1)])
+    assert codes(group) == {"too-many-patients"}
+    assert group.pairs == ()
+
+
+def test_chosen_patients_that_nothing_confirms_are_a_conflict():
+    strangers = [
+        patient("Dewi Lestari", born="1980-01-02") | {"id": "a"},
+        patient("Budi", born="1999-05-06") | {"id": "b"},
+    ]
+    group = grade_group(strangers, rule=GroupRule.CHOSEN)
+    assert group.grade is Grade.CERTAINLY_NOT
+    assert group.conflicts
+
+
+def test_different_valid_niks_are_never_certain():
+    group = grade_group([rizki("a"), rizki("b", nik=TWINS_NIK)], rule=GroupRule.EVIDENCE)
+    assert "different-niks" in codes(group)
+    assert group.grade is not Grade.CERTAIN
+
+
+def pair(left, right, patients):
+    return ComparedPair(left, right, compare(evidence_of(patients[left]), evidence_of(patients[right])))
+
+
+def by_id(*patients):
+    return {one["id"]: one for one in patients}
+
+
+def test_pairs_become_groups_by_their_connections():
+    patients = by_id(*(rizki(name, nik="") for name in "abc"), rizki("z", name="Dewi Lestari", nik=""))
+    groups = group_pairs([pair("a", "b", patients), pair("b", "c", patients)], patients)
+    assert [group.patient_ids for group in groups] == [("a", "b", "c")]
+    assert groups[0].rule is GroupRule.EVIDENCE
+
+
+def test_a_chain_is_cut_where_two_contradict_and_says_so():
+    patients = by_id(rizki("a"), rizki("b", nik=""), rizki("c", nik=TWINS_NIK))
+    groups = group_pairs([pair("a", "b", patients), pair("b", "c", patients)], patients)
+    assert [group.patient_ids for group in groups] == [("a", "b"), ("c",)]
+    assert all("fits-two-people" in codes(group) for group in groups)
+    assert all(group.grade is not Grade.CERTAIN for group in groups)
+
+
+def test_pairs_that_were_parted_join_nobody():
+    patients = by_id(rizki("a"), rizki("b"))
+    groups = group_pairs([pair("a", "b", patients)], patients, parted={frozenset("ab")})
+    assert [group.patient_ids for group in groups] == [("a",), ("b",)]
+
+
+def test_pairs_with_patients_that_are_gone_or_inactive_join_nobody():
+    patients = by_id(rizki("a"), rizki("b") | {"active": False})
+    certain = Comparison((), (), 50.0, Grade.CERTAIN)
+    assert group_pairs([ComparedPair("a", "b", certain), ComparedPair("a", "gone", certain)], patients) == []
+
+
+@pytest.mark.parametrize("identifier", ["no list", [None], [{"system": 1, "value": {}}]])
+def test_malformed_patients_bring_nobody_together(identifier):
+    odd = {"resourceType": "Patient", "id": "x", "identifier": identifier}
+    assert group_by_nik([odd, odd | {"id": "y"}]) == []
