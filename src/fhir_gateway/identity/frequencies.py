@@ -1,22 +1,57 @@
 """How common values are: sharing a rare name weighs more than sharing a common one."""
 
+import hashlib
 import math
 import tomllib
+from array import array
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from importlib import resources
+from typing import Protocol
 
 from fhir_gateway.identity.evidence import PersonEvidence
 from fhir_gateway.people.name_sounds import compared_form
 
 _SHIPPED = "name_frequencies.toml"
+_SEXES = "name_sexes.toml"
+_CLEARLY = 0.9
+"""A word is one sex's that so large a share of its bearers has."""
+_SHIPPED_SEX_COUNTS_AS = 6.0
+_ENDING_COUNTS_AS = 3.0
+_LEAST_BEARERS = 2.0
+_SHORTEST_ENDED = 3
+"""An ending tells something of words with so many letters before it."""
 _SHIPPED_COUNTS_AS = 3000
 """The shipped shares weigh as much as so many counted people."""
 _ESTABLISHED = 3
 """A word that fewer people carry may be a typing error."""
 _COMMON = 20
 """A word that so many people carry is a name."""
+_MOST_INFORMATION = 20_000
+"""Words of which it is kept how much they tell."""
+_COUNTED_TOGETHER = 50_000
+"""So many values are counted at once: only their distinct ones are in memory as more than eight bytes."""
+_DAY_BITS = 20
+
+
+class Counts(Protocol):
+    """How often a word was counted."""
+
+    def get(self, word: str, default: int, /) -> int:
+        """Return the word's count, `default` where there is none."""
+        ...
+
+
+class HashedCounts:
+    """Counts of words of which only a hash is known."""
+
+    def __init__(self, counts: Mapping[int, int]) -> None:
+        self._counts = counts
+
+    def get(self, word: str, default: int, /) -> int:
+        """Return the word's count, `default` where there is none."""
+        return self._counts.get(_hashed(word), default)
 
 
 class Frequencies:
@@ -24,14 +59,21 @@ class Frequencies:
 
     def __init__(
         self,
-        words: Mapping[str, int] | None = None,
+        words: Counts | None = None,
         *,
         people: int = 0,
         phones: Mapping[str, int] | None = None,
         shares: Mapping[str, float] | None = None,
+        women: Mapping[str, int] | None = None,
+        men: Mapping[str, int] | None = None,
     ) -> None:
-        """Build from how many of `people` carry a word (compared form) or a phone; `shares` replace the shipped ones."""
-        self._words = words or {}
+        """Build from how many of `people` carry a word (compared form) or a phone; `shares` replace the shipped ones.
+
+        `women` and `men` are how many of either sex carry a word.
+        """
+        self._women = women or {}
+        self._men = men or {}
+        self._words: Counts = words or {}
         self._phones = phones or {}
         self._people = people
         self._shares, self._unlisted = (shares, 0.0005) if shares is not None else _shipped()
@@ -43,6 +85,8 @@ class Frequencies:
         if known is None:
             expected = self._shares.get(word, self._unlisted) * _SHIPPED_COUNTS_AS
             share = (expected + self._words.get(word, 0)) / (_SHIPPED_COUNTS_AS + self._people)
+            if len(self._information) >= _MOST_INFORMATION:
+                self._information.clear()
             known = self._information[word] = -math.log2(min(1.0, share))
         return known
 
@@ -50,35 +94,65 @@ class Frequencies:
         """Say whether a word is known as a common name."""
         return word in self._shares or self._words.get(word, 0) >= _COMMON
 
+    def sex_of(self, words: Iterable[str]) -> str:
+        """Return whose name these words (compared forms) are: "female", "male", or "" where that is not clear."""
+        women = men = 0.0
+        for word in words:
+            share = self._share_of_women(word)
+            women += share > _CLEARLY
+            men += share < 1 - _CLEARLY
+        if women and men:
+            return ""
+        return "female" if women else "male" if men else ""
+
+    def _share_of_women(self, word: str) -> float:
+        """Return the share of women among a word's bearers, a half where too few are known."""
+        shipped_women, shipped_men = _shipped_sexes(word)
+        women, men = self._women.get(word, 0) + shipped_women, self._men.get(word, 0) + shipped_men
+        return women / (women + men) if women + men >= _LEAST_BEARERS else 0.5
+
     def people_with_phone(self, phone: str) -> int:
         """Return how many counted people carry a phone number."""
         return self._phones.get(phone, 0)
 
 
 class FrequencyCount:
-    """Counts words and phones over people, one after another; a dozen bytes a person."""
+    """Counts words and phones over people, one after another; some thirty bytes a person."""
 
     def __init__(self) -> None:
-        self._words: Counter[str] = Counter()
-        self._phones: set[tuple[str, int]] = set()
+        self._words = array("Q")
+        self._phones = array("Q")
         self._people = 0
 
     def add(self, person: PersonEvidence) -> None:
         """Count a person; records of one birth date count once for a phone, so that one family's rows are no crowd."""
         self._people += 1
-        self._words.update({word for name in person.names if name.key for word in name.tokens})
+        self._words.extend(map(_hashed, {word for name in person.names if name.key for word in name.tokens}))
         born = person.birth_date
-        day = born.year * 10_000 + born.month * 100 + born.day
-        self._phones.update((phone, day) for phone in person.phones)
+        day = (born.year * 372 + born.month * 31 + born.day) % (1 << _DAY_BITS)
+        self._phones.extend(int(phone) << _DAY_BITS | day for phone in person.phones)  # 13 digits have 44 bits
 
     def result(self) -> Frequencies:
         """Return what was counted; only what several share is kept."""
-        phones = Counter(phone for phone, _ in self._phones)
-        return Frequencies(
-            {word: count for word, count in self._words.items() if count >= _ESTABLISHED},
-            people=self._people,
-            phones={phone: count for phone, count in phones.items() if count > _ESTABLISHED},
-        )
+        words: dict[int, int] = {}
+        for part in _parts(self._words):
+            words.update((word, count) for word, count in Counter(part).items() if count >= _ESTABLISHED)
+        phones: dict[str, int] = {}
+        for part in _parts(self._phones, beyond=_DAY_BITS):
+            counted = Counter(value >> _DAY_BITS for value in set(part))
+            phones.update((str(phone), count) for phone, count in counted.items() if count > _ESTABLISHED)
+        return Frequencies(HashedCounts(words), people=self._people, phones=phones)
+
+
+def _hashed(word: str) -> int:
+    return int.from_bytes(hashlib.blake2b(word.encode(), digest_size=8).digest())
+
+
+def _parts(values: "array[int]", *, beyond: int = 0) -> Iterator[Iterator[int]]:
+    """Yield the values part by part; those that are alike without their last `beyond` bits are in one part."""
+    parts = len(values) // _COUNTED_TOGETHER + 1
+    for part in range(parts):
+        yield (value for value in values if (value >> beyond) % parts == part)
 
 
 def count_frequencies(people: Iterable[PersonEvidence]) -> Frequencies:
@@ -93,6 +167,26 @@ def count_frequencies(people: Iterable[PersonEvidence]) -> Frequencies:
 def default_frequencies() -> Frequencies:
     """Return the shipped frequencies, without counts."""
     return Frequencies()
+
+
+@lru_cache(maxsize=8192)
+def _shipped_sexes(word: str) -> tuple[float, float]:
+    """Return how many women and men the shipped words and endings count as."""
+    found = []
+    for words, endings in _sexes():
+        ended = word.endswith(endings) and len(word) > _SHORTEST_ENDED + 2
+        found.append(_SHIPPED_SEX_COUNTS_AS if word in words else _ENDING_COUNTS_AS if ended else 0.0)
+    return found[0], found[1]
+
+
+@lru_cache(maxsize=1)
+def _sexes() -> tuple[tuple[frozenset[str], tuple[str, ...]], ...]:
+    """Return the shipped words and endings of women, then those of men."""
+    document = tomllib.loads(resources.files(__package__).joinpath(_SEXES).read_text("utf-8"))
+    return tuple(
+        (frozenset(map(compared_form, document[sex]["words"].split())), tuple(document[sex]["endings"].split()))
+        for sex in ("female", "male")
+    )
 
 
 @lru_cache(maxsize=1)

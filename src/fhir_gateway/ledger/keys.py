@@ -11,7 +11,7 @@ from sqlalchemy.engine import Row
 from fhir_gateway.domain.outcomes import Outcome
 from fhir_gateway.domain.runs import KnownKey, Provenance, Run, RunKind
 from fhir_gateway.ledger import codec, tables
-from fhir_gateway.ledger.spool import chunks
+from fhir_gateway.ledger.chunks import chunks
 
 
 class Keys:

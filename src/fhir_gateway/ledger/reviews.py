@@ -20,7 +20,7 @@ from fhir_gateway.domain.runs import (
     Verdict,
 )
 from fhir_gateway.ledger import codec, tables
-from fhir_gateway.ledger.spool import chunks
+from fhir_gateway.ledger.chunks import chunks
 
 
 class Reviews:

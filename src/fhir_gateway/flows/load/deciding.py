@@ -50,9 +50,7 @@ def each_decision(
     run: Run, tools: LoadTools, *, frequencies: Frequencies | None = None
 ) -> Iterator[list[PersonDecision]]:
     """Yield the decisions on a compared run's people, some components at a time; they are kept nowhere."""
-    numbers = (number for number, _, _ in tools.ledger.spool.open_people(run))
-    edges = ((person, other) for person, other, _ in tools.ledger.spool.edges(run))
-    groups = components(numbers, edges)
+    groups = components(tools.ledger.spool.open_numbers(run), tools.ledger.spool.links(run))
     while window := list(islice(groups, _WINDOW)):
         yield [
             decision

@@ -1,0 +1,178 @@
+"""A run's people on disk: who they are, whom they share a blocking key with, and what comparing them showed."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from sqlalchemy import Connection, Engine, and_, func, insert, select
+
+from fhir_gateway.domain.records import Resource
+from fhir_gateway.domain.runs import Run
+from fhir_gateway.ledger import codec, tables
+from fhir_gateway.ledger.chunks import CHUNK, chunks
+from fhir_gateway.ledger.spool_rows import edges_statement, read_edge
+
+
+class SpooledPeople:
+    """The people of one environment's runs."""
+
+    def __init__(self, connection: Connection, engine: Engine) -> None:
+        self._connection = connection
+        self._engine = engine
+
+    def people(self, run: Run, patients: Mapping[str, Resource]) -> dict[str, int]:
+        """Return digest → number; `patients` is digest → Patient, a new person is written with the next free number."""
+        table = tables.persons
+        known: dict[str, int] = {}
+        for chunk in chunks(patients):
+            rows = self._connection.execute(
+                select(table.c.digest, table.c.number).where(table.c.run == run.id, table.c.digest.in_(chunk))
+            )
+            known.update((digest, number) for digest, number in rows)
+        last = self._connection.execute(select(func.max(table.c.number)).where(table.c.run == run.id)).scalar() or 0
+        new = {digest: last + n for n, digest in enumerate((d for d in patients if d not in known), start=1)}
+        if new:
+            self._connection.execute(
+                insert(table),
+                [
+                    {"run": run.id, "number": number, "digest": digest, "payload": codec.pack(patients[digest])}
+                    for digest, number in new.items()
+                ],
+            )
+        return {**known, **new}
+
+    def block(self, run: Run, keys: Sequence[tuple[int, int]]) -> None:
+        """Write blocking keys as (hashed key, person) pairs."""
+        if keys:
+            self._connection.execute(
+                insert(tables.blocks).prefix_with("OR IGNORE", dialect="sqlite"),
+                [{"run": run.id, "key": key, "person": person} for key, person in dict.fromkeys(keys)],
+            )
+
+    def open_people(self, run: Run) -> Iterator[tuple[int, str, Resource]]:
+        """Yield (number, digest, Patient) of every person who has an unsettled record, by number."""
+        table, records = tables.persons, tables.records
+        last = 0
+        waiting = select(records.c.person).where(
+            records.c.run == run.id, records.c.person == table.c.number, records.c.outcome.is_(None)
+        )
+        statement = select(table.c.number, table.c.digest, table.c.payload).where(
+            table.c.run == run.id, waiting.exists()
+        )
+        while rows := self._connection.execute(
+            statement.where(table.c.number > last).order_by(table.c.number).limit(CHUNK)
+        ).all():
+            for number, digest, payload in rows:
+                yield number, digest, codec.unpack(payload)
+            last = rows[-1][0]
+
+    def open_numbers(self, run: Run) -> Iterator[int]:
+        """Yield the number of every person who has an unsettled record, the smallest first."""
+        records = tables.records
+        waiting = select(records.c.person).where(records.c.run == run.id, records.c.outcome.is_(None))
+        statement = waiting.distinct().order_by(records.c.person)
+        with self._engine.connect() as reading:
+            yield from reading.execution_options(yield_per=CHUNK).execute(statement).scalars()
+
+    def patients_of(self, run: Run, numbers: Iterable[int]) -> dict[int, Resource]:
+        """Return number → Patient of spooled people; who has been settled is no longer kept."""
+        table = tables.persons
+        found: dict[int, Resource] = {}
+        for chunk in chunks(numbers):
+            statement = select(table.c.number, table.c.payload).where(
+                table.c.run == run.id, table.c.number.in_(chunk), table.c.payload.is_not(None)
+            )
+            found.update((number, codec.unpack(payload)) for number, payload in self._connection.execute(statement))
+        return found
+
+    def digests_of(self, run: Run, numbers: Iterable[int]) -> dict[int, str]:
+        """Return number → digest of spooled people."""
+        table = tables.persons
+        found: dict[int, str] = {}
+        for chunk in chunks(numbers):
+            statement = select(table.c.number, table.c.digest).where(table.c.run == run.id, table.c.number.in_(chunk))
+            found.update((number, digest) for number, digest in self._connection.execute(statement))
+        return found
+
+    def pairs(self, run: Run, *, largest_block: int) -> Iterator[tuple[int, int]]:
+        """Yield pairs of people that share a blocking key, each pair once; blocks above `largest_block` are passed over."""
+        left, right = tables.blocks.alias(), tables.blocks.alias()
+        sizes = (
+            select(tables.blocks.c.key)
+            .where(tables.blocks.c.run == run.id)
+            .group_by(tables.blocks.c.key)
+            .having(func.count().between(2, largest_block))
+            .subquery()
+        )
+        statement = (
+            select(left.c.person, right.c.person)
+            .distinct()
+            .select_from(sizes)
+            .join(left, and_(left.c.run == run.id, left.c.key == sizes.c.key))
+            .join(right, and_(right.c.run == run.id, right.c.key == sizes.c.key, right.c.person > left.c.person))
+            .order_by(left.c.person)
+        )
+        with self._engine.connect() as reading:
+            result = reading.execution_options(yield_per=CHUNK).execute(statement)
+            yield from ((a, b) for a, b in result)
+
+    def connect(self, run: Run, edges: Sequence[tuple[int, int | str, float]]) -> None:
+        """Write edges (person, other person or patient id, weight); an edge that is there stays."""
+        if edges:
+            self._connection.execute(
+                insert(tables.edges).prefix_with("OR IGNORE", dialect="sqlite"),
+                [
+                    {
+                        "run": run.id,
+                        "person": person,
+                        "other": f"#{other}" if isinstance(other, int) else other,
+                        "other_person": other if isinstance(other, int) else 0,
+                        "weight": weight,
+                    }
+                    for person, other, weight in edges
+                ],
+            )
+
+    def edges(self, run: Run) -> Iterator[tuple[int, int | str, float]]:
+        """Yield every edge as (person, other person or patient id, weight)."""
+        with self._engine.connect() as reading:
+            for row in reading.execution_options(yield_per=CHUNK).execute(edges_statement(run)):
+                yield read_edge(row)
+
+    def links(self, run: Run) -> Iterator[tuple[int, int | str]]:
+        """Yield every edge as (person, other person or patient id); those to one Patient one after another."""
+        statement = edges_statement(run).order_by(tables.edges.c.other)
+        with self._engine.connect() as reading:
+            for row in reading.execution_options(yield_per=CHUNK).execute(statement):
+                person, other, _ = read_edge(row)
+                yield person, other
+
+    def edges_of(self, run: Run, people: Iterable[int]) -> list[tuple[int, int | str, float]]:
+        """Return the edges that begin at these people."""
+        return [
+            read_edge(row)
+            for chunk in chunks(people)
+            for row in self._connection.execute(edges_statement(run).where(tables.edges.c.person.in_(chunk)))
+        ]
+
+    def keep_candidates(self, run: Run, patients: Mapping[str, Resource]) -> None:
+        """Keep Patients of the server for the decisions."""
+        if patients:
+            self._connection.execute(
+                insert(tables.candidates).prefix_with("OR REPLACE", dialect="sqlite"),
+                [
+                    {"run": run.id, "patient_id": patient_id, "payload": codec.pack(resource)}
+                    for patient_id, resource in patients.items()
+                ],
+            )
+
+    def candidates(self, run: Run, patient_ids: Iterable[str]) -> dict[str, Resource]:
+        """Return id → Patient of kept candidates."""
+        table = tables.candidates
+        found: dict[str, Resource] = {}
+        for chunk in chunks(patient_ids):
+            statement = select(table.c.patient_id, table.c.payload).where(
+                table.c.run == run.id, table.c.patient_id.in_(chunk)
+            )
+            found.update(
+                (patient_id, codec.unpack(payload)) for patient_id, payload in self._connection.execute(statement)
+            )
+        return found
