@@ -72,8 +72,8 @@ class Gateway:
     def __init__(self, environment: Environment, ledger: Ledger, display: Display) -> None:
         self.environment = environment
         self.ledger = ledger
-        self._display = display
-        self._clock = SystemClock()
+        self.display = self._display = display
+        self.clock = self._clock = SystemClock()
 
     def inputs(self, files: Sequence[Path], *, mapping: str, clinic: str) -> list[LoadInput]:
         """Open input files with their mappings."""
@@ -147,6 +147,10 @@ class Gateway:
     def act(self, action: Callable[[LoadTools], Awaitable[T]], *, to_post: bool = False) -> T:
         """Do something with the environment's adapters, connected; `to_post` checks first whether the server can be used."""
         return self._with_tools(action, to_post=to_post)
+
+    def connect(self, action: Callable[[FhirClient], Awaitable[T]]) -> T:
+        """Do something with the environment's FHIR server, connected."""
+        return self._with_client(action)
 
     def person(self, patient_id: str) -> PersonView | None:
         """Return a Patient with doses and where they came from, None where the server has no such Patient."""

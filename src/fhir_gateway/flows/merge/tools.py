@@ -43,14 +43,6 @@ class MergeServer(Protocol):
         """Return how If-Match works here, found out once."""
         ...
 
-    async def merges_itself(self) -> bool:
-        """Return whether the server offers Patient/$merge."""
-        ...
-
-    async def merge(self, survivor: str, replaced: str, result: Resource | None) -> None:
-        """Let the server merge two Patients; raises ServerError."""
-        ...
-
 
 @dataclass(frozen=True, slots=True)
 class MergeTools:

@@ -1,0 +1,74 @@
+"""What undoing makes of each resource as it stands now: pure, given the journal, the server's content and decisions."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from fhir_gateway.domain.merges import ChangeKind, JournalledChange, UndoConflict
+from fhir_gateway.domain.records import Resource
+from fhir_gateway.merging.changes import same
+from fhir_gateway.merging.undoing import Decision, decide, restore
+
+
+@dataclass(frozen=True, slots=True)
+class UndoDecisions:
+    """What an operator decided: `of` by resource (`Type/id`) and path, `otherwise` for every other conflict.
+
+    `moves` are new resources (`Type/id`) that go to a Patient (bare id) whom the merge had replaced.
+    """
+
+    of: Mapping[str, Mapping[str, Decision]] = field(default_factory=dict)
+    otherwise: Decision | None = None
+    moves: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """A resource with all that a merge did to it, in order (more than once where others changed it in between)."""
+
+    resource: str
+    changes: tuple[JournalledChange, ...]
+
+    @property
+    def kind(self) -> ChangeKind | None:
+        """What the merge first did to it."""
+        return self.changes[0].kind
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """A resource after undoing: equal to the current one where nothing is left to do; `open` ones are undecided."""
+
+    resource: Resource
+    open: tuple[UndoConflict, ...]
+    kept: tuple[UndoConflict, ...]
+    """Conflicts that were decided for what stands there now."""
+
+
+def touched(changes: Sequence[JournalledChange]) -> list[Touched]:
+    """Return the resources that changes are about, those apart that a merge has created itself."""
+    by_resource: dict[str, list[JournalledChange]] = {}
+    for change in changes:
+        if change.before is not None:
+            by_resource.setdefault(change.resource, []).append(change)
+    return [Touched(resource, tuple(several)) for resource, several in by_resource.items()]
+
+
+def undone(one: Touched, current: Resource, decisions: UndoDecisions) -> Undone:
+    """Take back what a merge did to a resource, the last thing first."""
+    resource = current
+    left: list[UndoConflict] = []
+    kept: list[UndoConflict] = []
+    for change in reversed(one.changes):
+        if change.before is None:
+            continue
+        restored = restore(change.before, change.after, resource)
+        chosen = {
+            conflict.path: decision
+            for conflict in restored.conflicts
+            if (decision := decisions.of.get(one.resource, {}).get(conflict.path, decisions.otherwise)) is not None
+        }
+        kept += [conflict for conflict in restored.conflicts if chosen.get(conflict.path) is Decision.KEEP]
+        decided = decide(restored, chosen)
+        left += decided.conflicts
+        resource = decided.resource
+    return Undone(current if same(resource, current) else resource, tuple(left), tuple(kept))
