@@ -69,7 +69,7 @@ def _beginning(one: str, other: str) -> bool:
 
 def choose_gender(patients: Sequence[Resource]) -> Chosen:
     """Choose the survivor's where it says male or female, else the first that does; two that disagree are a conflict."""
-    known = [patient for patient in patients if patient.get("gender") in _SEXES]
+    known = [patient for patient in patients if text(patient.get("gender")) in _SEXES]
     if not known:
         return Chosen()
     taken = known[0]
