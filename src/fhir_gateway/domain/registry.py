@@ -57,12 +57,56 @@ class PulledVersion:
 
 
 @dataclass(frozen=True, slots=True)
+class Request:
+    """Who asked for what: `query` is the raw query string or body (it may name a person), `address` the client's."""
+
+    client: str
+    token: str
+    kind: PullKind
+    resource_type: str
+    query: bytes
+    address: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Pull:
-    """What one request, or one export as a whole, gave to a client."""
+    """What one request, or one export as a whole, gave to a client; `count` is of resources."""
 
     id: int
-    client: str
-    kind: PullKind
-    at: datetime
-    resource_type: str
+    request: Request
     count: int
+
+
+class RecallReason(StrEnum):
+    """Why a resource that a client may have was wrong."""
+
+    UNLINKED = "unlinked"
+    """A link was taken apart: the dose was another person's."""
+    MERGE_UNDONE = "merge-undone"
+    """A merge was taken back: what had moved is the former person's again."""
+    MERGED = "merged"
+    """A merge moved it, or made it entered-in-error as the same dose as another."""
+    CORRECTED = "corrected"
+    """An operator's answer took it back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """A resource that was put right: `version` is the right one, "" where it is not known."""
+
+    resource: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """A client has a version that was taken back. `settled` is when it pulled a newer one, None while it has not."""
+
+    client: str
+    resource: str
+    version: str
+    pulled: datetime
+    reason: RecallReason
+    noted: datetime
+    settled: datetime | None = None

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
-from sqlalchemy import make_url
+from sqlalchemy import make_url, text
 
 from fhir_gateway.domain.errors import LedgerError
 from fhir_gateway.ledger.access import AccessKeys
@@ -16,6 +16,8 @@ from fhir_gateway.ledger.keys import Keys
 from fhir_gateway.ledger.merge_jobs import MergeJobs
 from fhir_gateway.ledger.merged_keys import MergedKeys
 from fhir_gateway.ledger.merges import Merges
+from fhir_gateway.ledger.pulls import Pulls
+from fhir_gateway.ledger.registry_clients import RegistryClients
 from fhir_gateway.ledger.reviews import Reviews
 from fhir_gateway.ledger.runs import Runs
 from fhir_gateway.ledger.spool import Spool
@@ -38,6 +40,8 @@ class Ledger:
         self.access = AccessKeys(self._connection)
         self.merge_jobs = MergeJobs(self._connection)
         self.merged_keys = MergedKeys(self._connection)
+        self.registry_clients = RegistryClients(self._connection)
+        self.pulls = Pulls(self._connection)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -90,6 +94,11 @@ class Ledger:
             yield tell
         finally:
             os.close(descriptor)
+
+    def compact(self) -> None:
+        """Take what was deleted out of SQLite's write-ahead log, too."""
+        if self._engine.dialect.name == "sqlite":
+            self._connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
 
     def close(self) -> None:
         """Close the connection."""

@@ -1,0 +1,223 @@
+"""Who pulled what, when, and which of it was wrong: for auditors, and so that corrections reach whoever has the wrong."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+
+from sqlalchemy import (
+    Column,
+    Connection,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Select,
+    String,
+    Table,
+    Text,
+    bindparam,
+    delete,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.engine import Row
+
+from fhir_gateway.domain.registry import (
+    Correction,
+    Pull,
+    PulledVersion,
+    PullKind,
+    Recall,
+    RecallReason,
+    Request,
+)
+
+metadata = MetaData()
+"""Apart from the tables of loads, since it came with a migration of its own."""
+
+pulls = Table(
+    "pulls",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("client", String(36), nullable=False),
+    Column("token", String(64), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("resource_type", String(64), nullable=False),
+    Column("query", LargeBinary, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("at", String(40), nullable=False),
+    Column("resources", Integer, nullable=False),
+    sqlite_autoincrement=True,
+)
+Index("pulls_by_client", pulls.c.client, pulls.c.at)
+
+pulled_patients = Table(
+    "pulled_patients",
+    metadata,
+    Column("pull", Integer, nullable=False),
+    Column("patient", String(64), nullable=False),
+    PrimaryKeyConstraint("pull", "patient"),
+)
+Index("pulled_patients_by_patient", pulled_patients.c.patient)
+
+pulled = Table(
+    "pulled",
+    metadata,
+    Column("client", String(36), nullable=False),
+    Column("resource", String(130), nullable=False),
+    Column("version", String(64), nullable=False),
+    Column("at", String(40), nullable=False),
+    PrimaryKeyConstraint("client", "resource"),
+)
+"""The newest version that each client was given of each resource."""
+Index("pulled_by_resource", pulled.c.resource)
+
+recalls = Table(
+    "recalls",
+    metadata,
+    Column("client", String(36), nullable=False),
+    Column("resource", String(130), nullable=False),
+    Column("version", String(64), nullable=False),
+    Column("pulled", String(40), nullable=False),
+    Column("reason", String(16), nullable=False),
+    Column("noted", String(40), nullable=False),
+    Column("settled", String(40)),
+    PrimaryKeyConstraint("client", "resource", "noted"),
+)
+
+
+class Pulls:
+    """The pulls and recalls of one environment."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def record(
+        self, request: Request, *, count: int, versions: Sequence[PulledVersion] = (), patients: Iterable[str] = ()
+    ) -> int:
+        """Write a pull down with what it gave: `versions` of resources, and the `patients` (ids) whom it told of."""
+        result = self._connection.execute(
+            insert(pulls).values(
+                client=request.client,
+                token=request.token,
+                kind=request.kind,
+                resource_type=request.resource_type,
+                query=request.query,
+                address=request.address,
+                at=request.at.isoformat(),
+                resources=count,
+            )
+        )
+        assert result.inserted_primary_key  # noqa: S101 - it is the database that numbers them
+        number = int(result.inserted_primary_key[0])
+        told = [{"pull": number, "patient": patient} for patient in sorted(set(patients))]
+        if told:
+            self._connection.execute(insert(pulled_patients), told)
+        self.give(request.client, versions, at=request.at)
+        return number
+
+    def recount(self, pull: int, count: int) -> None:
+        """Say how much a pull has given so far (an export gives little by little)."""
+        self._connection.execute(update(pulls).where(pulls.c.id == pull).values(resources=count))
+
+    def give(self, client: str, versions: Sequence[PulledVersion], *, at: datetime) -> None:
+        """Note which versions a client was given; what was recalled is settled by a newer one."""
+        rows = [{"c": client, "r": one.resource, "v": one.version, "a": at.isoformat()} for one in versions]
+        if not rows:
+            return
+        same = (pulled.c.client == bindparam("c"), pulled.c.resource == bindparam("r"))
+        self._connection.execute(delete(pulled).where(*same), rows)
+        added = insert(pulled).values(
+            client=bindparam("c"), resource=bindparam("r"), version=bindparam("v"), at=bindparam("a")
+        )
+        self._connection.execute(added, rows)
+        if self._connection.execute(_open(client).limit(1)).first() is not None:
+            settle = (
+                update(recalls)
+                .where(
+                    recalls.c.client == bindparam("c"),
+                    recalls.c.resource == bindparam("r"),
+                    recalls.c.settled.is_(None),
+                    recalls.c.version != bindparam("v"),
+                )
+                .values(settled=bindparam("a"))
+            )
+            self._connection.execute(settle, rows)
+
+    def recall(self, corrections: Iterable[Correction], *, reason: RecallReason, at: datetime) -> int:
+        """Note for every client what it was given and is wrong; return how many resources of clients those are."""
+        noted = 0
+        for one in corrections:
+            having = select(pulled).where(pulled.c.resource == one.resource, pulled.c.version != one.version)
+            rows = [
+                {
+                    "client": row.client,
+                    "resource": row.resource,
+                    "version": row.version,
+                    "pulled": row.at,
+                    "reason": reason,
+                    "noted": at.isoformat(),
+                }
+                for row in self._connection.execute(having)
+            ]
+            if rows:
+                self._connection.execute(insert(recalls), rows)
+                noted += len(rows)
+        return noted
+
+    def outstanding(self, *, client: str = "", everything: bool = False) -> list[Recall]:
+        """Return recalls that no newer pull has settled, oldest first; `everything`: the settled ones too."""
+        wanted = select(recalls) if everything else _open(client)
+        if everything and client:
+            wanted = wanted.where(recalls.c.client == client)
+        return [_recall(row) for row in self._connection.execute(wanted.order_by(recalls.c.noted, recalls.c.resource))]
+
+    def all(self, *, client: str = "", since: datetime | None = None, limit: int = 1000) -> list[Pull]:
+        """Return the newest pulls first."""
+        wanted = select(pulls).order_by(pulls.c.id.desc()).limit(limit)
+        if client:
+            wanted = wanted.where(pulls.c.client == client)
+        if since is not None:
+            wanted = wanted.where(pulls.c.at >= since.isoformat())
+        return [_pull(row) for row in self._connection.execute(wanted)]
+
+    def get(self, number: int) -> Pull | None:
+        """Return a pull."""
+        row = self._connection.execute(select(pulls).where(pulls.c.id == number)).first()
+        return _pull(row) if row else None
+
+    def patients_of(self, number: int) -> Iterator[str]:
+        """Yield the ids of the Patients whom a pull told of."""
+        wanted = select(pulled_patients.c.patient).where(pulled_patients.c.pull == number)
+        for (patient,) in self._connection.execute(wanted.order_by(pulled_patients.c.patient)):
+            yield patient
+
+    def of_patient(self, patient_id: str) -> list[Pull]:
+        """Return the pulls that told of a Patient, newest first; exports are not among them, being told of as a whole."""
+        numbers = select(pulled_patients.c.pull).where(pulled_patients.c.patient == patient_id)
+        wanted = select(pulls).where(pulls.c.id.in_(numbers)).order_by(pulls.c.id.desc())
+        return [_pull(row) for row in self._connection.execute(wanted)]
+
+
+def _open(client: str) -> Select[tuple[object, ...]]:
+    wanted = select(recalls).where(recalls.c.settled.is_(None))
+    return wanted.where(recalls.c.client == client) if client else wanted
+
+
+def _pull(row: Row[tuple[object, ...]]) -> Pull:
+    at = datetime.fromisoformat(row.at)
+    request = Request(row.client, row.token, PullKind(row.kind), row.resource_type, row.query, row.address, at)
+    return Pull(row.id, request, row.resources)
+
+
+def _recall(row: Row[tuple[object, ...]]) -> Recall:
+    return Recall(
+        client=row.client,
+        resource=row.resource,
+        version=row.version,
+        pulled=datetime.fromisoformat(row.pulled),
+        reason=RecallReason(row.reason),
+        noted=datetime.fromisoformat(row.noted),
+        settled=datetime.fromisoformat(row.settled) if row.settled else None,
+    )
