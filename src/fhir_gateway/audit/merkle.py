@@ -1,50 +1,10 @@
-"""The Merkle tree of RFC 9162 (section 2.1) with SHA-256: roots, proofs, and how those are verified."""
+"""The Merkle tree of RFC 9162 (section 2.1) with SHA-256: roots, and proofs for those who hold a root."""
 
-import hashlib
 from collections.abc import Iterable, Sequence
 
-HASH_BYTES = 32
-EMPTY_ROOT = hashlib.sha256().digest()
-"""The root of a tree without leaves."""
+from fhir_gateway.audit.verify_history import Tree, leaf_hash, node_hash
 
-
-def leaf_hash(entry: bytes) -> bytes:
-    """Return the hash of a leaf."""
-    return hashlib.sha256(b"\x00" + entry).digest()
-
-
-def node_hash(left: bytes, right: bytes) -> bytes:
-    """Return the hash of an inner node."""
-    return hashlib.sha256(b"\x01" + left + right).digest()
-
-
-class Tree:
-    """A tree that grows leaf by leaf and holds no more than one hash for each of its levels."""
-
-    __slots__ = ("_peaks", "size")
-
-    def __init__(self) -> None:
-        self.size = 0
-        self._peaks: list[bytes] = []
-        """The roots of the perfect subtrees, the largest first: one for each bit that is set in `size`."""
-
-    def add(self, leaf: bytes) -> None:
-        """Append a leaf's hash."""
-        node, size = leaf, self.size
-        while size & 1:
-            node = node_hash(self._peaks.pop(), node)
-            size >>= 1
-        self._peaks.append(node)
-        self.size += 1
-
-    def root(self) -> bytes:
-        """Return the root over the leaves so far."""
-        if not self._peaks:
-            return EMPTY_ROOT
-        node = self._peaks[-1]
-        for peak in reversed(self._peaks[:-1]):
-            node = node_hash(peak, node)
-        return node
+__all__ = ["Prover", "Tree", "leaf_hash", "node_hash", "root_of"]
 
 
 def root_of(leaves: Iterable[bytes]) -> bytes:
@@ -55,90 +15,53 @@ def root_of(leaves: Iterable[bytes]) -> bytes:
     return tree.root()
 
 
-def inclusion_proof(leaves: Sequence[bytes], index: int) -> list[bytes]:
-    """Return the path (RFC 9162, 2.1.3.1) of the leaf at `index`, counted from 0, in the tree over `leaves`.
+class Prover:
+    """Proves things of the tree over `leaves` (their hashes); what proofs have in common is computed once."""
 
-    Raises ValueError where there is no such leaf.
-    """
-    if not 0 <= index < len(leaves):
-        raise ValueError(f"a tree of {len(leaves)} leaves has none at {index}")
-    start, end = 0, len(leaves)
-    path = []
-    while end - start > 1:
-        middle = start + _split(end - start)
-        if index < middle:
-            path.append(root_of(leaves[middle:end]))
-            end = middle
-        else:
-            path.append(root_of(leaves[start:middle]))
-            start = middle
-    return path[::-1]
+    def __init__(self, leaves: Sequence[bytes]) -> None:
+        self._leaves = leaves
+        self._roots: dict[tuple[int, int], bytes] = {}
 
+    def inclusion(self, index: int) -> list[bytes]:
+        """Return the path (RFC 9162, 2.1.3.1) of the leaf at `index`, counted from 0.
 
-def consistency_proof(leaves: Sequence[bytes], earlier: int) -> list[bytes]:
-    """Return the proof (RFC 9162, 2.1.4.1) that the tree over the first `earlier` leaves is the beginning of this one.
+        Raises ValueError where there is no such leaf.
+        """
+        if not 0 <= index < len(self._leaves):
+            raise ValueError(f"a tree of {len(self._leaves)} leaves has none at {index}")
+        start, end, path = 0, len(self._leaves), []
+        while end - start > 1:
+            middle = start + _split(end - start)
+            if index < middle:
+                path.append(self._root(middle, end))
+                end = middle
+            else:
+                path.append(self._root(start, middle))
+                start = middle
+        return path[::-1]
 
-    Raises ValueError unless 0 < earlier <= len(leaves).
-    """
-    if not 0 < earlier <= len(leaves):
-        raise ValueError(f"a tree of {len(leaves)} leaves had no {earlier}")
-    start, end = 0, len(leaves)
-    path, whole = [], True
-    while end - start > earlier - start:
-        middle = start + _split(end - start)
-        if earlier <= middle:
-            path.append(root_of(leaves[middle:end]))
-            end = middle
-        else:
-            path.append(root_of(leaves[start:middle]))
-            start, whole = middle, False
-    return path[::-1] if whole else [root_of(leaves[start:end]), *path[::-1]]
+    def consistency(self, earlier: int) -> list[bytes]:
+        """Return the proof (RFC 9162, 2.1.4.1) that the tree over the first `earlier` leaves was this one's beginning.
 
+        Raises ValueError unless 0 < earlier <= the number of leaves.
+        """
+        if not 0 < earlier <= len(self._leaves):
+            raise ValueError(f"a tree of {len(self._leaves)} leaves never had {earlier}")
+        start, end, path = 0, len(self._leaves), []
+        while end != earlier:
+            middle = start + _split(end - start)
+            if earlier <= middle:
+                path.append(self._root(middle, end))
+                end = middle
+            else:
+                path.append(self._root(start, middle))
+                start = middle
+        return path[::-1] if start == 0 else [self._root(start, end), *path[::-1]]
 
-def verifies_inclusion(*, leaf: bytes, index: int, size: int, path: Sequence[bytes], root: bytes) -> bool:
-    """Return whether the leaf's hash stands at `index` of the tree with this root (RFC 9162, 2.1.3.2)."""
-    if not 0 <= index < size:
-        return False
-    place, last, node = index, size - 1, leaf
-    for step in path:
-        if last == 0:
-            return False
-        if place & 1 or place == last:
-            node = node_hash(step, node)
-            while place and not place & 1:
-                place, last = place >> 1, last >> 1
-        else:
-            node = node_hash(node, step)
-        place, last = place >> 1, last >> 1
-    return last == 0 and node == root
-
-
-def verifies_consistency(*, earlier: int, earlier_root: bytes, size: int, root: bytes, path: Sequence[bytes]) -> bool:
-    """Return whether the tree of `earlier` leaves is the beginning of the one of `size` (RFC 9162, 2.1.4.2)."""
-    if not 0 < earlier <= size:
-        return False
-    if earlier == size:
-        return not path and earlier_root == root
-    steps = list(path)
-    if earlier & (earlier - 1) == 0:
-        steps.insert(0, earlier_root)
-    if not steps:
-        return False
-    place, last = earlier - 1, size - 1
-    while place & 1:
-        place, last = place >> 1, last >> 1
-    old = new = steps[0]
-    for step in steps[1:]:
-        if last == 0:
-            return False
-        if place & 1 or place == last:
-            old, new = node_hash(step, old), node_hash(step, new)
-            while place and not place & 1:
-                place, last = place >> 1, last >> 1
-        else:
-            new = node_hash(new, step)
-        place, last = place >> 1, last >> 1
-    return last == 0 and old == earlier_root and new == root
+    def _root(self, start: int, end: int) -> bytes:
+        if (start, end) not in self._roots:
+            self._roots[start, end] = root_of(self._leaves[start:end])
+        return self._roots[start, end]
 
 
 def _split(size: int) -> int:

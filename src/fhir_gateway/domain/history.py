@@ -6,6 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from fhir_gateway.domain.merges import Merge
+
 
 class HistoryEvent(StrEnum):
     """What an entry of the history tells."""
@@ -64,3 +66,59 @@ class HistoryEntry:
     at: datetime
     parts: Mapping[Part, str]
     notes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class MergeFilter:
+    """Which merges are asked for; what is "" or None is not asked.
+
+    `nik` and `patient` (a bare id) find merges in which these survived or were replaced, `user` who applied or undid,
+    `since` and `until` (both inclusive) merges that were begun or undone then.
+    """
+
+    nik: str = ""
+    patient: str = ""
+    run: int | None = None
+    user: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MergeRecord:
+    """A merge as an auditor sees it: from where it was asked for, and by whom, when and why it was undone.
+
+    `undo_conflicts` are what others had changed meanwhile and how that was decided. With `erased` only what holds no
+    personal data is left.
+    """
+
+    merge: Merge
+    via: str
+    undo_user: str = ""
+    undo_via: str = ""
+    undo_begun: datetime | None = None
+    undone: datetime | None = None
+    undo_reason: str = ""
+    undo_conflicts: tuple[Mapping[str, Any], ...] = ()
+    erased: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ToldEntry:
+    """An entry with who caused it and from where, as far as it tells."""
+
+    entry: HistoryEntry
+    user: str
+    via: str
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """What was erased of a person, or would be: merges, and entries that belong to none (decisions to part).
+
+    `applied` are those of the merges that still stood and cannot be undone any more.
+    """
+
+    merges: tuple[int, ...]
+    entries: tuple[int, ...]
+    applied: tuple[int, ...]

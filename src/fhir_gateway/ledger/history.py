@@ -1,5 +1,6 @@
 """The history of merges: entries that are only ever added, and the parts that stand beside them."""
 
+import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from fhir_gateway.audit.entries import SALT_BYTES, entry_bytes, part_hash, read_
 from fhir_gateway.audit.merkle import leaf_hash
 from fhir_gateway.domain.history import HistoryEntry, HistoryEvent, Part
 from fhir_gateway.ledger import codec
-from fhir_gateway.ledger.merge_tables import history, history_details
+from fhir_gateway.ledger.merge_tables import checkpoints, history, history_details
 
 _PAGE = 500
 _ID_BYTES = 16
@@ -79,6 +80,21 @@ class History:
         """Return the ledger's own id, "" before the first entry."""
         first = self._connection.execute(select(history.c.entry).where(history.c.number == 1)).scalar()
         return str(read_entry(first).notes.get("ledger", "")) if first else ""
+
+    def keep_checkpoint(self, note: str, *, size: int, root: bytes, at: datetime) -> None:
+        """Keep a checkpoint over the first `size` entries, which are all that there are; an entry tells of it."""
+        notes = {"size": size, "root": root.hex(), "note": hashlib.sha256(note.encode()).hexdigest()}
+        self.add(Addition(HistoryEvent.CHECKPOINT, notes=notes), at=at)
+        self._connection.execute(insert(checkpoints).values(size=size, note=note))
+
+    def newest_checkpoint(self) -> tuple[int, str] | None:
+        """Return the newest checkpoint that was kept, as (size, note)."""
+        row = self._connection.execute(select(checkpoints).order_by(checkpoints.c.size.desc())).first()
+        return (row.size, row.note) if row else None
+
+    def kept_checkpoints(self) -> list[str]:
+        """Return the notes of all checkpoints that were kept, oldest first."""
+        return list(self._connection.execute(select(checkpoints.c.note).order_by(checkpoints.c.size)).scalars())
 
     def leaves(self, size: int | None = None) -> Iterator[bytes]:
         """Yield the hashes of the first `size` entries (all if not given), in order."""

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy.engine import Row
 
 from fhir_gateway.audit.entries import row_line, written_time
+from fhir_gateway.domain.history import MergeRecord
 from fhir_gateway.domain.identity import ComparedPair, Comparison, Evidence, Grade, Veto
 from fhir_gateway.domain.merges import (
     ChangeKind,
@@ -101,12 +102,36 @@ def read_merge(row: Row[Any], person: Mapping[str, Any], failed: Iterable[str]) 
         grade=Grade(row.grade),
         user=row.user,
         begun=datetime.fromisoformat(row.begun),
-        finished=datetime.fromisoformat(row.finished) if row.finished else None,
+        finished=_moment(row.finished),
         changed=row.changed,
         requests=row.requests,
         failed=tuple(failed),
         remaining=tuple(person.get("remaining", ())),
     )
+
+
+def read_record(row: Row[Any], person: Mapping[str, Any], failed: Iterable[str]) -> MergeRecord:
+    """Return what an auditor sees of a merge."""
+    return MergeRecord(
+        merge=read_merge(row, person, failed),
+        via=row.via,
+        undo_user=row.undo_user,
+        undo_via=row.undo_via,
+        undo_begun=_moment(row.undo_begun),
+        undone=_moment(row.undone),
+        undo_reason=person.get("reason", ""),
+        undo_conflicts=tuple(person.get("conflicts", ())),
+        erased=row.erased,
+    )
+
+
+def subjects_of(person: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return (kind, value) by which an entry can be found: the NIK and every Patient's id."""
+    patients = [person.get("survivor", ""), *person.get("replaced", ()), *person.get("patients", ())]
+    found = {("patient", patient) for patient in patients if patient}
+    if nik := person.get("nik", ""):
+        found.add(("nik", nik))
+    return sorted(found)
 
 
 def new_merge(run: int, plan: GroupPlan, *, user: str, via: str, at: datetime) -> dict[str, Any]:
@@ -190,3 +215,7 @@ def _pair(body: Mapping[str, Any]) -> ComparedPair:
         grade=Grade(compared["grade"]),
     )
     return ComparedPair(body["left"], body["right"], comparison)
+
+
+def _moment(text: str) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from itertools import combinations
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, func, insert, select, update
 from sqlalchemy.engine import Row
 
 from fhir_gateway.audit.entries import written_time
@@ -15,9 +15,10 @@ from fhir_gateway.domain.errors import LedgerError
 from fhir_gateway.domain.history import HistoryEvent, Part
 from fhir_gateway.domain.merges import ChangeState, GroupPlan, JournalledChange, Merge, MergeState
 from fhir_gateway.ledger import merge_rows
+from fhir_gateway.ledger.chunks import chunks
 from fhir_gateway.ledger.history import Addition, History
+from fhir_gateway.ledger.merge_search import MergeSearch
 from fhir_gateway.ledger.merge_tables import history, merge_changes, merge_steps, merge_subjects, merges
-from fhir_gateway.ledger.spool import chunks
 
 _PAGE = 200
 _OPEN = (MergeState.APPLYING, MergeState.UNDOING)
@@ -29,6 +30,7 @@ class Merges:
     def __init__(self, connection: Connection, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._connection = connection
         self.history = History(connection, now=now)
+        self._search = MergeSearch(connection, self.history)
 
     def begin(  # noqa: PLR0913 - a merge is what its row says
         self,
@@ -69,11 +71,11 @@ class Merges:
 
     def unfinished(self) -> list[Merge]:
         """Return merges that are APPLYING or UNDOING, oldest first."""
-        return self._read(self._connection.execute(select(merges).where(merges.c.state.in_(_OPEN))).all())
+        return self._read(merges.c.state.in_(_OPEN))
 
     def get(self, merge: int) -> Merge | None:
         """Return a merge, None where there is none of this number."""
-        found = self._read(self._connection.execute(select(merges).where(merges.c.id == merge)).all())
+        found = self._read(merges.c.id == merge)
         return found[0] if found else None
 
     def plan_of(self, merge: int) -> GroupPlan | None:
@@ -207,12 +209,15 @@ class Merges:
                 merge_subjects.c.kind == "patient", merge_subjects.c.value.in_(chunk), merge_subjects.c.merge > 0
             )
             found.update(self._connection.execute(statement).scalars())
-        rows = [
-            row
-            for chunk in chunks(found)
-            for row in self._connection.execute(select(merges).where(merges.c.id.in_(chunk)))
+        return self._read(*(merges.c.id.in_(chunk) for chunk in chunks(sorted(found))))
+
+    def _read(self, *conditions: ColumnElement[bool]) -> list[Merge]:
+        """Return the merges of each of the conditions, oldest first."""
+        return [
+            record.merge
+            for condition in conditions
+            for record in self._search.read(select(merges).where(condition).order_by(merges.c.id))
         ]
-        return self._read(rows)
 
     def _close(self, event: HistoryEvent, row: dict[str, Any], person: Mapping[str, Any], at: datetime) -> None:
         bodies = {} if row["erased"] else {Part.PERSON: person}
@@ -243,7 +248,7 @@ class Merges:
             self._connection.execute(insert(table), [{"entry": entry, **row} for row in rows])
 
     def _name_subjects(self, entry: int, merge: int, person: Mapping[str, Any]) -> None:
-        rows = [{"merge": merge, "kind": kind, "value": value} for kind, value in subjects_of(person)]
+        rows = [{"merge": merge, "kind": kind, "value": value} for kind, value in merge_rows.subjects_of(person)]
         self._insert(merge_subjects, entry, rows)
 
     def _entries(self, merge: int) -> list[int]:
@@ -265,37 +270,6 @@ class Merges:
             rows = self._connection.execute(select(merges.c.id, merges.c.state).where(merges.c.id.in_(chunk)))
             found.update({row.id: MergeState(row.state) for row in rows})
         return found
-
-    def _read(self, rows: Sequence[Row[Any]]) -> list[Merge]:
-        """Return merges from their rows, oldest first."""
-        ids = [row.id for row in rows]
-        person: dict[int, dict[str, Any]] = defaultdict(dict)
-        failed: dict[int, dict[int, str]] = defaultdict(dict)
-        for chunk in chunks(ids):
-            places = dict(
-                self._connection.execute(
-                    select(history.c.number, history.c.merge).where(history.c.merge.in_(chunk))
-                ).all()
-            )
-            for entry, body in sorted(self.history.parts(places, Part.PERSON).items()):
-                person[places[entry]].update(body)
-            statement = select(merge_steps).where(merge_steps.c.merge.in_(chunk)).order_by(merge_steps.c.entry)
-            for step in self._connection.execute(statement):
-                if step.state == ChangeState.FAILED:
-                    failed[step.merge][step.number] = step.resource
-                else:
-                    failed[step.merge].pop(step.number, None)
-        ordered = sorted(rows, key=lambda row: int(row.id))
-        return [merge_rows.read_merge(row, person[row.id], failed[row.id].values()) for row in ordered]
-
-
-def subjects_of(person: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return (kind, value) by which an entry can be found: the NIK and every Patient's id."""
-    patients = [person.get("survivor", ""), *person.get("replaced", ()), *person.get("patients", ())]
-    found = {("patient", patient) for patient in patients if patient}
-    if nik := person.get("nik", ""):
-        found.add(("nik", nik))
-    return sorted(found)
 
 
 def _state(step: Row[Any] | None) -> ChangeState:
