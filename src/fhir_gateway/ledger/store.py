@@ -100,11 +100,6 @@ class Ledger:
         if self._engine.dialect.name == "sqlite":
             self._connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
 
-    def compact(self) -> None:
-        """Take what was deleted out of SQLite's write-ahead log, too."""
-        if self._engine.dialect.name == "sqlite":
-            self._connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
-
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
