@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from openpyxl.utils.datetime import from_excel
@@ -28,6 +29,12 @@ class Cell:
     lost: bool = False
 
 
+@lru_cache(maxsize=8192)
+def text_cell(text: str) -> Cell:
+    """Return a text as a cell; sheets repeat their dates, places and words."""
+    return Cell(without_apostrophe(text))
+
+
 EMPTY = Cell("")
 LOST = Cell("", lost=True)
 
@@ -37,7 +44,7 @@ def as_cell(value: Any, style: int, formats: CellFormats) -> Cell:
     if value is None:
         return EMPTY
     if isinstance(value, str):
-        return Cell(without_apostrophe(value))
+        return text_cell(value)
     if isinstance(value, bool):
         return Cell("true" if value else "false")
     if isinstance(value, int | float):

@@ -17,14 +17,24 @@ from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import iterparse as defused_iterparse
 from openpyxl.reader.excel import ExcelReader
 from openpyxl.styles.stylesheet import apply_stylesheet
-from openpyxl.worksheet._reader import DATA_TAG, FORMULA_TAG, ROW_TAG, VALUE_TAG, WorkSheetParser
+from openpyxl.utils.cell import coordinate_to_tuple
+from openpyxl.worksheet._reader import (
+    DATA_TAG,
+    FORMULA_TAG,
+    INLINE_STRING,
+    ROW_TAG,
+    VALUE_TAG,
+    WorkSheetParser,
+    _cast_number,
+)
+from openpyxl.xml.constants import SHEET_MAIN_NS
 
 from fhir_gateway.domain.errors import SourceError
 from fhir_gateway.domain.records import Problem
 from fhir_gateway.sources.csv_rows import BrokenRow
 from fhir_gateway.sources.text_lines import readable
 from fhir_gateway.sources.xlsx_archive import SheetStream, check_archive
-from fhir_gateway.sources.xlsx_cells import EMPTY, LOST, Cell, CellFormats, as_cell
+from fhir_gateway.sources.xlsx_cells import EMPTY, LOST, Cell, CellFormats, as_cell, text_cell
 
 MOST_COLUMNS = 16_384
 """Columns of a sheet (https://support.microsoft.com: Excel specifications and limits)."""
@@ -94,7 +104,7 @@ class Workbook:
 
     def rows(self, sheet: Sheet) -> Iterator[list[Cell] | BrokenRow]:
         """Yield every row that is not blank; raises SourceError where the sheet cannot be read on."""
-        parser = _CellParser(self._strings)
+        parser = _CellParser(self._strings, self._formats)
         try:
             with zipfile.ZipFile(self._path) as archive, archive.open(sheet.part) as part:
                 _check_prolog(SheetStream(self._path, part))
@@ -111,12 +121,7 @@ class Workbook:
 
     def _row(self, element: Any, parser: "_CellParser") -> list[Cell] | BrokenRow | None:
         try:
-            _, parsed = parser.parse_row(element)
-            cells = [EMPTY] * max((cell["column"] for cell in parsed), default=0)
-            for cell in parsed:
-                lost = cell["data_type"] == "f"
-                value = as_cell(cell["value"], cell["style_id"], self._formats)
-                cells[cell["column"] - 1] = LOST if lost else value
+            cells = parser.row(element)
         except (ValueError, IndexError, KeyError, TypeError, OverflowError):
             text = " ".join(text for text in element.itertext() if text.strip())
             return BrokenRow(readable(text), _UNREADABLE)
@@ -129,24 +134,72 @@ class Workbook:
         return SourceError(f"{self._path}: the workbook's XML declares entities, which no spreadsheet program writes")
 
 
+TEXT_TAG = f"{{{SHEET_MAIN_NS}}}t"
+
 _UNREADABLE = Problem("row-cells", "the row holds cells that no spreadsheet program writes", "retype the row")
 
 
 class _CellParser(WorkSheetParser):
-    """openpyxl's parser of rows; dates are left as numbers, and formulas without a value are told (type `f`)."""
+    """Reads the cells of a row: plain texts and numbers at once, everything else with openpyxl's parser."""
 
-    def __init__(self, strings: list[str]) -> None:
+    def __init__(self, strings: list[str], formats: CellFormats) -> None:
         super().__init__("", strings, data_only=True)  # it is given rows, and opens no file
+        self._formats = formats
+        self._columns: dict[str, int] = {}
 
-    def parse_cell(self, element: Element) -> dict[str, Any]:
-        cell: dict[str, Any] = super().parse_cell(element)
+    def row(self, element: Element) -> list[Cell]:
+        """Return a row's cells up to its last one; raises ValueError and the like for what no program writes."""
+        if not float(element.get("r", "0")).is_integer():
+            raise ValueError("a row number that no sheet has")
+        self.col_counter = 0
+        cells: list[Cell] = []
+        for child in element:
+            cell = self._plain_cell(child) or self._any_cell(child)
+            missing = self.col_counter - len(cells)
+            if missing == 1:
+                cells.append(cell)
+            else:
+                cells += [EMPTY] * missing
+                cells[self.col_counter - 1] = cell
+        return cells
+
+    def _plain_cell(self, element: Element) -> Cell | None:
+        """Return a cell with a coordinate and nothing but a text or a number, None for any other."""
+        coordinate = element.get("r")
+        if len(element) != 1 or not coordinate:
+            return None
+        child, kind = element[0], element.get("t", "n")
+        if kind == "inlineStr" and child.tag == INLINE_STRING and len(child) == 1 and child[0].tag == TEXT_TAG:
+            cell = text_cell(child[0].text or "")
+        elif kind == "s" and child.tag == VALUE_TAG and child.text:
+            cell = text_cell(self.shared_strings[int(child.text)])
+        elif kind == "n" and child.tag == VALUE_TAG and child.text:
+            cell = as_cell(_cast_number(child.text), int(element.get("s", 0)), self._formats)
+        else:
+            return None
+        self.col_counter = self._column(coordinate)
+        return cell
+
+    def _column(self, coordinate: str) -> int:
+        letters = coordinate.rstrip("0123456789")
+        column = self._columns.get(letters)
+        if column is None or len(letters) == len(coordinate):
+            _, column = coordinate_to_tuple(coordinate)
+            if not 1 <= column <= MOST_COLUMNS:
+                raise ValueError("a column that no sheet has")
+            if letters.isalpha():
+                self._columns[letters] = column
+        return column
+
+    def _any_cell(self, element: Element) -> Cell:
+        cell: dict[str, Any] = self.parse_cell(element)
         if not 1 <= cell["column"] <= MOST_COLUMNS:
             raise ValueError("a column that no sheet has")
         # A formula may well yield an empty text: then its type is `str` and its value element is there, empty.
         if cell["value"] is None and element.find(FORMULA_TAG) is not None:
             yields_nothing = element.get("t") == "str" and element.find(VALUE_TAG) is not None
-            cell["data_type"] = "s" if yields_nothing else "f"
-        return cell
+            return as_cell(None, 0, self._formats) if yields_nothing else LOST
+        return as_cell(cell["value"], cell["style_id"], self._formats)
 
 
 def _check_prolog(stream: SheetStream) -> None:
