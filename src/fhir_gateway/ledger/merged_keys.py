@@ -24,7 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.engine import Row
 
 from fhir_gateway.ledger import tables
-from fhir_gateway.ledger.spool import chunks
+from fhir_gateway.ledger.chunks import chunks
 
 metadata = MetaData()
 """Apart from the tables of loads, since it came with a migration of its own."""
