@@ -1,7 +1,5 @@
 """The server's address: what may stand in it, and that nothing is ever sent elsewhere."""
 
-import ipaddress
-
 import httpx
 
 
@@ -23,16 +21,6 @@ def base_url_problem(base_url: str) -> str:
 def same_origin(left: httpx.URL, right: httpx.URL) -> bool:
     """Return whether both URLs lead to the same scheme, host and port."""
     return (left.scheme, left.host, _port(left)) == (right.scheme, right.host, _port(right))
-
-
-def is_loopback(url: httpx.URL) -> bool:
-    """Return whether the URL names this very machine (no proxy leads there)."""
-    if url.host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(url.host).is_loopback
-    except ValueError:
-        return False
 
 
 def local_target(base: str, link: str) -> str | None:

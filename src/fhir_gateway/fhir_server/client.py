@@ -12,9 +12,10 @@ import httpx
 import tenacity
 
 from fhir_gateway.domain.errors import AccessRefusedError, PermanentServerError
+from fhir_gateway.domain.loopback import is_loopback
 from fhir_gateway.fhir import json_text
 from fhir_gateway.fhir.bundles import parse_answer
-from fhir_gateway.fhir_server.address import base_url_problem, is_loopback, same_origin
+from fhir_gateway.fhir_server.address import base_url_problem, same_origin
 from fhir_gateway.fhir_server.breaker import BreakerGate, OnWait
 from fhir_gateway.fhir_server.credentials import credentials_for
 from fhir_gateway.fhir_server.failures import BusyError, OutageError
@@ -99,7 +100,7 @@ class FhirClient:
             timeout=httpx.Timeout(policy.timeout, pool=None),
             limits=httpx.Limits(max_connections=MOST_IN_FLIGHT, max_keepalive_connections=MOST_IN_FLIGHT),
             follow_redirects=False,
-            trust_env=not is_loopback(httpx.URL(policy.base_url)),
+            trust_env=not is_loopback(httpx.URL(policy.base_url).host),
         )
 
     async def __aenter__(self) -> Self:

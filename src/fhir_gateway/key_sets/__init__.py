@@ -1,0 +1,1 @@
+"""The public keys that clients publish at an address of theirs."""
