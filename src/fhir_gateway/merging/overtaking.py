@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -85,6 +85,22 @@ def _references(plan: GroupPlan) -> dict[str, Counter[Any]]:
 def _content(change: PlannedChange) -> Counter[Any]:
     """Return what changes in a resource; positions in lists are no part of it, as others may have added elements."""
     return Counter(
-        (_POSITION.sub("", element.path), json_text.dump([element.before, element.after], ordered=True))
+        (_POSITION.sub("", path), json_text.dump([before, after], ordered=True))
         for element in change.elements
+        for path, before, after in _single(element.path, element.before, element.after)
     )
+
+
+def _single(path: str, before: Any, after: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Yield a list or `meta` that comes or goes as a whole by its elements: it may have been there meanwhile."""
+    whole = after if before is None else before
+    if before is not None and after is not None:
+        yield path, before, after
+    elif isinstance(whole, list):
+        for element in whole:
+            yield path, *((None, element) if before is None else (element, None))
+    elif isinstance(whole, dict) and path == "/meta":
+        for name, value in whole.items():
+            yield from _single(f"{path}/{name}", *((None, value) if before is None else (value, None)))
+    else:
+        yield path, before, after
