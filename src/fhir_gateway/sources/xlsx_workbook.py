@@ -25,7 +25,6 @@ from openpyxl.worksheet._reader import (
     ROW_TAG,
     VALUE_TAG,
     WorkSheetParser,
-    _cast_number,
 )
 from openpyxl.xml.constants import SHEET_MAIN_NS
 
@@ -174,7 +173,7 @@ class _CellParser(WorkSheetParser):
         elif kind == "s" and child.tag == VALUE_TAG and child.text:
             cell = text_cell(self.shared_strings[int(child.text)])
         elif kind == "n" and child.tag == VALUE_TAG and child.text:
-            cell = as_cell(_cast_number(child.text), int(element.get("s", 0)), self._formats)
+            cell = as_cell(_number(child.text), int(element.get("s", 0)), self._formats)
         else:
             return None
         self.col_counter = self._column(coordinate)
@@ -200,6 +199,11 @@ class _CellParser(WorkSheetParser):
             yields_nothing = element.get("t") == "str" and element.find(VALUE_TAG) is not None
             return as_cell(None, 0, self._formats) if yields_nothing else LOST
         return as_cell(cell["value"], cell["style_id"], self._formats)
+
+
+def _number(text: str) -> float:
+    """Return a number as a cell stores it, whole ones as int."""
+    return float(text) if "." in text or "E" in text or "e" in text else int(text)
 
 
 def _check_prolog(stream: SheetStream) -> None:
