@@ -1,7 +1,5 @@
-"""`merge plan|apply|undo`: duplicates become one Patient, and are taken apart again."""
+"""`merge plan|apply`: duplicates become one Patient."""
 
-import os
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,13 +10,14 @@ import typer
 from fhir_gateway import bootstrap
 from fhir_gateway.bootstrap import merging
 from fhir_gateway.cli import options
+from fhir_gateway.cli.merge_files import write_private
 from fhir_gateway.cli.merge_niks import is_nik, masked_niks, read_niks
-from fhir_gateway.cli.printing import print_json, print_table, print_text
+from fhir_gateway.cli.merge_words import tell, tell_unfinished
+from fhir_gateway.cli.printing import print_json, print_table
 from fhir_gateway.cli.progress import ProgressDisplay
 from fhir_gateway.domain.errors import UsageError
 from fhir_gateway.domain.merges import ChangeKind, GroupPlan, MergePlan
 from fhir_gateway.flows.merge import ApplyRequest, GroupOutcome
-from fhir_gateway.ledger.store import Ledger
 from fhir_gateway.merging.plan_file import read_plan, write_plan
 from fhir_gateway.settings import EMBEDDED
 
@@ -60,7 +59,7 @@ def make_plan(
             return await road.plan(selected.groups, scan=scan), selected.single
 
         plan, single = merging.with_road(gateway, planned)
-    _write_private(out, write_plan(plan))
+    write_private(out, write_plan(plan))
     if single:
         tell(f"nothing to merge for {len(single)} NIK: fewer than two active Patients carry it ({masked_niks(single)})")
     if as_json:
@@ -110,17 +109,6 @@ def apply_plan(
     return 0 if all(outcome.whole for outcome in outcomes) else FINISHED_WITH_FAILURES
 
 
-def tell(line: str) -> None:
-    """Print a line for the operator, beside what the command prints."""
-    print_text(line, file=sys.stderr)
-
-
-def tell_unfinished(ledger: Ledger, environment: str) -> None:
-    """Say which merges were interrupted, as every command of the group does."""
-    for line in merging.told_of_unfinished(ledger, environment):
-        tell(line)
-
-
 def _read(path: Path, environment: str) -> MergePlan:
     try:
         plan = read_plan(path.read_text(encoding="utf-8"))
@@ -130,19 +118,6 @@ def _read(path: Path, environment: str) -> MergePlan:
     if plan.environment != environment:
         raise UsageError(f"this plan was made for environment {plan.environment}, not for {environment}")
     return plan
-
-
-def _write_private(path: Path, text: str) -> None:
-    """Write a file that holds patients' data, for its owner alone; it stands there whole or not at all."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.unlink(missing_ok=True)
-        descriptor = os.open(part, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        part.replace(path)
-    except OSError as error:
-        raise UsageError(f"the plan cannot be written to {path}: {error.strerror}") from None
 
 
 def _print_group(group: GroupPlan) -> None:
@@ -163,7 +138,10 @@ def _print_group(group: GroupPlan) -> None:
         ),
     ]
     if group.unsearched:
-        rows.append(("not searched", f"{', '.join(group.unsearched)} (--scan reads everything)"))
+        words = (
+            f"{len(group.unsearched)} elements that may refer to a Patient (PLAN names them); --scan reads everything"
+        )
+        rows.append(("not searched", words))
     print_table(("", ""), rows, title=f"{whose}: {len(group.group.patient_ids)} Patients become one")
 
 
@@ -238,5 +216,6 @@ def _proof(outcome: GroupOutcome) -> str:
         return ""
     if outcome.merge.remaining:
         return ", ".join(outcome.merge.remaining)
-    unsearched = f"; not searched: {', '.join(outcome.unsearched)}" if outcome.unsearched else ""
-    return f"nothing{unsearched}"
+    return (
+        f"nothing, as far as searches reach ({len(outcome.unsearched)} elements)" if outcome.unsearched else "nothing"
+    )
