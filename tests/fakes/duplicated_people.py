@@ -14,7 +14,10 @@ def patient(number, nik=NIK, **changes):
         "resourceType": "Patient",
         "id": f"p{number}",
         "active": True,
-        "identifier": [{"use": "official", "system": systems.NIK, "value": nik}, {"system": "urn:example:mrn", "value": f"m{number}"}],
+        "identifier": [
+            {"use": "official", "system": systems.NIK, "value": nik},
+            {"system": "urn:example:mrn", "value": f"m{number}"},
+        ],
         "name": [{"use": "official", "text": "Rizki Pratama"}],
         "telecom": [{"system": "phone", "value": f"+62812000000{number:02d}"}],
         "gender": "male",

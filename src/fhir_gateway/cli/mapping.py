@@ -13,7 +13,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from fhir_gateway.cli import options
-from fhir_gateway.cli.printing import console, print_json, print_table
+from fhir_gateway.cli.printing import console, print_json, print_table, print_text
 from fhir_gateway.domain.errors import ConfigurationError, ConfigurationProblem, UsageError
 from fhir_gateway.domain.records import Converted, Rejected, SourceRecord, UnreadableRow
 from fhir_gateway.mapping.cases import CaseResult, read_cases, run_case
@@ -41,21 +41,8 @@ app = typer.Typer(help="How a source's rows become Patients and Immunizations.",
 
 @app.command("list")
 def list_mappings(as_json: options.Json = False) -> None:
-    """List the mappings of the working folder and the shipped ones, with the columns that tell their files."""
-    rows = []
-    for found in find_mappings(home()):
-        mapping = load_found(found, home())
-        origin = "working folder" if found.own else "shipped"
-        required = sorted(mapping.layout.required)
-        rows.append(
-            {
-                "name": found.name,
-                "title": mapping.title,
-                "origin": origin,
-                "required": required,
-                "file": str(found.file),
-            }
-        )
+    """List the mappings of the working folder and the shipped ones: the columns that tell their files, and faults."""
+    rows = [_listed(found) for found in find_mappings(home())]
     if as_json:
         print_json(rows)
         return
@@ -63,6 +50,24 @@ def list_mappings(as_json: options.Json = False) -> None:
         ("mapping", "what", "from", "required columns"),
         [(row["name"], row["title"], row["origin"], ", ".join(row["required"])) for row in rows],
     )
+    for problem in (problem for row in rows for problem in row["problems"]):
+        print_text(problem)
+
+
+def _listed(found: FoundMapping) -> dict[str, Any]:
+    listed = {
+        "name": found.name,
+        "title": "",
+        "origin": "working folder" if found.own else "shipped",
+        "required": [],
+        "file": str(found.file),
+        "problems": [],
+    }
+    try:
+        mapping = load_found(found, home())
+    except ConfigurationError as error:
+        return {**listed, "problems": [str(problem) for problem in error.problems]}
+    return {**listed, "title": mapping.title, "required": sorted(mapping.layout.required)}
 
 
 @app.command()

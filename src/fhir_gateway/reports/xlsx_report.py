@@ -4,10 +4,12 @@ import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from zipfile import ZIP_DEFLATED, ZipFile
 
 from openpyxl import Workbook
 from openpyxl.cell import WriteOnlyCell
 from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
+from openpyxl.writer.excel import ExcelWriter
 
 from fhir_gateway.ports import Source
 from fhir_gateway.reports.rows import GATEWAY_COLUMNS, ReportRow, column_names
@@ -36,7 +38,13 @@ def write_xlsx(source: Source, rows: Iterator[ReportRow], path: Path) -> None:
         if first is not None:
             for row in itertools.chain([first], itertools.islice(rows, _ROWS_OF_A_SHEET - 1)):
                 sheet.append(written.row(row))
-    book.save(path)
+    save_book(book, path)
+
+
+def save_book(book: Workbook, path: Path) -> None:
+    """Save a workbook; on a full disk its archive is closed here, not by the garbage collector with a traceback."""
+    with ZipFile(path, "w", ZIP_DEFLATED) as archive:
+        ExcelWriter(book, archive).save()
 
 
 class SheetCells:

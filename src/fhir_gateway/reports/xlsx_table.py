@@ -7,7 +7,7 @@ from openpyxl import Workbook
 from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.datavalidation import DataValidation
 
-from fhir_gateway.reports.xlsx_report import SheetCells
+from fhir_gateway.reports.xlsx_report import SheetCells, save_book
 
 _LAST_ROW = 1_048_576
 _NARROWEST, _WIDEST = 10, 45
@@ -33,4 +33,4 @@ def write_sheet(
     sheet.append(cells.texts(columns))
     for row in table:
         sheet.append(cells.texts(row))
-    book.save(path)
+    save_book(book, path)

@@ -44,6 +44,16 @@ def test_a_mapping_of_the_working_folder_hides_the_shipped_one(home, capsys):
     assert "working folder" in out
 
 
+def test_a_mapping_with_faults_does_not_hide_the_others(home, capsys):
+    _own_mapping(home, "ours", lambda text: text.replace("through: gender", "through: gendre"))
+    assert run(["mapping", "list", "--json"]) == 0
+    listed = {each["name"]: each["problems"] for each in json.loads(capsys.readouterr().out)}
+    assert listed["puskesmas"] == []
+    assert "unknown function 'gendre'" in listed["ours"][0]
+    assert run(["mapping", "list"]) == 0
+    assert "unknown function 'gendre'" in capsys.readouterr().out
+
+
 def test_check_finds_no_fault_in_what_is_shipped(capsys):
     assert run(["mapping", "check"]) == 0
     assert capsys.readouterr().out.count("no faults") == 3

@@ -1,4 +1,5 @@
 import csv
+import gc
 import io
 import json
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from fhir_gateway.domain.outcomes import Outcome, RowOutcome
 from fhir_gateway.reports import check_target, write_report
 from fhir_gateway.reports.csv_report import harmless
 from fhir_gateway.reports.rows import GATEWAY_COLUMNS, own_columns
+from fhir_gateway.reports.xlsx_report import save_book
 
 LOADED = RowOutcome(1, Outcome.LOADED, "", "", "p1", ("i1", "i2"), "certain", "k1")
 REJECTED = RowOutcome(2, Outcome.REJECTED, "no NIK", "=write it", key="k2")
@@ -176,6 +178,18 @@ def test_failing_write_keeps_the_old_report_and_can_be_repeated(opened, tmp_path
         write_report(opened("Nama;NIK\nAni;1\nBudi;2\n"), outcomes(), target)
     assert target.read_text() == "old"
     assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
+def test_a_workbook_on_a_full_disk_leaves_nothing_for_the_garbage_collector_to_complain_of():
+    book = Workbook(write_only=True)
+    sheet = book.create_sheet("Sheet")
+    for _ in range(2000):
+        sheet.append(["Ani"] * 20)
+    with pytest.raises(OSError, match="No space left"):
+        save_book(book, Path("/dev/full"))
+    del book, sheet
+    gc.collect()
 
 
 def test_report_is_readable_by_its_owner_only(opened, tmp_path):
