@@ -38,6 +38,8 @@ def _differences(before: Any, after: Any, path: str) -> Iterator[ElementChange]:
 
 def same(one: Any, other: Any) -> bool:
     """Say whether two JSON values are the same; unlike in Python, true is not 1."""
+    if one is other:
+        return True
     if isinstance(one, bool) != isinstance(other, bool):
         return False
     if isinstance(one, dict) and isinstance(other, dict):

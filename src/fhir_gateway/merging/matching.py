@@ -69,11 +69,16 @@ def _alike(one: list[Any], other: list[Any], mine: list[int], theirs: list[int])
 
 
 def _two(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    """Whether what identifies two elements says that they are two."""
-    for names in (("id",), ("reference",), ("url",), ("system", "value")):
+    """Whether what identifies two elements says that they are two: their own keys, or whom and what they refer to."""
+    for names in (("id",), ("url",), ("system", "value")):
         if all(name in one and name in other for name in names):
             return any(_text(one[name]) != _text(other[name]) for name in names)
-    return False
+    mine, theirs = _references(one), _references(other)
+    return bool(mine and theirs) and not mine & theirs
+
+
+def _references(element: dict[str, Any]) -> set[tuple[str, bytes]]:
+    return {leaf for leaf in _leaves(element, "") if leaf[0].endswith("/reference")}
 
 
 def _leaves(element: Any, path: str) -> Iterator[tuple[str, bytes]]:

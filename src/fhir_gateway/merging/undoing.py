@@ -65,17 +65,24 @@ def restore(before: Resource, after: Resource, current: Resource) -> Restored:
     whatever `current` holds. The result's conflicts are settled by decide().
     """
     try:
-        outcome = _restore({"meta": {}} | before, {"meta": {}} | after, current)
+        outcome = _Outcome(before) if same(current, after) else _restore_resource(before, after, current)
+        resource = current if same(outcome.value, current) else outcome.value
     except RecursionError:  # nested as no resource is: what stands there now can only be kept or replaced as a whole
-        outcome = _Outcome(current, (_Conflict((), (), before, current),))
-    if isinstance(outcome.value, dict) and outcome.value.get("meta") == {} and before.get("meta") != {}:
-        outcome.value.pop("meta")
+        outcome, resource = _Outcome(current, (_Conflict((), (), before, current),)), current
     name = f"{before.get('resourceType', '')}/{before.get('id', '')}"
     conflicts = tuple(
         UndoConflict(name, pointer(one.now_at), _shown(one.before), _shown(one.now), pointer(one.then_at))
         for one in outcome.conflicts
     )
-    return Restored(current if same(outcome.value, current) else outcome.value, conflicts)
+    return Restored(resource, conflicts)
+
+
+def _restore_resource(before: Resource, after: Resource, current: Any) -> _Outcome:
+    """Take back a resource's changes; `meta` may be the merge's or the server's own, so it is looked into always."""
+    outcome = _restore({"meta": {}} | before, {"meta": {}} | after, current)
+    if isinstance(outcome.value, dict) and outcome.value.get("meta") == {} and before.get("meta") != {}:
+        return _Outcome({name: value for name, value in outcome.value.items() if name != "meta"}, outcome.conflicts)
+    return outcome
 
 
 def decide(restored: Restored, decisions: Mapping[str, Decision | str]) -> Restored:
