@@ -51,10 +51,9 @@ class History:
     def add(self, addition: Addition, *, at: datetime | None = None) -> int:
         """Add an entry and return its number, which the rows of its parts carry; the first one names the ledger."""
         self.lock()
+        if addition.event is not HistoryEvent.OPENED:
+            self.open(at=at)
         number = self.size() + 1
-        if number == 1 and addition.event is not HistoryEvent.OPENED:
-            self.add(Addition(HistoryEvent.OPENED, notes={"ledger": os.urandom(_ID_BYTES).hex()}), at=at)
-            number = 2
         parts, rows = {}, []
         for part, body in {Part.FACTS: dict(addition.facts), **addition.bodies}.items():
             salt, packed = os.urandom(SALT_BYTES), codec.pack(body)
@@ -72,14 +71,28 @@ class History:
         self._connection.execute(insert(history_details), rows)
         return number
 
+    def open(self, *, at: datetime | None = None) -> str:
+        """Return the ledger's own id, which the first entry names; add that entry if there is none."""
+        if not self.size():
+            self.add(Addition(HistoryEvent.OPENED, notes={"ledger": os.urandom(_ID_BYTES).hex()}), at=at)
+        return self.ledger_id()
+
     def size(self) -> int:
         """Return how many entries there are."""
         return self._connection.execute(select(func.max(history.c.number))).scalar() or 0
 
     def ledger_id(self) -> str:
-        """Return the ledger's own id, "" before the first entry."""
+        """Return the ledger's own id, "" before the first entry and where that is damaged."""
         first = self._connection.execute(select(history.c.entry).where(history.c.number == 1)).scalar()
-        return str(read_entry(first).notes.get("ledger", "")) if first else ""
+        try:
+            return str(read_entry(first).notes.get("ledger", "")) if first else ""
+        except ValueError:
+            return ""
+
+    def raw(self, merge: int) -> list[tuple[int, bytes]]:
+        """Return a merge's entries as (number, the bytes that are hashed), in order."""
+        statement = select(history.c.number, history.c.entry).where(history.c.merge == merge)
+        return [(row.number, row.entry) for row in self._connection.execute(statement.order_by(history.c.number))]
 
     def keep_checkpoint(self, note: str, *, size: int, root: bytes, at: datetime) -> None:
         """Keep a checkpoint over the first `size` entries, which are all that there are; an entry tells of it."""

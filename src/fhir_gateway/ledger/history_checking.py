@@ -1,27 +1,24 @@
 """Checks a ledger's history and everything that stands beside it, row by row."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Table, func, select, text
+from sqlalchemy import Connection, func, select
 from sqlalchemy.engine import Row, RowMapping
 
 from fhir_gateway.audit.verify_history import Checkpoint, HistoryCheck, PublicKey, StoredPart, leaf_hash
 from fhir_gateway.domain.history import HistoryEvent, Part
 from fhir_gateway.ledger import codec, merge_rows
+from fhir_gateway.ledger.beside import PAGE, ROWS, Beside, plain, snapshot
 from fhir_gateway.ledger.merge_tables import (
     checkpoints,
     history,
     history_details,
-    merge_changes,
-    merge_steps,
     merge_subjects,
     merges,
 )
 
-_PAGE = 500
 _SUBJECTS = (HistoryEvent.BEGUN, HistoryEvent.PARTED)
 
 
@@ -31,7 +28,7 @@ def check_history(connection: Connection, given: Mapping[str, Checkpoint], keys:
     `given` are checkpoints that were kept elsewhere, by their names; `keys` are trusted besides those that the history
     itself names.
     """
-    with _snapshot(connection):
+    with snapshot(connection):
         stored = connection.execute(select(checkpoints).order_by(checkpoints.c.size)).all()
         own = {row.size: checkpoint for row in stored if (checkpoint := _readable(row.note))}
         sizes = {checkpoint.size for checkpoint in (*given.values(), *own.values())}
@@ -46,67 +43,23 @@ def check_history(connection: Connection, given: Mapping[str, Checkpoint], keys:
         return check
 
 
-@contextmanager
-def _snapshot(connection: Connection) -> Iterator[None]:
-    """See one state of the ledger, whatever others write meanwhile."""
-    connection.rollback()
-    postgresql = connection.dialect.name == "postgresql"
-    connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ" if postgresql else "BEGIN"))
-    try:
-        yield
-    finally:
-        connection.rollback()
-
-
-class _Beside:
-    """The rows of a table in the order of the entries that they belong to."""
-
-    def __init__(self, connection: Connection, table: Table, check: HistoryCheck) -> None:
-        order = [table.c.entry, *(column for column in table.primary_key.columns if column is not table.c.entry)]
-        found = connection.execution_options(yield_per=_PAGE).execute(select(table).order_by(*order))
-        self._rows = iter(found.mappings())
-        self._next: RowMapping | None = next(self._rows, None)
-        self._table, self._check = table, check
-        self._orphans: list[int] = []
-
-    def of(self, entry: int) -> list[RowMapping]:
-        """Return the rows of an entry; rows of entries that do not exist are passed over."""
-        found = []
-        while self._next is not None and self._next["entry"] <= entry:
-            if self._next["entry"] == entry:
-                found.append(self._next)
-            else:
-                self._orphans.append(self._next["entry"])
-            self._next = next(self._rows, None)
-        return found
-
-    def finish(self) -> None:
-        """Note the rows that belong to no entry as faults."""
-        left = [] if self._next is None else [self._next["entry"], *(row["entry"] for row in self._rows)]
-        for entry in (*self._orphans, *left):
-            self._check.fault(f"{self._table.name} {entry}", "belongs to no entry of the history")
-
-
 def _check_entries(connection: Connection, check: HistoryCheck) -> None:
-    beside = {table: _Beside(connection, table, check) for table in (history_details, merge_changes, merge_steps)}
-    subjects = _Beside(connection, merge_subjects, check)
-    rows = connection.execution_options(yield_per=_PAGE).execute(select(history).order_by(history.c.number))
+    details, subjects = Beside(connection, history_details), Beside(connection, merge_subjects)
+    beside = [(part, Beside(connection, table), line) for part, table, line in ROWS]
+    rows = connection.execution_options(yield_per=PAGE).execute(select(history).order_by(history.c.number))
     for row in rows:
-        details = beside[history_details].of(row.number)
-        parts = {detail["part"]: StoredPart(detail["salt"], detail["body"]) for detail in details}
-        for part, table, line in (
-            (Part.CHANGES, merge_changes, merge_rows.change_line),
-            (Part.STEPS, merge_steps, merge_rows.step_line),
-        ):
-            _add_lines(parts, part, beside[table].of(row.number), line)
+        parts = {detail["part"]: StoredPart(detail["salt"], detail["body"]) for detail in details.of(row.number)}
+        for part, rows_beside, line in beside:
+            _add_lines(parts, part, rows_beside.of(row.number), line)
         entry = check.add(row.number, row.entry, parts)
         if row.leaf != leaf_hash(row.entry):
             check.fault(f"history {row.number}", "the entry does not have the hash that stands beside it")
         if entry and row.merge != entry["merge"]:
             check.fault(f"history {row.number}", "its merge is not the one that the entry names")
         _check_subjects(check, row, entry, parts.get(Part.PERSON), subjects.of(row.number))
-    for each in (*beside.values(), subjects):
-        each.finish()
+    for each in (details, subjects, *(rows for _, rows, _ in beside)):
+        for number in each.orphans():
+            check.fault(f"{each.name} {number}", "belongs to no entry of the history")
 
 
 def _add_lines(
@@ -116,7 +69,7 @@ def _add_lines(
         return
     beside = parts.get(part, StoredPart())
     try:
-        lines = tuple(line(_plain(row)) for row in rows)
+        lines = tuple(line(plain(row)) for row in rows)
     except ValueError:  # text that no JSON can hold: it cannot have been written so
         lines = (b"",)
     parts[part] = StoredPart(beside.salt, beside.body, lines)
@@ -139,8 +92,8 @@ def _check_subjects(
 def _check_merges(connection: Connection, check: HistoryCheck) -> None:
     """Hold each merge's row against the newest facts in the history."""
     expected = 0
-    rows = connection.execution_options(yield_per=_PAGE).execute(select(merges).order_by(merges.c.id)).mappings()
-    for page in rows.partitions(_PAGE):
+    rows = connection.execution_options(yield_per=PAGE).execute(select(merges).order_by(merges.c.id)).mappings()
+    for page in rows.partitions(PAGE):
         newest = (
             select(func.max(history.c.number))
             .where(history.c.merge.in_([row["id"] for row in page]))
@@ -157,7 +110,7 @@ def _check_merges(connection: Connection, check: HistoryCheck) -> None:
             place = f"merges {row['id']}"
             if row["id"] != expected:
                 check.fault(place, f"merge {expected} should stand here")
-            if _plain(row) != {**_facts(facts.get(row["id"])), "erased": row["id"] in check.erased}:
+            if plain(row) != {**_facts(facts.get(row["id"])), "erased": row["id"] in check.erased}:
                 check.fault(place, "is not what the history tells of it")
     if expected != check.merges:
         check.fault("merges", f"holds {expected} merges, the history tells of {check.merges}")
@@ -168,10 +121,6 @@ def _facts(body: bytes | None) -> dict[str, Any]:
         return dict(codec.unpack(body)) if body else {}
     except Exception:  # noqa: BLE001 - damaged in whatever way: its hash has told so
         return {}
-
-
-def _plain(row: RowMapping) -> dict[str, Any]:
-    return {str(column): value for column, value in row.items()}
 
 
 def _check_own_checkpoints(

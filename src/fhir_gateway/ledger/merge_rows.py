@@ -203,7 +203,7 @@ def _planned(body: Mapping[str, Any]) -> PlannedChange:
 
 
 def _conflicts(bodies: Iterable[Mapping[str, Any]]) -> tuple[MergeConflict, ...]:
-    return tuple(MergeConflict(body["code"], body["text"], tuple(body["resources"])) for body in bodies)
+    return tuple(MergeConflict(**{**body, "resources": tuple(body["resources"])}) for body in bodies)
 
 
 def _pair(body: Mapping[str, Any]) -> ComparedPair:

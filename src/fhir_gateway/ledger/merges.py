@@ -11,12 +11,16 @@ from sqlalchemy import ColumnElement, Connection, func, insert, select, update
 from sqlalchemy.engine import Row
 
 from fhir_gateway.audit.entries import written_time
+from fhir_gateway.audit.verify_history import Checkpoint, HistoryCheck, PublicKey
 from fhir_gateway.domain.errors import LedgerError
 from fhir_gateway.domain.history import HistoryEvent, Part
 from fhir_gateway.domain.merges import ChangeState, GroupPlan, JournalledChange, Merge, MergeState
 from fhir_gateway.ledger import merge_rows
 from fhir_gateway.ledger.chunks import chunks
 from fhir_gateway.ledger.history import Addition, History
+from fhir_gateway.ledger.history_checking import check_history
+from fhir_gateway.ledger.history_exporting import export_lines
+from fhir_gateway.ledger.merge_erasing import MergeErasing
 from fhir_gateway.ledger.merge_search import MergeSearch
 from fhir_gateway.ledger.merge_tables import history, merge_changes, merge_steps, merge_subjects, merges
 
@@ -30,7 +34,8 @@ class Merges:
     def __init__(self, connection: Connection, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._connection = connection
         self.history = History(connection, now=now)
-        self._search = MergeSearch(connection, self.history)
+        self.search = MergeSearch(connection, self.history)
+        self.erasing = MergeErasing(connection, self.history)
 
     def begin(  # noqa: PLR0913 - a merge is what its row says
         self,
@@ -83,15 +88,15 @@ class Merges:
         bodies = self.history.parts(self._entries(merge), Part.PLAN)
         return merge_rows.read_plan(bodies[max(bodies)]) if bodies else None
 
-    def changes(self, merge: int, *states: ChangeState) -> Iterator[JournalledChange]:
-        """Yield a merge's changes in order, of those states only where any are named.
+    def changes(self, merge: int, *states: ChangeState, after: int = 0) -> Iterator[JournalledChange]:
+        """Yield a merge's changes numbered above `after` in order, of those states only where any are named.
 
         Changes that are settled while they are read may be told as they were before.
         """
         steps = self._newest_steps(merge)
         numbers = self._connection.execute(
             select(merge_changes.c.number, func.max(merge_changes.c.entry))
-            .where(merge_changes.c.merge == merge)
+            .where(merge_changes.c.merge == merge, merge_changes.c.number > after)
             .group_by(merge_changes.c.number)
             .order_by(merge_changes.c.number)
         ).all()
@@ -216,8 +221,16 @@ class Merges:
         return [
             record.merge
             for condition in conditions
-            for record in self._search.read(select(merges).where(condition).order_by(merges.c.id))
+            for record in self.search.read(select(merges).where(condition).order_by(merges.c.id))
         ]
+
+    def check(self, given: Mapping[str, Checkpoint], keys: Sequence[PublicKey]) -> HistoryCheck:
+        """Recompute the whole history from its rows; `given` are checkpoints by their names, `keys` are trusted."""
+        return check_history(self._connection, given, keys)
+
+    def export(self, *, environment: str, personal: bool, at: datetime) -> Iterator[bytes]:
+        """Yield the history's lines for verification elsewhere, with or without personal data."""
+        return export_lines(self._connection, environment=environment, personal=personal, at=at)
 
     def _close(self, event: HistoryEvent, row: dict[str, Any], person: Mapping[str, Any], at: datetime) -> None:
         bodies = {} if row["erased"] else {Part.PERSON: person}

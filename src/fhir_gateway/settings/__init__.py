@@ -1,5 +1,6 @@
 """Environments: one TOML file per region, read into the frozen policies that the packages below own."""
 
+from fhir_gateway.settings.audit import AuditPolicy
 from fhir_gateway.settings.environments import (
     DEMO,
     EMBEDDED,
@@ -14,6 +15,7 @@ from fhir_gateway.settings.serving import ServingPolicy
 __all__ = [
     "DEMO",
     "EMBEDDED",
+    "AuditPolicy",
     "Environment",
     "ServingPolicy",
     "environment_names",

@@ -26,6 +26,7 @@ from fhir_gateway.fhir_server.policy import (
 )
 from fhir_gateway.identity.parameters import MatchingPolicy
 from fhir_gateway.mapping.functions import ClinicEntry
+from fhir_gateway.settings.audit import AuditPolicy, read_audit
 from fhir_gateway.settings.registry import RegistryPolicy, read_registry
 from fhir_gateway.settings.serving import ServingPolicy, read_serving
 from fhir_gateway.settings.toml_tables import TomlTable, read_toml
@@ -57,12 +58,18 @@ class Environment:
     zone: ZoneInfo
     embedded_data: Path | None
     serving: ServingPolicy = field(default_factory=ServingPolicy)
+    audit: AuditPolicy = field(default_factory=AuditPolicy)
     registry: RegistryPolicy = field(default_factory=RegistryPolicy)
 
     @property
     def folder(self) -> Path:
         """Where the gateway keeps what belongs to this environment alone."""
         return _data_folder(self.name, self.home)
+
+    @property
+    def history_key(self) -> Path:
+        """Where the key that signs checkpoints is kept if `[audit]` names none."""
+        return _data_folder(self.name, self.home) / "history-key.pem"
 
     @property
     def auth(self) -> AuthPolicy:
@@ -109,6 +116,7 @@ def load_environment(name: str, home: Path) -> Environment:
         zone=_zone(table.table("time")),
         embedded_data=embedded_data,
         serving=read_serving(table.table("serving")),
+        audit=read_audit(table.table("audit")),
         registry=read_registry(table.table("registry")),
     )
     table.finish()

@@ -85,7 +85,7 @@ def bare(made, tmp_path_factory):
 @pytest.fixture
 def faults_after(bare, monkeypatch):
     """Return a function that does something to the copy, checks it, and takes that back."""
-    monkeypatch.setattr(history_checking, "_snapshot", lambda _: nullcontext())
+    monkeypatch.setattr(history_checking, "snapshot", lambda _: nullcontext())
 
     def change(*statements, checkpoint=""):
         try:

@@ -1,0 +1,118 @@
+"""What an auditor takes away can be checked without the gateway: exports, checkpoints and proofs."""
+
+import json
+import shutil
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.fakes.merge_plans import NIK, NOW, group_plan
+
+from fhir_gateway.audit import verify_history
+from fhir_gateway.bootstrap.history import history_of
+from fhir_gateway.domain.errors import UsageError
+from fhir_gateway.domain.history import MergeFilter
+from fhir_gateway.ledger.store import Ledger
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("FHIR_GATEWAY_HOME", str(tmp_path))
+    return tmp_path
+
+
+def merged(home, survivor="p1"):
+    with Ledger(f"sqlite:///{home}/.fhir-gateway/embedded/ledger.db") as ledger, ledger.transaction():
+        merge = ledger.merges.begin(1, group_plan(survivor=survivor, replaced=(f"{survivor}x",)), [], user="ani", at=NOW)
+        ledger.merges.settle(merge.id, list(ledger.merges.changes(merge.id)))
+        ledger.merges.finish(merge.id, at=NOW, remaining=[])
+
+
+@pytest.fixture
+def kept(home):
+    """A checkpoint and its public key as files, taken before the second merge."""
+    merged(home)
+    with history_of("embedded") as history:
+        (home / "early.txt").write_text(history.checkpoint(), encoding="utf-8")
+        (home / "key.txt").write_text(history.public_key(), encoding="utf-8")
+    merged(home, "p7")
+    return ["--checkpoint", str(home / "early.txt"), "--public-key", str(home / "key.txt")]
+
+
+@pytest.mark.parametrize("personal", [False, True])
+def test_an_export_passes_and_no_changed_line_does(home, kept, personal, capsys):
+    target = home / "history.ndjson"
+    with history_of("embedded") as history:
+        history.checkpoint()
+        history.export(target, personal=personal)
+    assert verify_history.main([str(target), *kept]) == 0
+    assert (NIK in target.read_text("utf-8")) is False  # personal parts are compressed, and else left out
+    lines = target.read_text("utf-8").splitlines(keepends=True)
+    for n in range(1, len(lines)):
+        for changed in ([*lines[:n], *lines[n + 1 :]], [*lines[:n], lines[n].replace("a", "b", 1), *lines[n + 1 :]]):
+            target.write_text("".join(changed), encoding="utf-8")
+            assert verify_history.main([str(target), *kept]) != 0
+    capsys.readouterr()
+
+
+def test_a_cut_end_shows_where_a_checkpoint_is_given(home, kept, capsys):
+    target = home / "history.ndjson"
+    with history_of("embedded") as history:
+        history.export(target, personal=False)
+    header, *lines = target.read_text("utf-8").splitlines()
+    short = json.dumps({**json.loads(header), "size": 3, "checkpoints": []})
+    target.write_text("\n".join([short, *lines[:3]]), encoding="utf-8")
+    assert verify_history.main([str(target)]) == 0
+    assert "cut off at its end" in capsys.readouterr().out
+    assert verify_history.main([str(target), *kept]) == 3
+    assert "the end of the history was cut off" in capsys.readouterr().out
+
+
+def test_a_proof_holds_for_the_checkpoint_that_was_kept(home, kept, capsys):
+    proof = home / "proof.json"
+    with history_of("embedded") as history:
+        body = history.prove(2, earlier=(home / "early.txt").read_text("utf-8"))
+        with pytest.raises(UsageError, match="no merge 99"):
+            history.prove(99)
+    proof.write_text(json.dumps(body), encoding="utf-8")
+    assert verify_history.main([str(proof), *kept]) == 0
+    body["entries"][0]["entry"] = body["entries"][0]["entry"].replace("begun", "begut")
+    proof.write_text(json.dumps(body), encoding="utf-8")
+    assert verify_history.main([str(proof), *kept]) == 3
+    capsys.readouterr()
+
+
+def test_the_verifier_runs_as_a_lone_file(home, kept):
+    target, alone = home / "history.ndjson", home / "elsewhere"
+    alone.mkdir()
+    script = shutil.copy(Path(verify_history.__file__), alone)
+    with history_of("embedded") as history:
+        history.export(target, personal=True)
+    done = subprocess.run([sys.executable, "-I", script, target, *kept], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith("all checks passed\n")
+
+
+def test_verifying_says_what_it_cannot_know_and_what_was_erased(home, kept):
+    note = (home / "early.txt").read_text("utf-8")
+    with history_of("embedded") as history:
+        without, given = history.verify({}), history.verify({"early.txt": note})
+        assert without.passed
+        assert given.passed
+        assert "cannot be known" in without.caveats[0]
+        assert "nothing kept elsewhere for the" in given.caveats[0]
+        what = history.to_erase(patient="p1")
+        history.erase(what, user="ani", reason="request 1")
+        assert history.verify({"early.txt": note}).erased == (1,)
+        assert [record.erased for record in history.records(MergeFilter())] == [False, True]
+        with pytest.raises(UsageError, match="no checkpoint"):
+            history.verify({"x": "nonsense"})
+
+
+def test_a_checkpoint_is_signed_anew_only_after_something_happened(home, kept):
+    with history_of("embedded") as history:
+        assert history.checkpoint() == history.checkpoint()
+        assert history.public_key() == (home / "key.txt").read_text("utf-8")
+    assert stat.S_IMODE((home / ".fhir-gateway/embedded/history-key.pem").stat().st_mode) == 0o600
