@@ -55,7 +55,7 @@ def list_mappings(as_json: options.Json = False) -> None:
 
 
 def _listed(found: FoundMapping) -> dict[str, Any]:
-    listed = {
+    listed: dict[str, Any] = {
         "name": found.name,
         "title": "",
         "origin": "working folder" if found.own else "shipped",

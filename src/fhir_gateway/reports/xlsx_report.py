@@ -42,7 +42,10 @@ def write_xlsx(source: Source, rows: Iterator[ReportRow], path: Path) -> None:
 
 
 def save_book(book: Workbook, path: Path) -> None:
-    """Save a workbook; on a full disk its archive is closed here, not by the garbage collector with a traceback."""
+    """Save a workbook; on a full disk all is closed here, and not by the garbage collector, with a traceback."""
+    sheets: list[Any] = book.worksheets
+    for sheet in sheets:
+        sheet.close()
     with ZipFile(path, "w", ZIP_DEFLATED) as archive:
         ExcelWriter(book, archive).save()
 
