@@ -1,0 +1,315 @@
+"""Duplicates become one Patient: everything follows, nothing is lost, and what changed meanwhile is heeded."""
+
+import json
+
+import httpx
+import orjson
+import pytest
+from tests.fakes.disturbed_server import BASE, is_bundle
+from tests.fakes.duplicated_people import NIK, OTHER_NIK, dose, family, observation, patient, put_all
+from tests.fakes.merging_place import everything, fill, read_all, referring_to
+from tests.fakes.scripted_server import answer, outcome
+
+PEOPLE = (NIK, OTHER_NIK, "Rizki", "Pratama", "Bayu", "Kusumo", "Aminah", "81200000001")
+
+
+@pytest.fixture
+def people(place):
+    fill(place.home, family())
+    return place
+
+
+def planned(place, *words, environment="embedded"):
+    """Plan and return the plan's file and what was printed."""
+    out = place.home / "plan.json"
+    code, said, err = place.run("merge", "plan", *(words or (NIK,)), "--out", out, "--json", "--env", environment)
+    assert code == 0, err
+    assert not [word for word in PEOPLE if word in err]
+    return out, json.loads(said)
+
+
+def applied(place, plan, *options, environment="embedded"):
+    code, said, err = place.run("merge", "apply", plan, "--json", "--env", environment, *options)
+    assert not [word for word in PEOPLE if word in err]
+    assert "Traceback" not in err
+    return code, json.loads(said)["merges"] if said else None, err
+
+
+def test_planning_writes_nothing_and_names_what_would_change(people):
+    before = everything(people.home)
+    plan, said = planned(people)
+    (group,) = said["groups"]
+    assert (group["survivor"], group["replaced"]) == ("p1", ["p2", "p3"])
+    assert group["changes"] == {"Patient": 3, "Immunization": 3, "Observation": 3, "List": 1, "Appointment": 1}
+    assert group["doses"] == [{"kept": "d1-p2", "in_error": "d1-p1"}]
+    assert everything(people.home) == before
+    assert plan.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_plan_is_the_same_after_an_edit_that_has_nothing_to_do_with_it(people):
+    _, first = planned(people)
+    fill(people.home, [observation(9, "p9", note=[{"text": "seen again"}])])
+    _, second = planned(people)
+    assert first == second
+
+
+def test_everything_refers_to_the_survivor_afterwards(people):
+    plan, _ = planned(people)
+    code, (merge,), _ = applied(people, plan)
+    assert code == 0
+    assert set(merge) == {"merge", "nik", "survivor", "replaced", "changed", "requests", "failed"}
+    assert (merge["nik"], merge["survivor"], merge["replaced"], merge["failed"]) == (NIK, "p1", ["p2", "p3"], [])
+    content = everything(people.home)
+    assert referring_to(content, ["p2", "p3"]) == []
+    assert {one: content[f"Patient/{one}"]["active"] for one in ("p1", "p2", "p3")} == {
+        "p1": True,
+        "p2": False,
+        "p3": False,
+    }
+    assert content["Observation/o3-p3"]["focus"] == [{"reference": "Patient/p1"}, {"reference": "Patient/p9"}]
+
+
+def test_applying_again_changes_nothing_and_tells_the_same_merge(people):
+    plan, _ = planned(people)
+    _, (merge,), _ = applied(people, plan)
+    before = everything(people.home)
+    code, (again,), _ = applied(people, plan)
+    assert (code, again) == (0, merge)
+    assert everything(people.home) == before
+
+
+def test_a_provenance_names_every_changed_resource(people):
+    plan, _ = planned(people)
+    applied(people, plan)
+    (provenance,) = people.server("Provenance").values()
+    targets = {target["reference"].partition("/_history")[0] for target in provenance["target"]}
+    assert {"Patient/p1", "Patient/p2", "Patient/p3", "Observation/o3-p3", "List/shared"} <= targets
+    assert len(targets) == 11
+
+
+def test_a_plan_that_the_server_has_overtaken_is_refused_as_a_whole(people):
+    plan, _ = planned(people)
+    fill(people.home, [patient(2, birthDate="2020-03-16")])
+    before = everything(people.home)
+    code, (merge,), err = applied(people, plan)
+    assert (code, merge["merge"], merge["changed"]) == (3, None, 0)
+    assert "overtaken" in err
+    assert everything(people.home) == before
+
+
+def test_resources_that_came_after_the_plan_go_along(people):
+    plan, _ = planned(people)
+    fill(people.home, [observation(7, "p3"), dose(5, "p2")])
+    code, _, _ = applied(people, plan)
+    assert code == 0
+    assert everything(people.home)["Observation/o7-p3"]["subject"] == {"reference": "Patient/p1"}
+    assert referring_to(everything(people.home), ["p2", "p3"]) == []
+
+
+def test_a_group_with_conflicts_waits_for_who_has_looked(place):
+    fill(place.home, [patient(1), patient(2, name=[{"text": "Endah Lestari"}])])
+    plan, said = planned(place)
+    assert any(conflict["blocks"] for conflict in said["groups"][0]["conflicts"])
+    assert applied(place, plan)[0] == 3
+    assert everything(place.home)["Patient/p2"]["active"] is True
+    code, (merge,), _ = applied(place, plan, "--accept-conflicts")
+    assert (code, merge["replaced"]) == (0, ["p2"])
+
+
+def test_named_patients_become_one(people):
+    plan, said = planned(people, "p1", "Patient/p3")
+    assert [group["rule"] for group in said["groups"]] == ["chosen"]
+    code, (merge,), _ = applied(people, plan)
+    assert (code, merge["survivor"], merge["replaced"]) == (0, "p1", ["p3"])
+
+
+def test_a_nik_of_one_patient_is_nothing_to_merge(people):
+    code, out, err = people.run("merge", "plan", OTHER_NIK, "--out", people.home / "plan.json")
+    assert (code, out.strip()) == (0, "no group")
+    assert "fewer than two" in err
+    assert OTHER_NIK not in err
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["p1"], "two or more"),
+        (["p1", "p77"], "no Patient p77"),
+        ([], "name at least one NIK"),
+    ],
+)
+def test_who_cannot_be_planned_is_told(people, words, told):
+    code, _, err = people.run("merge", "plan", *words, "--out", people.home / "plan.json")
+    assert code == 2
+    assert told in err
+
+
+def test_a_file_of_niks_is_read_and_a_broken_line_named_without_its_value(people):
+    path = people.home / "niks.csv"
+    path.write_text(f"NIK;name\n# these\n{NIK};x\n\n{OTHER_NIK}\n")
+    code, out, _ = people.run("merge", "plan", "--niks", path, "--out", people.home / "plan.json", "--json")
+    assert (code, len(json.loads(out)["groups"])) == (0, 1)
+    path.write_text(f"{NIK}\n33031\n")
+    code, _, err = people.run("merge", "plan", "--niks", path, "--out", people.home / "plan.json")
+    assert code == 2
+    assert "niks.csv:2" in err
+    assert "33031" not in err
+
+
+def two_families():
+    return [*family(), patient(10, nik=OTHER_NIK, name=[{"text": "Bayu Kusumo"}], birthDate="2019-07-11")]
+
+
+def test_groups_that_share_a_resource_follow_each_other(place):
+    fill(place.home, two_families())
+    plan, _ = planned(place, NIK, OTHER_NIK)
+    code, merges, _ = applied(place, plan)
+    assert (code, [merge["failed"] for merge in merges]) == (0, [[], []])
+    content = everything(place.home)
+    replaced = [one for merge in merges for one in merge["replaced"]]
+    assert referring_to(content, replaced) == []
+
+
+def test_requests_are_counted_as_they_were_sent(place, region):
+    server = region()
+    put_all(server.server, two_families(), base=BASE)
+    plan, _ = planned(place, NIK, OTHER_NIK, environment="region")
+    server.requests.clear()
+    code, merges, _ = applied(place, plan, environment="region")
+    assert (code, sum(merge["requests"] for merge in merges)) == (0, len(server.requests))
+
+
+def in_region(place, region, **disturbances):
+    """Put the family behind `region` and plan, undisturbed; return the server and the plan."""
+    server = region()
+    put_all(server.server, family(), base=BASE)
+    plan, _ = planned(place, environment="region")
+    server.before = disturbances.get("before", server.before)
+    server.after = disturbances.get("after", server.after)
+    server.requests.clear()
+    return server, plan
+
+
+def writes(request, name):
+    """Tell whether a bundle writes this resource."""
+    return is_bundle(request) and any(
+        entry["request"]["method"] == "PUT" and entry["request"]["url"] == name
+        for entry in orjson.loads(request.content)["entry"]
+    )
+
+
+def test_a_refused_entry_leaves_the_rest_done_and_is_mended_by_saying_it_again(place, region):
+    def refuse(request, response):
+        if not writes(request, "Observation/o3-p3"):
+            return None
+        bundle = orjson.loads(response.content)
+        asked = orjson.loads(request.content)["entry"]
+        number = next(n for n, entry in enumerate(asked) if entry["request"]["url"] == "Observation/o3-p3")
+        bundle["entry"][number] = {"response": {"status": "422", "outcome": outcome(text="not today")}}
+        put_all(server.server, [observation(3, "p3", focus=[{"reference": "Patient/p2"}, {"reference": "Patient/p9"}])])
+        return httpx.Response(200, content=orjson.dumps(bundle))
+
+    server, plan = in_region(place, region, after=refuse)
+    code, (merge,), err = applied(place, plan, environment="region")
+    assert (code, merge["failed"]) == (3, ["Observation/o3-p3"])
+    assert "Observation/o3-p3" in err
+    content = read_all(server.server)
+    assert set(referring_to(content, ["p2", "p3"])) == {"Observation/o3-p3"}
+    server.after = lambda *_: None
+    code, (merge,), _ = applied(place, plan, environment="region")
+    assert (code, merge["failed"]) == (0, [])
+    assert referring_to(read_all(server.server), ["p2", "p3"]) == []
+
+
+def test_a_resource_that_changed_meanwhile_is_planned_anew_and_keeps_both_changes(place, region):
+    edited = []
+
+    def edit(request):
+        if writes(request, "Observation/o2-p2") and not edited:
+            edited.append(1)
+            newer = observation(2, "p2", performer=[{"reference": "Patient/p3"}], note=[{"text": "again"}])
+            put_all(server.server, [newer], base=BASE)
+
+    server, plan = in_region(place, region, before=edit)
+    code, (merge,), _ = applied(place, plan, environment="region")
+    assert (code, merge["failed"]) == (0, [])
+    now = read_all(server.server)["Observation/o2-p2"]
+    assert (now["note"], now["subject"], now["performer"]) == (
+        [{"text": "again"}],
+        {"reference": "Patient/p1"},
+        [{"reference": "Patient/p1"}],
+    )
+
+
+def test_a_dose_that_comes_to_a_replaced_patient_meanwhile_is_moved_before_the_end(place, region):
+    come = []
+
+    def post(request):
+        if writes(request, "Patient/p2") and not come:
+            come.append(1)
+            put_all(server.server, [dose(6, "p2")], base=BASE)
+
+    server, plan = in_region(place, region, before=post)
+    code, (merge,), _ = applied(place, plan, environment="region")
+    assert (code, merge["failed"]) == (0, [])
+    assert read_all(server.server)["Immunization/d6-p2"]["patient"] == {"reference": "Patient/p1"}
+
+
+def test_a_server_that_is_lost_midway_is_told_and_the_same_command_goes_on(place, region):
+    def lose(request):
+        if writes(request, "Patient/p2"):
+            raise httpx.ConnectError("refused")
+
+    server, plan = in_region(place, region, before=lose)
+    code, out, err = applied(place, plan, environment="region")
+    assert (code, out) == (1, None)
+    assert "run the same command again" in err
+    assert read_all(server.server)["Patient/p2"]["active"] is True
+    _, _, told = place.run("merge", "plan", NIK, "--out", place.home / "other.json", "--env", "region")
+    assert "merge 1 is unfinished" in told
+    server.before = lambda _: None
+    code, (merge,), _ = applied(place, plan, environment="region")
+    assert (code, merge["merge"], merge["failed"]) == (0, 1, [])
+    assert referring_to(read_all(server.server), ["p2", "p3"]) == []
+
+
+def without_if_match(request):
+    """Take If-Match out of a bundle, as a server does that ignores it there."""
+    if is_bundle(request):
+        bundle = orjson.loads(request.content)
+        for entry in bundle["entry"]:
+            entry["request"].pop("ifMatch", None)
+        request._content = orjson.dumps(bundle)
+
+
+def test_a_server_that_ignores_if_match_in_batches_gets_single_requests(place, region):
+    server, plan = in_region(place, region, before=without_if_match)
+    code, (merge,), _ = applied(place, plan, environment="region")
+    assert (code, merge["failed"]) == (0, [])
+    single = [request for request in server.requests if request.method == "PUT" and "Observation" in request.url.path]
+    assert len(single) == 3
+    assert all(request.headers["if-match"] for request in single)
+    assert not [name for name in read_all(server.server) if name.startswith("Basic/")]  # the probe is gone
+
+
+def test_a_server_that_ignores_if_match_altogether_is_compared_with_before_each_write(place, region):
+    def ignore(request):
+        without_if_match(request)
+        request.headers.pop("if-match", None)
+
+    server, plan = in_region(place, region, before=ignore)
+    code, (merge,), _ = applied(place, plan, environment="region")
+    assert (code, merge["failed"]) == (0, [])
+    assert referring_to(read_all(server.server), ["p2", "p3"]) == []
+
+
+def test_a_server_without_batches_of_searches_is_asked_one_by_one(place, region):
+    def refuse(request):
+        if is_bundle(request) and orjson.loads(request.content)["entry"][0]["request"]["method"] == "GET":
+            return answer(400, outcome(text="no reading in batches"))
+        return None
+
+    server, plan = in_region(place, region, before=refuse)
+    code, (merge,), _ = applied(place, plan, environment="region")
+    assert (code, merge["failed"]) == (0, [])
+    assert referring_to(read_all(server.server), ["p2", "p3"]) == []
