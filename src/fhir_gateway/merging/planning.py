@@ -139,7 +139,8 @@ def _ground(present: Sequence[Resource], referring: Iterable[Resource], base: st
         if resource.get("id") and name_of(resource) not in own and resource.get("resourceType") not in UNTOUCHED
     }
     referred = {name: patients_referred_to(resource, base=base) & members for name, resource in resources.items()}
-    return _Ground({name: resource for name, resource in resources.items() if referred[name]}, referred, base)
+    concerned = {name: ids for name, ids in referred.items() if ids}
+    return _Ground({name: resources[name] for name in concerned}, concerned, base)
 
 
 def _days(resource: Resource) -> Iterator[str]:

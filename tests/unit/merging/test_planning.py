@@ -194,3 +194,7 @@ def test_element_changes_are_json_pointers():
         ("/gone", True, None),
         ("/flag", True, 1),
     ]
+
+
+def test_a_resource_that_refers_to_nobody_of_the_group_is_left_alone():
+    assert kinds(plan_of(people(), [dose("d1", "else")])).keys() == {"Patient/a", "Patient/b"}

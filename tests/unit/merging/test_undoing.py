@@ -241,7 +241,7 @@ OBJECTS = st.dictionaries(
 )
 
 
-@settings(derandomize=True, deadline=None, max_examples=400)
+@settings(derandomize=True, deadline=None, max_examples=200)
 @given(OBJECTS, OBJECTS, JSON)
 def test_no_json_makes_restoring_fail(before, after, current):
     restored = restore(before, after, current)
@@ -249,7 +249,7 @@ def test_no_json_makes_restoring_fail(before, after, current):
     decide(restored, {one.path: "restore" for one in restored.conflicts})
 
 
-@settings(derandomize=True, deadline=None, max_examples=400)
+@settings(derandomize=True, deadline=None, max_examples=200)
 @given(OBJECTS, OBJECTS)
 def test_without_later_edits_everything_is_as_before(before, after):
     restored = restore(before, after, after)
@@ -293,7 +293,7 @@ EDITS = st.fixed_dictionaries(
 )
 
 
-@settings(derandomize=True, deadline=None, max_examples=300)
+@settings(derandomize=True, deadline=None, max_examples=150)
 @given(PATIENTS, PATIENTS, EDITS, st.randoms(use_true_random=False))
 def test_later_edits_of_patients_survive_an_undoing(survivor, replaced, edit, random):
     for before, after in (
