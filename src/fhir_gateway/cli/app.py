@@ -8,7 +8,7 @@ from types import FrameType
 
 import typer
 
-from fhir_gateway.cli import access, demo, env, identity, load, mapping, merge, persons, review, runs
+from fhir_gateway.cli import access, demo, env, identity, load, mapping, merge, persons, registry, review, runs
 from fhir_gateway.cli.fhir_server import fhir_server
 from fhir_gateway.cli.printing import print_text
 from fhir_gateway.cli.serve import serve
@@ -46,6 +46,7 @@ app.add_typer(identity.app, name="identity")
 app.add_typer(merge.app, name="merge")
 app.add_typer(env.app, name="env")
 app.add_typer(access.app, name="access")
+app.add_typer(registry.app, name="registry")
 app.add_typer(synth)
 app.add_typer(server)
 

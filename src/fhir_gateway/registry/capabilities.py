@@ -5,13 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from fhir_gateway.domain.records import Resource
-from fhir_gateway.registry.parameters import INCLUDE, SEARCHES, Kind
+from fhir_gateway.registry.parameters import INCLUDE, SEARCHES
 
-EXPORTS = {
-    "export": "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/export",
-    "patient-export": "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/patient-export",
-    "group-export": "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/group-export",
-}
 _SERVICE = {
     "coding": [{"system": "http://terminology.hl7.org/CodeSystem/restful-security-service", "code": "SMART-on-FHIR"}]
 }
@@ -35,26 +30,17 @@ def served_searches(declared: Mapping[str, Collection[str]]) -> dict[str, frozen
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A registry endpoint: `served` is what served_searches returns, `started` when the gateway was.
-
-    `history` says whether the server behind tells of deletions that others made; only then does an export, too.
-    """
+    """A registry endpoint: `served` is what served_searches returns, `started` when the gateway was."""
 
     served: Mapping[str, Collection[str]]
     base: str
     token_url: str
     version: str
     started: datetime
-    history: bool
 
 
 def capability_statement(endpoint: Endpoint) -> Resource:
     """Return the CapabilityStatement of one environment's registry endpoint."""
-    deletions = (
-        "An export with _since tells of every deletion."
-        if endpoint.history
-        else "The server behind has no history: an export with _since tells of the deletions that the gateway made itself."
-    )
     return {
         "resourceType": "CapabilityStatement",
         "status": "active",
@@ -67,18 +53,16 @@ def capability_statement(endpoint: Endpoint) -> Resource:
         },
         "fhirVersion": "4.0.1",
         "format": ["application/fhir+json", "json"],
-        "instantiates": ["http://hl7.org/fhir/uv/bulkdata/CapabilityStatement/bulk-data"],
         "rest": [
             {
                 "mode": "server",
-                "documentation": f"{deletions} Identifiers of persons belong into the body of POST _search.",
+                "documentation": "Identifiers of persons belong into the body of POST _search.",
                 "security": {
                     "cors": False,
                     "service": [_SERVICE],
                     "extension": [{"url": _OAUTH, "extension": [{"url": "token", "valueUri": endpoint.token_url}]}],
                 },
-                "resource": [*(_resource(one, names) for one, names in sorted(endpoint.served.items())), _group()],
-                "operation": [{"name": "export", "definition": EXPORTS["export"]}],
+                "resource": [_resource(one, names) for one, names in sorted(endpoint.served.items())],
             }
         ],
     }
@@ -98,15 +82,4 @@ def _resource(resource_type: str, names: Collection[str]) -> Resource:
         declared["documentation"] = "Chained: " + "; ".join(f"{one.name} ({one.words})" for one in chained)
     if resource_type == "Immunization":
         declared["searchInclude"] = [INCLUDE]
-    if resource_type == "Patient":
-        declared["operation"] = [{"name": "export", "definition": EXPORTS["patient-export"]}]
     return declared
-
-
-def _group() -> Resource:
-    return {
-        "type": "Group",
-        "interaction": [{"code": "read"}, {"code": "search-type"}],
-        "searchParam": [{"name": "_id", "type": Kind.TOKEN.value, "documentation": "the group's id"}],
-        "operation": [{"name": "export", "definition": EXPORTS["group-export"]}],
-    }

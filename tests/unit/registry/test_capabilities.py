@@ -1,7 +1,5 @@
 from datetime import UTC, datetime
 
-import pytest
-
 from fhir_gateway.fhir.validation import validate
 from fhir_gateway.registry.capabilities import Endpoint, capability_statement, served_searches
 from fhir_gateway.registry.parameters import SEARCHES
@@ -9,15 +7,14 @@ from fhir_gateway.registry.parameters import SEARCHES
 EVERYTHING = {resource_type: set(parameters) for resource_type, parameters in SEARCHES.items()}
 
 
-def statement(served, *, history=True):
+def statement(served):
     started = datetime(2024, 5, 1, tzinfo=UTC)
     base = "https://registry.example/purbalingga/fhir"
-    return capability_statement(Endpoint(served, base, f"{base}/auth/token", "1.0", started, history))
+    return capability_statement(Endpoint(served, base, f"{base}/auth/token", "1.0", started))
 
 
-@pytest.mark.parametrize("history", [True, False])
-def test_it_is_valid(history):
-    assert validate(statement(served_searches(EVERYTHING), history=history)) == ()
+def test_it_is_valid():
+    assert validate(statement(served_searches(EVERYTHING))) == ()
 
 
 def test_only_what_the_server_behind_can_do_is_served():
@@ -34,8 +31,4 @@ def test_it_declares_what_is_served_and_nothing_else():
         one["type"]: {parameter["name"] for parameter in one["searchParam"]}
         for one in statement(served)["rest"][0]["resource"]
     }
-    assert declared == {"Immunization": {"_id", "_lastUpdated", "patient"}, "Group": {"_id"}}
-
-
-def test_it_says_where_deletions_come_from():
-    assert statement(served_searches(EVERYTHING), history=True) != statement(served_searches(EVERYTHING), history=False)
+    assert declared == {"Immunization": {"_id", "_lastUpdated", "patient"}}

@@ -1,0 +1,228 @@
+"""`/{environment}/fhir`: the endpoint that registries pull from, and how they get in (SMART Backend Services)."""
+
+import gzip
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+from urllib.parse import parse_qsl
+
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import Response
+
+from fhir_gateway.api.addresses import public_url
+from fhir_gateway.api.answers import FHIR_JSON, RequestRefusedError, json_response
+from fhir_gateway.api.security import Environment, bearer_token, client_address
+from fhir_gateway.bootstrap.gateway import SystemClock
+from fhir_gateway.bootstrap.registry import Asked, Registry
+from fhir_gateway.bootstrap.registry_door import TokenRefusedError, TooManyRequestsError
+from fhir_gateway.bootstrap.serving import ServedEnvironment
+from fhir_gateway.domain.records import Resource
+from fhir_gateway.domain.registry import Puller
+from fhir_gateway.fhir import json_text
+from fhir_gateway.registry.parameters import SEARCHES, SearchProblemError
+from fhir_gateway.registry.scopes import SERVED_TYPES, allows
+from fhir_gateway.registry.tokens import RefusedTokenError
+
+router = APIRouter(prefix="/{environment}/fhir", tags=["registry"])
+
+_WORTH_PACKING = 1000
+_MOST_PARAMETERS = 100
+_FORM = "application/x-www-form-urlencoded"
+_NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+
+
+async def endpoint(request: Request, environment: Environment) -> Registry:
+    """Return the environment's registry endpoint; it lives as long as the environment is open."""
+    return registry_of(request, environment)
+
+
+def registry_of(request: Request, environment: ServedEnvironment) -> Registry:
+    """Return the endpoint over an opened environment, built when it is first asked for."""
+    built: dict[int, Registry] = request.app.state.__dict__.setdefault("registries", {})
+    if id(environment) not in built:
+        built[id(environment)] = Registry(
+            environment.settings, environment.ledger, environment.client, environment.reader, clock=SystemClock()
+        )
+    return built[id(environment)]
+
+
+Endpoint = Annotated[Registry, Depends(endpoint)]
+
+
+async def base_url(request: Request, environment: Environment) -> str:
+    """Return the endpoint's own address."""
+    return public_url(request, environment, "fhir")
+
+
+Base = Annotated[str, Depends(base_url)]
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A request by somebody who was let in."""
+
+    request: Request
+    registry: Registry
+    base: str
+    puller: Puller
+
+    def asked(self, resource_type: str, pairs: Sequence[tuple[str, str]] = (), raw: bytes = b"") -> Asked:
+        """Return what is asked for, with who asks and from where."""
+        return Asked(
+            resource_type,
+            pairs,
+            raw,
+            lenient="handling=lenient" in self.request.headers.get("prefer", "").replace(" ", "").lower(),
+            puller=self.puller,
+            address=client_address(self.request),
+            base=self.base,
+        )
+
+    def check(self, resource_type: str, permission: str) -> None:
+        """Raise 404 for a type that is not served, 403 where the token does not permit reading (r) or searching (s)."""
+        if resource_type not in SEARCHES:
+            raise RequestRefusedError(404, f"there are {', '.join(sorted(SEARCHES))} here", code="not-supported")
+        if not allows(self.puller.scopes, resource_type, permission):
+            raise RequestRefusedError(
+                403,
+                f"the token does not permit this: system/{resource_type}.{permission} is needed",
+                headers={"WWW-Authenticate": 'Bearer error="insufficient_scope"'},
+            )
+
+
+async def visit(request: Request, registry: Endpoint, base: Base) -> Visit:
+    """Let somebody in; raises 401 without a valid token of this environment, 429 for one who asks too often."""
+    token = bearer_token(request)
+    try:
+        return Visit(request, registry, base, registry.door.admit(token, base=base))
+    except RefusedTokenError as error:
+        words = str(error) if token else "an access token is needed: POST a signed assertion to auth/token"
+        challenge = f'Bearer realm="{base}"' + (', error="invalid_token"' if token else "")
+        raise RequestRefusedError(401, words, headers={"WWW-Authenticate": challenge}) from None
+    except TooManyRequestsError as error:
+        raise RequestRefusedError(429, str(error), headers={"Retry-After": str(error.retry_after)}) from None
+
+
+LetIn = Annotated[Visit, Depends(visit)]
+
+
+@router.get("/metadata", summary="What can be searched here?")
+async def metadata(request: Request, registry: Endpoint, base: Base) -> Response:
+    """Return the CapabilityStatement: exactly what works on this environment's FHIR server."""
+    return _packed(request, await registry.metadata(base))
+
+
+@router.get("/.well-known/smart-configuration", summary="How does a registry get in?")
+async def smart_configuration(base: Base) -> Response:
+    """Return the SMART configuration."""
+    return json_response(
+        {
+            "issuer": base,
+            "jwks_uri": f"{base}/.well-known/jwks.json",
+            "token_endpoint": f"{base}/auth/token",
+            "token_endpoint_auth_methods_supported": ["private_key_jwt"],
+            "token_endpoint_auth_signing_alg_values_supported": ["RS384", "ES384"],
+            "grant_types_supported": ["client_credentials"],
+            "scopes_supported": [f"system/{one}.rs" for one in ("*", *SERVED_TYPES)],
+            "response_types_supported": [],
+            "code_challenge_methods_supported": ["S256"],
+            "capabilities": ["client-confidential-asymmetric", "permission-v1", "permission-v2"],
+        }
+    )
+
+
+@router.get("/.well-known/jwks.json", summary="The keys that sign access tokens")
+async def jwks(registry: Endpoint) -> Response:
+    """Return the public keys."""
+    return json_response(registry.published_keys(), headers={"Cache-Control": "max-age=300"})
+
+
+@router.post("/auth/token", summary="Get an access token")
+async def token(request: Request, registry: Endpoint, base: Base) -> Response:
+    """Give a token of five minutes for an assertion that the client has signed (private_key_jwt)."""
+    try:
+        form = _form(request, await request.body())
+        answer = await registry.door.let_in(form, base=base, address=client_address(request))
+    except TokenRefusedError as error:
+        headers = _NO_STORE | ({"Retry-After": str(error.retry_after)} if error.retry_after else {})
+        status = 401 if error.error == "invalid_client" and error.status == 400 else error.status
+        return json_response({"error": error.error, "error_description": str(error)}, status, headers=headers)
+    return json_response(answer, headers=_NO_STORE)
+
+
+@router.get("/{resource_type}", summary="Search")
+async def search(resource_type: str, let_in: LetIn) -> Response:
+    """Search Immunizations, Patients or Organizations; an identifier of a person belongs into POST _search."""
+    return await _searched(let_in, resource_type, form=b"")
+
+
+@router.post("/{resource_type}/_search", summary="Search, parameters in the body")
+async def search_by_post(resource_type: str, let_in: LetIn) -> Response:
+    """Search with parameters in the body (and the address), so that what names a person stands in no address."""
+    if not _is_form(let_in.request):
+        raise RequestRefusedError(415, f"the body of a search must be {_FORM}")
+    return await _searched(let_in, resource_type, form=await let_in.request.body())
+
+
+@router.get("/{resource_type}/{resource_id}", summary="Read")
+async def read(resource_type: str, resource_id: str, let_in: LetIn) -> Response:
+    """Read one resource; If-None-Match with its ETag is answered 304 while it has not changed."""
+    let_in.check(resource_type, "r")
+    found = await let_in.registry.read(let_in.asked(resource_type), resource_id)
+    if found is None:
+        raise RequestRefusedError(404, f"there is no such {resource_type}")
+    return _packed(let_in.request, found)
+
+
+async def _searched(let_in: Visit, resource_type: str, *, form: bytes) -> Response:
+    let_in.check(resource_type, "s")
+    raw = b"&".join(filter(None, (let_in.request.url.query.encode(), form)))
+    try:
+        pairs = parse_qsl(raw.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=_MOST_PARAMETERS)
+    except ValueError:
+        raise RequestRefusedError(400, f"a search has at most {_MOST_PARAMETERS} parameters") from None
+    if any(name == "_include" for name, _ in pairs):
+        let_in.check("Patient", "r")
+    try:
+        return _packed(let_in.request, await let_in.registry.search(let_in.asked(resource_type, pairs, raw)))
+    except SearchProblemError as error:
+        status = 410 if error.code == "expired" else 400
+        raise RequestRefusedError(status, str(error), code=error.code) from None
+
+
+def _is_form(request: Request) -> bool:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower() == _FORM
+
+
+def _form(request: Request, body: bytes) -> dict[str, str]:
+    """Return the fields of a form; raises TokenRefusedError."""
+    if not _is_form(request):
+        raise TokenRefusedError("invalid_request", f"the body must be {_FORM}")
+    try:
+        pairs = parse_qsl(body.decode("utf-8", "replace"), max_num_fields=20)
+    except ValueError:
+        raise TokenRefusedError("invalid_request", "the body has too many fields") from None
+    if len(dict(pairs)) != len(pairs):
+        raise TokenRefusedError("invalid_request", "a field is given twice")
+    return dict(pairs)
+
+
+def _packed(request: Request, content: Resource) -> Response:
+    """Return a resource with its weak ETag, 304 where the client has it, packed where it takes that."""
+    body = json_text.dump(content)
+    etag = f'W/"{_version(content)}{hashlib.blake2b(body, digest_size=8).hexdigest()}"'
+    headers = {"ETag": etag, "Cache-Control": "private, no-cache", "Vary": "Accept-Encoding, Authorization"}
+    if etag in request.headers.get("if-none-match", ""):
+        return Response(None, 304, headers)
+    if len(body) > _WORTH_PACKING and "gzip" in request.headers.get("accept-encoding", ""):
+        body = gzip.compress(body, 5, mtime=0)
+        headers["Content-Encoding"] = "gzip"
+    return Response(body, 200, headers, FHIR_JSON)
+
+
+def _version(content: Resource) -> str:
+    """Return what leads the ETag: the version id; the rest changes with what references lead to."""
+    meta: Any = content.get("meta")
+    version = meta.get("versionId") if isinstance(meta, dict) else None
+    return f"{version}-" if isinstance(version, str) and version.isascii() and version.isalnum() else ""

@@ -1,0 +1,123 @@
+"""One environment as registries see it: what works there, searches, reads, and what is written down of each pull."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from fhir_gateway import __version__
+from fhir_gateway.bootstrap.registry_door import RegistryDoor
+from fhir_gateway.bootstrap.registry_keys import RegistryKeys
+from fhir_gateway.domain.records import Resource
+from fhir_gateway.domain.registry import PulledVersion, Puller, PullKind, Request
+from fhir_gateway.fhir_server.client import FhirClient
+from fhir_gateway.fhir_server.pulling import ServerPuller
+from fhir_gateway.fhir_server.reader import ServerReader
+from fhir_gateway.flows.registry.searching import search, tell
+from fhir_gateway.flows.registry.tools import RegistryTools
+from fhir_gateway.ledger.store import Ledger
+from fhir_gateway.ports import Clock
+from fhir_gateway.registry.bundles import searchset, self_url, warnings
+from fhir_gateway.registry.capabilities import Endpoint, capability_statement, served_searches
+from fhir_gateway.registry.cursors import read_cursor, write_cursor
+from fhir_gateway.registry.enriching import patient_in
+from fhir_gateway.registry.parameters import SearchProblemError, parse_search, to_pairs
+from fhir_gateway.registry.tokens import published
+from fhir_gateway.settings import Environment
+
+CURSOR = "_cursor"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A search as it came: by whom, from where, under which address of the endpoint."""
+
+    resource_type: str
+    pairs: Sequence[tuple[str, str]]
+    raw: bytes
+    lenient: bool
+    puller: Puller
+    address: str
+    base: str
+
+
+class Registry:
+    """One environment's registry endpoint, without HTTP."""
+
+    def __init__(
+        self, settings: Environment, ledger: Ledger, client: FhirClient, reader: ServerReader, *, clock: Clock
+    ) -> None:
+        self._ledger = ledger
+        self._reader = reader
+        self._clock = clock
+        self._started = clock.now()
+        self._keys = RegistryKeys(settings.folder)
+        settling = 0.0 if settings.embedded_data else settings.registry.settling_seconds
+        self.policy = settings.registry
+        self.tools = RegistryTools(reader, ServerPuller(client), clock, settling=timedelta(seconds=settling))
+        self.door = RegistryDoor(settings, ledger, self._keys, clock=clock)
+
+    def published_keys(self) -> dict[str, Any]:
+        """Return the public parts of the keys that sign tokens, as a JWKS."""
+        return published(self._keys.all(self._clock.now()))
+
+    async def served(self) -> dict[str, frozenset[str]]:
+        """Return which search parameters work; raises ServerError where the FHIR server does not answer."""
+        declared = await self._reader.capabilities()
+        return served_searches({name: one.search_parameters for name, one in declared.types.items()})
+
+    async def metadata(self, base: str) -> Resource:
+        """Return the CapabilityStatement."""
+        served = await self.served()
+        return capability_statement(Endpoint(served, base, f"{base}/auth/token", __version__, self._started))
+
+    async def search(self, asked: Asked) -> Resource:
+        """Return the Bundle that answers a search, written down as a pull; raises SearchProblemError."""
+        now = self._clock.now()
+        given = dict(asked.pairs)
+        if CURSOR in given:
+            content = self._keys.unseal(given[CURSOR], now)
+            if content is None:
+                raise SearchProblemError(
+                    "value", "this page is none of this endpoint: follow its next links as they are"
+                )
+            cursor = read_cursor(content, resource_type=asked.resource_type, now=now)
+            wanted, after = cursor.search, cursor.position
+            asked = replace(asked, raw=urlencode(to_pairs(wanted), quote_via=quote).encode())
+        else:
+            served = (await self.served()).get(asked.resource_type, frozenset())
+            wanted, after = parse_search(asked.resource_type, asked.pairs, served=served, lenient=asked.lenient), None
+        found = await search(wanted, self.tools, after=after)
+        self._write_down(asked, PullKind.SEARCH, [*found.originals, *found.included], now)
+        following = ""
+        if found.following is not None:
+            sealed = self._keys.seal(write_cursor(found.following, now=now), now)
+            following = f"{asked.base}/{asked.resource_type}?{CURSOR}={sealed}"
+        links = {"self": self_url(wanted, base=asked.base), "next": following}
+        others = [*found.included, *warnings(ignored=wanted.ignored, replaced=found.replaced)]
+        return searchset(found.matches, others, base=asked.base, links=links, total=found.total)
+
+    async def read(self, asked: Asked, resource_id: str) -> Resource | None:
+        """Return a resource with what its references lead to, None where there is none."""
+        found = await self._reader.read(asked.resource_type, resource_id)
+        if found is None:
+            return None
+        self._write_down(asked, PullKind.READ, [found], self._clock.now())
+        (told,), _ = await tell([found], self.tools)
+        return told
+
+    def _write_down(self, asked: Asked, kind: PullKind, given: Sequence[Resource], now: datetime) -> None:
+        puller = asked.puller
+        request = Request(puller.client, puller.token, kind, asked.resource_type, asked.raw, asked.address, now)
+        versions = [PulledVersion(f"{one['resourceType']}/{one['id']}", version_of(one)) for one in given]
+        people = {one["id"] if one["resourceType"] == "Patient" else patient_in(one) for one in given} - {""}
+        with self._ledger.transaction():
+            self._ledger.pulls.record(request, count=len(given), versions=versions, patients=people)
+
+
+def version_of(resource: Resource) -> str:
+    """Return a resource's version id, "" where the server tells none."""
+    meta = resource.get("meta")
+    version = meta.get("versionId") if isinstance(meta, dict) else None
+    return version if isinstance(version, str) else ""

@@ -1,0 +1,127 @@
+"""Who may pull: clients prove who they are, get a token for five minutes, and show it with each request."""
+
+import secrets
+import time
+from collections.abc import Mapping
+from datetime import timedelta
+
+from limits import RateLimitItem, RateLimitItemPerMinute
+from limits.storage import MemoryStorage
+from limits.strategies import FixedWindowRateLimiter
+
+from fhir_gateway.bootstrap.registry_keys import RegistryKeys
+from fhir_gateway.domain.registry import Puller, RegistryClient
+from fhir_gateway.key_sets.fetching import KeySets
+from fhir_gateway.ledger.store import Ledger
+from fhir_gateway.ports import Clock
+from fhir_gateway.registry.assertions import InvalidClientError, check_assertion, claimed
+from fhir_gateway.registry.client_keys import ClientKey, UnusableKeysError, read_keys
+from fhir_gateway.registry.scopes import InvalidScopeError, narrow, parse_scopes
+from fhir_gateway.registry.tokens import TOKEN_LIFE, RefusedTokenError, check_token, issue
+from fhir_gateway.settings import Environment
+
+ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+_FAILURES_OF_AN_ADDRESS = RateLimitItemPerMinute(60)
+
+
+class TokenRefusedError(Exception):
+    """A token that is not given; `error` is OAuth's word (RFC 6749, 5.2)."""
+
+    def __init__(self, error: str, text: str, *, status: int = 400, retry_after: int = 0) -> None:
+        self.error = error
+        self.status = status
+        self.retry_after = retry_after
+        super().__init__(text)
+
+
+class TooManyRequestsError(Exception):
+    """A client asks more often than it may; `retry_after` is in whole seconds."""
+
+    def __init__(self, retry_after: int) -> None:
+        self.retry_after = retry_after
+        super().__init__(f"too many requests, try again in {retry_after} s")
+
+
+class RegistryDoor:
+    """One environment's door for registries."""
+
+    def __init__(self, settings: Environment, ledger: Ledger, keys: RegistryKeys, *, clock: Clock) -> None:
+        self._environment = settings.name
+        self._policy = settings.registry
+        self._ledger = ledger
+        self._keys = keys
+        self._clock = clock
+        self._key_sets = KeySets(clock)
+        self._limiter = FixedWindowRateLimiter(MemoryStorage())
+
+    async def let_in(self, form: Mapping[str, str], *, base: str, address: str) -> dict[str, object]:
+        """Return the token answer for a client's form; `base` is the endpoint's own address. Raises TokenRefusedError."""
+        if form.get("grant_type") != "client_credentials":
+            raise TokenRefusedError("unsupported_grant_type", "grant_type must be client_credentials")
+        if form.get("client_assertion_type") != ASSERTION_TYPE:
+            raise TokenRefusedError("invalid_client", f"client_assertion_type must be {ASSERTION_TYPE}")
+        if retry := self._exceeded(_FAILURES_OF_AN_ADDRESS, "address", address):
+            raise TokenRefusedError("invalid_client", "too many failures, wait", status=429, retry_after=retry)
+        try:
+            client = await self._client(form.get("client_assertion", ""), base=base)
+        except (InvalidClientError, UnusableKeysError) as error:
+            self._limiter.hit(_FAILURES_OF_AN_ADDRESS, "address", address)
+            raise TokenRefusedError("invalid_client", str(error)) from None
+        tokens = RateLimitItemPerMinute(self._policy.tokens_per_minute)
+        if not self._limiter.hit(tokens, "token", client.id):
+            retry = self._exceeded(tokens, "token", client.id)
+            raise TokenRefusedError(
+                "invalid_request", "too many tokens, keep one for its life", status=429, retry_after=retry
+            )
+        try:
+            scopes = narrow(parse_scopes(form.get("scope", "")), client.scopes)
+        except InvalidScopeError as error:
+            raise TokenRefusedError("invalid_scope", str(error)) from None
+        now = self._clock.now()
+        puller = Puller(client.id, self._environment, scopes, secrets.token_hex(16), now + TOKEN_LIFE)
+        key = self._keys.current(now, life=timedelta(days=self._policy.key_days))
+        return {
+            "access_token": issue(puller, base=base, key=key, now=now),
+            "token_type": "bearer",
+            "expires_in": int(TOKEN_LIFE.total_seconds()),
+            "scope": " ".join(map(str, scopes)),
+        }
+
+    def admit(self, token: str, *, base: str) -> Puller:
+        """Return whom a token lets in.
+
+        Raises RefusedTokenError, for a client that was revoked as well, and TooManyRequestsError.
+        """
+        now = self._clock.now()
+        puller = check_token(token, environment=self._environment, base=base, keys=self._keys.all(now), now=now)
+        client = self._ledger.registry_clients.get(puller.client)
+        if client is None or client.revoked:
+            raise RefusedTokenError("the client was revoked")
+        requests = RateLimitItemPerMinute(self._policy.requests_per_minute)
+        if not self._limiter.hit(requests, "request", puller.client):
+            raise TooManyRequestsError(self._exceeded(requests, "request", puller.client) or 1)
+        return puller
+
+    async def _client(self, text: str, *, base: str) -> RegistryClient:
+        said = claimed(text)
+        client = self._ledger.registry_clients.get(said.client)
+        if client is None or client.revoked:
+            raise InvalidClientError("no client of this id is registered here")
+        now = self._clock.now()
+        keys = await self._keys_of(client, said.key_id)
+        proved = check_assertion(text, client=client, keys=keys, token_url=f"{base}/auth/token", now=now)
+        with self._ledger.transaction():
+            if not self._ledger.registry_clients.use_up(client.id, proved.id, expires=proved.expires, now=now):
+                raise InvalidClientError("this assertion was used before (jti)")
+        return client
+
+    async def _keys_of(self, client: RegistryClient, key_id: str) -> tuple[ClientKey, ...]:
+        if client.jwks_url:
+            return await self._key_sets.keys(client.jwks_url, key_id=key_id)
+        return read_keys(client.jwks)
+
+    def _exceeded(self, limit: RateLimitItem, *names: str) -> int:
+        """Return in how many seconds there is room again, 0 where there is room."""
+        if self._limiter.test(limit, *names):
+            return 0
+        return max(1, round(self._limiter.get_window_stats(limit, *names).reset_time - time.time()))
