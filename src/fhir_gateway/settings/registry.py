@@ -9,15 +9,12 @@ from fhir_gateway.settings.toml_tables import TomlTable
 class RegistryPolicy:
     """What registries may pull, and how much at once.
 
-    `requests_per_minute` and `tokens_per_minute` are per client, `exports_at_once` too. `export_hours` is how long a
-    finished export's files are kept. `key_days` is after how many days a new signing key takes over.
-    `settling_seconds`: how long a foreign FHIR server may need until what it has stamped can be found by a search.
+    `requests_per_minute` and `tokens_per_minute` are per client. `key_days` is after how many days a new signing key
+    takes over. `settling_seconds`: how long a foreign FHIR server may need until what it has stamped can be found by a search.
     """
 
     requests_per_minute: int = 1200
     tokens_per_minute: int = 60
-    exports_at_once: int = 2
-    export_hours: int = 72
     key_days: int = 90
     settling_seconds: float = 2.0
 
@@ -28,8 +25,6 @@ def read_registry(table: TomlTable) -> RegistryPolicy:
     policy = RegistryPolicy(
         requests_per_minute=table.integer("requests_per_minute", own.requests_per_minute, least=1, most=1_000_000),
         tokens_per_minute=table.integer("tokens_per_minute", own.tokens_per_minute, least=1, most=10_000),
-        exports_at_once=table.integer("exports_at_once", own.exports_at_once, least=1, most=100),
-        export_hours=table.integer("export_hours", own.export_hours, least=1, most=24 * 365),
         key_days=table.integer("key_days", own.key_days, least=1, most=3650),
         settling_seconds=table.number("settling_seconds", own.settling_seconds, least=0, most=3600),
     )
