@@ -86,6 +86,20 @@ def test_a_blank_in_a_later_export_replaces_nothing(place):
     assert place.content() == before
 
 
+def test_what_was_blank_for_a_while_is_still_the_sources_to_correct(place):
+    place.load(place.sheet(RATNA))
+    place.load(place.sheet(RATNA.replace("081210001001", "").replace("B100", ""), name="february.csv"))
+    filled = RATNA.replace("081210001001", "081210009999").replace("B100", "B101")
+    assert counts(place.load(place.sheet(filled, name="march.csv"))) == {"loaded": 1}
+    patients, doses = place.content()
+    assert [dose["lotNumber"] for dose in doses.values()] == ["B101"]
+    (ratna,) = patients.values()
+    assert [(t["value"], t["use"]) for t in ratna["telecom"]] == [
+        ("+6281210009999", "mobile"),
+        ("+6281210001001", "old"),
+    ]
+
+
 def test_an_older_export_never_overwrites_a_newer_one(place):
     old = place.sheet(RATNA, name="january.csv")
     new = place.sheet(RATNA.replace("B100", "B101"), name="february.csv")

@@ -1,8 +1,9 @@
 """Digests of what a record supplied, so that a later correction knows what is its own and what others wrote."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fhir_gateway.domain import systems
 from fhir_gateway.domain.records import Dose, MissingDose, Resource
 from fhir_gateway.fhir import json_text
 
@@ -29,3 +30,12 @@ def supplied(resource: Resource) -> Mapping[str, tuple[str, ...]]:
         for name, value in resource.items()
         if name not in _NOT_COMPARED
     }
+
+
+def remembered(before: Mapping[str, Sequence[str]], resource: Resource) -> Mapping[str, Sequence[str]]:
+    """Return what a record has supplied in all: what it left blank or damaged this time stands there still, as its own."""
+    now = supplied(resource)
+    kept: dict[str, Sequence[str]] = {**before, **now}
+    if not any(identifier.get("system") == systems.NIK for identifier in resource.get("identifier", ())):
+        kept["identifier"] = tuple(dict.fromkeys((*before.get("identifier", ()), *now.get("identifier", ()))))
+    return kept

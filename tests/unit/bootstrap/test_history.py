@@ -25,7 +25,9 @@ def home(tmp_path, monkeypatch):
 
 def merged(home, survivor="p1"):
     with Ledger(f"sqlite:///{home}/.fhir-gateway/embedded/ledger.db") as ledger, ledger.transaction():
-        merge = ledger.merges.begin(1, group_plan(survivor=survivor, replaced=(f"{survivor}x",)), [], user="ani", at=NOW)
+        merge = ledger.merges.begin(
+            1, group_plan(survivor=survivor, replaced=(f"{survivor}x",)), [], user="ani", at=NOW
+        )
         ledger.merges.settle(merge.id, list(ledger.merges.changes(merge.id)))
         ledger.merges.finish(merge.id, at=NOW, remaining=[])
 

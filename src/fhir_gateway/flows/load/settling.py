@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from fhir_gateway.bundling.digests import digest, supplied
+from fhir_gateway.bundling.digests import digest, remembered
 from fhir_gateway.domain.identity import Grade
 from fhir_gateway.domain.outcomes import Outcome, worst
 from fhir_gateway.domain.runs import KnownKey, ReviewKind, Run, Settlement, SpooledRecord
@@ -140,7 +140,11 @@ def _learned(
         before = person.known.get(key)
         complete = settlements[key].outcome is Outcome.LOADED
         doses = {r.name: r.immunization_id for r in results.get(record.number, ()) if r.outcome is Outcome.LOADED}
-        parts = {dose.name: supplied(dose.resource) for dose in record.doses if dose.name in doses}
+        told = before.supplied if before else {}
+        parts = {
+            dose.name: remembered(told.get(dose.name, {}), dose.resource) for dose in record.doses if dose.name in doses
+        }
+        parts[_PATIENT] = remembered(told.get(_PATIENT, {}), record.patient)
         earlier = {*before.earlier, before.content} - {record.content, ""} if before else set()
         learned.append(
             KnownKey(
@@ -148,7 +152,7 @@ def _learned(
                 patient_id=person.patient_id,
                 content=record.content if complete else "",
                 doses={**(before.doses if before else {}), **doses},
-                supplied={**(before.supplied if before else {}), **parts, _PATIENT: supplied(record.patient)},
+                supplied={**told, **parts},
                 exported=run.files[record.file].modified if run.files else run.started,
                 earlier=tuple(sorted(earlier)),
             )
