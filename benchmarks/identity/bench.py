@@ -74,7 +74,7 @@ def run_seed(folder: Path, seed: int, arguments: argparse.Namespace) -> None:
 def report_ours(region: Region, folder: Path, rows: int) -> None:
     """Run the gateway's own matching and print its figures, why it asks and whom it merged."""
     started = time.perf_counter()
-    decisions = ours.decide_all(region.people(), MatchingPolicy())
+    decisions = ours.decide_all(region.people(), region.given, MatchingPolicy())
     seconds = time.perf_counter() - started
     patients = ours.labels(decisions, len(region.patients))
     print(table("ours", scored(region, folder, patients), seconds, rows))

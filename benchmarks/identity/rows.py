@@ -11,6 +11,7 @@ import orjson
 
 from fhir_gateway.bundling.digests import content_digest, digest
 from fhir_gateway.domain.records import Converted, Resource, SourceRecord
+from fhir_gateway.identity.given import GivenDose, given_dose
 from fhir_gateway.mapping.functions import ConversionContext
 from fhir_gateway.sources import open_source
 from fhir_gateway.sources.mapping_folders import load_mappings
@@ -28,6 +29,7 @@ class Region:
     """
 
     patients: list[bytes] = field(default_factory=list)
+    given: list[set[GivenDose]] = field(default_factory=list)
     rows: dict[str, "array[int]"] = field(default_factory=dict)
 
     def people(self) -> Iterator[Resource]:
@@ -74,7 +76,10 @@ def read_region(folder: Path, files: dict[str, str]) -> Region:
             if contents.setdefault(result.key, content) != content:
                 conflicts.add(result.key)
             keys.append(result.key)
-            rows.append(_number(region, numbers, result.patient))
+            number = _number(region, numbers, result.patient)
+            doses = (given_dose(source, dose.resource, zone=context.zone) for dose in result.doses)
+            region.given[number].update(dose for dose in doses if dose)
+            rows.append(number)
         for place, key in enumerate(keys):
             if key in conflicts:
                 rows[place] = PARKED
@@ -86,4 +91,5 @@ def _number(region: Region, numbers: dict[str, int], patient: Resource) -> int:
     number = numbers.setdefault(digest(patient), len(region.patients))
     if number == len(region.patients):
         region.patients.append(orjson.dumps(patient))
+        region.given.append(set())
     return number

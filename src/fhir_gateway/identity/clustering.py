@@ -11,6 +11,7 @@ from fhir_gateway.domain.identity import ComparedPair, Comparison, Grade, Node
 from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.evidence import PersonEvidence
 from fhir_gateway.identity.frequencies import Frequencies, default_frequencies
+from fhir_gateway.identity.given import GivenDose, Timelines, compare_timelines
 from fhir_gateway.identity.parameters import MatchingPolicy
 from fhir_gateway.identity.vetoes import VETOES, VetoCode
 
@@ -51,8 +52,10 @@ class Graph:
         frequencies: Frequencies | None = None,
         forbidden: Iterable[frozenset[Node]] = (),
         confirmed: Iterable[frozenset[Node]] = (),
+        given: Mapping[int, frozenset[GivenDose]] | None = None,
     ) -> None:
         self.nodes = nodes
+        self._given: Mapping[Node, frozenset[GivenDose]] = dict((given or {}).items())
         self.policy = policy
         self.frequencies = frequencies or default_frequencies()
         self._comparisons: dict[frozenset[Node], Comparison] = {}
@@ -100,9 +103,19 @@ class Graph:
         comparison = self.between(one, other)
         if isinstance(one, str) and isinstance(other, str):
             return bool(comparison.vetoes) or comparison.grade not in {Grade.CERTAIN, Grade.PROBABLE}
-        if comparison.vetoes:
+        if comparison.vetoes or self.listed_twice(one, other):
             return True
         return comparison.grade is Grade.CERTAINLY_NOT and _names_contradict(comparison)
+
+    def listed_twice(self, one: Node, other: Node) -> bool:
+        """Say whether a clinic's list has the same doses of two who share neither name nor number: twins, most likely."""
+        if one not in self._given or other not in self._given:
+            return False
+        left, right = self.nodes[one], self.nodes[other]
+        alike = (left.own_keys, right.own_keys), (left.niks, right.niks), (left.records, right.records)
+        if any(not set(mine).isdisjoint(theirs) for mine, theirs in alike):
+            return False
+        return compare_timelines(self._given[one], self._given[other]) is Timelines.REPEAT
 
     def rivals(self, one: Node, other: Node) -> bool:
         """Say whether a record that fits both must be torn: two people, not one whose NIK was mistyped once."""

@@ -23,6 +23,7 @@ from fhir_gateway.identity.comparators import birth_date_fits_nik
 from fhir_gateway.identity.comparison import DEFAULT_POLICY
 from fhir_gateway.identity.evidence import PersonEvidence
 from fhir_gateway.identity.frequencies import Frequencies
+from fhir_gateway.identity.given import GivenDose
 from fhir_gateway.identity.parameters import MatchingPolicy
 from fhir_gateway.identity.persons import Members, Persons
 from fhir_gateway.identity.vetoes import VetoCode
@@ -65,17 +66,24 @@ def decide(  # noqa: PLR0913 - what is known beside the evidence is named
     frequencies: Frequencies | None = None,
     forbidden: frozenset[frozenset[Node]] = frozenset(),
     confirmed: frozenset[frozenset[Node]] = frozenset(),
+    given: Mapping[int, frozenset[GivenDose]] | None = None,
 ) -> tuple[PersonDecision, ...]:
     """Decide one connected component; every number of `people` is a member of exactly one decision.
 
     `pairs` are the comparisons that blocking brought; what else is needed is compared here. `forbidden` are pairs that
     an operator said are two people, `confirmed` those that are one. `frequencies` are those that the pairs were
-    compared with; None stands for the shipped ones.
+    compared with; None stands for the shipped ones. `given` are the doses of people whose records tell them.
     """
     nodes: dict[Node, PersonEvidence] = dict(people.items())
     nodes.update(patients.items())
     graph = Graph(
-        nodes, pairs, policy=policy or DEFAULT_POLICY, frequencies=frequencies, forbidden=forbidden, confirmed=confirmed
+        nodes,
+        pairs,
+        policy=policy or DEFAULT_POLICY,
+        frequencies=frequencies,
+        forbidden=forbidden,
+        confirmed=confirmed,
+        given=given,
     )
     return _Decisions(graph).all()
 
@@ -183,7 +191,7 @@ class _Decisions:
         return any(
             one.field == "nik" and one.agreement == "agree"
             for node in members
-            if isinstance(node, str)
+            if isinstance(node, str) and node != person
             for one in self._graph.between(person, node).evidence
         )
 

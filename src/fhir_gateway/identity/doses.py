@@ -104,11 +104,12 @@ def _reliability(immunization: Resource) -> tuple[bool, bool, bool]:
 
 
 def _numbers_agree(left: Resource, right: Resource) -> bool:
-    one, other = _dose_number(left), _dose_number(right)
+    one, other = dose_number(left), dose_number(right)
     return not one or not other or one == other
 
 
-def _dose_number(immunization: Resource) -> str:
+def dose_number(immunization: Resource) -> str:
+    """Return a dose's number in its series as it was written, lower-case; "" where it is not known."""
     protocols = immunization.get("protocolApplied")
     first: Any = protocols[0] if isinstance(protocols, list) and protocols else None
     if not isinstance(first, dict):

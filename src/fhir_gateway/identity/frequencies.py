@@ -57,22 +57,23 @@ class HashedCounts:
 class Frequencies:
     """How common words of names and phones are. `information` is in bits: -log2 of the share of people."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what was counted is named
         self,
         words: Counts | None = None,
         *,
         people: int = 0,
         phones: Mapping[str, int] | None = None,
         shares: Mapping[str, float] | None = None,
-        women: Mapping[str, int] | None = None,
-        men: Mapping[str, int] | None = None,
+        women: Counts | None = None,
+        men: Counts | None = None,
     ) -> None:
         """Build from how many of `people` carry a word (compared form) or a phone; `shares` replace the shipped ones.
 
         `women` and `men` are how many of either sex carry a word.
         """
-        self._women = women or {}
-        self._men = men or {}
+        self._women: Counts = women or {}
+        self._men: Counts = men or {}
+        self._shares_of_women: dict[str, float] = {}
         self._words: Counts = words or {}
         self._phones = phones or {}
         self._people = people
@@ -107,9 +108,14 @@ class Frequencies:
 
     def _share_of_women(self, word: str) -> float:
         """Return the share of women among a word's bearers, a half where too few are known."""
-        shipped_women, shipped_men = _shipped_sexes(word)
-        women, men = self._women.get(word, 0) + shipped_women, self._men.get(word, 0) + shipped_men
-        return women / (women + men) if women + men >= _LEAST_BEARERS else 0.5
+        known = self._shares_of_women.get(word)
+        if known is None:
+            if len(self._shares_of_women) >= _MOST_INFORMATION:
+                self._shares_of_women.clear()
+            shipped_women, shipped_men = _shipped_sexes(word)
+            women, men = self._women.get(word, 0) + shipped_women, self._men.get(word, 0) + shipped_men
+            known = self._shares_of_women[word] = women / (women + men) if women + men >= _LEAST_BEARERS else 0.5
+        return known
 
     def people_with_phone(self, phone: str) -> int:
         """Return how many counted people carry a phone number."""
@@ -117,31 +123,46 @@ class Frequencies:
 
 
 class FrequencyCount:
-    """Counts words and phones over people, one after another; some thirty bytes a person."""
+    """Counts words and phones over people, one after another; some fifty bytes a person."""
 
     def __init__(self) -> None:
         self._words = array("Q")
+        self._of_sex = {"female": array("Q"), "male": array("Q")}
         self._phones = array("Q")
         self._people = 0
 
     def add(self, person: PersonEvidence) -> None:
         """Count a person; records of one birth date count once for a phone, so that one family's rows are no crowd."""
         self._people += 1
-        self._words.extend(map(_hashed, {word for name in person.names if name.key for word in name.tokens}))
+        words = [_hashed(word) for word in {word for name in person.names if name.key for word in name.tokens}]
+        self._words.extend(words)
+        if person.gender in self._of_sex:
+            self._of_sex[person.gender].extend(words)
         born = person.birth_date
         day = (born.year * 372 + born.month * 31 + born.day) % (1 << _DAY_BITS)
         self._phones.extend(int(phone) << _DAY_BITS | day for phone in person.phones)  # 13 digits have 44 bits
 
     def result(self) -> Frequencies:
         """Return what was counted; only what several share is kept."""
-        words: dict[int, int] = {}
-        for part in _parts(self._words):
-            words.update((word, count) for word, count in Counter(part).items() if count >= _ESTABLISHED)
         phones: dict[str, int] = {}
         for part in _parts(self._phones, beyond=_DAY_BITS):
             counted = Counter(value >> _DAY_BITS for value in set(part))
             phones.update((str(phone), count) for phone, count in counted.items() if count > _ESTABLISHED)
-        return Frequencies(HashedCounts(words), people=self._people, phones=phones)
+        return Frequencies(
+            _counted(self._words),
+            people=self._people,
+            phones=phones,
+            women=_counted(self._of_sex["female"]),
+            men=_counted(self._of_sex["male"]),
+        )
+
+
+def _counted(hashes: "array[int]") -> HashedCounts:
+    """Return how often each word was counted, of those that several carry."""
+    words: dict[int, int] = {}
+    for part in _parts(hashes):
+        words.update((word, count) for word, count in Counter(part).items() if count >= _ESTABLISHED)
+    return HashedCounts(words)
 
 
 def _hashed(word: str) -> int:

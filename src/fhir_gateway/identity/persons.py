@@ -81,6 +81,8 @@ class Persons:
             return False
         if isinstance(left, str) and isinstance(right, str):
             return True
+        if self._graph.listed_twice(left, right):
+            return True
         codes = veto_codes(self._graph.between(left, right))
         mine, theirs = self._graph.nodes[left], self._graph.nodes[right]
         if codes <= _DOUBTS and mistyped(mine, theirs, self._graph.frequencies):
@@ -144,7 +146,7 @@ class Persons:
             may_be = comparison.grade in {Grade.CERTAIN, Grade.PROBABLE} and veto_codes(comparison) <= _DOUBTS
             if third == other or not may_be:
                 continue
-            if self.forbidden(other, third) or veto_codes(self.compared(other, third)) & _TWINS:
+            if self._rivals(other, third) or veto_codes(self.compared(other, third)) & _TWINS:
                 return True
         return False
 

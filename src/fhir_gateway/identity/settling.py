@@ -10,7 +10,7 @@ from fhir_gateway.identity.evidence import PersonEvidence
 from fhir_gateway.identity.frequencies import Frequencies
 from fhir_gateway.identity.parameters import MatchingPolicy
 from fhir_gateway.identity.vetoes import LIKE_NAME, SAME_NAME, VetoCode
-from fhir_gateway.identity.weighing import same_place
+from fhir_gateway.identity.weighing import are_couple
 from fhir_gateway.people.name_agreement import NameAgreement, NameLevel
 from fhir_gateway.people.name_slips import is_slip
 from fhir_gateway.people.name_sounds import same_sound
@@ -18,13 +18,13 @@ from fhir_gateway.people.name_sounds import same_sound
 _POSSIBLE_TWINS = {VetoCode.POSSIBLE_TWINS.value}
 _SAME_NAME = frozenset({"exact", "equivalent"})
 _AGREEING = LIKE_NAME | {NameLevel.NEAR}
-_LEAD_OF_THE_ONLY_ONE = 2.0
+_LEAD_OF_THE_ONLY_ONE = 4.0
 """So many bits less are certain where nobody else comes into question: the prior counts all of a regency's people."""
 _SAME_FAMILY_BITS = 10.0
 _OTHER_MOTHER = frozenset({NameLevel.DIFFERENT, NameLevel.PARTIAL})
 _ANOTHER_PARENT = -1.5
 """A household of which no more is known than a parent of another name weighs so little."""
-_FULL_NAME_BITS = 14.0
+_LEAD_OVER_NAMESAKES = 2.0
 
 
 def settled_alone(
@@ -42,13 +42,14 @@ def settled_alone(
         return False
     if not comparison.vetoes and not caution:
         return _only_one(left, right, said)
+    if caution == "namesakes" and not comparison.vetoes:
+        sure = comparison.weight >= policy.certain - _LEAD_OVER_NAMESAKES
+        return sure and _no_namesake(left, right, said, frequencies)
     if comparison.weight < policy.certain:
         return False
     if comparison.vetoes:
         codes = {veto.code for veto in comparison.vetoes}
         return codes == _POSSIBLE_TWINS and not caution and mistyped(left, right, frequencies)
-    if caution == "namesakes":
-        return _no_namesake(left, right, said)
     return _birth_date_settled(left, right, said, frequencies)
 
 
@@ -65,20 +66,18 @@ def _birth_date_settled(
 
 def _only_one(left: PersonEvidence, right: PersonEvidence, said: dict[str, tuple[str, float]]) -> bool:
     """Whether birth date, sex, household and name agree, only too commonly to be certain if anybody else were there."""
-    whole = said.get("birth_date", ("", 0.0))[0] == "exact" and said.get("gender", ("", 0.0))[0] == "agree"
-    if not whole or said.get("record_number", ("", 0.0))[0] == "different":
+    if said.get("birth_date", ("", 0.0))[0] != "exact" or said.get("record_number", ("", 0.0))[0] == "different":
         return False
     household = said.get("household", ("", 0.0))
     if "name" not in said:
         return household[1] >= _SAME_FAMILY_BITS and _parent_agrees(left, right)
-    return household[0] == "agree" and (_same_name(said) or household[1] >= _SAME_FAMILY_BITS)
+    return household[1] > 0
 
 
 def _parent_agrees(left: PersonEvidence, right: PersonEvidence) -> bool:
-    """Whether a newborn's mother is named in both, and her village or phone is the same."""
-    name = compare_keys_of(left.mother_keys, right.mother_keys).level
-    near = same_place(left.places, right.places) or not set(left.phones).isdisjoint(right.phones)
-    return name in SAME_NAME and near
+    """Whether a newborn's mother is the same in both, by name or number."""
+    name = compare_keys_of(left.mother_keys + left.parent_keys, right.mother_keys + right.parent_keys).level
+    return name in _AGREEING or not set(left.parent_niks).isdisjoint(right.parent_niks)
 
 
 def _same_name(said: dict[str, tuple[str, float]]) -> bool:
@@ -89,17 +88,14 @@ def _same_family(said: dict[str, tuple[str, float]]) -> bool:
     return said.get("household", ("", 0.0))[1] >= _SAME_FAMILY_BITS
 
 
-def _no_namesake(left: PersonEvidence, right: PersonEvidence, said: dict[str, tuple[str, float]]) -> bool:
-    """Say whether a full name and a whole birth date agree, and at most a father is named here and a mother there."""
-    telling = _same_name(said) and said["name"][1] >= _FULL_NAME_BITS
-    if not telling or said.get("birth_date", ("", 0.0))[0] != "exact":
+def _no_namesake(
+    left: PersonEvidence, right: PersonEvidence, said: dict[str, tuple[str, float]], frequencies: Frequencies
+) -> bool:
+    """Say whether name and whole birth date agree, and at most a father is named here and a mother there."""
+    if said.get("birth_date", ("", 0.0))[0] != "exact" or said.get("household", ("", 0.0))[1] < _ANOTHER_PARENT:
         return False
-    if compare_keys_of(left.mother_keys, right.mother_keys).level in _OTHER_MOTHER:
-        return False
-    household = said.get("household", ("unknown", 0.0))
-    return household[1] >= _ANOTHER_PARENT and (
-        household[0] != "different" or not (left.mother_keys and right.mother_keys)
-    )
+    two_mothers = compare_keys_of(left.mother_keys, right.mother_keys).level in _OTHER_MOTHER
+    return not two_mothers or are_couple(left.mother_keys, right.mother_keys, frequencies)
 
 
 def mistyped(left: PersonEvidence, right: PersonEvidence, frequencies: Frequencies) -> bool:

@@ -28,7 +28,7 @@ def compare_vaccines(left: Resource, right: Resource) -> VaccineLevel:
 
     CVX decides where both have it, else the KFA product, else the text; codes of systems that do not meet are doubtful.
     """
-    one, other = _codes(left), _codes(right)
+    one, other = codes_of(left), codes_of(right)
     if one.get(systems.CVX) and other.get(systems.CVX):
         pairs = [(a, b) for a in one[systems.CVX] for b in other[systems.CVX]]
         return min((_compare_cvx(a, b) for a, b in pairs), key=_ORDER.index)
@@ -62,7 +62,8 @@ def _families() -> dict[frozenset[str], VaccineLevel]:
     return pairs
 
 
-def _codes(immunization: Resource) -> dict[str, set[str]]:
+def codes_of(immunization: Resource) -> dict[str, set[str]]:
+    """Return the vaccine's codes by their system; CVX with its leading zero."""
     codes: dict[str, set[str]] = {}
     for coding in _codings(immunization):
         system, code = coding.get("system"), coding.get("code")

@@ -50,6 +50,7 @@ WORDS = {
 SAME_DAY = frozenset({BirthDateLevel.EXACT, BirthDateLevel.DEFAULT_DAY, BirthDateLevel.SWAPPED, BirthDateLevel.CLOSE})
 SAME_NAME = frozenset({NameLevel.EXACT, NameLevel.EQUIVALENT})
 LIKE_NAME = frozenset({NameLevel.EXACT, NameLevel.EQUIVALENT, NameLevel.SUBSET, NameLevel.INITIALS})
+_LIKE_OR_NEAR = LIKE_NAME | {NameLevel.NEAR}
 _OTHER_NAME = frozenset({NameLevel.DIFFERENT, NameLevel.PARTIAL})
 _FAMILY_BITS = 3.0
 """From so many bits on, two records' household counts as one family when twins are looked for."""
@@ -223,7 +224,7 @@ def _is_mother(one: PersonEvidence, newborn: PersonEvidence) -> bool:
     """Whether one carries the name of the newborn's mother, and is no child of hers that is called like her."""
     if one.newborn or not newborn.newborn or not one.own_keys:
         return False
-    if compare_keys_of(one.own_keys, newborn.mother_keys).level not in LIKE_NAME:
+    if compare_keys_of(one.own_keys, newborn.mother_keys).level not in _LIKE_OR_NEAR:
         return False
     named_parents = one.mother_keys + one.parent_keys
     return not named_parents or compare_keys_of(named_parents, newborn.mother_keys).level not in LIKE_NAME

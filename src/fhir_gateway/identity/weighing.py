@@ -10,6 +10,7 @@ from fhir_gateway.identity.evidence import PersonEvidence
 from fhir_gateway.identity.frequencies import Frequencies
 from fhir_gateway.identity.parameters import MatchingParameters
 from fhir_gateway.people.name_agreement import NameAgreement, NameLevel
+from fhir_gateway.people.names import tokens_of_key
 
 _WORDS: Mapping[str, str] = {
     "nik.agree": "the same NIK",
@@ -50,6 +51,7 @@ _PARTS: Mapping[str, str] = {
     "parent_nik": "parent's NIK",
     "mother": "mother's name",
     "parent": "parent's name",
+    "couple": "parent's name (mother here, father there)",
     "phone": "phone",
     "place": "village",
     "family_card": "family card",
@@ -112,7 +114,7 @@ def weigh_household(
     against = sum(downs[:1]) + parameters.household.later * sum(downs[1:])
     total = min(parameters.household.most, sum(ups) + against)
     agreement = "mixed" if ups and downs else "agree" if ups else "different"
-    differ = min(parts.get("mother", 0.0), parts.get("parent", 0.0)) < 0
+    differ = min(parts.get(name, 0.0) for name in ("mother", "parent", "couple")) < 0
     return Household(piece("household", agreement, round(total, 2), _detail(parts)), differ)
 
 
@@ -166,13 +168,28 @@ def _parents(
 ) -> list[tuple[str, float]]:
     if left.mother_keys and right.mother_keys:
         agreement = compare_keys_of(left.mother_keys, right.mother_keys)
-        return [("mother", weigh_mother(agreement, parameters, frequencies))]
+        weight = weigh_mother(agreement, parameters, frequencies)
+        if weight < 0 and are_couple(left.mother_keys, right.mother_keys, frequencies):
+            return [("couple", parameters.weights["parent.different"])]
+        return [("mother", weight)]
     left_keys, right_keys = left.mother_keys + left.parent_keys, right.mother_keys + right.parent_keys
     if not (left_keys and right_keys):
         return []
     agreement = compare_keys_of(left_keys, right_keys)
     weight = weigh_mother(agreement, parameters, frequencies)
+    if weight < 0 and are_couple(left_keys, right_keys, frequencies):
+        return [("couple", parameters.weights["parent.different"])]
     return [("parent", max(weight, parameters.weights["parent.different"]))]
+
+
+def are_couple(left: tuple[str, ...], right: tuple[str, ...], frequencies: Frequencies) -> bool:
+    """Say whether one record names a woman as the parent and the other a man: mother and father contradict nothing."""
+    one, other = ({_sex_of(key, frequencies) for key in keys} for keys in (left, right))
+    return (one == {"female"} and other == {"male"}) or (one == {"male"} and other == {"female"})
+
+
+def _sex_of(key: str, frequencies: Frequencies) -> str:
+    return frequencies.sex_of(tokens_of_key(key)[1])
 
 
 def weigh_mother(agreement: NameAgreement, parameters: MatchingParameters, frequencies: Frequencies) -> float:

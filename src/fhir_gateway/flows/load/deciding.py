@@ -1,7 +1,7 @@
 """The third leg: every component of people is decided and the decisions, with their intents, go to the ledger."""
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, islice
 
@@ -16,6 +16,7 @@ from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.decision import decide
 from fhir_gateway.identity.evidence import PersonEvidence, evidence_of
 from fhir_gateway.identity.frequencies import Frequencies
+from fhir_gateway.identity.given import GivenDose, given_dose
 
 _WINDOW = 300
 _LARGEST_FULLY_COMPARED = 40
@@ -55,7 +56,7 @@ def each_decision(
         yield [
             decision
             for component in _components(run, window, tools)
-            for decision in _decided(component, tools, frequencies)
+            for decision in _decided(run, component, tools, frequencies)
         ]
 
 
@@ -95,7 +96,27 @@ def _verdicts(run: Run, people: Sequence[int], tools: LoadTools) -> dict[int, li
     return found
 
 
-def _decided(component: _Component, tools: LoadTools, frequencies: Frequencies | None) -> list[PersonDecision]:
+def _may_be_twins(pair: ComparedPair) -> bool:
+    """Whether a pair may be joined without a NIK under names that are not the same to the letter: doses may part it."""
+    if isinstance(pair.left, str) or isinstance(pair.right, str) or pair.comparison.grade is Grade.CERTAINLY_NOT:
+        return False
+    said = {(one.field, one.agreement) for one in pair.comparison.evidence}
+    return ("nik", "agree") not in said and ("name", "exact") not in said
+
+
+def _given(run: Run, people: Iterable[int], tools: LoadTools) -> dict[int, frozenset[GivenDose]]:
+    """Return the doses that the run's records tell of these people; a clinic's list is one of its sources' files."""
+    found: dict[int, set[GivenDose]] = {number: set() for number in people}
+    for record in tools.ledger.spool.records_of(run, found):
+        register = f"{record.clinic}:{record.file}"
+        doses = (given_dose(register, dose.resource, zone=tools.zone) for dose in record.doses)
+        found[record.person].update(dose for dose in doses if dose)
+    return {number: frozenset(doses) for number, doses in found.items()}
+
+
+def _decided(
+    run: Run, component: _Component, tools: LoadTools, frequencies: Frequencies | None
+) -> list[PersonDecision]:
     nodes: dict[Node, PersonEvidence] = dict(component.people.items())
     nodes.update(component.patients.items())
     pairs = []
@@ -119,6 +140,7 @@ def _decided(component: _Component, tools: LoadTools, frequencies: Frequencies |
         frequencies=frequencies,
         forbidden=frozenset(forbidden),
         confirmed=frozenset(confirmed),
+        given=_given(run, component.people, tools) if any(map(_may_be_twins, pairs)) else {},
     )
     return [_to_the_living(_held_to_its_own(decision, component.own), component.replaced) for decision in decisions]
 

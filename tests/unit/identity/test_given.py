@@ -1,0 +1,113 @@
+"""What doses and the sexes of parents' names tell of who is who."""
+
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from fhir_gateway.domain import systems
+from fhir_gateway.domain.identity import ComparedPair, PersonAction
+from fhir_gateway.domain.records import Resource
+from fhir_gateway.identity.comparison import compare
+from fhir_gateway.identity.decision import decide
+from fhir_gateway.identity.evidence import PersonEvidence, evidence_of
+from fhir_gateway.identity.frequencies import Frequencies
+from fhir_gateway.identity.given import GivenDose, Timelines, compare_timelines, given_dose
+from fhir_gateway.identity.weighing import are_couple
+
+_ZONE = ZoneInfo("Asia/Jakarta")
+_BCG = GivenDose("clinic:0", "19", "1", "2023-02-01")
+_MR = GivenDose("clinic:0", "04", "1", "2023-11-01")
+_POLIO = GivenDose("clinic:0", "198", "2", "2023-04-01")
+
+
+def _child(name: str, nik: str = "") -> PersonEvidence:
+    patient: Resource = {
+        "name": [{"text": name}],
+        "gender": "female",
+        "birthDate": "2023-01-01",
+        "telecom": [{"system": "phone", "value": "081234567890"}],
+        "contact": [
+            {"relationship": [{"coding": [{"code": "MTH"}]}], "name": {"text": "Nadhifa Hasanah"}},
+        ],
+    }
+    if nik:
+        patient["identifier"] = [{"system": systems.NIK, "value": nik}]
+    return evidence_of({**patient, "birthDate": "2023-01-15"})
+
+
+def _decided(given: dict[int, frozenset[GivenDose]]) -> list[tuple[tuple[int, ...], PersonAction]]:
+    people = {1: _child("Muslimah Azzahra", "3303125501230001"), 2: _child("Mushlimah Azzahra")}
+    pairs = [ComparedPair(1, 2, compare(people[1], people[2]))]
+    return [(each.members, each.action) for each in decide(people, {}, pairs, given=given)]
+
+
+def test_records_with_names_spelled_otherwise_are_one_child_where_the_doses_are_silent() -> None:
+    silent = {1: frozenset({_BCG, _MR}), 2: frozenset({_POLIO})}
+
+    assert _decided(silent) == [((1, 2), PersonAction.CREATE)]
+
+
+def test_the_same_doses_twice_in_one_list_keep_two_names_apart() -> None:
+    twice = {1: frozenset({_BCG, _MR}), 2: frozenset({_BCG, _MR})}
+
+    assert all(len(members) == 1 for members, _ in _decided(twice))
+
+
+def test_doses_in_two_lists_tell_nothing() -> None:
+    elsewhere = GivenDose("other:1", _BCG.vaccine, _BCG.number, _BCG.day)
+
+    assert compare_timelines({_BCG}, {elsewhere}) is Timelines.SILENT
+
+
+def test_one_dose_of_many_twice_is_a_line_written_twice() -> None:
+    assert compare_timelines({_BCG, _MR, _POLIO}, {_BCG, GivenDose("clinic:0", "10", "1", "2023-06-01")}) is (
+        Timelines.REPEAT
+    )
+    more = {GivenDose("clinic:0", "10", str(number), f"2023-0{number}-07") for number in (5, 6, 7)}
+    assert (
+        compare_timelines(
+            {_BCG, _MR, _POLIO, *more},
+            {_BCG, GivenDose("clinic:0", "08", "", "2023-01-15")} | {GivenDose("clinic:0", "122", "1", "2023-03-03")},
+        )
+        is Timelines.SILENT
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, GivenDose("clinic:0", "19", "1", "2023-02-01")),
+        ({"status": "not-done"}, None),
+        ({"occurrenceDateTime": "2023-02"}, None),
+        ({"vaccineCode": {"text": "BCG"}}, None),
+    ],
+)
+def test_a_dose_is_evidence_where_vaccine_and_day_are_known(changes: Resource, expected: GivenDose | None) -> None:
+    immunization: Resource = {
+        "status": "completed",
+        "vaccineCode": {"coding": [{"system": systems.CVX, "code": "19"}]},
+        "occurrenceDateTime": "2023-02-01",
+        "protocolApplied": [{"doseNumberPositiveInt": 1}],
+        **changes,
+    }
+
+    assert given_dose("clinic:0", immunization, zone=_ZONE) == expected
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "couple"),
+    [
+        ("siti aminah||", "bambang||", True),
+        ("siti aminah||", "sri rahayu||", False),
+        ("siti aminah||", "zyxo||", False),
+        ("siti aminah||", "siti bambang||", False),
+    ],
+)
+def test_mother_here_and_father_there_are_a_couple(left: str, right: str, *, couple: bool) -> None:
+    assert are_couple((left,), (right,), Frequencies()) is couple
+    assert are_couple((right,), (left,), Frequencies()) is couple
+
+
+def test_the_records_at_hand_tell_whose_name_a_word_is() -> None:
+    assert Frequencies(women={"zyxo": 12}, men={"zyxo": 1}, people=100).sex_of(["zyxo"]) == "female"
+    assert Frequencies(women={"zyxo": 5}, men={"zyxo": 5}, people=100).sex_of(["zyxo"]) == ""
