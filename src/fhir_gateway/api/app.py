@@ -6,13 +6,21 @@ from fastapi import APIRouter, FastAPI
 from starlette.types import ASGIApp
 
 from fhir_gateway import __version__
-from fhir_gateway.api import access, docs, health
+from fhir_gateway.api import access, docs, health, merge_history, merge_jobs, merge_operation, registry
 from fhir_gateway.api.edge import Edge, EdgePolicy
 from fhir_gateway.api.metrics import Metrics
 from fhir_gateway.api.problems import answer_problems
 from fhir_gateway.bootstrap.serving import Serving
 
-ROUTERS: Sequence[APIRouter] = (health.router, docs.router, access.router)
+ROUTERS: Sequence[APIRouter] = (
+    health.router,
+    docs.router,
+    access.router,
+    merge_jobs.router,
+    merge_history.router,
+    merge_operation.router,
+    registry.router,
+)
 """In this order paths are tried: what has a fixed first segment stands before what begins with an environment."""
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})

@@ -1,6 +1,7 @@
 """The environments of a working folder as a server holds them: opened when first asked for, closed at the end."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, closing
@@ -11,6 +12,9 @@ from typing import Self, TypeVar
 import httpx
 
 from fhir_gateway.bootstrap.access import Doorkeeper
+from fhir_gateway.bootstrap.gateway import SystemClock
+from fhir_gateway.bootstrap.merging import road_of
+from fhir_gateway.bootstrap.served_merges import MergeJobs, ServedMerges
 from fhir_gateway.domain.errors import ConfigurationError, GatewayError, LedgerError, ServerError
 from fhir_gateway.embedded_server.server import EmbeddedServer
 from fhir_gateway.embedded_server.transport import EmbeddedTransport
@@ -22,10 +26,22 @@ from fhir_gateway.settings import Environment, environment_names, load_environme
 
 T = TypeVar("T")
 
+_LOG = logging.getLogger(__name__)
+
 PATIENCE = 20.0
 """Seconds that somebody who waits for an answer waits for a FHIR server that is down."""
 _REACHED_WITHIN = 1.0
 _REACH_IS_KNOWN_FOR = 10.0
+
+
+class _Quiet:
+    """Progress that nobody watches (ports.Progress)."""
+
+    def phase(self, name: str, total: int | None = None) -> None:
+        """Say nothing."""
+
+    def advance(self, done: int, share: float | None = None) -> None:
+        """Say nothing."""
 
 
 class NoSuchEnvironmentError(GatewayError):
@@ -46,6 +62,8 @@ class ServedEnvironment:
     writer: ServerWriter
     transport: httpx.AsyncBaseTransport | None
     doorkeeper: Doorkeeper
+    merges: ServedMerges
+    merge_jobs: MergeJobs
     _reach: tuple[float, bool] = field(default=(float("-inf"), False))
 
     @property
@@ -122,6 +140,16 @@ class Serving:
                 self._opened[name] = await self._open(load_environment(name, self.home))
             return self._opened[name]
 
+    async def go_on(self) -> None:
+        """Let the jobs go on that an earlier server has left; an environment that cannot be opened is passed over."""
+        for name in self.names:
+            try:
+                environment = await self.environment(name)
+                if environment.ledger.merge_jobs.unfinished():
+                    environment.merge_jobs.work_off()
+            except GatewayError as error:
+                _LOG.warning("environment %s: %s", name, error)
+
     def policies(self) -> tuple[list[Environment], list[ConfigurationError]]:
         """Return every environment's settings, and the faults of files that cannot be used."""
         settings: list[Environment] = []
@@ -142,6 +170,13 @@ class Serving:
                 transport = EmbeddedTransport(stack.enter_context(closing(server)))
             client = await stack.enter_async_context(FhirClient(settings.fhir_server, transport=transport))
             client.limit_patience(PATIENCE)
+            # The road has a connection of its own: what it has begun to write is committed by nobody else.
+            own = stack.enter_context(await asyncio.to_thread(Ledger, settings.ledger_url))
+            clock = SystemClock()
+            merges = ServedMerges(ledger, road_of(client, own, settings, progress=_Quiet(), clock=clock))
+            stack.push_async_callback(merges.close)
+            jobs = MergeJobs(ledger, merges, now=clock.now)
+            stack.push_async_callback(jobs.close)
             self._stack.push_async_exit(stack.pop_all())
         reader = ServerReader(client)
         return ServedEnvironment(
@@ -152,6 +187,8 @@ class Serving:
             writer=ServerWriter(client, reader),
             transport=transport,
             doorkeeper=Doorkeeper(settings.name, ledger.access),
+            merges=merges,
+            merge_jobs=jobs,
         )
 
     async def __aenter__(self) -> Self:

@@ -45,5 +45,7 @@ async def _serve(host: str, port: int) -> None:
                 lifespan="off",
                 timeout_graceful_shutdown=10,
             )
+            going_on = asyncio.create_task(serving.go_on())
             server = AnnouncingServer(config, lambda: print(f"listening on {url}", flush=True))
             await server.serve(sockets=[listener])
+            going_on.cancel()

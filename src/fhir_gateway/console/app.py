@@ -10,13 +10,13 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
 from fhir_gateway.bootstrap.serving import Serving
-from fhir_gateway.console import login
+from fhir_gateway.console import login, merges, work
 from fhir_gateway.console.guarding import LOGIN, START, NotLoggedInError, PageRefusedError, session_cookie
 from fhir_gateway.console.rendering import page, pages
 from fhir_gateway.console.sessions import Sessions
 from fhir_gateway.domain.errors import ConfigurationError, GatewayError
 
-ROUTERS: Sequence[APIRouter] = (login.router,)
+ROUTERS: Sequence[APIRouter] = (login.router, merges.router, work.router)
 
 
 def create_console(serving: Serving) -> FastAPI:

@@ -6,6 +6,7 @@ from tests.fakes.served_gateway import POLICY, REGION, Served
 
 from fhir_gateway.api.app import create_app, create_edge
 from fhir_gateway.bootstrap.serving import Serving
+from fhir_gateway.console.app import create_console
 
 
 @pytest.fixture
@@ -20,7 +21,7 @@ def home(tmp_path):
 @pytest.fixture
 async def served(home):
     async with Serving(home) as serving:
-        app = create_app(serving)
+        app = create_app(serving, pages={"/console": create_console(serving)})
         edge = create_edge(app, host="127.0.0.1", policy=POLICY)
         transport = httpx.ASGITransport(app=edge, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://gateway.test") as client:
