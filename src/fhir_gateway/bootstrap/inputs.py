@@ -19,12 +19,16 @@ class BoundMapping:
     """A mapping bound to its context (flows.load.tools.Converter)."""
 
     def __init__(self, mapping: CompiledMapping, context: ConversionContext) -> None:
-        self._convert = mapping.convert
+        self._mapping = mapping
         self._context = context
 
     def __call__(self, record: SourceRecord) -> Converted | Rejected:
         """Convert one row."""
-        return self._convert(record, self._context)
+        return self._mapping.convert(record, self._context)
+
+    def forget(self) -> None:
+        """Forget the rows that were converted lately."""
+        self._mapping.forget()
 
 
 def open_inputs(

@@ -85,6 +85,10 @@ class ServerCandidates:
             for question in stale:
                 self._asking.pop(question, None)  # its answer is on the way already: given, but not kept
 
+    def forget_all(self) -> None:
+        """Drop every answer: everybody who was looked for has been found or not."""
+        self._kept = Answers()
+
     async def _ask_kind(
         self, kind: Kind, probes: Sequence[Probe], found: Mapping[int, dict[str, Resource]], *, by_gender: bool
     ) -> None:

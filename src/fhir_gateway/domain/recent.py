@@ -27,6 +27,10 @@ class Recent(Generic[Key, Value]):
             self.keep(key, value)
         return value
 
+    def forget(self) -> None:
+        """Forget everything."""
+        self._younger, self._older = {}, {}
+
     def keep(self, key: Key, value: Value) -> Value:
         """Remember a value, and return it."""
         if len(self._younger) >= self._size:

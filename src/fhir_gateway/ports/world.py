@@ -90,6 +90,10 @@ class CandidateFinder(Protocol):
         """Drop cached answers that a Patient written by ourselves has made stale."""
         ...
 
+    def forget_all(self) -> None:
+        """Drop all cached answers: nobody else will be looked for in this run."""
+        ...
+
 
 class Progress(Protocol):
     """Shows an operator how far a run has come."""

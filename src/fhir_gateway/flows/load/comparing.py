@@ -21,7 +21,7 @@ _Person = tuple[int, str, Resource]
 OWN = 1e6
 """The weight of an edge to the Patient that the same key created: stronger than any evidence."""
 
-_WINDOW = 400
+_WINDOW = 300
 _WINDOWS_IN_FLIGHT = 2
 """With the windows' own searches side by side that is enough to keep a server busy."""
 _PAIRS_TOGETHER = 2_000
@@ -110,6 +110,7 @@ async def look_up(run: Run, tools: LoadTools, *, frequencies: Frequencies | None
                 pass
             tasks.create_task(window(chunk))
             await asyncio.sleep(0)
+    tools.finder.forget_all()
 
 
 async def _look_up_window(

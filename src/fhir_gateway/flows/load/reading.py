@@ -19,7 +19,7 @@ from fhir_gateway.domain.records import (
 )
 from fhir_gateway.domain.runs import KnownKey, ReviewKind, Run, Settlement, SpooledRecord
 from fhir_gateway.flows.load.tools import LoadInput, LoadRequest, LoadTools
-from fhir_gateway.flows.load.validating import validated
+from fhir_gateway.flows.load.validating import forget_valid, validated
 from fhir_gateway.mapping.conversion import GATEWAY_KEY
 from fhir_gateway.people.nik import NikStatus, read_nik
 
@@ -64,6 +64,8 @@ async def read_into_spool(run: Run, request: LoadRequest, tools: LoadTools) -> N
             of_limit = number / request.limit if request.limit else 0.0
             tools.progress.advance(number - before, max(entry.source.progress(), of_limit))
             await asyncio.sleep(0)  # where Ctrl-C takes effect
+        entry.convert.forget()
+    forget_valid()
     with tools.ledger.transaction():
         _park_conflicts(run, tools)
 

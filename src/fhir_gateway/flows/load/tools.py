@@ -18,6 +18,10 @@ class Converter(Protocol):
         """Turn a row into resources, or say why not."""
         ...
 
+    def forget(self) -> None:
+        """Forget what was remembered of rows: the last one has been read."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class LoadInput:
@@ -52,9 +56,9 @@ class LoadTools:
     progress: Progress
     zone: tzinfo
     matching: MatchingPolicy = field(default_factory=MatchingPolicy)
-    window: int = 200
+    window: int = 100
     """People that are posted together; windows overlap."""
-    windows_in_flight: int = 3
+    windows_in_flight: int = 4
     environment: str = ""
     """What `--env` names, "" for the environment that is used without it."""
 

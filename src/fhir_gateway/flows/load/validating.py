@@ -12,6 +12,11 @@ _VALID_PATIENTS: Recent[str, bool] = Recent(4096)
 """Fingerprints of Patients that were found valid: all rows of a person have the same one."""
 
 
+def forget_valid() -> None:
+    """Forget which Patients were found valid lately."""
+    _VALID_PATIENTS.forget()
+
+
 def validated(result: Converted | Rejected) -> Converted | Rejected:
     """Return the record if its resources are valid FHIR R4: an invalid Patient rejects it, an invalid dose the dose."""
     if isinstance(result, Rejected):
