@@ -1,0 +1,120 @@
+"""The history of merges as an auditor asks for it on the command line."""
+
+import json
+import sqlite3
+import subprocess
+import sys
+
+import pytest
+from tests.fakes.duplicated_people import NIK, family
+from tests.fakes.merging_place import fill
+
+from fhir_gateway.audit import verify_history
+
+
+@pytest.fixture
+def merged(place):
+    """One merge, made by Sari."""
+    fill(place.home, family())
+    plan = place.home / "plan.json"
+    assert place.run("merge", "plan", NIK, "--out", plan)[0] == 0
+    assert place.run("merge", "apply", plan, "--user", "Sari")[0] == 0
+    return place
+
+
+def listed(place, *options):
+    code, said, err = place.run("merge", "history", "--json", *options)
+    assert code == 0, err
+    return [one["merge"] for one in json.loads(said)]
+
+
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        ((), [1]),
+        (("--nik", NIK), [1]),
+        (("--nik", "3303010101900009"), []),
+        (("--patient", "p2"), [1]),
+        (("--patient", "p9"), []),
+        (("--user", "Sari"), [1]),
+        (("--user", "Dewi"), []),
+        (("--since", "2020-01-01"), [1]),
+        (("--until", "2020-01-01"), []),
+    ],
+)
+def test_merges_are_found_by_whatever_an_auditor_knows(merged, options, found):
+    assert listed(merged, *options) == found
+
+
+def test_the_table_covers_what_names_a_person_unless_asked(merged):
+    assert NIK not in merged.run("merge", "history")[1]
+    assert NIK in merged.run("merge", "history", "--reveal")[1].replace("\n", "")
+
+
+def test_a_merge_tells_who_why_and_what_changed(merged):
+    code, said, _ = merged.run("merge", "show", "1")
+    assert code == 0
+    assert "Patient/p1 stands for p2, p3" in said
+    assert "Sari" in said
+    assert NIK not in said
+    told = json.loads(merged.run("merge", "show", "1", "--json")[1])
+    assert told["user"] == "Sari"
+    assert told["plan"]["evidence"]
+    assert {one["resource"] for one in told["changes"]} >= {"Patient/p1", "Patient/p2", "Patient/p3"}
+
+
+def test_a_merge_that_is_not_there_is_wrong_usage(merged):
+    assert merged.run("merge", "show", "7")[0] == 2
+    assert merged.run("merge", "prove", "7", "--out", merged.home / "proof.json")[0] == 2
+
+
+def test_an_unaltered_history_passes_and_says_what_it_cannot_know(merged):
+    code, said, _ = merged.run("merge", "verify")
+    assert code == 0
+    assert "unaltered" in said
+    assert "not known" in said
+
+
+def test_an_altered_history_is_told_with_exit_3(merged):
+    ledger = next((merged.home / ".fhir-gateway").rglob("ledger.db"))
+    connection = sqlite3.connect(ledger)
+    with connection:
+        connection.execute("UPDATE merges SET user = 'Dewi'")
+    connection.close()
+    code, said, _ = merged.run("merge", "verify", "--json")
+    assert code == 3
+    assert not json.loads(said)["passed"]
+
+
+def test_a_checkpoint_kept_elsewhere_vouches_for_what_stood_then(merged):
+    note = merged.home / "checkpoint.txt"
+    note.write_text(merged.run("merge", "checkpoint")[1])
+    code, said, _ = merged.run("merge", "verify", "--checkpoint", note)
+    assert code == 0, said
+    assert "cut off" not in said
+
+
+def test_export_and_proof_verify_offline(merged):
+    exported, proof, note = (merged.home / name for name in ("history.ndjson", "proof.json", "checkpoint.txt"))
+    assert merged.run("merge", "prove", "1", "--out", proof)[0] == 0
+    note.write_text(merged.run("merge", "checkpoint")[1])
+    key = merged.run("merge", "checkpoint", "--public-key")[1].strip()
+    assert merged.run("merge", "history", "--export", exported)[0] == 0
+    for file in (exported, proof):
+        command = [sys.executable, "-I", verify_history.__file__, file, "--checkpoint", note, "--public-key", key]
+        found = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert found.returncode == 0, found.stdout + found.stderr
+
+
+def test_a_person_can_be_erased_and_the_chain_holds(merged):
+    code, said, err = merged.run("merge", "erase", "--nik", NIK, "--reason", "asked for it", "--yes", "--user", "Dewi")
+    assert code == 0, err
+    assert NIK not in said
+    assert listed(merged, "--nik", NIK) == []
+    assert merged.run("merge", "verify")[0] == 0
+    assert NIK.encode() not in b"".join(p.read_bytes() for p in (merged.home / ".fhir-gateway").rglob("ledger.db*"))
+
+
+def test_erasing_needs_one_person(merged):
+    assert merged.run("merge", "erase", "--reason", "x", "--yes")[0] == 2
+    assert merged.run("merge", "erase", "--reason", "x", "--yes", "--patient", "p99")[0] == 2
