@@ -1,6 +1,6 @@
 """Digests of what a record supplied, so that a later correction knows what is its own and what others wrote."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from fhir_gateway.domain import systems
@@ -32,10 +32,10 @@ def supplied(resource: Resource) -> Mapping[str, tuple[str, ...]]:
     }
 
 
-def remembered(before: Mapping[str, Sequence[str]], resource: Resource) -> Mapping[str, Sequence[str]]:
+def remembered(before: Mapping[str, tuple[str, ...]], resource: Resource) -> Mapping[str, tuple[str, ...]]:
     """Return what a record has supplied in all: what it left blank or damaged this time stands there still, as its own."""
     now = supplied(resource)
-    kept: dict[str, Sequence[str]] = {**before, **now}
+    kept = {**before, **now}
     if not any(identifier.get("system") == systems.NIK for identifier in resource.get("identifier", ())):
         kept["identifier"] = tuple(dict.fromkeys((*before.get("identifier", ()), *now.get("identifier", ()))))
     return kept
