@@ -62,7 +62,6 @@ class MergeTools:
     zone: tzinfo
     environment: str
     matching: MatchingPolicy
-    use_server_merge: bool = False
     window: int = 500
     """Patients whose groups are fetched and merged together."""
     slice: int = 1000

@@ -286,9 +286,14 @@ class _Undoing:
             number = max(change.number for change in self.tools.journal.changes(self.merge.id)) + 1
             own = JournalledChange(number, "", None, None, {}, "")
         at = self.tools.clock.now()
-        content = provenance_of_undo(self.merge, self._versions, user=request.user, at=at, reason=request.reason)
+        content = provenance_of_undo(self.merge, self._put_back(), user=request.user, at=at, reason=request.reason)
         shares = self._shares or RequestShares(lambda: self.tools.server.requests)
         await write_provenance([journalled_provenance(self.merge, own, content, self.tools)], self.tools, shares)
+
+    def _put_back(self) -> dict[str, str]:
+        """Return what was put back and its version, before an interruption as well."""
+        done = self.tools.journal.changes(self.merge.id, ChangeState.UNDONE)
+        return {change.resource: change.after_version for change in done if change.after_version} | self._versions
 
     def close(self) -> UndoOutcome:
         """Give the ledger's keys back, and keep the pair apart from now on."""
