@@ -141,7 +141,7 @@ def _learned(
         complete = settlements[key].outcome is Outcome.LOADED
         doses = {r.name: r.immunization_id for r in results.get(record.number, ()) if r.outcome is Outcome.LOADED}
         told = before.supplied if before else {}
-        parts = {
+        parts: dict[str, Mapping[str, tuple[str, ...]]] = {
             dose.name: remembered(told.get(dose.name, {}), dose.resource) for dose in record.doses if dose.name in doses
         }
         parts[_PATIENT] = remembered(told.get(_PATIENT, {}), record.patient)
