@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test check format lock clean bench-identity bench-convert bench-memory bench-load
+.PHONY: demo test check format lock clean bench-identity bench-convert bench-memory bench-load bench-merge
 
 $(READY): requirements/dev.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] <= (3, 13) else "Python 3.11 to 3.13 is needed, this is " + sys.version.split()[0] + "; say make PYTHON=python3.11")'
@@ -50,3 +50,7 @@ bench-memory: $(READY)
 # blind replay of the same bundles; three to five minutes.
 bench-load: $(READY)
 	PYTHONPATH=. $(BIN)/python benchmarks/load.py $(BENCH)
+
+# Merging the duplicates of 68 NIKs beside two published algorithms; about three minutes.
+bench-merge: $(READY)
+	$(BIN)/python benchmarks/merge.py $(BENCH)
