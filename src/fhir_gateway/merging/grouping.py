@@ -3,6 +3,10 @@
 Nobody is one person because of a number alone: every pair is compared with the identity model. What disagrees is a
 conflict, and a group with conflicts is something to be looked at, not a merge. Nobody who shares the NIK is left out
 of the group silently.
+
+A NIK that ends in 0 may be a real one, or one whose last digit a spreadsheet has cut. Two Patients who carry the very
+same sixteen digits share it, but since twins' and neighbours' numbers look alike once they are cut, it makes two
+people one only where name, birth date and gender all agree.
 """
 
 from collections import defaultdict
@@ -16,9 +20,9 @@ from fhir_gateway.identity.comparators import birth_date_fits_nik
 from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.evidence import PersonEvidence, evidence_of
 from fhir_gateway.identity.parameters import MatchingPolicy
-from fhir_gateway.identity.vetoes import VetoCode
+from fhir_gateway.identity.vetoes import LIKE_NAME, VetoCode
 from fhir_gateway.merging.elements import own_niks
-from fhir_gateway.people.nik import NikStatus, read_nik
+from fhir_gateway.people.nik import Nik, NikStatus, read_nik
 
 MOST_PATIENTS = 50
 """More Patients than these with one NIK: it is nobody's own number, and comparing all with all would tell nothing."""
@@ -32,12 +36,23 @@ _OF_VETOES = {
     VetoCode.DECIDED: "kept-apart",
 }
 _BIRTH_DATE_SLIPS = frozenset({"digit", "close", "year"})
+_SURE_BIRTH_DATES = frozenset({"exact", "default_day"})
 _WORDS = {
     "birth-date-disagrees": "the birth dates disagree",
     "gender-disagrees": "the one is recorded as male, the other as female",
     "kept-apart": "these two were merged once and undone, or an operator said that they are two people",
     "not-confirmed": "nothing but the number shows that they are one person",
+    "cut-nik-unconfirmed": "their NIK ends in 0, as one whose last digit a spreadsheet has cut, and name, birth date and"
+    " gender do not all agree",
 }
+_MAY_BE_CUT = MergeConflict(
+    "nik-may-be-cut", "the NIK ends in 0: a spreadsheet may have cut its last digit", blocks=False
+)
+
+
+def brings_together(nik: Nik) -> bool:
+    """Say whether two Patients who carry this NIK share a number: a valid one, or sixteen digits that end in 0."""
+    return nik.writable
 
 
 def group_by_nik(
@@ -46,10 +61,11 @@ def group_by_nik(
     parted: Collection[frozenset[str]] = (),
     policy: MatchingPolicy | None = None,
 ) -> list[DuplicateGroup]:
-    """Return a group for every valid NIK that two or more active Patients carry, earlier NIKs included, by NIK.
+    """Return a group for every NIK that two or more active Patients carry, earlier NIKs included, by NIK.
 
-    `parted` are pairs of ids that are known to be two people. Of Patients that share two NIKs there is one group.
-    Placeholders and numbers that are no NIK bring nobody together. A group of many is graded by grade_group.
+    `parted` are pairs of ids that are known to be two people. Of Patients that share two NIKs there is one group, by a
+    valid one before one that may be cut. Placeholders and numbers that are no NIK bring nobody together. A group of
+    many is graded by grade_group.
     """
     carriers: dict[str, dict[str, Resource]] = defaultdict(dict)
     for patient in patients:
@@ -57,16 +73,20 @@ def group_by_nik(
             continue
         for value in own_niks(patient, old=True):
             nik = read_nik(value)
-            if nik.status is NikStatus.VALID:
+            if brings_together(nik):
                 carriers[nik.digits].setdefault(str(patient["id"]), patient)
     groups: dict[tuple[str, ...], DuplicateGroup] = {}
-    for nik_digits, members in sorted(carriers.items()):
+    for nik_digits, members in sorted(carriers.items(), key=lambda carried: (_may_be_cut(carried[0]), carried[0])):
         ids = tuple(sorted(members))
         if len(ids) > 1 and ids not in groups:
             groups[ids] = grade_group(
                 list(members.values()), rule=GroupRule.SAME_NIK, nik=nik_digits, parted=parted, policy=policy
             )
-    return list(groups.values())
+    return sorted(groups.values(), key=lambda group: group.nik)
+
+
+def _may_be_cut(nik: str) -> bool:
+    return bool(nik) and read_nik(nik).status is not NikStatus.VALID
 
 
 def grade_group(
@@ -80,7 +100,7 @@ def grade_group(
     """Compare every pair of Patients and return them as one group with its grade and its conflicts.
 
     `pairs` of the group are those that hold it together and those that contradict. More than MOST_PATIENTS are not
-    compared: that is a conflict of its own.
+    compared: that is a conflict of its own. A `nik` that may be cut is told, and asks for more than a whole one.
     """
     ordered = sorted(patients, key=lambda patient: str(patient["id"]))
     ids = tuple(str(patient["id"]) for patient in ordered)
@@ -94,10 +114,11 @@ def grade_group(
         ComparedPair(one, other, compare(evidence[one], evidence[other], policy=policy))
         for one, other in combinations(ids, 2)
     ]
+    cut = _may_be_cut(nik)
     contradictions = {
         (pair.left, pair.right): found
         for pair in pairs
-        if (found := contradictions_of(pair, evidence=evidence, parted=parted))
+        if (found := contradictions_of(pair, evidence=evidence, parted=parted, cut_nik=cut))
     }
     holding = _holding(pairs)
     grade = min((pair.comparison.grade for pair in holding), key=_GRADES.index, default=Grade.CERTAINLY_NOT)
@@ -107,7 +128,8 @@ def grade_group(
     shown = [pair for pair in pairs if pair in holding or (pair.left, pair.right) in contradictions]
     if conflicts and grade is Grade.CERTAIN:
         grade = Grade.PROBABLE
-    return DuplicateGroup(ids, rule, grade, nik, tuple(shown), tuple(conflicts))
+    notes = (_MAY_BE_CUT,) if cut else ()
+    return DuplicateGroup(ids, rule, grade, nik, tuple(shown), (*conflicts, *notes))
 
 
 def group_pairs(
@@ -196,9 +218,16 @@ class _Components:
 
 
 def contradictions_of(
-    pair: ComparedPair, *, evidence: Mapping[str, PersonEvidence], parted: Collection[frozenset[str]] = ()
+    pair: ComparedPair,
+    *,
+    evidence: Mapping[str, PersonEvidence],
+    parted: Collection[frozenset[str]] = (),
+    cut_nik: bool = False,
 ) -> tuple[MergeConflict, ...]:
-    """Return what speaks against two Patients being one person: vetoes, disagreeing birth dates or genders."""
+    """Return what speaks against two Patients being one person: vetoes, disagreeing birth dates or genders.
+
+    `cut_nik` says that all they share is a NIK that may be cut: then what does not agree speaks against it, too.
+    """
     left, right = str(pair.left), str(pair.right)
     found = {_code(veto.code): veto.words for veto in pair.comparison.vetoes}
     if frozenset((left, right)) in parted:
@@ -208,6 +237,8 @@ def contradictions_of(
         found.setdefault("birth-date-disagrees", _WORDS["birth-date-disagrees"])
     if levels.get("gender") == "different":
         found["gender-disagrees"] = _WORDS["gender-disagrees"]
+    if cut_nik and not found and not _all_agree(levels, (evidence[left], evidence[right])):
+        found["cut-nik-unconfirmed"] = _WORDS["cut-nik-unconfirmed"]
     return tuple(MergeConflict(code, words, _named((left, right))) for code, words in found.items())
 
 
@@ -216,6 +247,12 @@ def _birth_dates_disagree(level: str, left: PersonEvidence, right: PersonEvidenc
     if level == "different":
         return True
     return level in _BIRTH_DATE_SLIPS and birth_date_fits_nik(left) == birth_date_fits_nik(right)
+
+
+def _all_agree(levels: Mapping[str, str], both: tuple[PersonEvidence, PersonEvidence]) -> bool:
+    """Say whether name, birth date and gender are known of both and agree; a date that only the NIK tells is none."""
+    dates = levels.get("birth_date") in _SURE_BIRTH_DATES and all(one.birth_date.whole for one in both)
+    return dates and levels.get("name") in LIKE_NAME and levels.get("gender") == "agree"
 
 
 def _levels(comparison: Comparison) -> dict[str, str]:

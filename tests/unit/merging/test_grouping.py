@@ -8,6 +8,7 @@ from fhir_gateway.identity.evidence import evidence_of
 from fhir_gateway.merging.grouping import MOST_PATIENTS, grade_group, group_by_nik, group_pairs
 
 MOTHERS_NIK = "3303125203900001"
+CUT_NIK = "3303121503200010"
 
 
 def rizki(patient_id, **other):
@@ -86,6 +87,30 @@ def test_nobody_is_grouped_by_a_placeholder_or_when_inactive():
 def test_an_earlier_nik_brings_people_together_too():
     (group,) = group_by_nik([rizki("a"), rizki("b", nik=TWINS_NIK, old_nik=RIZKIS_NIK)])
     assert group.patient_ids == ("a", "b")
+
+
+def test_a_nik_that_ends_in_0_is_shared_where_name_birth_date_and_gender_agree_and_the_doubt_is_told():
+    (group,) = group_by_nik([rizki("a", nik=CUT_NIK), rizki("b", nik=CUT_NIK)])
+    assert (group.patient_ids, group.nik, group.grade) == (("a", "b"), CUT_NIK, Grade.CERTAIN)
+    assert [(conflict.code, conflict.blocks) for conflict in group.conflicts] == [("nik-may-be-cut", False)]
+
+
+@pytest.mark.parametrize(
+    "other", [{"name": "Dewi Lestari"}, {"born": "2020-03-16"}, {"born": ""}, {"gender": ""}, {"name": ""}]
+)
+def test_a_nik_that_ends_in_0_is_a_conflict_where_name_birth_date_or_gender_does_not_agree(other):
+    (group,) = group_by_nik([rizki("a", nik=CUT_NIK), rizki("b", nik=CUT_NIK, **other)])
+    assert any(conflict.blocks for conflict in group.conflicts)
+    assert group.grade is not Grade.CERTAIN
+
+
+def test_patients_who_share_a_valid_nik_and_a_cut_one_are_grouped_by_the_valid_one():
+    (group,) = group_by_nik([rizki(name, nik=RIZKIS_NIK, old_nik=CUT_NIK) for name in "ab"])
+    assert (group.nik, group.conflicts) == (RIZKIS_NIK, ())
+
+
+def test_a_nik_without_a_serial_number_brings_nobody_together():
+    assert group_by_nik([rizki(name, nik="3303121503200000") for name in "ab"]) == []
 
 
 def test_those_who_were_parted_are_a_conflict():
