@@ -19,7 +19,7 @@ from typing import Any
 from fhir_gateway.fhir.primitives import BINDINGS, LANGUAGE, PRIMITIVES, reference_pattern
 
 _FOLDER = Path(__file__).parent
-SCHEMA_FILE = _FOLDER / "r4_schema.json"
+SCHEMA_FILE = _FOLDER / "r4_schema.ndjson"
 REFERENCES_FILE = _FOLDER / "r4_references.json"
 _PRIMITIVE_EXTENSION = "FHIRPrimitiveExtension"
 _LONG_CHOICE = 20  # forms; a pattern is then shorter than their list
@@ -264,9 +264,17 @@ def dump(data: Any) -> bytes:
     return text.replace('},"', '},\n"').encode() + b"\n"
 
 
+def dump_schema(schema: dict[str, Any]) -> bytes:
+    """Return the schema as it stands in its file: a line for each definition, so that a few can be read without the rest."""
+    lines = [{"resourceTypes": schema["resourceTypes"]}]
+    lines += ({name: definition} for name, definition in sorted(schema["$defs"].items()))
+    texts = (json.dumps(line, sort_keys=True, separators=(",", ":"), ensure_ascii=True) for line in lines)
+    return "".join(f"{text}\n" for text in texts).encode()
+
+
 def main() -> None:
     """Write the generated files."""
-    SCHEMA_FILE.write_bytes(dump(compile_schema()))
+    SCHEMA_FILE.write_bytes(dump_schema(compile_schema()))
     REFERENCES_FILE.write_bytes(dump(compile_references()))
 
 

@@ -23,29 +23,33 @@ _DEFINITION = re.compile(r'"#/\$defs/([^"]+)"')
 _NAME = re.compile(r"_?[A-Za-z][A-Za-z0-9]{0,63}")
 
 
-def _compiled() -> Mapping[str, Any]:
-    """Return the generated file's content; not kept, its types are taken out of it one by one."""
-    content: Mapping[str, Any] = orjson.loads(resources.files(__package__).joinpath("r4_schema.json").read_bytes())
-    return content
+def _lines() -> Mapping[str, bytes]:
+    """Return the generated file's lines by name: all of it as objects takes 23 MiB, a type needs a hundredth of them."""
+    text = resources.files(__package__).joinpath("r4_schema.ndjson").read_bytes()
+    return {line[2 : line.index(b'"', 2)].decode(): line for line in text.splitlines()}
+
+
+def _value(lines: Mapping[str, bytes], name: str) -> Any:
+    return orjson.loads(lines[name])[name]
 
 
 @cache
 def resource_types() -> frozenset[str]:
     """Return the names of all known resource types."""
-    return frozenset(_compiled()["resourceTypes"])
+    return frozenset(_value(_lines(), "resourceTypes"))
 
 
 @cache
 def _schema(resource_type: str) -> dict[str, Any]:
     """Return a resource type's schema with just the definitions that it reaches."""
-    every = _compiled()["$defs"]
+    lines = _lines()
     reached: dict[str, Any] = {}
     waiting = [resource_type]
     while waiting:
         name = waiting.pop()
         if name not in reached:
-            reached[name] = every[name]
-            waiting += _DEFINITION.findall(orjson.dumps(every[name]).decode())
+            reached[name] = _value(lines, name)
+            waiting += _DEFINITION.findall(lines[name].decode())
     return {"$ref": f"#/$defs/{resource_type}", "$defs": reached}
 
 
@@ -181,9 +185,9 @@ def _unknown_elements(resource_type: str, path: str, unknown: list[str], schema_
 
 def _follow(resource_type: str, schema_path: list[str | int]) -> tuple[Any, str]:
     """Return the subschema at a path and the name of the definition that it stands in."""
-    definitions = _compiled()["$defs"]
+    schema: Any = _schema(resource_type)
+    definitions = schema["$defs"]
     kind = resource_type
-    schema: Any = {"$ref": f"#/$defs/{resource_type}", "$defs": definitions}
     for number, step in enumerate(schema_path):
         if step == "$defs":
             schema = definitions
