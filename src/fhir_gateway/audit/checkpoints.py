@@ -6,18 +6,12 @@ extension line; other tools for transparency logs read it.
 
 import base64
 from datetime import UTC, datetime
-
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-    load_pem_private_key,
-)
+from typing import TYPE_CHECKING
 
 from fhir_gateway.audit.verify_history import PublicKey
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 _SEED_BYTES = 32
 
@@ -25,9 +19,9 @@ _SEED_BYTES = 32
 class SigningKey:
     """An Ed25519 key under a name: the origin of the checkpoints that it signs."""
 
-    def __init__(self, name: str, private: Ed25519PrivateKey) -> None:
+    def __init__(self, name: str, private: "Ed25519PrivateKey") -> None:
         self._private = private
-        self.public = PublicKey.of(name, private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw))
+        self.public = PublicKey.of(name, private.public_key().public_bytes_raw())
 
     def sign(self, *, size: int, root: bytes, time: datetime) -> str:
         """Return the signed checkpoint of a history with so many entries and this root."""
@@ -44,12 +38,20 @@ def origin(environment: str, ledger: str) -> str:
 
 def new_private_key() -> str:
     """Return a new key as PEM (PKCS 8)."""
+    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415 - 7 MiB that a load has no use for
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415
+
     key = Ed25519PrivateKey.generate()
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    form = serialization.PrivateFormat.PKCS8
+    return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()).decode()
 
 
 def read_signing_key(name: str, text: str) -> SigningKey:
     """Read a private key, PEM (PKCS 8) or 32 bytes in base64; raises ValueError where it is none, without showing it."""
+    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415
+
     try:
         if "PRIVATE KEY" in text:
             key = load_pem_private_key(text.encode(), password=None)
