@@ -34,7 +34,7 @@ def fhir_base_url(request, tmp_path_factory) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def client(fhir_base_url) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=fhir_base_url, timeout=30, trust_env=False) as client:
+    with httpx.Client(base_url=fhir_base_url, timeout=60, trust_env=False) as client:
         yield client
 
 
@@ -102,7 +102,11 @@ def test_conditional_creates_at_the_same_moment_create_once(client, fhir_base_ur
 
     def create() -> None:
         httpx.post(
-            f"{fhir_base_url}/Patient", json=patient, headers={"If-None-Exist": condition(patient)}, trust_env=False
+            f"{fhir_base_url}/Patient",
+            json=patient,
+            headers={"If-None-Exist": condition(patient)},
+            trust_env=False,
+            timeout=60,
         )
 
     threads = [threading.Thread(target=create) for _ in range(8)]

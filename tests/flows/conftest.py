@@ -89,7 +89,7 @@ def place(tmp_path, monkeypatch, capsys):
 REGION = """[fhir_server]
 base_url = "https://region.test/fhir"
 wait_for_server = 60
-timeout = 5
+timeout = 60
 """
 
 

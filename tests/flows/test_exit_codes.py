@@ -115,7 +115,7 @@ def test_sigterm_and_ctrl_c_end_with_1_and_resume(place, number, ctrl_c):
         env={**os.environ, "FHIR_GATEWAY_HOME": str(place.home)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert (done.returncode, done.stdout) == (1, "")
@@ -136,7 +136,7 @@ def test_who_stops_reading_the_output_sees_no_traceback(place):
         env={**os.environ, "FHIR_GATEWAY_HOME": str(place.home)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert "Traceback" not in done.stderr
@@ -163,7 +163,7 @@ def test_a_second_load_is_told_which_one_runs(place, region):
                 env={**os.environ, "FHIR_GATEWAY_HOME": str(place.home)},
                 capture_output=True,
                 text=True,
-                timeout=60,
+                timeout=300,
                 check=False,
             )
             told.append((done.returncode, done.stdout, done.stderr))

@@ -28,7 +28,7 @@ def command(home, fatal, *arguments):
         env={"FHIR_GATEWAY_HOME": str(home), "PATH": "/usr/bin:/bin"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
     moments = re.search(r"moments (\d+)", done.stderr)

@@ -96,7 +96,7 @@ def connect() -> Iterator[Callable[[str], httpx.Client]]:
     opened: list[httpx.Client] = []
 
     def open_client(base_url: str) -> httpx.Client:
-        client = httpx.Client(base_url=base_url, timeout=60, headers={"Accept": JSON, "Content-Type": JSON})
+        client = httpx.Client(base_url=base_url, timeout=300, headers={"Accept": JSON, "Content-Type": JSON})
         opened.append(client)
         return client
 

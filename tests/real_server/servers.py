@@ -14,8 +14,8 @@ HAPI = HERE / "hapi"
 MEDPLUM = HERE / "medplum"
 REQUIRED = "FHIR_GATEWAY_REQUIRE_REAL_SERVERS"
 
-START_SECONDS = 180
-STOP_SECONDS = 30
+START_SECONDS = 600
+STOP_SECONDS = 300
 _READY = "listening on "
 
 # Small heap, one collector thread and the quick compiler: HAPI answers after half the time that the defaults take.
@@ -143,7 +143,7 @@ class RunningServer:
         self._process = None
 
 
-def run_validator(software: Software, files: Sequence[Path], *, timeout: float = 600) -> str:
+def run_validator(software: Software, files: Sequence[Path], *, timeout: float = 1200) -> str:
     """Return a validator's verdicts on these NDJSON files, one JSON object a line (see the validators' sources)."""
     done = subprocess.run(
         [*software.command, *(str(file.resolve()) for file in files)],

@@ -17,6 +17,9 @@ from fhir_gateway.fhir_server.writer import ServerWriter
 
 pytestmark = pytest.mark.real_server
 
+PATIENT = 300
+"""Seconds for a request: what only takes long is no fault here."""
+
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
@@ -30,7 +33,7 @@ class Gateway:
 
 
 def gateway_to(base_url: str, **policy) -> Gateway:
-    client = FhirClient(FhirServerPolicy(base_url=base_url, **policy))
+    client = FhirClient(FhirServerPolicy(base_url=base_url, timeout=PATIENT, **policy))
     reader = ServerReader(client)
     return Gateway(client, reader, ServerWriter(client, reader))
 
@@ -202,7 +205,9 @@ async def test_a_dose_of_nobody_is_refused_with_a_reason(lenient, value):
 
 async def test_a_load_goes_on_when_the_server_comes_back(killable_hapi: RunningServer, value):
     waits = []
-    client = FhirClient(FhirServerPolicy(base_url=killable_hapi.base_url, wait_for_server=120), on_wait=waits.append)
+    client = FhirClient(
+        FhirServerPolicy(base_url=killable_hapi.base_url, wait_for_server=1200, timeout=PATIENT), on_wait=waits.append
+    )
     reader = ServerReader(client)
     writer = ServerWriter(client, reader)
     async with client:

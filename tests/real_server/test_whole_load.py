@@ -25,7 +25,9 @@ def environment(home, base_url, **keys):
     """Write the environment `real` for a server."""
     folder = home / "environments"
     folder.mkdir()
-    settings = "".join(f"{name} = {value}\n" for name, value in {"base_url": f'"{base_url}"', **keys}.items())
+    settings = "".join(
+        f"{name} = {value}\n" for name, value in {"base_url": f'"{base_url}"', "timeout": 300, **keys}.items()
+    )
     (folder / "real.toml").write_text(f"[fhir_server]\n{settings}")
 
 
@@ -33,7 +35,7 @@ def everything(base_url, resource_type):
     """Return every resource of a type, by id, whichever way the server pages."""
     found = {}
     url = f"{base_url}/{resource_type}?_count=100"
-    with httpx.Client(timeout=60, headers={"Cache-Control": "no-cache"}) as client:
+    with httpx.Client(timeout=300, headers={"Cache-Control": "no-cache"}) as client:
         while url:
             bundle = client.get(url).raise_for_status().json()
             new = {
@@ -122,7 +124,7 @@ def test_loads_killed_at_random_end_as_an_undisturbed_one(killable_hapi, tmp_pat
 
 
 def test_a_server_that_is_away_at_first_is_waited_for(killable_hapi, tmp_path):
-    environment(tmp_path, killable_hapi.base_url, wait_for_server=1, timeout=5)
+    environment(tmp_path, killable_hapi.base_url, wait_for_server=1)
     path = Place(tmp_path, None).sheet(*ROWS)
     killable_hapi.kill()
     code, out, _ = command(tmp_path, 0, "load", path, "--env", "real", "--json")

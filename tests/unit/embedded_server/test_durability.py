@@ -153,10 +153,13 @@ def test_the_command_serves_until_sigterm(tmp_path):
     line = process.stdout.readline()
     assert line.startswith("listening on http://127.0.0.1:")
     url = line.split()[-1]
-    assert httpx.get(f"{url}/metadata", trust_env=False).json()["implementation"]["url"] == url
-    assert httpx.post(f"{url}/", json={"resourceType": "Bundle", "type": "batch"}, trust_env=False).status_code == 200
-    assert httpx.get(url.removesuffix("/fhir"), trust_env=False).status_code == 404
+    assert httpx.get(f"{url}/metadata", trust_env=False, timeout=60).json()["implementation"]["url"] == url
+    assert (
+        httpx.post(f"{url}/", json={"resourceType": "Bundle", "type": "batch"}, trust_env=False, timeout=60).status_code
+        == 200
+    )
+    assert httpx.get(url.removesuffix("/fhir"), trust_env=False, timeout=60).status_code == 404
     process.send_signal(signal.SIGTERM)
-    output, errors = process.communicate(timeout=20)
+    output, errors = process.communicate(timeout=300)
     assert (process.returncode, output, errors) == (0, "", "")
     assert (tmp_path / ".fhir-gateway" / "embedded" / "fhir.db").exists()
