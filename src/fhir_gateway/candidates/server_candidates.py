@@ -7,11 +7,11 @@ from itertools import groupby
 from typing import Protocol
 
 from fhir_gateway.candidates.answers import Answer, Answers
-from fhir_gateway.candidates.masters import master_of
 from fhir_gateway.candidates.questions import Kind, Question, matching_values, questions_of, search_values
 from fhir_gateway.domain.errors import PermanentServerError, ServerError, UntrustedAnswerError
 from fhir_gateway.domain.identity import Candidates, Probe
 from fhir_gateway.domain.records import Resource
+from fhir_gateway.fhir.masters import master_of
 from fhir_gateway.ports import FhirReader
 
 QUESTIONS_A_SEARCH = 200

@@ -65,6 +65,13 @@ def parse_literal(reference: str) -> Literal | None:
     return Literal(found["base"] or "", found["type"], found["id"], found["version"] or "")
 
 
+def id_referred_to(reference: Any, resource_type: str) -> str:
+    """Return the id that a Reference element leads to on a server, "" where it leads to no `resource_type`."""
+    text = reference.get("reference") if isinstance(reference, dict) else None
+    found = parse_literal(text) if isinstance(text, str) else None
+    return found.id if found and found.resource_type == resource_type else ""
+
+
 def iterate_references(resource: Resource) -> Iterator[FoundReference]:
     """Yield every Reference of a resource, those in contained resources and in extensions of primitives too."""
     resource_type = resource.get("resourceType", "")
@@ -129,11 +136,8 @@ def reference_targets(resource_type: str, path: str) -> tuple[str, ...]:
 
 
 def replaced_by(patient: Resource) -> Iterator[str]:
-    """Yield the references to the Patients that this one says it was replaced by (Patient.link, R4)."""
+    """Yield the ids of the Patients that this one says it was replaced by (Patient.link, R4), "" for one not told."""
     links = patient.get("link")
     for link in links if isinstance(links, list) else []:
         if isinstance(link, dict) and link.get("type") == "replaced-by":
-            other: Any = link.get("other")
-            reference = other.get("reference") if isinstance(other, dict) else None
-            if isinstance(reference, str):
-                yield reference
+            yield id_referred_to(link.get("other"), "Patient")

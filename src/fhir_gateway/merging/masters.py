@@ -14,7 +14,7 @@ from typing import Any
 from fhir_gateway.domain import systems
 from fhir_gateway.domain.merges import MergeConflict
 from fhir_gateway.domain.records import Resource
-from fhir_gateway.fhir.references import parse_literal, replaced_by
+from fhir_gateway.fhir.references import replaced_by
 from fhir_gateway.identity.evidence import evidence_of
 from fhir_gateway.merging.elements import objects, own_niks, replaced_by_tag, text
 from fhir_gateway.people.nik import NikStatus, read_nik
@@ -137,5 +137,4 @@ def _replaced_by_another(patients: Sequence[Resource]) -> tuple[MergeConflict, .
 
 def _masters_of(patient: Resource) -> set[str]:
     """Return the ids of those who are said to stand for a Patient, by its tag or by its links."""
-    linked = (parse_literal(reference) for reference in replaced_by(patient))
-    return {literal.id for literal in linked if literal} | {replaced_by_tag(patient)} - {""}
+    return {*replaced_by(patient), replaced_by_tag(patient)} - {""}

@@ -8,6 +8,7 @@ from typing import Any
 
 from fhir_gateway.domain import systems
 from fhir_gateway.domain.records import Resource
+from fhir_gateway.fhir.references import id_referred_to
 
 _SUBSETTED = {"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "SUBSETTED"}
 _ALWAYS = frozenset({"resourceType", "id", "meta"})
@@ -60,13 +61,14 @@ def organizations_in(resource: Resource) -> Iterator[str]:
         element = resource.get(name)
         for one in element if isinstance(element, list) else (element,):
             for reference in _references(one):
-                if "display" not in reference:
-                    yield from _target(reference, "Organization")
+                organization_id = id_referred_to(reference, "Organization")
+                if organization_id and "display" not in reference:
+                    yield organization_id
 
 
 def patient_in(immunization: Resource) -> str:
     """Return the id of the Patient that an Immunization is of, "" where it does not say."""
-    return next(_target(immunization.get("patient"), "Patient"), "")
+    return id_referred_to(immunization.get("patient"), "Patient")
 
 
 def subset(resource: Resource, elements: frozenset[str]) -> Resource:
@@ -90,12 +92,9 @@ def _inside(item: Any, people: Mapping[str, Person], organizations: Mapping[str,
 def _told(reference: Any, people: Mapping[str, Person], organizations: Mapping[str, str]) -> Any:
     if not isinstance(reference, dict):
         return reference
-    for patient_id in _target(reference, "Patient"):
-        return {**people.get(patient_id, {}), **reference}
-    for organization_id in _target(reference, "Organization"):
-        if organization_id in organizations:
-            return {"display": organizations[organization_id], **reference}
-    return reference
+    person = people.get(id_referred_to(reference, "Patient"), {})
+    organization = organizations.get(id_referred_to(reference, "Organization"))
+    return {**person, **({"display": organization} if organization is not None else {}), **reference}
 
 
 def _references(item: Any) -> Iterator[dict[str, Any]]:
@@ -103,14 +102,6 @@ def _references(item: Any) -> Iterator[dict[str, Any]]:
         for candidate in (item, item.get("actor"), item.get("organization")):
             if isinstance(candidate, dict) and "reference" in candidate:
                 yield candidate
-
-
-def _target(reference: Any, resource_type: str) -> Iterator[str]:
-    text = reference.get("reference") if isinstance(reference, dict) else None
-    if isinstance(text, str):
-        before, _, resource_id = text.split("/_history/")[0].rpartition("/")
-        if resource_id and (before == resource_type or before.endswith(f"/{resource_type}")):
-            yield resource_id
 
 
 def _dicts(values: Any) -> list[dict[str, Any]]:

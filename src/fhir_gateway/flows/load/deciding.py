@@ -70,7 +70,7 @@ def _components(run: Run, window: Sequence[Sequence[int]], tools: LoadTools) -> 
     on_server = {str(other) for group in edges.values() for _, other, _ in group if isinstance(other, str)}
     stored = spool.candidates(run, on_server)
     found = {patient_id: evidence_of(patient) for patient_id, patient in stored.items()}
-    replaced = frozenset(patient_id for patient_id, patient in stored.items() if any(replaced_by(patient)))
+    replaced = frozenset(patient_id for patient_id, patient in stored.items() if [*replaced_by(patient)])
     verdicts = _verdicts(run, everybody, tools)
     for group in window:
         own_edges = [edge for number in group for edge in edges.get(number, ())]

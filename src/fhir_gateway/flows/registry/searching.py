@@ -4,16 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from fhir_gateway.domain.records import Resource
-from fhir_gateway.fhir.references import replaced_by
+from fhir_gateway.fhir.masters import master_of
 from fhir_gateway.flows.registry.ordered import Order, Stretch, stretch
 from fhir_gateway.flows.registry.tools import RegistryTools
 from fhir_gateway.registry.cursors import Cursor, Position, position_of
 from fhir_gateway.registry.enriching import enrich, organizations_in, patient_in, person_of, subset
 from fhir_gateway.registry.matching import fits
-from fhir_gateway.registry.parameters import Filter, RegistrySearch, is_personal, reference_id, to_pairs
+from fhir_gateway.registry.parameters import Filter, RegistrySearch, is_personal, to_pairs
 
 _READ_TOGETHER = 200
-_LONGEST_CHAIN = 20
 _OF_PEOPLE = ("patient", "patient.identifier")
 _CONTROLS = ("_count", "_sort", "_summary", "_total", "_include", "_elements")
 
@@ -98,23 +97,9 @@ async def _people(asked: RegistrySearch, tools: RegistryTools) -> _People | None
 
 
 async def _survivor(patient: Resource, tools: RegistryTools) -> str:
-    """Follow `replaced-by` to its end; the Patient itself where the chain leads in circles or to nobody."""
-    begun = str(patient["id"])
-    seen = {begun}
-    for _ in range(_LONGEST_CHAIN):
-        reference = next(replaced_by(patient), "")
-        try:
-            successor = reference_id(reference.split("/_history/")[0], "Patient")
-        except ValueError:
-            return str(patient["id"])
-        if successor in seen:
-            return begun
-        seen.add(successor)
-        following = await tools.reader.read("Patient", successor)
-        if following is None:
-            return begun
-        patient = following
-    return begun
+    """Return the id of who stands for a Patient now; the Patient's own where nobody does."""
+    master = await master_of(patient, lambda patient_id: tools.reader.read("Patient", patient_id))
+    return str((master or patient)["id"])
 
 
 async def _few(asked: RegistrySearch, tools: RegistryTools, people: _People | None) -> list[Resource] | None:
