@@ -19,6 +19,7 @@ from fhir_gateway.domain.records import Resource
 from fhir_gateway.identity.comparators import birth_date_fits_nik
 from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.evidence import PersonEvidence, evidence_of
+from fhir_gateway.identity.frequencies import Frequencies
 from fhir_gateway.identity.parameters import MatchingPolicy
 from fhir_gateway.identity.vetoes import LIKE_NAME, VetoCode
 from fhir_gateway.merging.elements import own_niks
@@ -97,21 +98,33 @@ def grade_group(
     parted: Collection[frozenset[str]] = (),
     policy: MatchingPolicy | None = None,
 ) -> DuplicateGroup:
-    """Compare every pair of Patients and return them as one group with its grade and its conflicts.
+    """Compare every pair of Patients and return them as one group with its grade and its conflicts."""
+    evidence = {str(patient["id"]): evidence_of(patient) for patient in patients}
+    return grade_people(evidence, rule=rule, nik=nik, parted=parted, policy=policy)
+
+
+def grade_people(  # noqa: PLR0913 - what is known beside the people is named
+    evidence: Mapping[str, PersonEvidence],
+    *,
+    rule: GroupRule,
+    nik: str = "",
+    parted: Collection[frozenset[str]] = (),
+    policy: MatchingPolicy | None = None,
+    frequencies: Frequencies | None = None,
+) -> DuplicateGroup:
+    """Compare every pair of people, by Patient id, and return them as one group with its grade and its conflicts.
 
     `pairs` of the group are those that hold it together and those that contradict. More than MOST_PATIENTS are not
     compared: that is a conflict of its own. A `nik` that may be cut is told, and asks for more than a whole one.
     """
-    ordered = sorted(patients, key=lambda patient: str(patient["id"]))
-    ids = tuple(str(patient["id"]) for patient in ordered)
+    ids = tuple(sorted(evidence))
     if len(ids) > MOST_PATIENTS:
         text = f"{len(ids)} Patients: too many for one person; a number that so many carry is nobody's own"
         return DuplicateGroup(
             ids, rule, Grade.POSSIBLE, nik, (), (MergeConflict("too-many-patients", text, _named(ids)),)
         )
-    evidence = {patient_id: evidence_of(patient) for patient_id, patient in zip(ids, ordered, strict=True)}
     pairs = [
-        ComparedPair(one, other, compare(evidence[one], evidence[other], policy=policy))
+        ComparedPair(one, other, compare(evidence[one], evidence[other], policy=policy, frequencies=frequencies))
         for one, other in combinations(ids, 2)
     ]
     cut = _may_be_cut(nik)
