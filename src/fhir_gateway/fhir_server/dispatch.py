@@ -1,7 +1,8 @@
 """Gets entries to the server by whatever way it takes them: batch, transaction, halves of them, or one by one."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from fhir_gateway.domain.errors import AccessRefusedError, PermanentServerError, ServerError
 from fhir_gateway.domain.posting import BundleEntry, EntryOutcome
@@ -44,11 +45,14 @@ class Dispatcher:
     """Sends entries once (failures of the transport are repeated) and returns what was said of each, in their order.
 
     Remembers what the server showed: whether bundles need a slash behind the base URL, or do not work at all. Without
-    `bundles` each entry is a request of its own from the start.
+    `bundles` each entry is a request of its own from the start. `headers` go with every write.
     """
 
-    def __init__(self, client: FhirClient, *, bundles: bool = True) -> None:
+    def __init__(
+        self, client: FhirClient, *, bundles: bool = True, headers: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         self._client = client
+        self._headers = {**_MINIMAL, **headers}
         self._targets = ["", "/"] if bundles else []
         self._bundles_worked = False
 
@@ -71,7 +75,7 @@ class Dispatcher:
         """Post a bundle to the base URL, else to the base URL with a slash; None where neither takes bundles."""
         while self._targets:
             request = Request(
-                "POST", self._targets[0], content=content, headers=_MINIMAL, attempts=attempts, repeat=repeat
+                "POST", self._targets[0], content=content, headers=self._headers, attempts=attempts, repeat=repeat
             )
             tried = self._targets[0]
             try:
@@ -125,7 +129,7 @@ class Dispatcher:
 
     async def _alone(self, entry: BundleEntry, way: Way) -> Said:
         """Send one entry as a request of its own, to a server that takes no bundles."""
-        headers = dict(_MINIMAL)
+        headers = dict(self._headers)
         if entry.if_none_exist:
             headers["If-None-Exist"] = encode_condition(entry.if_none_exist)
         if entry.if_match:

@@ -18,21 +18,27 @@ from fhir_gateway.fhir_server.verdicts import pause
 MOST_ROUNDS = 8
 """How often an entry that the server puts off is sent before it counts as unavailable."""
 
+_WHOLE_META = {"X-Meta-Snapshot-Mode": "TAG, PROFILE, SECURITY_LABEL"}
+"""HAPI's own header; other servers store `meta` as it is sent."""
+
 _CREATED = frozenset({EntryKind.CREATED, EntryKind.EXISTED})
 
 
 class ServerWriter:
     """Fulfils ports.FhirWriter on a FHIR server; one for all callers, since it bounds what flies at once.
 
-    Without `bundles` each entry is a request of its own: for servers that heed If-Match there only.
+    Without `bundles` each entry is a request of its own: for servers that heed If-Match there only. With `whole_meta`
+    an update's tags, profiles and labels are all that stay: else HAPI keeps tags that an update does not name.
     """
 
-    def __init__(self, client: FhirClient, reader: ServerReader, *, bundles: bool = True) -> None:
+    def __init__(
+        self, client: FhirClient, reader: ServerReader, *, bundles: bool = True, whole_meta: bool = False
+    ) -> None:
         self._client = client
         self._reader = reader
         self._policy = client.policy
         self._size = client.policy.batch_size if bundles else 1
-        self._dispatcher = Dispatcher(client, bundles=bundles)
+        self._dispatcher = Dispatcher(client, bundles=bundles, headers=_WHOLE_META if whole_meta else {})
         self._slots = asyncio.Semaphore(client.policy.max_in_flight)
         self._flying: set[str] = set()
         self._landed = asyncio.Condition()
