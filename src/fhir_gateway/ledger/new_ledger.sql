@@ -6,7 +6,10 @@ CREATE TABLE candidates ( run INTEGER NOT NULL, patient_id VARCHAR(64) NOT NULL,
 CREATE TABLE checkpoints ( size INTEGER NOT NULL, note TEXT NOT NULL, PRIMARY KEY (size) );
 CREATE TABLE decisions ( run INTEGER NOT NULL, number INTEGER NOT NULL, action VARCHAR(16) NOT NULL, patient_id VARCHAR(64) NOT NULL, identifier VARCHAR(32) NOT NULL, settled BOOLEAN NOT NULL, body BLOB NOT NULL, PRIMARY KEY (run, number) );
 CREATE TABLE edges ( run INTEGER NOT NULL, person INTEGER NOT NULL, other VARCHAR(64) NOT NULL, other_person INTEGER NOT NULL, weight FLOAT NOT NULL, PRIMARY KEY (run, person, other) ) WITHOUT ROWID;
+CREATE TABLE exports ( id VARCHAR(64) NOT NULL, client VARCHAR(36) NOT NULL, pull INTEGER NOT NULL, request TEXT NOT NULL, asked BLOB NOT NULL, state VARCHAR(16) NOT NULL, created VARCHAR(40) NOT NULL, finished VARCHAR(40), checkpoint BLOB NOT NULL, PRIMARY KEY (id) );
 CREATE TABLE files ( run INTEGER NOT NULL, number INTEGER NOT NULL, name TEXT NOT NULL, sha256 VARCHAR(64) NOT NULL, modified VARCHAR(40) NOT NULL, mapping TEXT NOT NULL, PRIMARY KEY (run, number) );
+CREATE TABLE group_memberships ( source VARCHAR(160) NOT NULL, grp VARCHAR(64) NOT NULL, patient VARCHAR(64) NOT NULL, joined VARCHAR(40) NOT NULL, gone VARCHAR(40), PRIMARY KEY (source, grp) );
+CREATE TABLE group_positions ( resource_type VARCHAR(64) NOT NULL, updated VARCHAR(40) NOT NULL, id VARCHAR(64) NOT NULL, PRIMARY KEY (resource_type) );
 CREATE TABLE history ( number INTEGER NOT NULL, merge INTEGER NOT NULL, entry BLOB NOT NULL, leaf BLOB NOT NULL, PRIMARY KEY (number) );
 CREATE TABLE history_details ( entry INTEGER NOT NULL, part VARCHAR(16) NOT NULL, salt BLOB NOT NULL, body BLOB NOT NULL, PRIMARY KEY (entry, part) );
 CREATE TABLE keys ( "key" VARCHAR(32) NOT NULL, patient_id VARCHAR(64) NOT NULL, content VARCHAR(16) NOT NULL, earlier TEXT NOT NULL, doses TEXT NOT NULL, supplied BLOB NOT NULL, exported VARCHAR(40) NOT NULL, run INTEGER NOT NULL, PRIMARY KEY ("key") );
@@ -36,7 +39,11 @@ CREATE TABLE runs ( id INTEGER NOT NULL, kind VARCHAR(16) NOT NULL, state VARCHA
 CREATE TABLE unmapped ( run INTEGER NOT NULL, concept_map TEXT NOT NULL, value TEXT NOT NULL, line TEXT NOT NULL, count INTEGER NOT NULL, PRIMARY KEY (run, concept_map, value) );
 CREATE TABLE verdicts ( digest VARCHAR(16) NOT NULL, patient_id VARCHAR(64) NOT NULL, same BOOLEAN NOT NULL, review INTEGER NOT NULL, PRIMARY KEY (digest, patient_id) );
 CREATE INDEX decisions_open ON decisions (run, settled, patient_id);
+CREATE INDEX group_memberships_by_group ON group_memberships (grp, patient);
+CREATE INDEX group_memberships_by_patient ON group_memberships (patient);
 CREATE INDEX ix_answers_review ON answers (review);
+CREATE INDEX ix_exports_client ON exports (client);
+CREATE INDEX ix_exports_state ON exports (state);
 CREATE INDEX ix_history_merge ON history (merge);
 CREATE INDEX ix_keys_patient_id ON keys (patient_id);
 CREATE INDEX ix_merge_jobs_state ON merge_jobs (state);
@@ -66,4 +73,4 @@ CREATE TRIGGER history_unchanged BEFORE UPDATE ON history BEGIN SELECT RAISE(ABO
 CREATE TRIGGER merge_changes_unchanged BEFORE UPDATE ON merge_changes BEGIN SELECT RAISE(ABORT, 'merge_changes is append-only'); END;
 CREATE TRIGGER merge_steps_unchanged BEFORE UPDATE ON merge_steps BEGIN SELECT RAISE(ABORT, 'merge_steps is append-only'); END;
 CREATE TRIGGER merge_subjects_unchanged BEFORE UPDATE ON merge_subjects BEGIN SELECT RAISE(ABORT, 'merge_subjects is append-only'); END;
-INSERT INTO alembic_version VALUES ('0005');
+INSERT INTO alembic_version VALUES ('0006');

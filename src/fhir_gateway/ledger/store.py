@@ -12,6 +12,8 @@ from sqlalchemy import make_url, text
 from fhir_gateway.domain.errors import LedgerError
 from fhir_gateway.ledger.access import AccessKeys
 from fhir_gateway.ledger.database import open_engine, plain_errors
+from fhir_gateway.ledger.exports import Exports
+from fhir_gateway.ledger.groups import Groups
 from fhir_gateway.ledger.keys import Keys
 from fhir_gateway.ledger.merge_jobs import MergeJobs
 from fhir_gateway.ledger.merged_keys import MergedKeys
@@ -42,6 +44,8 @@ class Ledger:
         self.merged_keys = MergedKeys(self._connection)
         self.registry_clients = RegistryClients(self._connection)
         self.pulls = Pulls(self._connection)
+        self.exports = Exports(self._connection)
+        self.groups = Groups(self._connection)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
