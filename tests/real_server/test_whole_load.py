@@ -34,7 +34,7 @@ def environment(home, base_url, **keys):
 def everything(base_url, resource_type):
     """Return every resource of a type, by id, whichever way the server pages."""
     found = {}
-    url = f"{base_url}/{resource_type}?_count=100"
+    url = f"{base_url}/{resource_type}?_count=1000"
     with httpx.Client(timeout=300, headers={"Cache-Control": "no-cache"}) as client:
         while url:
             bundle = client.get(url).raise_for_status().json()
@@ -43,8 +43,8 @@ def everything(base_url, resource_type):
             }
             found |= new
             url = next((link["url"] for link in bundle.get("link", []) if link["relation"] == "next"), "")
-            if not url and new and len(found) % 100 == 0:
-                url = f"{base_url}/{resource_type}?_count=100&_offset={len(found)}"
+            if not url and new and len(found) < bundle.get("total", 0):
+                url = f"{base_url}/{resource_type}?_count=1000&_offset={len(found)}"
     return found
 
 

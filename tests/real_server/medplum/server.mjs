@@ -13,10 +13,11 @@ import {
   MEDPLUM_VERSION,
   normalizeOperationOutcome,
 } from '@medplum/core';
-import { FhirRouter, MemoryRepository } from '@medplum/fhir-router';
+import { FhirRouter } from '@medplum/fhir-router';
 import { createServer } from 'node:http';
 import { parseArgs } from 'node:util';
 import { indexDefinitions } from './definitions.mjs';
+import { IndexedRepository } from './repository.mjs';
 
 const BASE = '/fhir';
 const INTERACTIONS = ['read', 'vread', 'history-instance', 'search-type', 'create', 'update', 'patch', 'delete'];
@@ -117,7 +118,7 @@ function send(request, response, { status, resource }) {
 const { values } = parseArgs({ options: { port: { type: 'string', default: '0' } } });
 indexDefinitions();
 const router = new FhirRouter();
-const repository = new MemoryRepository();
+const repository = new IndexedRepository();
 const server = createServer(async (request, response) => {
   try {
     send(request, response, await answer(request, router, repository));
