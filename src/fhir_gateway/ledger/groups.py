@@ -105,21 +105,24 @@ class Groups:
             .where(memberships.c.patient == patient_id, memberships.c.gone.is_(None))
             .group_by(memberships.c.grp)
         )
-        return {group: datetime.fromisoformat(joined) for group, joined in self._connection.execute(wanted)}
+        return {str(row[0]): datetime.fromisoformat(row[1]) for row in self._connection.execute(wanted)}
 
     def among(self, group: str, patients: Sequence[str], *, until: datetime) -> Mapping[str, datetime]:
         """Return which of these people are members, with the time of joining."""
         wanted = _members(group, until).where(memberships.c.patient.in_(bindparam("patients", expanding=True)))
-        found = self._connection.execute(wanted, {"patients": list(patients)}) if patients else ()
-        return {patient: datetime.fromisoformat(joined) for patient, joined in found}
+        if not patients:
+            return {}
+        found = self._connection.execute(wanted, {"patients": list(patients)})
+        return {row.patient: datetime.fromisoformat(row.joined) for row in found}
 
     def ever_among(self, group: str, patients: Sequence[str]) -> frozenset[str]:
         """Return which of these people are members, or were until what made them so was deleted."""
         wanted = select(memberships.c.patient).where(
             memberships.c.grp == group, memberships.c.patient.in_(bindparam("patients", expanding=True))
         )
-        found = self._connection.execute(wanted, {"patients": list(patients)}) if patients else ()
-        return frozenset(patient for (patient,) in found)
+        if not patients:
+            return frozenset()
+        return frozenset(row.patient for row in self._connection.execute(wanted, {"patients": list(patients)}))
 
     def joined(self, group: str, *, since: datetime, until: datetime, after: str, limit: int) -> list[str]:
         """Return members who joined behind `since`, in the order of their ids, page by page."""
@@ -130,7 +133,7 @@ class Groups:
             .order_by(memberships.c.patient)
             .limit(limit)
         )
-        return [patient for patient, _ in self._connection.execute(wanted)]
+        return [str(row.patient) for row in self._connection.execute(wanted)]
 
     def all(self) -> dict[str, int]:
         """Return every group with the number of its members."""
@@ -152,7 +155,7 @@ class Groups:
 
 def _members(group: str, until: datetime) -> Select[tuple[str, str]]:
     return (
-        select(memberships.c.patient, func.min(memberships.c.joined))
+        select(memberships.c.patient, func.min(memberships.c.joined).label("joined"))
         .where(memberships.c.grp == group, memberships.c.gone.is_(None), memberships.c.joined <= _text(until))
         .group_by(memberships.c.patient)
     )
