@@ -1,0 +1,37 @@
+"""What finding duplicates works with, and what it is asked to do."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fhir_gateway.flows.merge.tools import MergeReader
+from fhir_gateway.identity.parameters import MatchingPolicy
+from fhir_gateway.ports import Ledger, MergeJournal, Progress
+from fhir_gateway.ports.finding import FindingStore, SecondOpinion
+from fhir_gateway.ports.registry import FhirPuller
+
+
+@dataclass(frozen=True, slots=True)
+class FindRequest:
+    """What is looked for.
+
+    With `niks` it is who shares one of these, in few searches; with None it is everybody on the server, read once.
+    `likely` asks for those, too, who share no NIK (never with `niks`).
+    """
+
+    niks: Sequence[str] | None = None
+    likely: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class FindTools:
+    """The adapters and policies of one environment; `masked` says that its server hides NIKs and birth dates."""
+
+    ledger: Ledger
+    journal: MergeJournal
+    reader: MergeReader
+    puller: FhirPuller
+    store: FindingStore
+    progress: Progress
+    matching: MatchingPolicy
+    masked: bool = False
+    second: SecondOpinion | None = None

@@ -1,0 +1,57 @@
+"""A whole server's people, compactly: what each comparison needs of a Patient, in a few hundred bytes."""
+
+import marshal
+from dataclasses import dataclass, fields
+from operator import attrgetter
+
+from fhir_gateway.domain.finding import FoundPatient
+from fhir_gateway.domain.records import Resource
+from fhir_gateway.identity.evidence import BirthDate, PersonEvidence, evidence_of
+from fhir_gateway.merging.elements import own_niks, text
+from fhir_gateway.merging.grouping import brings_together
+from fhir_gateway.people.nik import read_nik
+
+_KEPT = tuple(one.name for one in fields(PersonEvidence) if one.name not in {"names", "birth_date"})
+"""Comparing looks at the names' keys only."""
+_values_of = attrgetter(*_KEPT)
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """An active Patient: how a list shows it, the NIKs (16 digits) that may bring it together with others, evidence."""
+
+    shown: FoundPatient
+    niks: tuple[str, ...]
+    evidence: PersonEvidence
+
+
+def person_of(patient: Resource) -> Person:
+    """Read a Patient; never raises, whatever a foreign server's resource holds."""
+    evidence = evidence_of(patient)
+    name = evidence.names[0].text if evidence.names else ""
+    read = (read_nik(value) for value in own_niks(patient, old=True))
+    return Person(
+        FoundPatient(str(patient["id"]), name, text(patient.get("birthDate")), evidence.gender),
+        tuple(dict.fromkeys(nik.digits for nik in read if brings_together(nik))),
+        evidence,
+    )
+
+
+def pack(person: Person) -> bytes:
+    """Return a person as bytes; the evidence's names are left out, their keys stay."""
+    shown, born = person.shown, person.evidence.birth_date
+    return marshal.dumps(
+        (
+            (shown.id, shown.name, shown.birth_date, shown.gender),
+            person.niks,
+            (born.year, born.month, born.day),
+            _values_of(person.evidence),
+        )
+    )
+
+
+def unpack(record: bytes) -> Person:
+    """Return what pack() wrote."""
+    shown, niks, born, values = marshal.loads(record)  # noqa: S302 - written by this very process into a file of its own
+    evidence = PersonEvidence(**dict(zip(_KEPT, values, strict=True)), birth_date=BirthDate(*born))
+    return Person(FoundPatient(*shown), niks, evidence)

@@ -1,0 +1,66 @@
+"""What finding duplicates needs of the outside: room on disk for a whole server's people, and a second opinion."""
+
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Protocol
+
+
+class FindingRecords(Protocol):
+    """Records on disk, by the number that they were given; personal data that nobody else can read."""
+
+    def __len__(self) -> int: ...
+
+    def add(self, record: bytes) -> int:
+        """Write a record and return its number, counted from 0."""
+        ...
+
+    def get(self, number: int) -> bytes:
+        """Return a record."""
+        ...
+
+
+class FindingNumbers(Protocol):
+    """64-bit numbers on disk, in parts; each part is small enough to be sorted in memory."""
+
+    def add(self, part: int, value: int) -> None:
+        """Write a number into a part."""
+        ...
+
+    def parts(self) -> list[int]:
+        """Return the parts that have numbers, in order."""
+        ...
+
+    def of(self, part: int) -> "array[int]":
+        """Return the numbers of a part."""
+        ...
+
+
+class FindingStore(Protocol):
+    """Room for one finding, which is gone afterwards, whatever happens."""
+
+    def records(self) -> FindingRecords:
+        """Return an empty file of records."""
+        ...
+
+    def numbers(self) -> FindingNumbers:
+        """Return an empty file of numbers."""
+        ...
+
+
+class SecondOpinion(Protocol):
+    """Another model's opinion on pairs of people."""
+
+    @property
+    def name(self) -> str:
+        """What to call it."""
+        ...
+
+    def probabilities(
+        self, people: Iterable[Mapping[str, str | None]], pairs: Sequence[tuple[int, int]]
+    ) -> Iterator[tuple[int, int, float]]:
+        """Yield (number, number, probability that they are one) of those pairs that the model has met.
+
+        `people` are all of a server, in the order of their numbers, with their comparable words by column; the model is
+        estimated on them.
+        """
+        ...
