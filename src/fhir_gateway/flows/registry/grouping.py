@@ -1,0 +1,72 @@
+"""Who belongs to which group, brought up to date with what was written on the server since it was last looked at."""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+
+from fhir_gateway.domain.exports import Membership
+from fhir_gateway.domain.records import Resource
+from fhir_gateway.fhir.references import replaced_by
+from fhir_gateway.flows.registry.ordered import Order, Placed, moments
+from fhir_gateway.flows.registry.tools import RegistryTools
+from fhir_gateway.ports.exports import FhirHistory, GroupMembers
+from fhir_gateway.registry.cursors import Position, position_of
+from fhir_gateway.registry.groups import memberships_in
+
+_TYPES = ("Patient", "Immunization")
+"""Patients first: a replaced one keeps its groups before its doses become the survivor's."""
+_TOGETHER = 1000
+
+
+async def refresh_groups(
+    tools: RegistryTools, members: GroupMembers, history: FhirHistory, *, until: datetime | None
+) -> None:
+    """Look at what was written up to `until` (None: to the end) since the last time; raises ServerError."""
+    for resource_type in _TYPES:
+        before = members.position(resource_type)
+        if before is not None:
+            await _note_deletions(members, history, resource_type, since=before[0], until=until)
+        after = Position(*before) if before else None
+        async for batch in batches(tools, Order(resource_type, (), lambda _: True, until=until), after=after):
+            found = [one for _, resource in batch for one in _memberships(resource, members)]
+            sources = [f"{resource_type}/{position.id}" for position, _ in batch]
+            last = batch[-1][0]
+            members.note(sources, found, resource_type=resource_type, last=(last.updated, last.id))
+
+
+async def batches(
+    tools: RegistryTools, order: Order, *, after: Position | None, size: int = _TOGETHER
+) -> AsyncIterator[list[Placed]]:
+    """Yield what stands behind `after` up to the order's end, about `size` resources at a time."""
+    batch: list[Placed] = []
+    async for placed in moments(tools.puller, order, start=after.updated if after else None, size=size):
+        if order.until is not None and placed[0][0].updated > order.until:
+            break
+        batch += placed if len(placed) == 1 else sorted(placed, key=lambda one: one[0])
+        if after is not None and batch[0][0] <= after:
+            batch = [one for one in batch if one[0] > after]
+        if len(batch) >= size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _memberships(resource: Resource, members: GroupMembers) -> Sequence[Membership]:
+    """Return what a resource says; a replaced Patient stays in the groups that it was in, to be seen as replaced there."""
+    found = list(memberships_in(resource))
+    if resource["resourceType"] == "Patient" and next(replaced_by(resource), None) is not None:
+        own = {one.group for one in found}
+        source, at = f"Patient/{resource['id']}", position_of(resource).updated
+        kept = [group for group in members.of_patient(resource["id"]) if group not in own]
+        found += [Membership(source, group, resource["id"], at) for group in kept]
+    return found
+
+
+async def _note_deletions(
+    members: GroupMembers, history: FhirHistory, resource_type: str, *, since: datetime, until: datetime | None
+) -> None:
+    if not await history.is_kept(resource_type):
+        return
+    async for version in history.since(resource_type, since):
+        if version.resource is None and (until is None or version.updated <= until):
+            members.leave([f"{resource_type}/{version.id}"], at=version.updated)
