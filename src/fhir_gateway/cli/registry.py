@@ -1,6 +1,7 @@
 """`registry`: who may pull, with which keys, and what was pulled."""
 
 import uuid
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -129,19 +130,32 @@ def pulls(
 
 @app.command()
 def recalls(
+    client_id: Annotated[str, typer.Option("--client", help="Of this client only.")] = "",
     everything: Annotated[bool, typer.Option("--all", help="Those too that a newer pull has settled.")] = False,
     environment: options.Environment = EMBEDDED,
     as_json: options.Json = False,
 ) -> None:
-    """List which clients still have a version that was taken back, and for how long."""
+    """List which clients still have a version that was taken back, since when they have it, and for how long."""
     now = datetime.now(UTC)
     with bootstrap.ledger_of(environment) as ledger:
-        found = ledger.pulls.outstanding(everything=everything)
+        found = ledger.pulls.outstanding(client=client_id, everything=everything)
+        names = {one.id: one.name for one in ledger.registry_clients.all()}
     if as_json:
-        print_json([_recall(one, now) for one in found])
+        print_json([_recall(one, names, now) for one in found])
         return
-    rows = [(one.client, one.resource, one.version, one.reason, _time(one.noted), _lasting(one, now)) for one in found]
-    print_table(("client", "resource", "version", "why", "taken back (UTC)", "outstanding"), rows)
+    rows = [
+        (
+            names.get(one.client, one.client),
+            one.resource,
+            one.version,
+            _time(one.pulled),
+            one.reason,
+            _time(one.noted),
+            _lasting(one, now),
+        )
+        for one in found
+    ]
+    print_table(("client", "resource", "version", "pulled (UTC)", "why", "taken back (UTC)", "outstanding"), rows)
 
 
 def _keys(jwks: str) -> tuple[str, str]:
@@ -187,9 +201,10 @@ def _pull(one: Pull) -> dict[str, Any]:
     }
 
 
-def _recall(one: Recall, now: datetime) -> dict[str, Any]:
+def _recall(one: Recall, names: Mapping[str, str], now: datetime) -> dict[str, Any]:
     return {
         "client": one.client,
+        "name": names.get(one.client, ""),
         "resource": one.resource,
         "version": one.version,
         "pulled": one.pulled,

@@ -88,7 +88,7 @@ class RecallReason(StrEnum):
     MERGED = "merged"
     """A merge moved it, or made it entered-in-error as the same dose as another."""
     CORRECTED = "corrected"
-    """An operator's answer took it back."""
+    """A correction of its own record took the dose back: it was not given, or entered in error."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ from fhir_gateway.domain.registry import (
     RecallReason,
     Request,
 )
+from fhir_gateway.ledger.chunks import chunks
 
 metadata = MetaData()
 """Apart from the tables of loads, since it came with a migration of its own."""
@@ -146,10 +147,17 @@ class Pulls:
             self._connection.execute(settle, rows)
 
     def recall(self, corrections: Iterable[Correction], *, reason: RecallReason, at: datetime) -> int:
-        """Note for every client what it was given and is wrong; return how many resources of clients those are."""
+        """Note for every client what it was given and is wrong; return how many resources of clients those are.
+
+        What a client has been found to have before, and has not replaced since, stays as it was noted then.
+        """
+        right = {one.resource: one.version for one in corrections}
         noted = 0
-        for one in corrections:
-            having = select(pulled).where(pulled.c.resource == one.resource, pulled.c.version != one.version)
+        for names in chunks(right):
+            open_ones = select(recalls.c.client, recalls.c.resource, recalls.c.version).where(
+                recalls.c.settled.is_(None), recalls.c.resource.in_(names)
+            )
+            known = {tuple(row) for row in self._connection.execute(open_ones)}
             rows = [
                 {
                     "client": row.client,
@@ -159,11 +167,12 @@ class Pulls:
                     "reason": reason,
                     "noted": at.isoformat(),
                 }
-                for row in self._connection.execute(having)
+                for row in self._connection.execute(select(pulled).where(pulled.c.resource.in_(names)))
+                if row.version != right[row.resource] and (row.client, row.resource, row.version) not in known
             ]
             if rows:
                 self._connection.execute(insert(recalls), rows)
-                noted += len(rows)
+            noted += len(rows)
         return noted
 
     def outstanding(self, *, client: str = "", everything: bool = False) -> list[Recall]:

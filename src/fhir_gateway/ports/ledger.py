@@ -10,6 +10,7 @@ from typing import Protocol
 from fhir_gateway.domain.identity import PersonDecision
 from fhir_gateway.domain.outcomes import Outcome
 from fhir_gateway.domain.records import Resource, UnmappedValue
+from fhir_gateway.domain.registry import Correction, RecallReason
 from fhir_gateway.domain.runs import (
     InputFile,
     KnownKey,
@@ -214,6 +215,12 @@ class MergedKeys(Protocol):
     def give_back(self, merge: int, *, survivor: str, moved: Mapping[str, str]) -> int: ...
 
 
+class Pulls(Protocol):
+    """What registries were given."""
+
+    def recall(self, corrections: Iterable[Correction], *, reason: RecallReason, at: datetime) -> int: ...
+
+
 class Ledger(Protocol):
     """The ledger of one environment."""
 
@@ -231,6 +238,9 @@ class Ledger(Protocol):
 
     @property
     def merged_keys(self) -> MergedKeys: ...
+
+    @property
+    def pulls(self) -> Pulls: ...
 
     def transaction(self) -> AbstractContextManager[None]: ...
 

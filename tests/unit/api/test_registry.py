@@ -1,90 +1,16 @@
 """The registry's endpoint as its clients ask it: getting in, searching, and what stays closed."""
 
-import json
 import re
-import time
-import uuid
-from datetime import UTC, datetime
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-from joserfc import jwt
-from joserfc.jwk import ECKey
 from tests.fakes.fhir_samples import NIK, sample_immunization, sample_patient
+from tests.fakes.pulling_client import Puller
 from tests.fakes.served_gateway import assert_is_problem
 
 from fhir_gateway.bootstrap.registry_keys import RegistryKeys
-from fhir_gateway.domain.posting import BundleEntry
-from fhir_gateway.domain.registry import RegistryClient
 from fhir_gateway.fhir.validation import validate
-from fhir_gateway.ledger.store import Ledger
 from fhir_gateway.registry.parameters import SEARCHES
-from fhir_gateway.registry.scopes import parse_scopes
-from fhir_gateway.settings import load_environment
-
-KEY = ECKey.generate_key("P-384", {"kid": "k-1", "alg": "ES384"})
-JWKS = json.dumps({"keys": [KEY.as_dict(private=False)]})
-EVERYTHING = "system/*.rs"
-
-
-class Puller:
-    """A registry's client at one environment of the served gateway."""
-
-    def __init__(self, served, environment="north", granted=EVERYTHING):
-        self.served = served
-        self.environment = environment
-        self.base = f"http://gateway.test/{environment}/fhir"
-        self.settings = load_environment(environment, served.home)
-        client = RegistryClient(str(uuid.uuid4()), "Registry", parse_scopes(granted), self.now(), jwks=JWKS)
-        with self.ledger() as ledger, ledger.transaction():
-            ledger.registry_clients.add(client)
-        self.id = client.id
-
-    def now(self):
-        return datetime.now(UTC)
-
-    def ledger(self):
-        return Ledger(self.settings.ledger_url)
-
-    def assertion(self, **changes):
-        claims = {"iss": self.id, "sub": self.id, "aud": f"{self.base}/auth/token", "exp": int(time.time()) + 200}
-        return jwt.encode(
-            {"alg": "ES384", "kid": "k-1"}, {**claims, "jti": uuid.uuid4().hex, **changes}, KEY, algorithms=["ES384"]
-        )
-
-    async def ask_token(self, scope=EVERYTHING, assertion=None, **changes):
-        form = {
-            "grant_type": "client_credentials",
-            "scope": scope,
-            "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
-            "client_assertion": assertion or self.assertion(),
-        }
-        return await self.served.client.post(f"{self.base}/auth/token", data=form | changes)
-
-    async def token(self, scope=EVERYTHING):
-        answer = await self.ask_token(scope)
-        assert answer.status_code == 200, answer.text
-        return answer.json()["access_token"]
-
-    async def get(self, path, token=None, **options):
-        token = token or await self.token()
-        return await self.served.get(path if "://" in path else f"/{self.environment}/fhir/{path}", token, **options)
-
-    async def post(self, path, form, token=None):
-        token = token or await self.token()
-        return await self.served.ask("POST", f"/{self.environment}/fhir/{path}", token, data=form)
-
-    async def fill(self, *resources):
-        """Create resources on the environment's own FHIR server; return their ids."""
-        environment = await self.served.app.state.serving.environment(self.environment)
-        ids = []
-        for resource in resources:
-            one = resource["identifier"][-1]
-            entry = BundleEntry(
-                "1", "POST", resource["resourceType"], resource, f"identifier={one['system']}|{one['value']}"
-            )
-            ids += [outcome.resource_id for outcome in await environment.writer.send([entry])]
-        return ids
 
 
 @pytest.fixture

@@ -46,6 +46,8 @@ class DosePlan:
     resource: Resource | None = None
     immunization_id: str = ""
     twin: int = -1
+    version: str = ""
+    """Of a dose that this very record brought before, and that is kept: the version that the server has."""
     code: str = ""
     text: str = ""
     suggestion: str = ""
@@ -120,7 +122,8 @@ class _Planning:
             return _gone(record, dose, known_id, deleted=current is None)
         changed = immunizations.corrected(current, known.supplied.get(dose.name, {}), dose.resource)
         if changed is None:
-            return DosePlan(record.number, dose.name, DoseAction.KEEP, immunization_id=known_id)
+            version = str(current.get("meta", {}).get("versionId", ""))
+            return DosePlan(record.number, dose.name, DoseAction.KEEP, immunization_id=known_id, version=version)
         self._existing[known_id] = changed
         return DosePlan(record.number, dose.name, DoseAction.UPDATE, changed, known_id)
 

@@ -33,6 +33,8 @@ class DoseResult:
     text: str = ""
     suggestion: str = ""
     again: bool = False
+    version: str = ""
+    """Of a dose that its own record has changed, or found changed so: the version that the server has now."""
 
 
 async def post_doses(
@@ -120,7 +122,7 @@ def _changed_meanwhile(person: "PersonPost", plans: Sequence[DosePlan], outcomes
 def _results(person: "PersonPost", plans: Sequence[DosePlan], outcomes: Mapping[str, EntryOutcome]) -> list[DoseResult]:
     results = []
     for index, plan in enumerate(plans):
-        result = DoseResult(plan.number, plan.name, Outcome.LOADED, plan.immunization_id)
+        result = DoseResult(plan.number, plan.name, Outcome.LOADED, plan.immunization_id, version=plan.version)
         if plan.action is DoseAction.REVIEW:
             result = replace(result, outcome=Outcome.REVIEW, code=plan.code, text=plan.text, suggestion=plan.suggestion)
         elif plan.action is not DoseAction.KEEP:
@@ -131,7 +133,8 @@ def _results(person: "PersonPost", plans: Sequence[DosePlan], outcomes: Mapping[
 
 def _sent(result: DoseResult, outcome: EntryOutcome) -> DoseResult:
     if outcome.kind in {EntryKind.CREATED, EntryKind.EXISTED, EntryKind.UPDATED}:
-        return replace(result, immunization_id=outcome.resource_id or result.immunization_id)
+        version = outcome.version_id if outcome.kind is EntryKind.UPDATED else ""
+        return replace(result, immunization_id=outcome.resource_id or result.immunization_id, version=version)
     if outcome.kind is EntryKind.REFUSED:
         code, suggestion = "server-refused", "correct what the server names, then load again"
     else:

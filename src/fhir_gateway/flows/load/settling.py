@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from fhir_gateway.bundling.digests import digest, remembered
 from fhir_gateway.domain.identity import Grade
 from fhir_gateway.domain.outcomes import Outcome, worst
+from fhir_gateway.domain.registry import Correction, RecallReason
 from fhir_gateway.domain.runs import KnownKey, ReviewKind, Run, Settlement, SpooledRecord
 from fhir_gateway.flows.load.blocks import block_numbers
 from fhir_gateway.flows.load.reading import leading_code, missing_text
@@ -88,6 +89,7 @@ def settle_people(
         if person.refusal is None:
             learned.extend(_learned(run, person, by_key, results))
         _ask_about_doses(run, person, results, tools)
+        _recall(person, results, tools)
     _remember(run, people, learned, tools)
     tools.ledger.spool.settle(run, settlements)
     tools.ledger.spool.close(run, [person.number for person in people])
@@ -179,6 +181,24 @@ def _remember(run: Run, people: Sequence["PersonPost"], learned: Sequence[KnownK
         for (_, patient_id), patient in distinct.items()
         for block in block_numbers(evidence_of(patient))
     )
+
+
+def _recall(person: "PersonPost", results: Mapping[int, Sequence["DoseResult"]], tools: LoadTools) -> None:
+    """Note which registries have a dose as given that its own record says by now was not."""
+    not_given = {
+        (record.number, dose.name)
+        for record in _once(person).values()
+        for dose in record.doses
+        if dose.resource.get("status") != "completed"
+    }
+    corrections = [
+        Correction(f"Immunization/{result.immunization_id}", result.version)
+        for each in results.values()
+        for result in each
+        if result.version and (result.number, result.name) in not_given
+    ]
+    if corrections:
+        tools.ledger.pulls.recall(corrections, reason=RecallReason.CORRECTED, at=tools.clock.now())
 
 
 def _ask_about_doses(

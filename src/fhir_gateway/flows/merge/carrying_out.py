@@ -8,6 +8,7 @@ from fhir_gateway.domain.records import Resource
 from fhir_gateway.flows.merge.fetching import read_together
 from fhir_gateway.flows.merge.provenance_writing import journalled_provenance, write_provenance
 from fhir_gateway.flows.merge.proving import Finding, prove
+from fhir_gateway.flows.merge.recalling import recall_settled
 from fhir_gateway.flows.merge.replanning import Group, replanned
 from fhir_gateway.flows.merge.request_shares import RequestShares
 from fhir_gateway.flows.merge.sending import Settled, Write, ids_of, send_all
@@ -165,6 +166,7 @@ class _Work:
                 seen = self._replan(write, current.get(write.change.resource))
                 if isinstance(seen, Settled):
                     self._tools.journal.settle(seen.merge, [seen.change])
+                    recall_settled([seen.change], self._tools)
                     self._touched.add(seen.merge)
                     continue
                 if seen.change is not write.change:

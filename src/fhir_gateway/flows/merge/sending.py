@@ -8,6 +8,7 @@ from fhir_gateway.domain.merges import ChangeState, JournalledChange
 from fhir_gateway.domain.posting import BundleEntry, EntryKind, EntryOutcome, Locking
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.flows.merge.fetching import read_together
+from fhir_gateway.flows.merge.recalling import recall_settled
 from fhir_gateway.flows.merge.request_shares import RequestShares
 from fhir_gateway.flows.merge.tools import MergeTools
 from fhir_gateway.merging.versions import version_of
@@ -162,6 +163,7 @@ def _note(
                 tools.journal.replace(write.merge, write.change)
         for merge, changes in by_merge.items():
             tools.journal.settle(merge, changes, requests=requests[merge])
+            recall_settled(changes, tools)
 
 
 def _counted(writes: Sequence[Write]) -> dict[int, int]:

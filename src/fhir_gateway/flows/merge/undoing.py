@@ -16,6 +16,7 @@ from fhir_gateway.domain.merges import (
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.flows.merge.fetching import find_referring, read_together
 from fhir_gateway.flows.merge.provenance_writing import journalled_provenance, write_provenance
+from fhir_gateway.flows.merge.recalling import recall_settled
 from fhir_gateway.flows.merge.request_shares import RequestShares
 from fhir_gateway.flows.merge.sending import Settled, Write, send_all
 from fhir_gateway.flows.merge.tools import MergeTools
@@ -258,7 +259,9 @@ class _Undoing:
 
     def _note(self, settled: Sequence[Settled]) -> None:
         with self.tools.ledger.transaction():
-            self.tools.journal.settle(self.merge.id, [one.change for one in settled])
+            changes = [one.change for one in settled]
+            self.tools.journal.settle(self.merge.id, changes)
+            recall_settled(changes, self.tools)
         self._count(settled)
 
     def _count(self, settled: Sequence[Settled]) -> None:

@@ -120,6 +120,7 @@ def journal(  # noqa: PLR0913, PLR0917 - a journal holds all that will be needed
             for number, (key, entry) in enumerate(sorted(found.known.items()), start=1)
         ]
         ledger.spool.add(run, [(record, None) for record in records])
+        ledger.spool.keep_candidates(run, {found.wrong: patient})
         identifier = person_identifier(f"{min(found.known)}\x1funlinked\x1f{run.id}")
         ledger.spool.decide(run, [(_decision(request, found, numbers.values()), identifier)])
         ledger.runs.reach(run, RunState.POSTING)

@@ -31,6 +31,7 @@ from fhir_gateway.flows.load.blocks import block_numbers
 from fhir_gateway.flows.load.tools import LoadTools
 from fhir_gateway.flows.review.dose_moving import MovedDose, made_by_gateway, plan_moves
 from fhir_gateway.flows.review.parting_plan import PATIENT, UnlinkRequest, check_target, journal, moving
+from fhir_gateway.flows.review.recalling import recall_changed
 from fhir_gateway.identity.evidence import evidence_of
 
 _TRIES = 6
@@ -63,6 +64,14 @@ class _Move:
     others: Mapping[str, KnownKey]
 
 
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """Where each dose (key, name) stands in the end; `moved` are those that went over as a whole, as they are then."""
+
+    places: Mapping[tuple[str, str], str]
+    moved: Sequence[Resource]
+
+
 async def unlink(request: UnlinkRequest, tools: LoadTools) -> Unlinked:
     """Move the rows' doses to Patient `to`, or to a new person; the rows are never linked to the wrong one again.
 
@@ -77,7 +86,8 @@ async def unlink(request: UnlinkRequest, tools: LoadTools) -> Unlinked:
         standing = await _move_doses(move, right, tools)
         cleaned = await _clean(move, request, tools)
         with tools.ledger.transaction():
-            _remember(move, right, standing, tools)
+            _remember(move, right, standing.places, tools)
+            recall_changed(_as_begun(move, tools), [*standing.moved, cleaned.patient], tools)
             _write_down(move, request, right, tools)
             tools.ledger.spool.sweep(run)
             tools.ledger.runs.finish(run, tools.clock.now())
@@ -86,7 +96,7 @@ async def unlink(request: UnlinkRequest, tools: LoadTools) -> Unlinked:
         wrong=move.wrong,
         right=right,
         rows=len(move.records),
-        doses=len(set(standing.values())),
+        doses=len(set(standing.places.values())),
         left=cleaned.left,
     )
 
@@ -145,15 +155,15 @@ async def _right_patient(move: _Move, tools: LoadTools) -> str:
 
 async def _until_nothing_is_left(
     patient_id: str, change: Callable[[Resource], Resource | None], tools: LoadTools
-) -> None:
-    """Change a Patient, If-Match, again where somebody else was faster."""
+) -> Resource:
+    """Change a Patient, If-Match, again where somebody else was faster; return it as it stands then."""
     for _ in range(_TRIES):
         current = await tools.reader.read("Patient", patient_id)
         if current is None:
             raise PermanentServerError(f"Patient {patient_id} has gone from the server while rows were moved")
         changed = change(current)
         if changed is None or changed == current:
-            return
+            return current
         version = str(current.get("meta", {}).get("versionId", ""))
         url = f"Patient/{patient_id}"
         await _sent([BundleEntry(url, "PUT", url, changed, if_match=version)], tools)
@@ -161,15 +171,17 @@ async def _until_nothing_is_left(
     raise PermanentServerError(f"Patient {patient_id} keeps changing on the server: run the same command again")
 
 
-async def _move_doses(move: _Move, right: str, tools: LoadTools) -> Mapping[tuple[str, str], str]:
-    """Send what is missing until every dose stands with the right Patient; return where each (key, name) stands."""
+async def _move_doses(move: _Move, right: str, tools: LoadTools) -> _Standing:
+    """Send what is missing until every dose stands with the right Patient."""
     moved = _moved_doses(move)
     ids = [dose.immunization_id for dose in moved]
     for _ in range(_TRIES):
         given = [dose async for dose in tools.reader.search("Immunization", {"patient": [right]})] if ids else []
-        plan = plan_moves(moved, await _doses(ids, tools), given, right=right, zone=tools.zone)
+        current = await _doses(ids, tools)
+        plan = plan_moves(moved, current, given, right=right, zone=tools.zone)
         if not plan.entries:
-            return plan.standing
+            whole = [dose.immunization_id for dose in moved if not dose.stays]
+            return _Standing(plan.standing, [current[own] for own in whole if own in current])
         await _sent(plan.entries, tools)
     raise PermanentServerError("the doses keep changing on the server: run the same command again")
 
@@ -204,8 +216,17 @@ async def _doses(ids: Sequence[str], tools: LoadTools) -> dict[str, Resource]:
     return {str(dose["id"]): dose async for dose in tools.reader.search("Immunization", {"_id": sorted(ids)})}
 
 
+def _as_begun(move: _Move, tools: LoadTools) -> list[Resource]:
+    """Return the wrong Patient and the doses as they stood when the run was journaled."""
+    patients_then = tools.ledger.spool.candidates(move.run, [move.wrong])
+    return [*patients_then.values(), *(dose.resource for record in move.records for dose in record.doses)]
+
+
 async def _clean(move: _Move, request: UnlinkRequest, tools: LoadTools) -> Cleaned:
-    """Take out of the wrong Patient what only these rows said; a Patient made for them alone is put out of use."""
+    """Take out of the wrong Patient what only these rows said; a Patient made for them alone is put out of use.
+
+    Return the Patient as it stands on the server then, and what is left in it.
+    """
     wrong = [known.supplied.get(PATIENT, {}) for known in move.known.values()]
     others = [known.supplied.get(PATIENT, {}) for known in move.others.values()]
     result = Cleaned({}, ())
@@ -219,8 +240,8 @@ async def _clean(move: _Move, request: UnlinkRequest, tools: LoadTools) -> Clean
             result = without(current, wrong, others)
         return result.patient
 
-    await _until_nothing_is_left(move.wrong, change, tools)
-    return result
+    standing = await _until_nothing_is_left(move.wrong, change, tools)
+    return Cleaned(standing, result.left)
 
 
 async def _sent(entries: Sequence[BundleEntry], tools: LoadTools) -> list[EntryOutcome]:
