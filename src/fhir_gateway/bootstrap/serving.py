@@ -12,6 +12,7 @@ from typing import Self, TypeVar
 import httpx
 
 from fhir_gateway.bootstrap.access import Doorkeeper
+from fhir_gateway.bootstrap.exporting import ServedExports
 from fhir_gateway.bootstrap.gateway import SystemClock
 from fhir_gateway.bootstrap.merging import road_of
 from fhir_gateway.bootstrap.served_merges import MergeJobs, ServedMerges
@@ -64,6 +65,7 @@ class ServedEnvironment:
     doorkeeper: Doorkeeper
     merges: ServedMerges
     merge_jobs: MergeJobs
+    exports: ServedExports
     _reach: tuple[float, bool] = field(default=(float("-inf"), False))
 
     @property
@@ -147,6 +149,7 @@ class Serving:
                 environment = await self.environment(name)
                 if environment.ledger.merge_jobs.unfinished():
                     environment.merge_jobs.work_off()
+                environment.exports.go_on()
             except GatewayError as error:
                 _LOG.warning("environment %s: %s", name, error)
 
@@ -177,8 +180,10 @@ class Serving:
             stack.push_async_callback(merges.close)
             jobs = MergeJobs(ledger, merges, now=clock.now)
             stack.push_async_callback(jobs.close)
+            reader = ServerReader(client)
+            exports = ServedExports(settings, ledger, client, reader, clock=clock)
+            stack.push_async_callback(exports.close)
             self._stack.push_async_exit(stack.pop_all())
-        reader = ServerReader(client)
         return ServedEnvironment(
             settings=settings,
             ledger=ledger,
@@ -189,6 +194,7 @@ class Serving:
             doorkeeper=Doorkeeper(settings.name, ledger.access),
             merges=merges,
             merge_jobs=jobs,
+            exports=exports,
         )
 
     async def __aenter__(self) -> Self:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.flows.registry.exporting.tools import ExportTools, Work, person_in
-from fhir_gateway.flows.registry.exporting.walking import of_members
+from fhir_gateway.flows.registry.exporting.walking import people_of, wanted
 from fhir_gateway.flows.registry.exporting.writing import write_deletion, write_resources
 from fhir_gateway.ports.exports import FhirHistory, PastVersion
 from fhir_gateway.registry.cursors import position_of
@@ -42,7 +42,7 @@ async def write_overtaken(work: Work, resource_type: str) -> None:
         chosen = frozenset(older[n : n + _TOGETHER])
         missed = sorted(chosen - work.tools.files.written_of(resource_type, chosen))
         found = [one for each in missed if (one := await _then(work, history, resource_type, each)) is not None]
-        await write_resources(work, resource_type, _wanted_then(work, found))
+        await write_resources(work, resource_type, await _wanted_then(work, found))
 
 
 async def write_deletions(work: Work, resource_type: str) -> None:
@@ -57,7 +57,7 @@ async def write_deletions(work: Work, resource_type: str) -> None:
             continue
         seen.add(version.id)
         versions = [one for one in await history.of(resource_type, version.id) if one.updated <= work.moment]
-        if versions and versions[0].resource is None and _was_asked_for(work, versions):
+        if versions and versions[0].resource is None and await _was_asked_for(work, versions):
             write_deletion(work, resource_type, version.id)
 
 
@@ -77,26 +77,21 @@ async def _then(work: Work, history: FhirHistory, resource_type: str, resource_i
     return next((one.resource for one in versions if one.updated <= work.moment), None)
 
 
-def _wanted_then(work: Work, resources: Sequence[Resource]) -> Sequence[Resource]:
+async def _wanted_then(work: Work, resources: Sequence[Resource]) -> Sequence[Resource]:
     kept = [one for one in resources if work.is_asked_for(one)]
     if work.order.patients:
-        kept = [one for one in kept if person_in(one) in work.order.patients or not person_in(one)]
-    newer = [one for one in kept if work.is_in_time(position_of(one).updated)]
-    since = work.order.since
-    if since is None or not kept or not work.is_personal(kept[0]["resourceType"]):
-        return of_members(work, newer)
-    members = work.tools.groups.among(work.order.group, [person_in(one) for one in kept], until=work.moment)
-    older = [one for one in kept if position_of(one).updated <= since and members.get(person_in(one), since) > since]
-    return [*of_members(work, newer), *older]
+        people = await people_of(work)
+        kept = [one for one in kept if person_in(one) in people or not person_in(one)]
+    return wanted(work, kept)
 
 
-def _was_asked_for(work: Work, versions: Sequence[PastVersion]) -> bool:
+async def _was_asked_for(work: Work, versions: Sequence[PastVersion]) -> bool:
     """Say whether a deleted resource was about somebody whom the export is about."""
     last = next((one.resource for one in versions if one.resource is not None), None)
     if last is None or not person_in(last):
         return True
     person = person_in(last)
-    if work.order.patients and person not in work.order.patients:
+    if work.order.patients and person not in await people_of(work):
         return False
     if not work.is_personal(last["resourceType"]):
         return True

@@ -40,6 +40,8 @@ class Work:
     tools: ExportTools
     done: Checkpoint
     references: References = field(init=False)
+    people: tuple[str, ...] | None = None
+    """Who was asked for by name, with those who stand for them now; None until that is looked up."""
 
     def __post_init__(self) -> None:
         """Begin with references that nobody has looked up."""

@@ -38,14 +38,14 @@ async def walk(work: Work, resource_type: str) -> None:
 
 async def walk_people(work: Work, resource_type: str) -> None:
     """Export what the people have who were asked for, by whatever id they go now."""
-    people, unknown = await _named(work)
+    people = await people_of(work)
+    unknown = [one for one in work.order.patients if one not in people]
     if unknown and resource_type == "Patient":
         lines = [problem_line("warning", "not-found", f"there is no Patient/{one} here") for one in unknown]
         work.tools.files.write(FileKind.ERROR, "OperationOutcome", lines)
     for n in range(0, len(people), _PEOPLE_TOGETHER):
         found = await _of_people(work, resource_type, people[n : n + _PEOPLE_TOGETHER])
-        kept = [one for one in found if work.is_in_time(position_of(one).updated)]
-        await write_resources(work, resource_type, of_members(work, kept))
+        await write_resources(work, resource_type, wanted(work, found))
 
 
 async def walk_joined(work: Work, resource_type: str) -> None:
@@ -62,6 +62,17 @@ async def walk_joined(work: Work, resource_type: str) -> None:
         work.save(cursor=(after,), said=f"{resource_type} of those who joined")
 
 
+def wanted(work: Work, resources: Sequence[Resource]) -> Sequence[Resource]:
+    """Return what belongs to the export: what was written in its time, of newcomers to a group what is older, too."""
+    newer = of_members(work, [one for one in resources if work.is_in_time(position_of(one).updated)])
+    since = work.order.since
+    older = [one for one in resources if since is not None and position_of(one).updated <= since]
+    if since is None or not older or not work.is_personal(older[0]["resourceType"]):
+        return newer
+    members = work.tools.groups.among(work.order.group, [person_in(one) for one in older], until=work.moment)
+    return [*newer, *(one for one in older if members.get(person_in(one), since) > since)]
+
+
 def of_members(work: Work, resources: Sequence[Resource]) -> Sequence[Resource]:
     """Return those that are about members of the group; all where no group is asked for."""
     if not resources or not work.is_personal(resources[0]["resourceType"]):
@@ -69,6 +80,19 @@ def of_members(work: Work, resources: Sequence[Resource]) -> Sequence[Resource]:
     people = sorted({person_in(one) for one in resources})
     members = work.tools.groups.among(work.order.group, people, until=work.moment)
     return [one for one in resources if person_in(one) in members]
+
+
+async def people_of(work: Work) -> Sequence[str]:
+    """Return the ids of the Patients who were asked for, those who are there, and of those who stand for them now."""
+    if work.people is None:
+        reader = work.tools.server.reader
+        found = {one["id"]: one for one in await _read(work, "Patient", "_id", work.order.patients)}
+        people = dict.fromkeys(found)
+        for patient in found.values():
+            master = await master_of(patient, lambda patient_id: reader.read("Patient", patient_id))
+            people |= {str((master or patient)["id"]): None}
+        work.people = tuple(people)
+    return work.people
 
 
 def _pairs(work: Work, resource_type: str) -> list[tuple[str, str]]:
@@ -87,17 +111,6 @@ async def _total(work: Work, resource_type: str, pairs: Sequence[tuple[str, str]
         return await work.tools.server.puller.count(resource_type, pairs)
     except PermanentServerError:
         return 0
-
-
-async def _named(work: Work) -> tuple[list[str], list[str]]:
-    """Return the people of `patient` with those who stand for them now, and the ids that nobody has."""
-    reader = work.tools.server.reader
-    found = {one["id"]: one for one in await _read(work, "Patient", "_id", work.order.patients)}
-    people = dict.fromkeys(found)
-    for patient in found.values():
-        master = await master_of(patient, lambda patient_id: reader.read("Patient", patient_id))
-        people |= {str((master or patient)["id"]): None}
-    return list(people), [one for one in work.order.patients if one not in found]
 
 
 async def _of_people(work: Work, resource_type: str, people: Sequence[str]) -> list[Resource]:

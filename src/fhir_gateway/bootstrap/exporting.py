@@ -1,0 +1,356 @@
+"""Bulk exports as a server offers them: jobs beside everything else, which survive it, and the files they leave."""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import orjson
+
+from fhir_gateway.bootstrap.export_files import NdjsonFiles, held, remove
+from fhir_gateway.domain.errors import GatewayError, LedgerError, PageExpiredError, TransientServerError
+from fhir_gateway.domain.exports import Checkpoint, ExportFile, ExportJob, ExportState, FileKind, Membership
+from fhir_gateway.domain.registry import PulledVersion, Request
+from fhir_gateway.fhir_server.client import FhirClient
+from fhir_gateway.fhir_server.history import ServerHistory
+from fhir_gateway.fhir_server.pulling import ServerPuller
+from fhir_gateway.fhir_server.reader import ServerReader
+from fhir_gateway.flows.registry.exporting import ExportTools, export, give_up
+from fhir_gateway.flows.registry.grouping import refresh_groups
+from fhir_gateway.flows.registry.tools import RegistryTools
+from fhir_gateway.ledger.store import Ledger
+from fhir_gateway.ports import Clock
+from fhir_gateway.registry.exports import ExportOrder, from_json, to_json
+from fhir_gateway.settings import Environment
+
+_LOG = logging.getLogger(__name__)
+
+PAUSE = 5.0
+"""Seconds until an export that could not go on is tried again."""
+SWEEP_EVERY = 600.0
+"""Seconds between looks for exports that have expired."""
+MOST_KEPT = 20
+"""Exports of one client that are kept at the same time, finished ones included."""
+_AT_ONCE = 2
+_CHUNK = 1 << 20
+
+
+class TooManyExportsError(GatewayError):
+    """The client has as many exports as it may; `retry_after` is in whole seconds."""
+
+    def __init__(self, text: str, *, retry_after: int) -> None:
+        self.retry_after = retry_after
+        super().__init__(text)
+
+
+class _CancelledError(Exception):
+    """The export was cancelled, here or by another process."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExportTerms:
+    """How exports are kept and worked off; `pause` and `patience` are in seconds, a patience of 0 is for ever."""
+
+    at_once: int
+    kept_for: timedelta
+    patience: float
+    pause: float = PAUSE
+
+
+class LedgerGroups:
+    """Fulfils ports.exports.GroupMembers on a ledger."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self.position = ledger.groups.position
+        self.of_patient = ledger.groups.of_patient
+        self.among = ledger.groups.among
+        self.ever_among = ledger.groups.ever_among
+        self.joined = ledger.groups.joined
+
+    def note(
+        self, sources: Sequence[str], found: Iterable[Membership], *, resource_type: str, last: tuple[datetime, str]
+    ) -> None:
+        """Write down all that these resources say, and that the type was looked at up to `last`."""
+        with self._ledger.transaction():
+            self._ledger.groups.replace(sources, found)
+            self._ledger.groups.move(resource_type, *last)
+
+    def leave(self, sources: Sequence[str], *, at: datetime) -> None:
+        """Write down that these resources were deleted."""
+        with self._ledger.transaction():
+            self._ledger.groups.leave(sources, at=at)
+
+
+class ServedExports:
+    """The exports and groups of one environment."""
+
+    def __init__(  # noqa: PLR0913 - an environment's parts
+        self,
+        settings: Environment,
+        ledger: Ledger,
+        client: FhirClient,
+        reader: ServerReader,
+        *,
+        clock: Clock,
+        terms: ExportTerms | None = None,
+    ) -> None:
+        policy = settings.registry
+        self._folder = settings.folder / "exports"
+        self._ledger_url = settings.ledger_url
+        self._ledger = ledger
+        self._clock = clock
+        self._terms = terms or ExportTerms(
+            policy.exports_at_once, timedelta(hours=policy.export_hours), settings.fhir_server.wait_for_server
+        )
+        settling = timedelta(0) if settings.embedded_data else timedelta(seconds=policy.settling_seconds)
+        self._tools = RegistryTools(reader, ServerPuller(client), clock, settling=settling)
+        self._history = ServerHistory(client, reader)
+        self._groups = LedgerGroups(ledger)
+        self._grouping = asyncio.Lock()
+        self._places = asyncio.Semaphore(_AT_ONCE)
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._sweeper: asyncio.Task[None] | None = None
+        self.clinics: Mapping[str, str] = {one: entry.name for one, entry in settings.clinics.items()}
+
+    @property
+    def kept_for(self) -> timedelta:
+        """How long a finished export's files are kept."""
+        return self._terms.kept_for
+
+    def kick_off(self, order: ExportOrder, request: Request, *, url: str) -> ExportJob:
+        """Write an export down, as one pull, and begin it; raises TooManyExportsError."""
+        self.sweep()
+        own = self._ledger.exports.all(client=request.client)
+        running = sum(one.state is ExportState.RUNNING for one in own)
+        if running >= self._terms.at_once:
+            words = f"{running} exports are under way: wait for one to end, or DELETE its status address"
+            raise TooManyExportsError(words, retry_after=30)
+        if len(own) >= MOST_KEPT:
+            words = f"{len(own)} exports are kept: DELETE the status addresses of those that are fetched"
+            raise TooManyExportsError(words, retry_after=600)
+        with self._ledger.transaction():
+            pull = self._ledger.pulls.record(request, count=0)
+            job = ExportJob(
+                id=secrets.token_hex(24),
+                client=request.client,
+                pull=pull,
+                request=url,
+                order=to_json(order),
+                state=ExportState.RUNNING,
+                created=self._clock.now(),
+                checkpoint=Checkpoint(),
+            )
+            self._ledger.exports.add(job)
+        self._begin(job)
+        return job
+
+    def get(self, job_id: str, *, client: str) -> ExportJob | None:
+        """Return a client's export, None for others' and for one that has expired."""
+        job = self._ledger.exports.get(job_id)
+        return None if job is None or job.client != client or self._is_expired(job) else job
+
+    async def cancel(self, job: ExportJob) -> None:
+        """Forget an export and remove its files, under way or done."""
+        with self._ledger.transaction():
+            self._ledger.exports.drop(job.id)
+        if task := self._tasks.get(job.id):
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        await asyncio.to_thread(remove, self._folder / job.id)
+
+    def expires(self, job: ExportJob) -> datetime:
+        """Return when a finished export's files go."""
+        return (job.finished or self._clock.now()) + self._terms.kept_for
+
+    async def given(self, job: ExportJob, file: ExportFile) -> "Given":
+        """Return a file to be handed out; what is read from it is noted as given to the client."""
+        return await asyncio.to_thread(Given, self._folder / job.id / file.name, self._ledger_url, job, self._clock)
+
+    def go_on(self) -> None:
+        """Let the exports go on that an earlier server has left, and remove what has expired."""
+        self.sweep()
+        known = {one.id for one in self._ledger.exports.all()}
+        for path in self._folder.glob("*"):
+            if path.is_dir() and path.name not in known:
+                remove(path)
+        for job in self._ledger.exports.all(state=ExportState.RUNNING):
+            self._begin(job)
+        if self._sweeper is None:
+            self._sweeper = asyncio.create_task(self._sweep_on())
+
+    def sweep(self) -> None:
+        """Forget the exports that have expired, and remove their files."""
+        expired = [one for one in self._ledger.exports.all(state=ExportState.FINISHED) if self._is_expired(one)]
+        for job in expired:
+            with self._ledger.transaction():
+                self._ledger.exports.drop(job.id)
+            remove(self._folder / job.id)
+
+    async def groups(self) -> dict[str, int]:
+        """Return every group with its number of members, as the server has them now; raises ServerError."""
+        await self._refresh_groups()
+        return self._ledger.groups.all()
+
+    async def has_group(self, group: str) -> bool:
+        """Say whether there is such a group; the server is only asked where it is not known yet."""
+        return bool(self._ledger.groups.size(group)) or group in await self.groups()
+
+    async def close(self) -> None:
+        """Stop what is under way; it goes on from its checkpoint."""
+        tasks = [*self._tasks.values(), *([self._sweeper] if self._sweeper else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _refresh_groups(self) -> None:
+        until = self._tools.settled_until() if self._tools.settling else None
+        async with self._grouping:
+            await refresh_groups(self._tools, self._groups, self._history, until=until)
+
+    async def _sweep_on(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_EVERY)
+            with suppress(LedgerError):
+                self.sweep()
+
+    def _is_expired(self, job: ExportJob) -> bool:
+        return job.finished is not None and self.expires(job) <= self._clock.now()
+
+    def _begin(self, job: ExportJob) -> None:
+        if job.id not in self._tasks:
+            self._tasks[job.id] = asyncio.create_task(self._work_on(job))
+            self._tasks[job.id].add_done_callback(lambda _: self._tasks.pop(job.id, None))
+
+    async def _work_on(self, job: ExportJob) -> None:
+        """Work an export off, whoever else works on it and whatever the disk does meanwhile."""
+        folder = self._folder / job.id
+        wanted: ExportJob | None = job
+        while wanted is not None and wanted.state is ExportState.RUNNING:
+            try:
+                async with self._places:
+                    with held(folder) as alone:
+                        if alone:
+                            if not await self._finish(wanted, NdjsonFiles(folder)):
+                                remove(folder)
+                            return
+                wanted = self._ledger.exports.get(job.id)
+            except (LedgerError, OSError) as error:
+                _LOG.warning("an export waits: %s", type(error).__name__)
+            await asyncio.sleep(self._terms.pause)
+
+    async def _finish(self, job: ExportJob, files: NdjsonFiles) -> bool:
+        """Work an export off, waiting for the server as a load does; say whether it was wanted to the end."""
+        attempt = _Attempt(self._ledger, job, patience=self._terms.patience, now=self._clock.now)
+        order = from_json(job.order)
+        tools = ExportTools(self._tools, self._history, self._groups, files, attempt.save)
+        try:
+            while True:
+                try:
+                    done = await self._export(order, tools, attempt.done)
+                    break
+                except (GatewayError, OSError) as error:
+                    _LOG.warning("an export waits or goes on without a type: %s", type(error).__name__)
+                    if attempt.may_repeat(error):
+                        attempt.tell(error)
+                        await asyncio.sleep(self._terms.pause)
+                    else:
+                        give_up(order, tools, attempt.done, reason=_words(error))
+            with self._ledger.transaction():
+                output = sum(one.count for one in done.files if one.kind is FileKind.OUTPUT)
+                self._ledger.pulls.recount(job.pull, output)
+                return self._ledger.exports.finish(job.id, done, at=self._clock.now())
+        except _CancelledError:
+            return False
+
+    async def _export(self, order: ExportOrder, tools: ExportTools, done: Checkpoint) -> Checkpoint:
+        try:
+            return await export(order, tools, done)
+        except (GatewayError, OSError, _CancelledError):
+            raise
+        except Exception as error:  # noqa: BLE001 - an export must not end without a word
+            # The message could quote a resource.
+            _LOG.exception("an export failed with %s", type(error).__name__, exc_info=False)
+            raise GatewayError("a fault of the program, the gateway's log names it") from None
+
+
+class _Attempt:
+    """Where an export stands, and how long it has stood there."""
+
+    def __init__(self, ledger: Ledger, job: ExportJob, *, patience: float, now: Callable[[], datetime]) -> None:
+        self._ledger = ledger
+        self._job = job.id
+        self._patience = patience
+        self._now = now
+        self._stuck: datetime | None = None
+        self.done = job.checkpoint
+
+    def save(self, done: Checkpoint) -> None:
+        """Write a checkpoint down; raises _CancelledError where nobody wants the export any more."""
+        if (done.step, done.cursor) != (self.done.step, self.done.cursor):
+            self._stuck = None
+        self.done = done
+        with self._ledger.transaction():
+            if not self._ledger.exports.reach(self._job, done):
+                raise _CancelledError
+
+    def may_repeat(self, error: Exception) -> bool:
+        """Say whether waiting may help: the server may come back, the disk may be given room."""
+        if isinstance(error, LedgerError | OSError):
+            return True
+        if not isinstance(error, TransientServerError | PageExpiredError):
+            return False
+        self._stuck = self._stuck or self._now()
+        return not self._patience or (self._now() - self._stuck).total_seconds() < self._patience
+
+    def tell(self, error: Exception) -> None:
+        """Say in the progress that the export waits."""
+        what = "the gateway's disk" if isinstance(error, LedgerError | OSError) else "the FHIR server"
+        with suppress(LedgerError):
+            self.save(replace(self.done, said=f"waits for {what}"))
+
+
+class Given:
+    """A file as it is handed out: read piece by piece, each piece noted as given before it is. Close it."""
+
+    def __init__(self, path: Path, ledger_url: str, job: ExportJob, clock: Clock) -> None:
+        self._file = path.open("rb")
+        self._job = job
+        self._clock = clock
+        self._ledger: Ledger | None = None
+        try:
+            self._ledger = Ledger(ledger_url)
+        except LedgerError:
+            self._file.close()
+            raise
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield the file in pieces of whole lines, about a MiB each; to be read in a thread."""
+        assert self._ledger is not None  # noqa: S101 - opened above
+        while lines := self._file.readlines(_CHUNK):
+            versions = [one for line in lines if (one := _version_in(line)) is not None]
+            with self._ledger.transaction():
+                self._ledger.pulls.give(self._job.client, versions, at=self._clock.now())
+            yield b"".join(lines)
+
+    def close(self) -> None:
+        """Close the file and the ledger."""
+        self._file.close()
+        if self._ledger is not None:
+            self._ledger.close()
+
+
+def _version_in(line: bytes) -> PulledVersion | None:
+    resource = orjson.loads(line)
+    if "id" not in resource:
+        return None
+    version = resource.get("meta", {}).get("versionId")
+    return PulledVersion(f"{resource['resourceType']}/{resource['id']}", version if isinstance(version, str) else "")
+
+
+def _words(error: Exception) -> str:
+    return str(error) if isinstance(error, GatewayError) else type(error).__name__
