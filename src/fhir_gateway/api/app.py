@@ -6,7 +6,7 @@ from fastapi import APIRouter, FastAPI
 from starlette.types import ASGIApp
 
 from fhir_gateway import __version__
-from fhir_gateway.api import access, docs, health, merge_history, merge_jobs, merge_operation, registry
+from fhir_gateway.api import access, docs, export, health, merge_history, merge_jobs, merge_operation, registry
 from fhir_gateway.api.edge import Edge, EdgePolicy
 from fhir_gateway.api.metrics import Metrics
 from fhir_gateway.api.problems import answer_problems
@@ -19,6 +19,7 @@ ROUTERS: Sequence[APIRouter] = (
     merge_jobs.router,
     merge_history.router,
     merge_operation.router,
+    export.router,
     registry.router,
 )
 """In this order paths are tried: what has a fixed first segment stands before what begins with an environment."""
