@@ -1,12 +1,24 @@
 """The application: every resource of the HTTP contract, its problems, and what stands beside it."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from fastapi import APIRouter, FastAPI
+from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp
 
 from fhir_gateway import __version__
-from fhir_gateway.api import access, docs, export, health, merge_history, merge_jobs, merge_operation, registry
+from fhir_gateway.api import (
+    access,
+    audit_events,
+    docs,
+    export,
+    health,
+    merge_history,
+    merge_jobs,
+    merge_operation,
+    registry,
+)
 from fhir_gateway.api.edge import Edge, EdgePolicy
 from fhir_gateway.api.metrics import Metrics
 from fhir_gateway.api.problems import answer_problems
@@ -19,6 +31,7 @@ ROUTERS: Sequence[APIRouter] = (
     merge_jobs.router,
     merge_history.router,
     merge_operation.router,
+    audit_events.router,
     export.router,
     registry.router,
 )
@@ -52,10 +65,15 @@ def create_app(
     app.state.metrics = metrics or Metrics()
     answer_problems(app)
     for path, page in (pages or {}).items():
+        app.add_api_route(path, partial(_to_the_start, path), include_in_schema=False)
         app.mount(path, page)
     for router in ROUTERS:
         app.include_router(router)
     return app
+
+
+async def _to_the_start(path: str) -> Response:
+    return RedirectResponse(f"{path}/", 303)
 
 
 def create_edge(app: FastAPI, *, host: str, policy: EdgePolicy | None = None) -> Edge:

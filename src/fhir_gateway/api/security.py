@@ -77,3 +77,14 @@ async def operator(caller: Reader) -> Caller:
 
 Operator = Annotated[Caller, Depends(operator)]
 """Whoever holds an operator's key."""
+
+
+async def auditor(caller: Reader) -> Caller:
+    """Return who asks; raises 403 unless she is an auditor."""
+    if caller.role is not Role.AUDITOR:
+        raise RequestRefusedError(403, "this needs the key of an auditor")
+    return caller
+
+
+Auditor = Annotated[Caller, Depends(auditor)]
+"""Whoever holds an auditor's key."""

@@ -103,7 +103,8 @@ class Registry:
         found = await self._reader.read(asked.resource_type, resource_id)
         if found is None:
             return None
-        self._write_down(asked, PullKind.READ, [found], self._clock.now())
+        read = replace(asked, raw=f"{asked.resource_type}/{resource_id}".encode())
+        self._write_down(read, PullKind.READ, [found], self._clock.now())
         (told,), _ = await tell([found], self.tools)
         return told
 

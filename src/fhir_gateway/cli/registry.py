@@ -110,19 +110,29 @@ def list_keys(environment: options.Environment = EMBEDDED, as_json: options.Json
 @app.command()
 def pulls(
     client_id: Annotated[str, typer.Option("--client", help="Of this client only.")] = "",
-    patient: Annotated[str, typer.Option(help="Those that told of this Patient (its id).")] = "",
+    patient: Annotated[
+        str, typer.Option(help="Those that told of this Patient (its id), and exports, which tell of all.")
+    ] = "",
     environment: options.Environment = EMBEDDED,
     as_json: options.Json = False,
 ) -> None:
     """List who pulled what, when and how much, the newest first."""
     with bootstrap.ledger_of(environment) as ledger:
         found = ledger.pulls.of_patient(patient) if patient else ledger.pulls.all(client=client_id, limit=_MOST_SHOWN)
+        names = {one.id: one.name for one in ledger.registry_clients.all()}
     found = [one for one in found if client_id in ("", one.request.client)]
     if as_json:
-        print_json([_pull(one) for one in found])
+        print_json([_pull(one, names) for one in found])
         return
     rows = [
-        (one.id, _time(one.request.at), one.request.client, one.request.kind, one.request.resource_type, one.count)
+        (
+            one.id,
+            _time(one.request.at),
+            names.get(one.request.client, one.request.client),
+            one.request.kind,
+            one.request.resource_type,
+            one.count,
+        )
         for one in found
     ]
     print_table(("pull", "at (UTC)", "client", "kind", "type", "resources"), rows)
@@ -188,12 +198,13 @@ def _client(one: RegistryClient) -> dict[str, Any]:
     }
 
 
-def _pull(one: Pull) -> dict[str, Any]:
+def _pull(one: Pull, names: Mapping[str, str]) -> dict[str, Any]:
     asked = one.request
     return {
         "pull": one.id,
         "at": asked.at,
         "client": asked.client,
+        "name": names.get(asked.client, ""),
         "kind": asked.kind,
         "type": asked.resource_type,
         "resources": one.count,

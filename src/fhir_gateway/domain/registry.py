@@ -58,7 +58,10 @@ class PulledVersion:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Who asked for what: `query` is the raw query string or body (it may name a person), `address` the client's."""
+    """Who asked for what: `query` is the raw query string or body (it may name a person), `address` the client's.
+
+    Of a reading, `query` is `Type/id`.
+    """
 
     client: str
     token: str
@@ -76,6 +79,24 @@ class Pull:
     id: int
     request: Request
     count: int
+
+
+@dataclass(frozen=True, slots=True)
+class PullFilter:
+    """Which pulls are asked for; what is left empty is not asked. `patients` are bare ids, any of which was told of."""
+
+    client: str = ""
+    patients: tuple[str, ...] = ()
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Disclosure:
+    """One pull and one Patient (bare id) whom it told of; "" for a pull of nobody, and for an export as a whole."""
+
+    pull: Pull
+    patient: str
 
 
 class RecallReason(StrEnum):

@@ -1,7 +1,7 @@
 """Who pulled what, when, and which of it was wrong: for auditors, and so that corrections reach whoever has the wrong."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 from sqlalchemy import (
     Column,
@@ -15,9 +15,11 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    and_,
     bindparam,
     delete,
     insert,
+    or_,
     select,
     update,
 )
@@ -25,8 +27,10 @@ from sqlalchemy.engine import Row
 
 from fhir_gateway.domain.registry import (
     Correction,
+    Disclosure,
     Pull,
     PulledVersion,
+    PullFilter,
     PullKind,
     Recall,
     RecallReason,
@@ -188,7 +192,7 @@ class Pulls:
         if client:
             wanted = wanted.where(pulls.c.client == client)
         if since is not None:
-            wanted = wanted.where(pulls.c.at >= since.isoformat())
+            wanted = wanted.where(pulls.c.at >= _stamp(since))
         return [_pull(row) for row in self._connection.execute(wanted)]
 
     def get(self, number: int) -> Pull | None:
@@ -203,10 +207,43 @@ class Pulls:
             yield patient
 
     def of_patient(self, patient_id: str) -> list[Pull]:
-        """Return the pulls that told of a Patient, newest first; exports are not among them, being told of as a whole."""
+        """Return the pulls that may have told of a Patient, newest first: exports too, which tell of a whole region."""
         numbers = select(pulled_patients.c.pull).where(pulled_patients.c.patient == patient_id)
-        wanted = select(pulls).where(pulls.c.id.in_(numbers)).order_by(pulls.c.id.desc())
+        told = or_(pulls.c.id.in_(numbers), pulls.c.kind == PullKind.EXPORT)
+        wanted = select(pulls).where(told).order_by(pulls.c.id.desc())
         return [_pull(row) for row in self._connection.execute(wanted)]
+
+    def disclosures(
+        self, wanted: PullFilter, *, after: tuple[int, str] | None = None, limit: int = 100
+    ) -> list[Disclosure]:
+        """Return who was told of whom, the newest pulls first, behind `after` (a pull's number and a Patient's id).
+
+        Exports are there once each, and whomever is asked for, since they tell of a whole region.
+        """
+        patient = pulled_patients.c.patient
+        chosen = (
+            select(pulls, patient)
+            .select_from(pulls.outerjoin(pulled_patients, pulled_patients.c.pull == pulls.c.id))
+            .order_by(pulls.c.id.desc(), patient)
+            .limit(limit)
+        )
+        if wanted.client:
+            chosen = chosen.where(pulls.c.client == wanted.client)
+        if wanted.patients:
+            chosen = chosen.where(or_(patient.in_(wanted.patients), pulls.c.kind == PullKind.EXPORT))
+        if wanted.since is not None:
+            chosen = chosen.where(pulls.c.at >= _stamp(wanted.since))
+        if wanted.until is not None:
+            chosen = chosen.where(pulls.c.at <= _stamp(wanted.until))
+        if after is not None:
+            number, last = after
+            chosen = chosen.where(or_(pulls.c.id < number, and_(pulls.c.id == number, patient > last)))
+        return [Disclosure(_pull(row), row.patient or "") for row in self._connection.execute(chosen)]
+
+
+def _stamp(moment: datetime) -> str:
+    """Return a moment as it compares with those that are written down."""
+    return moment.astimezone(UTC).isoformat()
 
 
 def _open(client: str) -> Select[tuple[object, ...]]:
