@@ -10,6 +10,8 @@ from tests.fakes.duplicated_people import NIK, OTHER_NIK, dose, family, observat
 from tests.fakes.merging_place import everything, fill, read_all, referring_to
 from tests.fakes.scripted_server import answer, outcome
 
+from fhir_gateway.fhir_server.locking import PROBE
+
 PEOPLE = (NIK, OTHER_NIK, "Rizki", "Pratama", "Bayu", "Kusumo", "Aminah", "81200000001")
 
 
@@ -59,6 +61,7 @@ def test_everything_refers_to_the_survivor_afterwards(people):
     assert code == 0
     assert set(merge) == {"merge", "nik", "survivor", "replaced", "changed", "requests", "failed"}
     assert (merge["nik"], merge["survivor"], merge["replaced"], merge["failed"]) == (NIK, "p1", ["p2", "p3"], [])
+    assert merge["changed"] == 11  # without the Provenance, which is added
     content = everything(people.home)
     assert referring_to(content, ["p2", "p3"]) == []
     assert {one: content[f"Patient/{one}"]["active"] for one in ("p1", "p2", "p3")} == {
@@ -290,6 +293,14 @@ def test_a_server_that_ignores_if_match_in_batches_gets_single_requests(place, r
     assert len(single) == 3
     assert all(request.headers["if-match"] for request in single)
     assert not [name for name in read_all(server.server) if name.startswith("Basic/")]  # the probe is gone
+
+
+def test_a_probe_that_a_killed_command_left_behind_is_cleared_away(people):
+    left = {"resourceType": "Basic", "id": "left", "code": {"text": "probe"}}
+    fill(people.home, [left | {"identifier": [{"system": PROBE, "value": "probe"}]}, left | {"id": "anothers"}])
+    plan, _ = planned(people)
+    assert applied(people, plan)[0] == 0
+    assert [name for name in everything(people.home) if name.startswith("Basic/")] == ["Basic/anothers"]
 
 
 def test_a_server_that_ignores_if_match_altogether_is_compared_with_before_each_write(place, region):

@@ -19,11 +19,6 @@ def moment(moments, part, parts):
     return 1 + part * (moments - 1) // (parts - 1)
 
 
-def content(home):
-    """Return everything but Basic: whether If-Match holds is tried upon one that a killed command leaves behind."""
-    return {name: one for name, one in everything(home).items() if not name.startswith("Basic/")}
-
-
 def told(out):
     """Return what a merge came to, apart from what an interruption costs."""
     (merge,) = json.loads(out)["merges"]
@@ -50,7 +45,7 @@ def folders(tmp_path_factory):
     code, _, undoing = command(home, 0, "merge", "undo", 1, "--json")
     assert code == 0
     copytree(home, copies / "undone")
-    assert content(home) == content(copies / "planned")
+    assert everything(home) == everything(copies / "planned")
     return copies, told(out), applying, undoing
 
 
@@ -65,7 +60,7 @@ def disturbed(place, folder, fatal, *words):
 def as_in(folder, place):
     """Return content and Provenance of the undisturbed folder."""
     other = type(place)(folder, None)
-    return content(folder), provenances(other)
+    return everything(folder), provenances(other)
 
 
 @pytest.mark.parametrize("part", range(APPLYING))
@@ -74,7 +69,7 @@ def test_a_merge_killed_once_ends_as_an_undisturbed_one(folders, place, part):
     fatal = moment(moments, part, APPLYING)
     code, out = disturbed(place, copies / "planned", fatal, "merge", "apply", place.home / "plan.json")
     assert (code, told(out)) == (0, summary)
-    assert (content(place.home), provenances(place)) == as_in(copies / "merged", place)
+    assert (everything(place.home), provenances(place)) == as_in(copies / "merged", place)
 
 
 @pytest.mark.parametrize("part", range(UNDOING))
@@ -82,7 +77,7 @@ def test_an_undoing_killed_once_ends_as_an_undisturbed_one(folders, place, part)
     copies, _, _, moments = folders
     code, out = disturbed(place, copies / "merged", moment(moments, part, UNDOING), "merge", "undo", 1)
     assert (code, json.loads(out)["state"]) == (0, "undone")
-    assert (content(place.home), provenances(place)) == as_in(copies / "undone", place)
+    assert (everything(place.home), provenances(place)) == as_in(copies / "undone", place)
 
 
 def test_a_clinics_file_is_unchanged_after_its_patient_was_merged(place):
@@ -97,10 +92,10 @@ def test_a_clinics_file_is_unchanged_after_its_patient_was_merged(place):
     assert place.run("merge", "plan", loaded["id"], "a-twin", "--out", plan)[0] == 0
     _, out, _ = place.run("merge", "apply", plan, "--accept-conflicts", "--json")
     assert told(out)["replaced"] == [loaded["id"]]
-    before = content(place.home)
+    before = everything(place.home)
     assert counts(place.load(sheet)) == {"unchanged": 2}
-    assert content(place.home) == before
+    assert everything(place.home) == before
     assert place.run("merge", "undo", 1)[0] == 0
-    before = content(place.home)
+    before = everything(place.home)
     assert counts(place.load(sheet)) == {"unchanged": 2}
-    assert content(place.home) == before
+    assert everything(place.home) == before

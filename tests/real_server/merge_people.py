@@ -54,6 +54,14 @@ def family(nik, other_nik):
         {
             "resourceType": "AllergyIntolerance",
             "id": "al",
+            "clinicalStatus": {
+                "coding": [
+                    {
+                        "system": "http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical",
+                        "code": "active",
+                    }
+                ]
+            },
             "code": {"text": "milk"},
             "patient": {"reference": "Patient/p3"},
         },
@@ -126,7 +134,7 @@ class Settled:
                 self._create(client, resource)
 
     def _client(self):
-        return httpx.Client(base_url=self.base_url, timeout=120, headers=_FRESH)
+        return httpx.Client(base_url=self.base_url, timeout=300, headers=_FRESH)
 
     def _create(self, client, resource):
         bare = {name: value for name, value in resource.items() if name != "id"}
@@ -136,7 +144,9 @@ class Settled:
         answer = client.post(
             f"/{resource['resourceType']}", content=body, headers={"Content-Type": "application/fhir+json"}
         )
-        assert answer.status_code == 201, answer.text
+        assert answer.status_code == 201, [  # in words: an outcome is long
+            issue["diagnostics"] for issue in answer.json()["issue"] if issue["severity"] == "error"
+        ]
         self.names[f"{resource['resourceType']}/{resource['id']}"] = f"{resource['resourceType']}/{answer.json()['id']}"
 
     def __getitem__(self, name):
@@ -147,6 +157,12 @@ class Settled:
         """Return every one of them by its short name as it stands there now, without what the server writes itself."""
         with self._client() as client:
             return {name: without_the_servers(client.get(f"/{there}").json()) for name, there in self.names.items()}
+
+    def search(self, resource_type, **parameters):
+        """Return what a search finds, by its first page."""
+        with self._client() as client:
+            bundle = client.get(f"/{resource_type}", params=parameters).json()
+            return [entry["resource"] for entry in bundle.get("entry", [])]
 
     def edit(self, name, **elements):
         """Change elements of one as somebody does who reads it first."""

@@ -8,21 +8,28 @@ from fhir_gateway.domain.records import Resource
 from fhir_gateway.fhir import json_text
 from fhir_gateway.fhir.bundles import build_bundle, parse_answers, read_etag, read_location
 from fhir_gateway.fhir_server.client import FhirClient, Request
+from fhir_gateway.fhir_server.reader import ServerReader
+
+PROBE = "urn:fhir-gateway:if-match"
+"""System of the identifier by which what a killed command left behind is found again."""
 
 _CHANGED = frozenset({409, 412})
 _PROBE: Resource = {
     "resourceType": "Basic",
+    "identifier": [{"system": PROBE, "value": "probe"}],
     "code": {"text": "fhir-gateway looks whether If-Match holds here; nothing hangs on this resource"},
 }
 _log = logging.getLogger(__name__)
 
 
-async def find_locking(client: FhirClient) -> Locking:
+async def find_locking(client: FhirClient, reader: ServerReader) -> Locking:
     """Return how this server locks, by writing to a resource of our own upon a version that it does not have.
 
-    The resource (a Basic) is deleted again. Where the server takes none, nobody knows, and COMPARE is the safest.
+    The resource (a Basic) is deleted again, and so are those that commands left behind which were killed meanwhile.
+    Where the server takes none, nobody knows, and COMPARE is the safest.
     """
     try:
+        await _clear(client, reader)
         found = await _probed(client)
     except (AccessRefusedError, PermanentServerError):
         found = None
@@ -37,6 +44,16 @@ async def find_locking(client: FhirClient) -> Locking:
             " writes in that moment can be lost"
         )
     return found
+
+
+async def _clear(client: FhirClient, reader: ServerReader) -> None:
+    """Delete earlier probes. Two commands at once may take each other's: then COMPARE is found, which is safe."""
+    try:
+        left = [one["id"] async for one in reader.search("Basic", {"identifier": [f"{PROBE}|probe"]})]
+    except PermanentServerError:
+        return  # it cannot be searched: what is left behind hangs on nothing
+    for probe_id in left:
+        await client.send(Request("DELETE", f"Basic/{probe_id}"))
 
 
 async def _probed(client: FhirClient) -> Locking | None:

@@ -39,5 +39,5 @@ class MergeServer:
         """Return how If-Match works here, found out once."""
         async with self._finding_out:
             if self._locking is None:
-                self._locking = await find_locking(self._client)
+                self._locking = await find_locking(self._client, self._reader)
             return self._locking

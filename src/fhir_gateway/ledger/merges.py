@@ -137,7 +137,7 @@ class Merges:
         row = self._row(merge)
         steps = [merge_rows.step_row(merge, change) for change in sorted(changes, key=lambda change: change.number)]
         row["requests"] += requests
-        row["changed"] = len(self._done(merge) | {c.number for c in changes if c.state is ChangeState.DONE})
+        row["changed"] = self._changed(merge, steps)
         entry = self.history.add(
             Addition(
                 HistoryEvent.SETTLED,
@@ -271,11 +271,25 @@ class Merges:
         statement = select(merge_steps).where(merge_steps.c.merge == merge).order_by(merge_steps.c.entry)
         return {row.number: row for row in self._connection.execute(statement)}
 
-    def _done(self, merge: int) -> set[int]:
-        statement = select(merge_steps.c.number).where(
-            merge_steps.c.merge == merge, merge_steps.c.state == ChangeState.DONE
+    def _changed(self, merge: int, steps: Sequence[Mapping[str, Any]]) -> int:
+        """Return how many resources a merge has changed, with these steps; what it created itself is none of them."""
+        planned, table = merge_changes, merge_steps
+        changing = set(
+            self._connection.execute(
+                select(planned.c.number).where(planned.c.merge == merge, planned.c.kind != "")
+            ).scalars()
         )
-        return set(self._connection.execute(statement).scalars())
+        done = self._connection.execute(
+            select(table.c.number, table.c.resource).where(
+                table.c.merge == merge, table.c.state == ChangeState.DONE, table.c.message == ""
+            )
+        ).all()
+        now = [
+            (step["number"], step["resource"])
+            for step in steps
+            if step["state"] == ChangeState.DONE and not step["message"]
+        ]
+        return len({resource for number, resource in [*(tuple(row) for row in done), *now] if number in changing})
 
     def _states(self, wanted: Iterable[int]) -> dict[int, MergeState]:
         found: dict[int, MergeState] = {}
