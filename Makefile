@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test check format lock clean bench-identity bench-convert bench-memory bench-load bench-merge
+.PHONY: demo test browser check format lock clean bench-identity bench-convert bench-memory bench-load bench-merge
 
 $(READY): requirements/dev.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] <= (3, 13) else "Python 3.11 to 3.13 is needed, this is " + sys.version.split()[0] + "; say make PYTHON=python3.11")'
@@ -17,6 +17,15 @@ demo: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest
+
+# The console in Chromium, which has to be on the PATH; Playwright has an environment of its own.
+browser: $(READY) .venv-browser/.ready
+	FHIR_GATEWAY_REQUIRE_BROWSER=1 $(BIN)/python -m pytest tests/browser
+
+.venv-browser/.ready: requirements/browser.txt
+	$(PYTHON) -m venv .venv-browser
+	.venv-browser/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r $<
+	@touch $@
 
 check: $(READY)
 	$(BIN)/ruff format --check .

@@ -1,6 +1,7 @@
 """The console: pages for auditors and operators, rendered here, without scripts."""
 
 from collections.abc import Sequence
+from functools import partial
 from http import HTTPStatus
 
 from fastapi import APIRouter, FastAPI, Request
@@ -27,7 +28,8 @@ def create_console(serving: Serving) -> FastAPI:
     for router in ROUTERS:
         app.include_router(router)
     app.add_api_route("/", _start)
-    app.add_api_route("/style.css", _style)
+    app.add_api_route("/style.css", partial(_file, "console.css", "text/css"))
+    app.add_api_route("/icon.svg", partial(_file, "icon.svg", "image/svg+xml"))
     app.add_exception_handler(NotLoggedInError, _not_logged_in)
     app.add_exception_handler(PageRefusedError, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
@@ -41,9 +43,9 @@ async def _start() -> Response:
     return RedirectResponse(START, 303)
 
 
-async def _style() -> Response:
-    source, *_ = PackageLoader("fhir_gateway.console").get_source(pages, "console.css")
-    return Response(source, media_type="text/css", headers={"Cache-Control": "private, max-age=600"})
+async def _file(name: str, media_type: str) -> Response:
+    source, *_ = PackageLoader("fhir_gateway.console").get_source(pages, name)
+    return Response(source, media_type=media_type, headers={"Cache-Control": "private, max-age=600"})
 
 
 async def _not_logged_in(request: Request, _: Exception) -> Response:
@@ -79,4 +81,4 @@ async def _fault(request: Request, _: Exception) -> Response:
 
 
 def _problem(request: Request, status: int, words: str) -> Response:
-    return page(request, "problem.html", status=status, words=words)
+    return page(request, "problem.html", getattr(request.state, "session", None), status=status, words=words)

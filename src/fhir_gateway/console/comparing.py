@@ -1,10 +1,13 @@
 """Two versions of a resource side by side, line by line."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
-from fhir_gateway.console.rendering import lines_of
+_TOLD_ELSEWHERE = frozenset({"resourceType", "id"})
+_LONG = "text"
+"""The narrative: shown where it differs only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,39 @@ class Line:
 
 
 def compared(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> list[Line]:
-    """Return every element of either version, in the order of the first one, new ones after it."""
-    old, new = dict(lines_of(before)), dict(lines_of(after))
-    return [Line(path, old.get(path, ""), new.get(path, "")) for path in dict.fromkeys((*old, *new))]
+    """Return every element of either version, in the order of the first one; lists are numbered from 1."""
+    old, new = before or {}, after or {}
+    shown = [key for key in dict.fromkeys((*old, *new)) if key not in _TOLD_ELSEWHERE]
+    return [
+        line
+        for key in shown
+        if key != _LONG or old.get(key) != new.get(key)
+        for line in _lines(key, old.get(key), new.get(key))
+    ]
+
+
+def _lines(path: str, old: Any, new: Any) -> list[Line]:
+    kinds = {_kind(value) for value in (old, new) if value is not None}
+    if len(kinds) > 1:
+        return [*_lines(path, old, None), *_lines(path, None, new)]
+    if kinds == {Mapping}:
+        left, right = old or {}, new or {}
+        keys = dict.fromkeys((*left, *right))
+        return [line for key in keys for line in _lines(f"{path}.{key}", left.get(key), right.get(key))]
+    if kinds == {Sequence}:
+        pairs = list(zip_longest(old or (), new or ()))
+        named = [f"{path}[{number}]" for number in range(1, len(pairs) + 1)] if len(pairs) > 1 else [path]
+        return [line for name, pair in zip(named, pairs, strict=False) for line in _lines(name, *pair)]
+    return [Line(path, _text(old), _text(new))]
+
+
+def _kind(value: Any) -> type:
+    if isinstance(value, Mapping):
+        return Mapping
+    return Sequence if isinstance(value, list) else str
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else str(value)

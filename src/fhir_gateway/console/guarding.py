@@ -81,6 +81,7 @@ async def logged_in(request: Request) -> Session:
         sessions(request).close(session.id)
         raise NotLoggedInError
     session.caller = caller
+    request.state.session = session
     return session
 
 

@@ -25,6 +25,7 @@ router = APIRouter(prefix="/merges")
 _A_PAGE = 50
 _CHANGES_A_PAGE = 100
 _LONGEST_REASON = 1000
+_NIK_DIGITS = 16
 _EXPORTS = {"csv": as_csv, "json": as_json}
 Number = Annotated[int, Path(ge=1, le=2**31)]
 Before = Annotated[int | None, Query(ge=1, le=2**31)]
@@ -205,7 +206,7 @@ def _wanted(session: Session, handle: str) -> MergeFilter:
 
 def _nik(text: str) -> str:
     digits = read_nik(text).digits if text.strip() else ""
-    if text.strip() and not digits:
+    if text.strip() and len(digits) != _NIK_DIGITS:
         raise PageRefusedError(422, "That is no NIK: it has 16 digits.")
     return digits
 

@@ -1,20 +1,28 @@
 """Pages from templates, with the headers that every page carries."""
 
-from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 import orjson
 from fastapi import Request
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
 from starlette.responses import HTMLResponse, Response
 
 from fhir_gateway.console.sessions import Session
+from fhir_gateway.domain.merges import GroupRule
 
 POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
-_NOT_SHOWN = frozenset({"resourceType", "id", "meta", "text"})
+_HEADERS = {"Content-Security-Policy": POLICY, "Referrer-Policy": "same-origin"}
+"""Under `no-referrer` browsers send `Origin: null` with this site's own forms: https://fetch.spec.whatwg.org/#append-a-request-origin-header."""
+_RULES = {
+    GroupRule.SAME_NIK: "the same NIK",
+    GroupRule.EVIDENCE: "alike without a NIK in common",
+    GroupRule.PROPOSAL: "a loaded row shows it",
+    GroupRule.CHOSEN: "named by an operator",
+}
 
 pages = Environment(
     loader=PackageLoader("fhir_gateway.console"),
@@ -30,14 +38,29 @@ def page(
 ) -> Response:
     """Return a page; `values` are what its template shows."""
     html = pages.get_template(template).render(
-        session=session, notice=session.take_notice() if session else "", here=request.url.path, **values
+        session=session,
+        notice=session.take_notice() if session else "",
+        here=request.url.path,
+        zone=_zone(request, session),
+        **values,
     )
-    return HTMLResponse(html, status, headers={"Content-Security-Policy": POLICY})
+    return HTMLResponse(html, status, headers=_HEADERS)
 
 
-def moment(value: datetime | None) -> str:
-    """Return a moment in UTC to the second, "" for none."""
-    return f"{value:%Y-%m-%d %H:%M:%S} UTC" if value else ""
+def _zone(request: Request, session: Session | None) -> tzinfo:
+    opened = request.app.state.serving.opened.get(session.caller.environment) if session else None
+    return opened.settings.zone if opened else UTC
+
+
+@pass_context
+def moment(context: Context, value: datetime | None) -> str:
+    """Return a moment to the second in the environment's zone, "" for none."""
+    return f"{value.astimezone(context['zone']):%Y-%m-%d %H:%M:%S %Z}" if value else ""
+
+
+def why(rule: GroupRule) -> str:
+    """Return in words why Patients were taken for one person."""
+    return _RULES[rule]
 
 
 def json_text(value: Any) -> str:
@@ -49,24 +72,6 @@ def json_text(value: Any) -> str:
     return orjson.dumps(value, default=str, option=orjson.OPT_INDENT_2).decode()
 
 
-def lines_of(resource: Mapping[str, Any] | None) -> list[tuple[str, str]]:
-    """Return a resource as (path, value) lines in its order, without what every resource has."""
-    return [line for key, value in (resource or {}).items() if key not in _NOT_SHOWN for line in _lines(key, value)]
-
-
-def _lines(path: str, value: Any) -> list[tuple[str, str]]:
-    if isinstance(value, Mapping):
-        return [line for key, inner in value.items() for line in _lines(f"{path}.{key}", inner)]
-    if isinstance(value, list):
-        several = len(value) > 1
-        return [
-            line
-            for number, inner in enumerate(value, start=1)
-            for line in _lines(f"{path}[{number}]" if several else path, inner)
-        ]
-    return [(path, str(value).lower() if isinstance(value, bool) else str(value))]
-
-
 pages.filters["moment"] = moment
 pages.filters["json_text"] = json_text
-pages.filters["lines_of"] = lines_of
+pages.filters["why"] = why

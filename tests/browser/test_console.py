@@ -1,0 +1,170 @@
+"""The console in Chromium: what auditors and operators do there, by mouse and by keyboard, at two widths."""
+
+import csv
+import json
+
+from tests.browser.people import LONG_NAME, LONG_NIK, MERGED, UNDONE_NIK
+from tests.browser.visiting import PATIENCE
+
+UNAUTHORISED = "status of 401"
+
+
+def search(page, nik):
+    page.get_by_label("NIK").fill(nik)
+    page.get_by_role("button", name="Find").click()
+
+
+def test_an_auditor_looks_a_merge_up_by_nik(sized_visitor):
+    page = sized_visitor.log_in("auditor")
+    sized_visitor.picture("merges")
+    search(page, LONG_NIK)
+    page.get_by_text("What was found").wait_for()
+    sized_visitor.picture("found")
+    page.get_by_role("link", name="Merge 2").click()
+    page.get_by_role("heading", name="Before and after").wait_for()
+    assert LONG_NAME in page.inner_text("main")
+    assert page.get_by_role("button", name="Undo").count() == 0
+    sized_visitor.picture("merge")
+    assert page.locator("td.before", has_text="true").count() >= 1
+    assert page.locator("td.after", has_text="false").count() >= 1
+
+
+def test_nothing_found_is_said(sized_visitor):
+    page = sized_visitor.log_in("auditor")
+    search(page, "3303021107190009")
+    page.get_by_text("No merge fits.").wait_for()
+    sized_visitor.picture("nothing-found")
+
+
+def test_a_wrong_key_is_told(sized_visitor):
+    sized_visitor.expected = (UNAUTHORISED,)
+    page = sized_visitor.page
+    page.goto("/console")
+    page.get_by_label("Environment").fill("purbalingga")
+    page.get_by_label("Access key").fill("fgk-wrong")
+    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("alert").wait_for()
+    assert "no valid key" in page.get_by_role("alert").inner_text()
+    sized_visitor.picture("wrong-key")
+
+
+def test_what_is_no_nik_is_told(sized_visitor):
+    sized_visitor.expected = ("status of 422",)
+    page = sized_visitor.log_in()
+    search(page, "12345")
+    page.get_by_role("alert").wait_for()
+    sized_visitor.picture("no-nik")
+
+
+def test_the_login_hangs_on_a_cookie_that_scripts_and_other_sites_cannot_use(visitor):
+    visitor.log_in()
+    (cookie,) = visitor.context.cookies()
+    assert (cookie["httpOnly"], cookie["sameSite"], cookie["path"]) == (True, "Strict", "/console")
+    assert cookie["expires"] == -1
+
+
+def test_a_login_whose_cookie_is_gone_leads_to_the_form(visitor):
+    page = visitor.log_in()
+    visitor.context.clear_cookies()
+    page.get_by_role("link", name="Merge 1").click()
+    page.get_by_role("heading", name="Log in").wait_for()
+
+
+def test_logging_out_leaves_nothing_behind(visitor):
+    page = visitor.log_in()
+    page.get_by_role("button", name="Log out").click()
+    page.get_by_role("heading", name="Log in").wait_for()
+    page.go_back()
+    page.get_by_role("heading", name="Log in").wait_for()
+
+
+def test_the_history_is_exported(visitor):
+    page = visitor.log_in("auditor")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Export as JSON").click()
+    assert download.value.suggested_filename == "merges-purbalingga.json"
+    merges = json.loads(download.value.path().read_text())
+    assert {each["nik"] for each in merges} >= set(MERGED)
+    search(page, LONG_NIK)
+    page.get_by_text("What was found").wait_for()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Export as CSV").click()
+    with download.value.path().open(encoding="utf-8-sig", newline="") as file:
+        assert [row["nik"] for row in csv.DictReader(file)] == [LONG_NIK]
+
+
+def test_an_operator_undoes_a_merge(visitor):
+    page = visitor.log_in()
+    search(page, UNDONE_NIK)
+    page.get_by_role("link", name="Merge 3").click()
+    page.get_by_role("button", name="Undo this merge").click()
+    page.get_by_label("Reason").wait_for(timeout=PATIENCE)
+    visitor.picture("undo")
+    page.get_by_label("Reason").fill("two sisters")
+    page.get_by_role("button", name="Undo merge 3").click()
+    page.get_by_text("Merge 3 was taken apart").wait_for(timeout=PATIENCE)
+    assert "two sisters" in page.inner_text("main")
+    visitor.picture("undone")
+
+
+def test_the_console_is_used_by_keyboard_alone(visitor):
+    page = visitor.page
+    page.goto("/console")
+    page.keyboard.type("purbalingga")  # the first field has the focus
+    page.keyboard.press("Tab")
+    page.keyboard.type(visitor.keys["operator"])
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="Merges", exact=True).wait_for()
+    tab_to(page, "Skip to the content")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    page.keyboard.type(LONG_NIK)
+    page.keyboard.press("Enter")
+    page.get_by_text("What was found").wait_for()
+    tab_to(page, "Merge 2")
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="Before and after").wait_for()
+
+
+def tab_to(page, words):
+    """Press Tab until the element that begins with these words has the focus."""
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.innerText || ''").startswith(words):
+            return
+    raise AssertionError(f"{words} cannot be reached by Tab")
+
+
+def test_text_stands_out_from_its_ground(sized_visitor):
+    page = sized_visitor.log_in("auditor")
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        page.goto("/console/merges/2")
+        poor = page.evaluate(CONTRASTS)
+        assert poor == [], scheme
+        sized_visitor.picture(f"merge-{scheme}")
+
+
+CONTRASTS = """() => {
+  const numbers = (css) => css.match(/[0-9.]+/g).map(Number);
+  const light = ([r, g, b]) => [r, g, b].map((v) => v / 255)
+    .map((v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const ground = (element) => {
+    for (let one = element; one; one = one.parentElement) {
+      const colour = numbers(getComputedStyle(one).backgroundColor);
+      if (colour.length < 4 || colour[3] > 0) return colour;
+    }
+    return [255, 255, 255];
+  };
+  const poor = new Set();
+  for (const element of document.querySelectorAll('body *')) {
+    const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim());
+    if (!own || !element.checkVisibility()) continue;
+    const [one, other] = [light(numbers(getComputedStyle(element).color)), light(ground(element))].sort((a, b) => b - a);
+    if ((one + 0.05) / (other + 0.05) < 4.5) poor.add(`${element.tagName}.${element.className}`);
+  }
+  return [...poor];
+}"""
+"""Elements whose text has a contrast below 4.5 to 1 (WCAG 2.2, success criterion 1.4.3)."""
