@@ -29,10 +29,10 @@ from fhir_gateway.domain.records import Resource
 from fhir_gateway.domain.runs import Provenance, ReviewItem, Run
 from fhir_gateway.embedded_server.server import EmbeddedServer
 from fhir_gateway.embedded_server.transport import EmbeddedTransport
-from fhir_gateway.fhir_server.breaker import ServerWait
 from fhir_gateway.fhir_server.check import ServerCheck, check_server, what_hinders_a_load
 from fhir_gateway.fhir_server.client import FhirClient
 from fhir_gateway.fhir_server.reader import ServerReader
+from fhir_gateway.fhir_server.waiting import ServerWait
 from fhir_gateway.fhir_server.writer import ServerWriter
 from fhir_gateway.flows import review as review_road
 from fhir_gateway.flows.load import LoadInput, LoadRequest, LoadTools, load, retry
@@ -254,6 +254,9 @@ class Gateway:
             self._display.rest()
 
     def _tell(self, wait: ServerWait) -> None:
+        if wait.slow:
+            self._display.say(f"still waiting for the FHIR server: {wait.reason}")
+            return
         if not wait.down:
             self._display.say("the FHIR server is back, going on")
             return

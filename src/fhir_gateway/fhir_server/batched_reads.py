@@ -7,14 +7,11 @@ from dataclasses import dataclass
 from fhir_gateway.domain.errors import AccessRefusedError, PermanentServerError, ServerError, UntrustedAnswerError
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.domain.searches import Search, SearchAnswer
-from fhir_gateway.fhir import json_text
-from fhir_gateway.fhir.bundles import parse_answer
-from fhir_gateway.fhir_server.client import Answer, FhirClient, Request
+from fhir_gateway.fhir_server.client import Answer, FhirClient
 from fhir_gateway.fhir_server.questions import LONGEST_URL, cut, encoded
 from fhir_gateway.fhir_server.reader import MATCHES_A_PAGE, STRICT, Check, ServerReader
+from fhir_gateway.fhir_server.search_batches import SEARCHES_A_BATCH, ask_in_batch
 from fhir_gateway.fhir_server.verdicts import Verdict
-
-SEARCHES_A_BATCH = 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,23 +81,17 @@ class BatchedReads:
         alone: list[Answer | None] = [None] * len(questions)
         if self._batches_refused or len(questions) == 1:
             return alone
-        entries = [{"request": {"method": "GET", "url": _url(question, count)}} for question in questions]
-        bundle = {"resourceType": "Bundle", "type": "batch", "entry": entries}
+        targets = [_url(question, count) for question in questions]
         try:
-            answer = await self._client.send(Request("POST", "", content=json_text.dump(bundle), headers=STRICT))
+            said = await ask_in_batch(self._client, targets, headers=STRICT)
         except AccessRefusedError:
             raise
         except PermanentServerError:
             return alone  # the answer is too large, or no FHIR: smaller questions may fare better
-        said = answer.body.get("entry") if isinstance(answer.body, dict) else None
-        if answer.verdict is not Verdict.SUCCESS or not isinstance(said, list) or len(said) != len(questions):
+        if not said.entries:
             self._batches_refused = True
             return alone
-        parsed = [parse_answer(entry) for entry in said]
-        return [
-            Answer(one.status, answer.headers, one.resource) if 200 <= one.status < 300 and one.resource else None
-            for one in parsed
-        ]
+        return [one if one.verdict is Verdict.SUCCESS and one.body else None for one in said.entries]
 
     async def _matches(self, question: _Question, first: Answer | None, check: Check | None) -> list[Resource]:
         resource_type, parameters = question.search.resource_type, question.search.parameters

@@ -6,8 +6,7 @@ and half-open lets everyone in. So the outcome is told to `calling()` when it is
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 
 import pybreaker
 
@@ -15,20 +14,9 @@ from fhir_gateway.domain.errors import ServerError
 from fhir_gateway.fhir_server.failures import OutageError, ServerGoneError
 from fhir_gateway.fhir_server.timing import Timing
 from fhir_gateway.fhir_server.verdicts import pause
+from fhir_gateway.fhir_server.waiting import OnWait, ServerWait
 
 FAILURES_TO_OPEN = 3
-
-
-@dataclass(frozen=True, slots=True)
-class ServerWait:
-    """News about waiting: `down` with the reason, or back. `patience_left` is in seconds, None for ever."""
-
-    down: bool
-    reason: str = ""
-    patience_left: float | None = None
-
-
-OnWait = Callable[[ServerWait], None]
 
 
 class BreakerGate:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
@@ -13,19 +13,19 @@ import tenacity
 
 from fhir_gateway.domain.errors import AccessRefusedError, PermanentServerError
 from fhir_gateway.domain.loopback import is_loopback
-from fhir_gateway.fhir import json_text
-from fhir_gateway.fhir.bundles import parse_answer
 from fhir_gateway.fhir_server.address import base_url_problem, same_origin
-from fhir_gateway.fhir_server.breaker import BreakerGate, OnWait
+from fhir_gateway.fhir_server.breaker import BreakerGate
 from fhir_gateway.fhir_server.credentials import credentials_for
-from fhir_gateway.fhir_server.failures import BusyError, OutageError
+from fhir_gateway.fhir_server.failures import BusyError, OutageError, WebPageError
 from fhir_gateway.fhir_server.pace import Pacer
-from fhir_gateway.fhir_server.payload import NotJsonError, is_html, parse_json
+from fhir_gateway.fhir_server.payload import CUT, NotJsonError, is_html, parse_json
 from fhir_gateway.fhir_server.policy import FhirServerPolicy
 from fhir_gateway.fhir_server.timing import Timing
 from fhir_gateway.fhir_server.verdicts import Verdict, judge, pause, retry_after
+from fhir_gateway.fhir_server.waiting import SILENCE, OnWait, WaitTeller
 
 MOST_ATTEMPTS = 8
+ATTEMPTS_AT_A_WEB_PAGE = 3
 MOST_IN_FLIGHT = 16  # httpx's pool scan is quadratic: 64 in flight were slower than 4
 LARGEST_ANSWER = 64 << 20
 _MOST_REDIRECTS = 3
@@ -93,7 +93,8 @@ class FhirClient:
         self._pacer = Pacer(policy.requests_per_second, self.timing)
         self._credentials = credentials_for(policy.auth, self.timing)
         self._slots = asyncio.Semaphore(MOST_IN_FLIGHT)
-        self._is_fhir = False
+        self._teller = WaitTeller(on_wait, self.timing)
+        self._speaks_fhir: set[str] = set()  # which requests, by their names, were answered in FHIR
         self.requests = 0  # that were sent, repeats and refused ones included
         self._http = httpx.AsyncClient(
             transport=transport,
@@ -121,33 +122,34 @@ class FhirClient:
 
     async def send(self, request: Request) -> Answer:
         """Send a request, again and again while that may help, and return the final answer."""
-        successes_before = self._gate.successes
+        successes_before, begun = self._gate.successes, self.timing.monotonic()
 
         def give_up(state: tenacity.RetryCallState) -> bool:
-            if state.attempt_number < request.attempts or state.outcome is None:
+            error = state.outcome.exception() if state.outcome else None
+            most = ATTEMPTS_AT_A_WEB_PAGE if isinstance(error, WebPageError) else request.attempts
+            if state.attempt_number < most or error is None:
                 return False
             # While the whole server is down its patience decides, not the number of attempts.
             others_succeed = self._gate.successes > successes_before
-            return others_succeed or not isinstance(state.outcome.exception(), OutageError)
+            return others_succeed or not isinstance(error, OutageError)
+
+        def tell(state: tenacity.RetryCallState) -> None:
+            waited = self.timing.monotonic() - begun + (state.upcoming_sleep or 0.0)
+            if self._gate.closed and waited >= SILENCE and state.outcome is not None:  # else the gate tells
+                self._teller.tell(f"{state.outcome.exception()}; asking again")
 
         retrying = tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception(lambda error: _may_repeat(request, error)),
             stop=give_up,
             wait=self._pause,
             sleep=self.timing.sleep,
+            before_sleep=tell,
             reraise=True,
         )
-        return await retrying(self._attempt, request)
-
-    async def send_search_in_batch(self, url: str, headers: Mapping[str, str]) -> Answer:
-        """Send a search as the one entry of a batch, where it stands in a body; return the entry's own answer."""
-        bundle = {"resourceType": "Bundle", "type": "batch", "entry": [{"request": {"method": "GET", "url": url}}]}
-        answer = await self.send(Request("POST", "", content=json_text.dump(bundle), headers=headers))
-        entries = answer.body.get("entry") if isinstance(answer.body, dict) else None
-        if answer.verdict is not Verdict.SUCCESS or not isinstance(entries, list) or len(entries) != 1:
-            return replace(answer, status=501 if answer.verdict is Verdict.SUCCESS else answer.status)
-        said = parse_answer(entries[0])
-        return Answer(status=said.status or 501, headers=answer.headers, body=said.resource)
+        try:
+            return await retrying(self._attempt, request)
+        except WebPageError as error:
+            raise PermanentServerError(f"{error}; check base_url, and what stands before the server") from None
 
     def _pause(self, state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
@@ -210,8 +212,9 @@ class FhirClient:
         built = self._http.build_request(request.method, url, content=content, headers=headers)
         try:
             # httpx's timeouts are for each read; a server that drips a byte now and then never answers either.
-            async with asyncio.timeout(self.policy.timeout):
-                return await self._received(built)
+            with self._teller.watching(_name(request)):
+                async with asyncio.timeout(self.policy.timeout):
+                    return await self._received(built)
         except TimeoutError:
             raise OutageError(f"The FHIR server gave no answer within {self.policy.timeout:g} s") from None
         except httpx.TransportError as error:
@@ -238,7 +241,7 @@ class FhirClient:
             raise BusyError(f"The FHIR server answered {status} to {_name(request)}", retry_after=asked)
         body = self._json(request, response, raw)
         if isinstance(body, dict) and isinstance(body.get("resourceType"), str):
-            self._is_fhir = True
+            self._speaks_fhir.add(_name(request))
         return Answer(status=status, headers=response.headers, body=body)
 
     def _json(self, request: Request, response: httpx.Response, raw: bytes) -> Any:
@@ -249,19 +252,29 @@ class FhirClient:
         if is_html(response.headers.get("Content-Type", ""), raw):
             if status in _SIZE_STATUSES or status in {401, 403, 405}:
                 return None
-            raise self._no_fhir(f"answered {status} to {_name(request)} with a web page (HTML) or XML instead of FHIR")
+            raise self._no_fhir(request, status, "a web page (HTML) or XML")
         try:
             return parse_json(raw)
         except NotJsonError as error:
             if status >= 400:
                 return None
-            raise self._no_fhir(f"answered {status} to {_name(request)} with {error} instead of FHIR") from None
+            raise self._no_fhir(request, status, str(error)) from None
 
-    def _no_fhir(self, said: str) -> BusyError | PermanentServerError:
-        """Return the error: a server that spoke FHIR before is disturbed by a proxy and may recover; another is none."""
-        if self._is_fhir:
+    def _no_fhir(self, request: Request, status: int, content: str) -> BusyError | PermanentServerError:
+        """Return the error for an answer that is no FHIR.
+
+        Where such a request was answered in FHIR before, something is disturbed and may recover. Where others were,
+        this one is taken by something else (seen: a proxy that passes GET metadata on, and nothing more).
+        """
+        name = _name(request)
+        said = f"answered {status} to {name} with {content} instead of FHIR"
+        if name in self._speaks_fhir or (self._speaks_fhir and content == CUT):
             return BusyError(f"The FHIR server {said}")
-        return PermanentServerError(f"No FHIR server at {self.base}: it {said}; check base_url")
+        if not self._speaks_fhir:
+            return PermanentServerError(f"No FHIR server at {self.base}: it {said}; check base_url")
+        if status >= 400:
+            return PermanentServerError(f"The FHIR server {said}", status=status)
+        return WebPageError(f"The FHIR server {said}")
 
 
 def _may_repeat(request: Request, error: BaseException) -> bool:

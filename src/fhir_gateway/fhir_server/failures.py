@@ -7,6 +7,13 @@ class BusyError(TransientServerError):
     """The server lives, but this request did not succeed yet; others may."""
 
 
+class WebPageError(BusyError):
+    """A success that is no FHIR, though the server speaks it elsewhere: a proxy's or a login's page.
+
+    It may pass by itself, but hardly: asked again a few times only, then it is permanent.
+    """
+
+
 class OutageError(TransientServerError):
     """The server gave no answer, or something before it said that it is gone: it concerns every request.
 

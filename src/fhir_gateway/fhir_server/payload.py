@@ -4,6 +4,9 @@ from typing import Any
 
 from fhir_gateway.fhir import json_text
 
+CUT = "JSON that is cut or broken"
+"""What an answer looks like whose end was lost on the way."""
+
 
 class NotJsonError(ValueError):
     """The bytes are no JSON; the message says what they look like, and quotes none of them."""
@@ -24,4 +27,4 @@ def is_html(content_type: str, body: bytes) -> bool:
 
 
 def _looks_like(body: bytes) -> str:
-    return "JSON that is cut or broken" if body.lstrip()[:1] in {b"{", b"["} else "something that is no JSON"
+    return CUT if body.lstrip()[:1] in {b"{", b"["} else "something that is no JSON"

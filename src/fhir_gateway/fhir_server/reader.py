@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from enum import StrEnum
 from urllib.parse import urlsplit
 
-from fhir_gateway.domain.errors import PermanentServerError, UntrustedAnswerError
+from fhir_gateway.domain.errors import AccessRefusedError, PermanentServerError, UntrustedAnswerError
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.fhir_server.address import local_target
 from fhir_gateway.fhir_server.capabilities import Capabilities, parse_capabilities
@@ -15,6 +15,7 @@ from fhir_gateway.fhir_server.pages import Page, parse_page
 from fhir_gateway.fhir_server.proof import SearchProof, prove
 from fhir_gateway.fhir_server.questions import LONGEST_FORM, LONGEST_URL, Parameters, cut, encoded, is_personal
 from fhir_gateway.fhir_server.refusals import refusal
+from fhir_gateway.fhir_server.search_batches import SEARCHES_A_BATCH, ask_in_batch
 from fhir_gateway.fhir_server.verdicts import Verdict
 
 MATCHES_A_PAGE = 500
@@ -145,10 +146,36 @@ class ServerReader:
                     raise
             else:
                 return
-        for value in parameters[listed]:
-            async for resource in self._pages_twice(resource_type, {**parameters, listed: (value,)}, check=check):
-                yield resource
-            self._takes_one_date.add((resource_type, listed))
+        dates = parameters[listed]
+        for start in range(0, len(dates), SEARCHES_A_BATCH):
+            together = [{**parameters, listed: (value,)} for value in dates[start : start + SEARCHES_A_BATCH]]
+            for question, first in zip(together, await self._first_pages(resource_type, together), strict=True):
+                if first is None:
+                    found = self._pages_twice(resource_type, question, check=check)
+                else:
+                    found = self.following(resource_type, question, first, check=check)
+                async for resource in found:
+                    yield resource
+                self._takes_one_date.add((resource_type, listed))
+
+    async def _first_pages(self, resource_type: str, questions: Sequence[Parameters]) -> list[Answer | None]:
+        """Return the questions' first pages, got with one request; None for what has to be asked alone."""
+        alone: list[Answer | None] = [None] * len(questions)
+        if len(questions) == 1 or _Road.BATCH in self._refused_roads:
+            return alone
+        count = {"_count": (str(MATCHES_A_PAGE),)}
+        targets = [f"{resource_type}?{encoded({**question, **count})}" for question in questions]
+        try:
+            said = await ask_in_batch(self._client, targets, headers=STRICT)
+        except AccessRefusedError:
+            raise
+        except PermanentServerError:
+            return alone  # too large an answer, or no FHIR: smaller questions may fare better
+        if not said.entries:
+            if said.whole.status in _NO_SUCH_OPERATION:
+                self._refused_roads.add(_Road.BATCH)
+            return alone
+        return [one if one.verdict is Verdict.SUCCESS and one.body else None for one in said.entries]
 
     async def _pages_twice(
         self, resource_type: str, parameters: Parameters, *, check: Check | None
@@ -247,10 +274,16 @@ class ServerReader:
         form = encoded(parameters if count is None else {**parameters, "_count": (str(count),)})
         while True:
             road = self._road(parameters)
-            answer = await self._travel(road, resource_type, form)
-            if answer.verdict is Verdict.SUCCESS:
+            try:
+                answer = await self._travel(road, resource_type, form)
+                status = answer.status
+            except PermanentServerError as error:
+                if error.status not in _NO_SUCH_OPERATION or road is _Road.GET:
+                    raise
+                status = error.status
+            if 200 <= status < 300:
                 return answer
-            if answer.status in _NO_SUCH_OPERATION and road is not _Road.GET:
+            if status in _NO_SUCH_OPERATION and road is not _Road.GET:
                 self._refused_roads.add(road)
                 continue
             raise refusal(answer, f"a search for {resource_type}")
@@ -260,7 +293,8 @@ class ServerReader:
             return await self._client.send(Request("POST", f"{resource_type}/_search", form=form, headers=STRICT))
         if road is _Road.GET:
             return await self._client.send(Request("GET", f"{resource_type}?{form}", headers=STRICT))
-        return await self._client.send_search_in_batch(f"{resource_type}?{form}", headers=STRICT)
+        said = await ask_in_batch(self._client, [f"{resource_type}?{form}"], headers=STRICT)
+        return said.entries[0] if said.entries else said.whole
 
     async def _next(self, resource_type: str, link: str) -> Answer:
         target = local_target(self._client.base, link)
