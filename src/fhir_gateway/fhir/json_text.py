@@ -8,7 +8,8 @@ from typing import Any
 
 import orjson
 
-_DECIMAL = re.compile(rb"[:\[,]\s*-?\d+[.eE]")
+_DECIMAL = re.compile(rb"[:\[,]\s*-?\d+(?:\.\d+(?:[eE][+-]?\d+)?|[eE][+-]?\d+)(?=[\s,\]}]|$)")
+"""A number with a fraction: with what stands behind one, or the seconds of every time (12:30:05.5Z) would look like it."""
 
 
 def parse(body: bytes | str) -> Any:

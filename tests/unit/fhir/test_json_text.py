@@ -14,3 +14,9 @@ def test_digits_are_kept(text):
 def test_what_is_no_json_is_refused(text):
     with pytest.raises(ValueError):
         json_text.parse(text)
+
+
+@pytest.mark.parametrize("text", [b'{"at":"12:30:05.512Z"}', b'{"nik":"3,30399E+15"}'])
+def test_times_and_texts_are_not_taken_for_numbers_with_a_fraction(text, monkeypatch):
+    monkeypatch.setattr("json.loads", None)  # what reads a text a second time, slowly, for the digits
+    assert json_text.parse(text)
