@@ -39,7 +39,7 @@ format: $(READY)
 
 # Who is who, side by side with other matchers, on invented rows; minutes. Splink has an environment of its own.
 bench-identity: $(READY) .venv-linkage/.ready
-	$(BIN)/python benchmarks/identity/bench.py --splink-python .venv-linkage/bin/python $(BENCH)
+	PYTHONPATH=. $(BIN)/python benchmarks/identity/bench.py --splink-python .venv-linkage/bin/python $(BENCH)
 
 .venv-linkage/.ready: requirements/linkage.txt
 	$(PYTHON) -m venv .venv-linkage

@@ -1,6 +1,7 @@
 """Prints how well methods find out who is who, side by side on the same invented rows.
 
     python benchmarks/identity/bench.py [--persons 100000] [--seeds 9001 9002] [--population B] [--harsh 1]
+    PYTHONPATH=. python benchmarks/identity/bench.py --orders --persons 200
 
 The seeds and population B are none that a default was tuned on. All files are matched together, without a server.
 """
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import asking
 import linkage
+import orders
 import ours
 import published
 from rows import REJECTED, Region, read_region
@@ -38,10 +40,24 @@ def main() -> None:
     parser.add_argument("--harsh", type=float, default=1.0)
     parser.add_argument("--methods", nargs="+", default=["ours", "A", "B", "splink"])
     parser.add_argument("--splink-python", default=sys.executable, help="an interpreter with splink and duckdb")
+    parser.add_argument("--orders", action="store_true", help="load the files in every order instead, and compare")
     arguments = parser.parse_args()
     for seed in arguments.seeds:
+        if arguments.orders:
+            run_orders(seed, arguments)
+            continue
         with tempfile.TemporaryDirectory() as folder:
             run_seed(Path(folder), seed, arguments)
+
+
+def run_orders(seed: int, arguments: argparse.Namespace) -> None:
+    """Print in what loading one invented region's files in every order differs from loading them together."""
+    print(
+        f"\nseed {seed}, population {arguments.population}, errors x {arguments.harsh:g}: {arguments.persons:,} persons"
+    )
+    rates = Rates().harsher(arguments.harsh)
+    for line in orders.compare_orders(population.Region(seed, arguments.persons, arguments.population, rates)):
+        print(line, flush=True)
 
 
 def run_seed(folder: Path, seed: int, arguments: argparse.Namespace) -> None:

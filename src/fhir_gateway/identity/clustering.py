@@ -21,9 +21,20 @@ _CONFIRMATION = Comparison((), (), CONFIRMED, Grade.CERTAIN)
 _REFUSAL = Comparison((), (VETOES[VetoCode.DECIDED],), -CONFIRMED, Grade.CERTAINLY_NOT)
 
 
-def node_order(node: Node) -> tuple[bool, int, str]:
-    """Return what sorts nodes: people by number, then Patients by id."""
-    return (True, 0, node) if isinstance(node, str) else (False, node, "")
+def _ranked(nodes: Mapping[Node, PersonEvidence]) -> dict[Node, int]:
+    """Return each node's place: people before Patients, by what is known of them, so that no order of rows decides a tie."""
+    if len(nodes) == 1:
+        return dict.fromkeys(nodes, 0)
+    return {node: place for place, node in enumerate(sorted(nodes, key=lambda node: _content(node, nodes[node])))}
+
+
+def _content(node: Node, known: PersonEvidence) -> tuple[object, ...]:
+    born = known.birth_date
+    said = (known.own_keys, known.niks, known.damaged_niks, known.odd_niks, known.parent_niks, known.mother_keys)
+    rest = (known.parent_keys, known.phones, known.places, known.records, known.gender, known.birth_order)
+    names = tuple(name.original for name in known.names)
+    number = (0, node) if isinstance(node, str) else (node, "")
+    return (isinstance(node, str), (born.year, born.month, born.day), said, rest, names, number)
 
 
 def known_as_one() -> Comparison:
@@ -55,6 +66,7 @@ class Graph:
         given: Mapping[int, frozenset[GivenDose]] | None = None,
     ) -> None:
         self.nodes = nodes
+        self._rank = _ranked(nodes)
         self._given: Mapping[Node, frozenset[GivenDose]] = dict((given or {}).items())
         self.policy = policy
         self.frequencies = frequencies or default_frequencies()
@@ -70,7 +82,7 @@ class Graph:
         self._edges: dict[Node, list[Edge]] = defaultdict(list)
         for key, comparison in self._comparisons.items():
             if len(key) == 2:
-                left, right = sorted(key, key=node_order)
+                left, right = sorted(key, key=self.rank)
                 self._edges[left].append(Edge(left, right, comparison))
                 self._edges[right].append(Edge(right, left, comparison))
 
@@ -80,16 +92,20 @@ class Graph:
         if before is None or (comparison.weight, comparison.grade.value) < (before.weight, before.grade.value):
             self._comparisons[key] = comparison
 
+    def rank(self, node: Node) -> int:
+        """Return a node's place among all, which depends on what is known of them and not on their numbers."""
+        return self._rank[node]
+
     def edges(self, node: Node) -> list[Edge]:
         """Return the given comparisons of a node, best first."""
-        return sorted(self._edges[node], key=lambda edge: (-edge.comparison.weight, node_order(edge.other)))
+        return sorted(self._edges[node], key=lambda edge: (-edge.comparison.weight, self.rank(edge.other)))
 
     def between(self, one: Node, other: Node) -> Comparison:
         """Return two nodes' comparison, made now where blocking did not bring it."""
         key = frozenset((one, other))
         known = self._comparisons.get(key)
         if known is None:
-            left, right = sorted(key, key=node_order)
+            left, right = sorted(key, key=self.rank)
             known = self.compare(self.nodes[left], self.nodes[right])
             self._comparisons[key] = known
         return known
@@ -99,10 +115,8 @@ class Graph:
         return compare(left, right, policy=self.policy, frequencies=self.frequencies)
 
     def conflict(self, one: Node, other: Node) -> bool:
-        """Say whether two nodes cannot stand in one cluster. Two Patients can only where they evidently are one."""
+        """Say whether two nodes cannot stand in one cluster; of two Patients it says only that a merge is proposed."""
         comparison = self.between(one, other)
-        if isinstance(one, str) and isinstance(other, str):
-            return bool(comparison.vetoes) or comparison.grade not in {Grade.CERTAIN, Grade.PROBABLE}
         if comparison.vetoes or self.listed_twice(one, other):
             return True
         return comparison.grade is Grade.CERTAINLY_NOT and _names_contradict(comparison)
@@ -131,9 +145,9 @@ class Graph:
             edge
             for node in self.nodes
             for edge in self._edges[node]
-            if joins(edge.comparison) and node_order(edge.node) < node_order(edge.other)
+            if joins(edge.comparison) and self.rank(edge.node) < self.rank(edge.other)
         ]
-        return sorted(edges, key=lambda edge: (-edge.comparison.weight, node_order(edge.node), node_order(edge.other)))
+        return sorted(edges, key=lambda edge: (-edge.comparison.weight, self.rank(edge.node), self.rank(edge.other)))
 
 
 def joins(comparison: Comparison) -> bool:
@@ -180,7 +194,7 @@ def cluster(graph: Graph, torn: frozenset[Node]) -> list[frozenset[Node]]:
             one |= other
             clusters.update(dict.fromkeys(other, one))
     distinct = {id(members): frozenset(members) for members in clusters.values()}
-    return sorted(distinct.values(), key=lambda members: min(node_order(node) for node in members))
+    return sorted(distinct.values(), key=lambda members: min(map(graph.rank, members)))
 
 
 def veto_codes(comparison: Comparison) -> frozenset[str]:

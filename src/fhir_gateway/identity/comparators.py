@@ -2,10 +2,10 @@
 
 from datetime import date
 from enum import StrEnum
-from functools import lru_cache
 
 from rapidfuzz.distance import OSA
 
+from fhir_gateway.domain.recent import remembered
 from fhir_gateway.identity.evidence import BirthDate, PersonEvidence
 from fhir_gateway.people.name_agreement import NameAgreement, NameLevel, compare_keys
 from fhir_gateway.people.nik import decoded_birth_date, read_nik
@@ -124,7 +124,7 @@ def _told(person: PersonEvidence, near: BirthDate) -> BirthDate:
     return person.birth_date
 
 
-@lru_cache(maxsize=8192)
+@remembered(8192)
 def _compare_dates(one: BirthDate, other: BirthDate) -> BirthDateLevel:
     if one == other:
         return _same_date(one)

@@ -15,7 +15,6 @@ from fhir_gateway.identity.clustering import (
     cluster,
     fits,
     known_as_one,
-    node_order,
     torn_between,
     veto_codes,
 )
@@ -119,8 +118,7 @@ class _Decisions:
             -sum(birth_date_fits_nik(evidence) for evidence in known),
             -len(people),
             -max(_richness(evidence) for evidence in known),
-            min(repr(evidence) for evidence in known) if len(self._clusters) > 1 else "",
-            min(people),
+            min(map(self._graph.rank, people)),
         )
 
     def _decide(self, members: frozenset[Node], settled: set[Node]) -> PersonDecision:
@@ -144,7 +142,7 @@ class _Decisions:
             for other, edge in neighbours.items()
             if not settled.isdisjoint(other) and (doubt := self._doubt(edge, members, other))
         ]
-        return sorted(doubts, key=lambda doubt: (-doubt.edge.comparison.weight, node_order(doubt.edge.other)))
+        return sorted(doubts, key=lambda doubt: (-doubt.edge.comparison.weight, self._graph.rank(doubt.edge.other)))
 
     def _doubt(self, edge: Edge, members: Members, other: Members) -> _Doubt | None:
         """Return what stands against deciding a cluster without asking because of another one."""
@@ -197,7 +195,7 @@ class _Decisions:
 
     def _review(self, members: frozenset[Node], doubts: list[_Doubt]) -> PersonDecision:
         first = doubts[0]
-        own = sorted((node for node in members if isinstance(node, str)), key=node_order)
+        own = sorted((node for node in members if isinstance(node, str)), key=self._graph.rank)
         candidates = [self._named(doubt.edge.other) for doubt in doubts]
         best = max((doubt.edge.comparison.grade for doubt in doubts), key=lambda grade: -_GRADES.index(grade))
         return PersonDecision(

@@ -8,10 +8,10 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
-from functools import lru_cache
 from typing import Any
 
 from fhir_gateway.domain import systems
+from fhir_gateway.domain.recent import remembered
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.people.names import PersonName, read_name
 from fhir_gateway.people.nik import NikStatus, is_parents_nik, read_nik
@@ -124,7 +124,7 @@ def unmasked(evidence: PersonEvidence, nik: str) -> PersonEvidence:
     return PersonEvidence(**{**values, "niks": (nik,), "masked": True})
 
 
-@lru_cache(maxsize=4096)
+@remembered(4096)
 def read_birth_date(text: str) -> BirthDate:
     """Read FHIR's date (YYYY, YYYY-MM, YYYY-MM-DD); what is none, or no day of the calendar, is unknown."""
     found = _DATE.match(text)
@@ -247,7 +247,7 @@ def _phones(telecom: Any) -> Iterator[str]:
                 yield number
 
 
-@lru_cache(maxsize=4096)
+@remembered(4096)
 def comparable_phone(text: str) -> str:
     """Return a phone's national digits without 0 and country code, "" where they cannot be a number of their own."""
     digits = _NOT_A_DIGIT.sub("", text).lstrip("0").removeprefix("62").lstrip("0")
@@ -267,7 +267,7 @@ def _places(addresses: Any) -> tuple[str, ...]:
     return _unique(places)
 
 
-@lru_cache(maxsize=8192)
+@remembered(8192)
 def _comparable_place(text: str) -> str:
     return " ".join(_PLACE_NOISE.sub(" ", text.lower()).split())
 

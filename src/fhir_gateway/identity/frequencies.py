@@ -10,6 +10,7 @@ from functools import lru_cache
 from importlib import resources
 from typing import Protocol
 
+from fhir_gateway.domain.recent import remembered
 from fhir_gateway.identity.evidence import PersonEvidence
 from fhir_gateway.people.name_sounds import compared_form
 
@@ -190,7 +191,7 @@ def default_frequencies() -> Frequencies:
     return Frequencies()
 
 
-@lru_cache(maxsize=8192)
+@remembered(8192)
 def _shipped_sexes(word: str) -> tuple[float, float]:
     """Return how many women and men the shipped words and endings count as."""
     found = []

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from itertools import combinations
 
 from fhir_gateway.domain.identity import Comparison, Grade, Node
-from fhir_gateway.identity.clustering import Edge, Graph, fits, joins, nameless, node_order, veto_codes
+from fhir_gateway.identity.clustering import Edge, Graph, fits, joins, nameless, veto_codes
 from fhir_gateway.identity.combining import combine
 from fhir_gateway.identity.evidence import PersonEvidence
 from fhir_gateway.identity.settling import known_under_name, mistyped, settled_alone
@@ -41,14 +41,17 @@ class Persons:
 
     def all(self) -> list[Members]:
         """Return all clusters, by their first node."""
-        return sorted(set(self._cluster_of.values()), key=_first)
+        return sorted(set(self._cluster_of.values()), key=self._first)
+
+    def _first(self, members: Members) -> int:
+        return min(map(self._graph.rank, members))
 
     def compared(self, one: Members, other: Members) -> Comparison:
         """Return the comparison of what two clusters' records tell together."""
         key = frozenset((one, other))
         known = self._compared.get(key)
         if known is None:
-            left, right = sorted(key, key=_first)
+            left, right = sorted(key, key=self._first)
             known = self._compared[key] = self._compare(left, right)
         return known
 
@@ -92,7 +95,7 @@ class Persons:
     def neighbours(self, members: Members) -> dict[Members, Edge]:
         """Return the clusters that share a comparison worth looking at with this one, each with the best such edge."""
         found: dict[Members, Edge] = {}
-        for node in sorted(members, key=node_order):
+        for node in sorted(members, key=self._graph.rank):
             for edge in self._graph.edges(node):
                 cluster = self._cluster_of[edge.other]
                 if cluster == members or edge.comparison.grade is Grade.CERTAINLY_NOT:
@@ -108,8 +111,8 @@ class Persons:
         joinable: dict[frozenset[Members], float] = {}
         self._consider(waiting, joinable)
         while joinable:
-            best = min(joinable, key=lambda pair: (-joinable[pair], sorted(map(_first, pair))))
-            one, other = sorted(best, key=_first)
+            best = min(joinable, key=lambda pair: (-joinable[pair], sorted(map(self._first, pair))))
+            one, other = sorted(best, key=self._first)
             del joinable[best]
             if self._torn(one, other) or self._torn(other, one):
                 continue
@@ -168,10 +171,6 @@ class Persons:
         in_doubt = veto_codes(comparison) in _OF_NUMBERS and comparison.grade is Grade.PROBABLE
         mistyped_once = in_doubt and comparison.weight >= self._graph.policy.certain
         return not mistyped_once or (_on_server(one) and _on_server(other))
-
-
-def _first(members: Members) -> tuple[bool, int, str]:
-    return min(node_order(node) for node in members)
 
 
 def _on_server(members: Members) -> bool:

@@ -1,0 +1,81 @@
+"""Files in any order, one by one or together, and rows in any order give the same people once proposals are merged."""
+
+from itertools import permutations
+
+import openpyxl
+import pytest
+from tests.fakes.loaded_orders import differences, people_after, shuffled
+
+from fhir_gateway.sources.mapping_folders import shipped_mappings
+from fhir_gateway.synth.generate import FILES, generate
+from fhir_gateway.synth.population import Region
+from fhir_gateway.synth.rates import Rates
+
+PERSONS = 30
+SAMPLES = ("simrs-khanza/sample-rs-a.csv", "asik/sample.xlsx", "puskesmas/sample.csv")
+SAMPLE_ROWS = 30
+
+
+@pytest.fixture
+def loaded(tmp_path, monkeypatch):
+    """Return a function that says who the people are after loads into a new, empty gateway."""
+    homes = []
+
+    def load(*loads, **options):
+        home = tmp_path / f"home-{len(homes)}"
+        home.mkdir()
+        homes.append(home)
+        monkeypatch.setenv("FHIR_GATEWAY_HOME", str(home))
+        return people_after(home, loads, **options)
+
+    return load
+
+
+@pytest.fixture
+def clinic(tmp_path):
+    """Return the three exports of a small invented region."""
+    folder = tmp_path / "exports"
+    generate(folder, Region(601, PERSONS, "B", Rates()))
+    return [folder / name for name in FILES.values()]
+
+
+def test_the_order_of_files_joins_nobody_else(loaded, clinic):
+    together = loaded(clinic)
+    outcomes = [differences(together, loaded(*([file] for file in order))) for order in permutations(clinic)]
+    assert [sorted(outcome.joined_in_one_only) for outcome in outcomes] == [[]] * 6
+    assert all(len(outcome.waiting_in_one_only) < 0.2 * len(together) for outcome in outcomes)
+
+
+def test_the_order_of_rows_changes_nothing(loaded, clinic, tmp_path):
+    before = loaded(clinic)
+    hospital, cohort, sheet = clinic
+    for seed in (1, 2):
+        folder = tmp_path / f"shuffled-{seed}"
+        folder.mkdir()
+        old = {file.name: shuffled(file, folder / file.name, seed=seed) for file in (hospital, sheet)}
+        after = loaded([folder / hospital.name, cohort, folder / sheet.name])
+        renumbered = {
+            (name, old[name][row - 1] if name in old else row): patient for (name, row), patient in after.items()
+        }
+        assert {row for row in before if not before[row]} == {row for row in renumbered if not renumbered[row]}
+        assert differences(before, renumbered).joined_in_one_only == frozenset()
+
+
+def test_the_samples_in_any_order_are_the_same_people(loaded, tmp_path):
+    files = [_beginning(shipped_mappings() / sample, tmp_path) for sample in SAMPLES]
+    together = loaded(files)
+    for order in permutations(files):
+        found = differences(together, loaded(*([file] for file in order)))
+        assert found.joined_in_one_only == found.waiting_in_one_only == frozenset()
+
+
+def _beginning(file, folder):
+    """Return a copy of a sample's first rows."""
+    copy = folder / file.name
+    if file.suffix == ".csv":
+        copy.write_bytes(b"".join(file.read_bytes().splitlines(keepends=True)[: SAMPLE_ROWS + 1]))
+        return copy
+    book = openpyxl.load_workbook(file)
+    book.worksheets[0].delete_rows(SAMPLE_ROWS, 100_000)
+    book.save(copy)
+    return copy
