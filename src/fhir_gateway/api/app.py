@@ -18,6 +18,7 @@ from fhir_gateway.api import (
     merge_jobs,
     merge_operation,
     registry,
+    registry_history,
 )
 from fhir_gateway.api.edge import Edge, EdgePolicy
 from fhir_gateway.api.metrics import Metrics
@@ -32,6 +33,7 @@ ROUTERS: Sequence[APIRouter] = (
     merge_history.router,
     merge_operation.router,
     audit_events.router,
+    registry_history.router,
     export.router,
     registry.router,
 )

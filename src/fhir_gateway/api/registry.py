@@ -110,7 +110,7 @@ LetIn = Annotated[Visit, Depends(visit)]
 @router.get("/metadata", summary="What can be searched here?")
 async def metadata(request: Request, registry: Endpoint, base: Base) -> Response:
     """Return the CapabilityStatement: exactly what works on this environment's FHIR server."""
-    return _packed(request, await registry.metadata(base))
+    return packed(request, await registry.metadata(base))
 
 
 @router.get("/.well-known/smart-configuration", summary="How does a registry get in?")
@@ -172,7 +172,7 @@ async def read(resource_type: str, resource_id: str, let_in: LetIn) -> Response:
     found = await let_in.registry.read(let_in.asked(resource_type), resource_id)
     if found is None:
         raise RequestRefusedError(404, f"there is no such {resource_type}")
-    return _packed(let_in.request, found)
+    return packed(let_in.request, found)
 
 
 async def _searched(let_in: Visit, resource_type: str, *, form: bytes) -> Response:
@@ -185,7 +185,7 @@ async def _searched(let_in: Visit, resource_type: str, *, form: bytes) -> Respon
     if any(name == "_include" for name, _ in pairs):
         let_in.check("Patient", "r")
     try:
-        return _packed(let_in.request, await let_in.registry.search(let_in.asked(resource_type, pairs, raw)))
+        return packed(let_in.request, await let_in.registry.search(let_in.asked(resource_type, pairs, raw)))
     except SearchProblemError as error:
         status = 410 if error.code == "expired" else 400
         raise RequestRefusedError(status, str(error), code=error.code) from None
@@ -208,7 +208,7 @@ def _form(request: Request, body: bytes) -> dict[str, str]:
     return dict(pairs)
 
 
-def _packed(request: Request, content: Resource) -> Response:
+def packed(request: Request, content: Resource) -> Response:
     """Return a resource with its weak ETag, 304 where the client has it, packed where it takes that."""
     body = json_text.dump(content)
     etag = f'W/"{_version(content)}{hashlib.blake2b(body, digest_size=8).hexdigest()}"'

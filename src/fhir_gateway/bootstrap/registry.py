@@ -12,9 +12,11 @@ from fhir_gateway.bootstrap.registry_keys import RegistryKeys
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.domain.registry import PulledVersion, Puller, PullKind, Request
 from fhir_gateway.fhir_server.client import FhirClient
+from fhir_gateway.fhir_server.history import ServerHistory
 from fhir_gateway.fhir_server.pulling import ServerPuller
 from fhir_gateway.fhir_server.reader import ServerReader
-from fhir_gateway.flows.registry.searching import search, tell
+from fhir_gateway.flows.registry.histories import HistoryPage, history
+from fhir_gateway.flows.registry.searching import by_id, search, tell
 from fhir_gateway.flows.registry.tools import RegistryTools
 from fhir_gateway.ledger.store import Ledger
 from fhir_gateway.ports import Clock
@@ -22,6 +24,15 @@ from fhir_gateway.registry.bundles import searchset, self_url, warnings
 from fhir_gateway.registry.capabilities import Endpoint, capability_statement, served_searches
 from fhir_gateway.registry.cursors import read_cursor, write_cursor
 from fhir_gateway.registry.enriching import patient_in
+from fhir_gateway.registry.histories import (
+    HISTORY_TYPES,
+    history_bundle,
+    history_url,
+    parse_history,
+    place_of,
+    read_place,
+    write_place,
+)
 from fhir_gateway.registry.parameters import SearchProblemError, parse_search, to_pairs
 from fhir_gateway.registry.tokens import published
 from fhir_gateway.settings import Environment
@@ -56,6 +67,7 @@ class Registry:
         settling = 0.0 if settings.embedded_data else settings.registry.settling_seconds
         self.policy = settings.registry
         self.tools = RegistryTools(reader, ServerPuller(client), clock, settling=timedelta(seconds=settling))
+        self._past = ServerHistory(client, reader)
         self.door = RegistryDoor(settings, ledger, self._keys, clock=clock)
 
     def published_keys(self) -> dict[str, Any]:
@@ -70,18 +82,18 @@ class Registry:
     async def metadata(self, base: str) -> Resource:
         """Return the CapabilityStatement."""
         served = await self.served()
-        return capability_statement(Endpoint(served, base, f"{base}/auth/token", __version__, self._started))
+        histories = [one for one in served if await self.keeps_history(one)]
+        started = self._started
+        return capability_statement(
+            Endpoint(served, base, f"{base}/auth/token", __version__, started, histories=histories)
+        )
 
     async def search(self, asked: Asked) -> Resource:
         """Return the Bundle that answers a search, written down as a pull; raises SearchProblemError."""
         now = self._clock.now()
         given = dict(asked.pairs)
         if CURSOR in given:
-            content = self._keys.unseal(given[CURSOR], now)
-            if content is None:
-                raise SearchProblemError(
-                    "value", "this page is none of this endpoint: follow its next links as they are"
-                )
+            content = self._opened(given[CURSOR], now)
             cursor = read_cursor(content, resource_type=asked.resource_type, now=now)
             wanted, after = cursor.search, cursor.position
             asked = replace(asked, raw=urlencode(to_pairs(wanted), quote_via=quote).encode())
@@ -108,10 +120,74 @@ class Registry:
         (told,), _ = await tell([found], self.tools)
         return told
 
+    async def keeps_history(self, resource_type: str) -> bool:
+        """Say whether the history of a type is told here: the FHIR server behind has to declare it."""
+        return resource_type in HISTORY_TYPES and await self._past.is_kept(resource_type)
+
+    async def history(self, asked: Asked, resource_id: str = "") -> Resource | None:
+        """Return the Bundle with versions of a type, or of one resource; None where there is no such resource.
+
+        It is written down as a pull. Raises SearchProblemError.
+        """
+        now = self._clock.now()
+        cursor = dict(asked.pairs).get(CURSOR)
+        if cursor is None:
+            wanted = parse_history(asked.resource_type, resource_id, asked.pairs, lenient=asked.lenient)
+            after = None
+        else:
+            content = self._opened(cursor, now)
+            wanted, after = read_place(content, resource_type=asked.resource_type, resource_id=resource_id, now=now)
+        until = self.tools.settled_until() if self.tools.settling else None
+        page = await history(wanted, self._past, after=after, until=until)
+        if resource_id and not page.versions and after is None and wanted.since is None:
+            return None
+        given = {place_of(one): one.resource for one in page.versions if one.resource is not None}
+        told, _ = await tell(list(given.values()), self.tools)
+        own = history_url(wanted, base=asked.base)
+        asked = replace(asked, raw=own.removeprefix(f"{asked.base}/").encode())
+        self._note(asked, PullKind.HISTORY, [*given.values()], await self._current(page), now)
+        following = ""
+        if page.more:
+            sealed = self._keys.seal(write_place(wanted, place_of(page.versions[-1]), now=now), now)
+            following = f"{asked.base}/{wanted.path}?{CURSOR}={sealed}"
+        links = {"self": own, "next": following}
+        return history_bundle(page.versions, dict(zip(given, told, strict=True)), base=asked.base, links=links)
+
+    async def _current(self, page: HistoryPage) -> list[PulledVersion]:
+        """Return which of the versions are the newest that there are: by older ones nobody is brought up to date."""
+        versions: list[PulledVersion] = []
+        newest = {one.id: one for one in reversed(page.versions)}
+        resource_type = page.versions[0].resource_type if page.versions else ""
+        standing = {one["id"]: one for one in await by_id(resource_type, sorted(newest), self.tools)}
+        for resource_id, one in newest.items():
+            current = standing.get(resource_id)
+            if one.resource is not None and current is not None and version_of(one.resource) == version_of(current):
+                versions.append(PulledVersion(f"{resource_type}/{resource_id}", version_of(current)))
+            elif one.resource is None and current is None:
+                versions.append(PulledVersion(f"{resource_type}/{resource_id}", f"deleted {one.updated.isoformat()}"))
+        return versions
+
+    def _opened(self, sealed: str, now: datetime) -> bytes:
+        """Return what a page's link holds; raises SearchProblemError."""
+        content = self._keys.unseal(sealed, now)
+        if content is None:
+            raise SearchProblemError("value", "this page is none of this endpoint: follow its next links as they are")
+        return content
+
     def _write_down(self, asked: Asked, kind: PullKind, given: Sequence[Resource], now: datetime) -> None:
+        versions = [PulledVersion(f"{one['resourceType']}/{one['id']}", version_of(one)) for one in given]
+        self._note(asked, kind, given, versions, now)
+
+    def _note(
+        self,
+        asked: Asked,
+        kind: PullKind,
+        given: Sequence[Resource],
+        versions: Sequence[PulledVersion],
+        now: datetime,
+    ) -> None:
         puller = asked.puller
         request = Request(puller.client, puller.token, kind, asked.resource_type, asked.raw, asked.address, now)
-        versions = [PulledVersion(f"{one['resourceType']}/{one['id']}", version_of(one)) for one in given]
         people = {one["id"] if one["resourceType"] == "Patient" else patient_in(one) for one in given} - {""}
         with self._ledger.transaction():
             self._ledger.pulls.record(request, count=len(given), versions=versions, patients=people)

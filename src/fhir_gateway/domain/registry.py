@@ -45,6 +45,7 @@ class PullKind(StrEnum):
 
     READ = "read"
     SEARCH = "search"
+    HISTORY = "history"
     EXPORT = "export"
 
 

@@ -1,7 +1,8 @@
 """A pull as FHIR AuditEvents: one for each Patient whom it told of, one for an export as a whole.
 
 IHE Basic Audit Log Patterns (BALP), https://profiles.ihe.net/ITI/BALP/: PatientQuery and PatientRead where a Patient was
-told of, Query and Read where nobody was. BALP has no pattern for a bulk export; it is DICOM's event "Export".
+told of, Query and Read where nobody was. BALP has no pattern for a history and a bulk export; the one is a RESTful
+operation, the other DICOM's event "Export".
 """
 
 import base64
@@ -42,6 +43,7 @@ _REST = {"system": _EVENT, "code": "rest", "display": "Restful Operation"}
 _PATTERNS = {
     PullKind.SEARCH: Pattern("Query", _REST, "search", "E", asks=True),
     PullKind.READ: Pattern("Read", _REST, "read", "R", asks=False),
+    PullKind.HISTORY: Pattern("", _REST, "history", "R", asks=False),
     PullKind.EXPORT: Pattern(
         "", {"system": _DICOM, "code": "110106", "display": "Export"}, "operation", "E", asks=False
     ),

@@ -30,13 +30,17 @@ def served_searches(declared: Mapping[str, Collection[str]]) -> dict[str, frozen
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A registry endpoint: `served` is what served_searches returns, `started` when the gateway was."""
+    """A registry endpoint: `served` is what served_searches returns, `started` when the gateway was.
+
+    `histories` are the types whose history is told.
+    """
 
     served: Mapping[str, Collection[str]]
     base: str
     token_url: str
     version: str
     started: datetime
+    histories: Collection[str] = ()
 
 
 def capability_statement(endpoint: Endpoint) -> Resource:
@@ -62,18 +66,21 @@ def capability_statement(endpoint: Endpoint) -> Resource:
                     "service": [_SERVICE],
                     "extension": [{"url": _OAUTH, "extension": [{"url": "token", "valueUri": endpoint.token_url}]}],
                 },
-                "resource": [_resource(one, names) for one, names in sorted(endpoint.served.items())],
+                "resource": [_resource(one, endpoint) for one in sorted(endpoint.served)],
             }
         ],
     }
 
 
-def _resource(resource_type: str, names: Collection[str]) -> Resource:
+def _resource(resource_type: str, endpoint: Endpoint) -> Resource:
+    names = endpoint.served[resource_type]
     parameters = [SEARCHES[resource_type][name] for name in sorted(names) if _CHAINED not in name]
-    interactions = [{"code": "read"}, {"code": "search-type"}]
+    codes = ["read", "search-type"]
+    if resource_type in endpoint.histories:
+        codes += ["history-instance", "history-type"]
     declared: Resource = {
         "type": resource_type,
-        "interaction": interactions,
+        "interaction": [{"code": code} for code in codes],
         "versioning": "versioned",
         "searchParam": [{"name": one.name, "type": one.type_code, "documentation": one.words} for one in parameters],
     }

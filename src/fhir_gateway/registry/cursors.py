@@ -62,6 +62,8 @@ def write_cursor(cursor: Cursor, *, now: datetime) -> bytes:
 def read_cursor(content: bytes, *, resource_type: str, now: datetime) -> Cursor:
     """Return what write_cursor wrote; raises SearchProblemError for another type's, and for one that is too old."""
     said = orjson.loads(content)
+    if "pairs" not in said:
+        raise SearchProblemError("value", "this page belongs to something else than a search")
     if said["type"] != resource_type:
         raise SearchProblemError("value", "this page belongs to a search of another resource type")
     if datetime.fromisoformat(said["until"]) < now:

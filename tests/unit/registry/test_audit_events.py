@@ -9,7 +9,12 @@ from fhir_gateway.registry.audit_events import audit_event, event_id
 
 NOW = datetime(2024, 5, 1, 8, 30, tzinfo=UTC)
 BASE = "https://gateway.test/north/fhir"
-QUERIES = {PullKind.SEARCH: b"lot-number=%3CAB%3E&_count=5", PullKind.READ: b"Immunization/d-1", PullKind.EXPORT: b""}
+QUERIES = {
+    PullKind.SEARCH: b"lot-number=%3CAB%3E&_count=5",
+    PullKind.READ: b"Immunization/d-1",
+    PullKind.HISTORY: b"Immunization/_history?_count=5",
+    PullKind.EXPORT: b"",
+}
 
 
 def disclosure(kind, patient="p-1"):

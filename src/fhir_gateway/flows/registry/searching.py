@@ -62,8 +62,8 @@ async def search(asked: RegistrySearch, tools: RegistryTools, *, after: Position
 async def tell(resources: Sequence[Resource], tools: RegistryTools) -> tuple[list[Resource], list[Resource]]:
     """Return resources whose references say who and what they lead to, and the Patients that doses are of."""
     ids = sorted({patient_in(one) for one in resources} - {""})
-    patients = await _by_id("Patient", ids, tools)
-    organizations = await _by_id("Organization", sorted({i for one in resources for i in organizations_in(one)}), tools)
+    patients = await by_id("Patient", ids, tools)
+    organizations = await by_id("Organization", sorted({i for one in resources for i in organizations_in(one)}), tools)
     people = {one["id"]: person_of(one) for one in patients}
     names = {one["id"]: one["name"] for one in organizations if isinstance(one.get("name"), str)}
     return [enrich(one, people=people, organizations=names) for one in resources], patients
@@ -84,7 +84,7 @@ async def _people(asked: RegistrySearch, tools: RegistryTools) -> _People | None
     replaced: dict[str, str] = {}
     for one in named:
         if one.name == "patient":
-            patients = await _by_id("Patient", one.values, tools)
+            patients = await by_id("Patient", one.values, tools)
             missing = set(one.values) - {patient["id"] for patient in patients}
         else:
             patients = [found async for found in tools.reader.search("Patient", {"identifier": one.values})]
@@ -134,7 +134,8 @@ def _order(asked: RegistrySearch, tools: RegistryTools) -> Order:
     )
 
 
-async def _by_id(resource_type: str, ids: Sequence[str], tools: RegistryTools) -> list[Resource]:
+async def by_id(resource_type: str, ids: Sequence[str], tools: RegistryTools) -> list[Resource]:
+    """Return the resources of these ids that there are."""
     found: list[Resource] = []
     for n in range(0, len(ids), _READ_TOGETHER):
         chosen = tuple(ids[n : n + _READ_TOGETHER])
