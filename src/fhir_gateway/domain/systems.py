@@ -26,6 +26,9 @@ PERSON = "urn:fhir-gateway:person"
 DOSE = "urn:fhir-gateway:dose"
 """The gateway's own opaque identifier of an Immunization that it created or linked."""
 
+PROVENANCE = "urn:fhir-gateway:provenance"
+"""`meta.tag` by which the gateway finds a Provenance of its own again on servers that give it another id."""
+
 NIK_AS_WRITTEN = "urn:fhir-gateway:nik-as-written"
 """A NIK that is no valid one (placeholder apart), as the source wrote it: kept, never searched as a NIK."""
 
