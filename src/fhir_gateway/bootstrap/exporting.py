@@ -4,9 +4,10 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import orjson
@@ -15,6 +16,8 @@ from fhir_gateway.bootstrap.export_files import NdjsonFiles, held, remove
 from fhir_gateway.domain.errors import GatewayError, LedgerError, PageExpiredError, TransientServerError
 from fhir_gateway.domain.exports import Checkpoint, ExportFile, ExportJob, ExportState, FileKind, Membership
 from fhir_gateway.domain.registry import PulledVersion, Request
+from fhir_gateway.embedded_server.server import EmbeddedServer
+from fhir_gateway.embedded_server.store import Stored
 from fhir_gateway.fhir_server.client import FhirClient
 from fhir_gateway.fhir_server.history import ServerHistory
 from fhir_gateway.fhir_server.pulling import ServerPuller
@@ -24,6 +27,7 @@ from fhir_gateway.flows.registry.grouping import refresh_groups
 from fhir_gateway.flows.registry.tools import RegistryTools
 from fhir_gateway.ledger.store import Ledger
 from fhir_gateway.ports import Clock
+from fhir_gateway.ports.exports import StoredResource
 from fhir_gateway.registry.exports import ExportOrder, from_json, to_json
 from fhir_gateway.settings import Environment
 
@@ -37,6 +41,7 @@ MOST_KEPT = 20
 """Exports of one client that are kept at the same time, finished ones included."""
 _AT_ONCE = 2
 _CHUNK = 1 << 20
+_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class TooManyExportsError(GatewayError):
@@ -86,6 +91,42 @@ class LedgerGroups:
             self._ledger.groups.leave(sources, at=at)
 
 
+class EmbeddedStock:
+    """Fulfils ports.exports.Stock on the embedded server.
+
+    It has one thread: each would have a connection to the database with megabytes of cache.
+    """
+
+    def __init__(self, server: EmbeddedServer) -> None:
+        self._server = server
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="export")
+
+    async def rows(
+        self, resource_type: str, *, after: datetime | None, until: datetime, limit: int
+    ) -> list[StoredResource]:
+        """Return resources in the order of their times, which are all different."""
+        behind = _micros(after) if after else 0
+        return await self._act(
+            lambda: self._server.stored(resource_type, after=behind, until=_micros(until), limit=limit)
+        )
+
+    async def some(self, resource_type: str, ids: Sequence[str]) -> list[StoredResource]:
+        """Return the resources with these ids that there are."""
+        return await self._act(lambda: self._server.stored_under(resource_type, ids))
+
+    def close(self) -> None:
+        """Wait for what is being read."""
+        self._thread.shutdown()
+
+    async def _act(self, read: Callable[[], list[Stored]]) -> list[StoredResource]:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: [_kept(one) for one in read()])
+
+
+def _kept(found: Stored) -> StoredResource:
+    body = found.body or b"{}"
+    return StoredResource(_moment(found.updated), found.id, body, orjson.loads(body))
+
+
 class ServedExports:
     """The exports and groups of one environment."""
 
@@ -97,6 +138,7 @@ class ServedExports:
         reader: ServerReader,
         *,
         clock: Clock,
+        embedded: EmbeddedServer | None = None,
         terms: ExportTerms | None = None,
     ) -> None:
         policy = settings.registry
@@ -110,6 +152,7 @@ class ServedExports:
         settling = timedelta(0) if settings.embedded_data else timedelta(seconds=policy.settling_seconds)
         self._tools = RegistryTools(reader, ServerPuller(client), clock, settling=settling)
         self._history = ServerHistory(client, reader)
+        self._stock = EmbeddedStock(embedded) if embedded else None
         self._groups = LedgerGroups(ledger)
         self._grouping = asyncio.Lock()
         self._places = asyncio.Semaphore(_AT_ONCE)
@@ -206,6 +249,8 @@ class ServedExports:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if self._stock is not None:
+            await asyncio.to_thread(self._stock.close)
 
     async def _refresh_groups(self) -> None:
         until = self._tools.settled_until() if self._tools.settling else None
@@ -247,7 +292,7 @@ class ServedExports:
         """Work an export off, waiting for the server as a load does; say whether it was wanted to the end."""
         attempt = _Attempt(self._ledger, job, patience=self._terms.patience, now=self._clock.now)
         order = from_json(job.order)
-        tools = ExportTools(self._tools, self._history, self._groups, files, attempt.save)
+        tools = ExportTools(self._tools, self._history, self._groups, files, attempt.save, stock=self._stock)
         try:
             while True:
                 try:
@@ -350,6 +395,14 @@ def _version_in(line: bytes) -> PulledVersion | None:
         return None
     version = resource.get("meta", {}).get("versionId")
     return PulledVersion(f"{resource['resourceType']}/{resource['id']}", version if isinstance(version, str) else "")
+
+
+def _micros(moment: datetime) -> int:
+    return (moment - _BEGINNING) // timedelta(microseconds=1)
+
+
+def _moment(stamp: int) -> datetime:
+    return _BEGINNING + timedelta(microseconds=stamp)
 
 
 def _words(error: Exception) -> str:

@@ -167,7 +167,7 @@ class Serving:
     async def _open(self, settings: Environment) -> ServedEnvironment:
         async with AsyncExitStack() as stack:
             ledger = stack.enter_context(await asyncio.to_thread(Ledger, settings.ledger_url))
-            transport = None
+            transport = server = None
             if settings.embedded_data is not None:
                 server = await asyncio.to_thread(EmbeddedServer, settings.embedded_data)
                 transport = EmbeddedTransport(stack.enter_context(closing(server)))
@@ -181,7 +181,7 @@ class Serving:
             jobs = MergeJobs(ledger, merges, now=clock.now)
             stack.push_async_callback(jobs.close)
             reader = ServerReader(client)
-            exports = ServedExports(settings, ledger, client, reader, clock=clock)
+            exports = ServedExports(settings, ledger, client, reader, clock=clock, embedded=server)
             stack.push_async_callback(exports.close)
             self._stack.push_async_exit(stack.pop_all())
         return ServedEnvironment(

@@ -2,7 +2,7 @@
 
 import sqlite3
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -20,7 +20,7 @@ from fhir_gateway.embedded_server.answers import (
 from fhir_gateway.embedded_server.batches import answer_batch
 from fhir_gateway.embedded_server.request import Request, parse_query, split_path
 from fhir_gateway.embedded_server.routing import answer, is_write
-from fhir_gateway.embedded_server.store import Session, Store
+from fhir_gateway.embedded_server.store import Session, Store, Stored
 from fhir_gateway.embedded_server.transactions import answer_transaction
 
 LARGEST_BODY = 64 * 1024 * 1024
@@ -96,6 +96,21 @@ class EmbeddedServer:
                 raise
             response = _unavailable(error)
         return Response(response.status, response.headers) if method.upper() == "HEAD" else response
+
+    def stored(self, resource_type: str, *, after: int, until: int, limit: int) -> list[Stored]:
+        """Return the current versions whose stamps lie behind `after` up to `until`, in their order, at most `limit`."""
+        sql = (
+            "SELECT rid, type, id, version, updated, method, body FROM resource"
+            " WHERE type = ? AND body IS NOT NULL AND updated > ? AND updated <= ? ORDER BY updated LIMIT ?"
+        )
+        with self._store.read() as session:
+            return [Stored(*row) for row in session.rows(sql, (resource_type, after, until, limit))]
+
+    def stored_under(self, resource_type: str, ids: Sequence[str]) -> list[Stored]:
+        """Return the current versions of the resources with these ids, those that are not deleted."""
+        with self._store.read() as session:
+            found = (session.find(resource_type, one) for one in ids)
+            return [one for one in found if one is not None and one.body is not None]
 
     def close(self) -> None:
         """Close the database; no request may follow."""

@@ -36,6 +36,36 @@ class FhirHistory(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class StoredResource:
+    """The current version of a resource as a server keeps it: `body` is compact JSON, `content` the same read.
+
+    In `content` decimals may have lost their digits.
+    """
+
+    updated: datetime
+    id: str
+    body: bytes
+    content: Resource
+
+
+class Stock(Protocol):
+    """What a server that runs inside of this process keeps, read without asking it over HTTP."""
+
+    async def rows(
+        self, resource_type: str, *, after: datetime | None, until: datetime, limit: int
+    ) -> Sequence[StoredResource]:
+        """Return resources that were written behind `after` up to `until`, in that order.
+
+        No two resources have the same time.
+        """
+        ...
+
+    async def some(self, resource_type: str, ids: Sequence[str]) -> Sequence[StoredResource]:
+        """Return the resources with these ids that there are."""
+        ...
+
+
 class GroupMembers(Protocol):
     """Who belongs to which group; each method that writes is committed when it returns."""
 

@@ -1,11 +1,12 @@
 """Whom and what exported resources refer to, looked up for whole pages and remembered for the next ones."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.flows.registry.tools import RegistryTools
+from fhir_gateway.ports.exports import Stock
 from fhir_gateway.registry.enriching import Person, organizations_in, patient_in, person_of
 
 _TOGETHER = 200
@@ -23,8 +24,9 @@ class Referred:
 class References:
     """People and organizations of one server, some thousands of them remembered."""
 
-    def __init__(self, tools: RegistryTools) -> None:
+    def __init__(self, tools: RegistryTools, stock: Stock | None) -> None:
         self._tools = tools
+        self._stock = stock
         self._people: dict[str, Person] = {}
         self._organizations: dict[str, str] = {}
 
@@ -39,15 +41,20 @@ class References:
             {one: self._organizations[one] for one in organizations if self._organizations.get(one)},
         )
 
-    async def _learn(self, resource_type: str, ids: Iterable[str], known: dict[str, Any], told: Any) -> None:
+    async def _learn(
+        self, resource_type: str, ids: Iterable[str], known: dict[str, Any], told: Callable[[Resource], Any]
+    ) -> None:
         missing = sorted(one for one in ids if one not in known)
         if len(known) + len(missing) > _REMEMBERED:
             known.clear()
             missing = sorted(ids)
+        if self._stock is not None and missing:
+            known |= {one.id: told(one.content) for one in await self._stock.some(resource_type, missing)}
+            return
         for n in range(0, len(missing), _TOGETHER):
             chosen = tuple(missing[n : n + _TOGETHER])
-            async for found in self._tools.reader.search(resource_type, {"_id": chosen}):
-                known[str(found["id"])] = told(found)
+            async for resource in self._tools.reader.search(resource_type, {"_id": chosen}):
+                known[str(resource["id"])] = told(resource)
 
 
 def _name(organization: Resource) -> str:

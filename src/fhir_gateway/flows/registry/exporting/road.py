@@ -7,7 +7,7 @@ from enum import StrEnum
 from fhir_gateway.domain.exports import Checkpoint, FileKind
 from fhir_gateway.flows.registry.exporting.past import transaction_time, write_deletions, write_overtaken
 from fhir_gateway.flows.registry.exporting.tools import PERSONAL, ExportTools, Work
-from fhir_gateway.flows.registry.exporting.walking import walk, walk_joined, walk_people
+from fhir_gateway.flows.registry.exporting.walking import walk, walk_joined, walk_people, walk_stock
 from fhir_gateway.flows.registry.exporting.writing import problem_line
 from fhir_gateway.flows.registry.grouping import refresh_groups
 from fhir_gateway.registry.exports import ExportOrder, Level
@@ -106,6 +106,13 @@ async def _set_moment(work: Work, _: str) -> None:
     work.done = replace(work.done, transaction_time=await transaction_time(work.order.types, work.tools))
 
 
+async def _walk(work: Work, resource_type: str) -> None:
+    if work.tools.stock is None:
+        await walk(work, resource_type)
+    else:
+        await walk_stock(work, resource_type, work.tools.stock)
+
+
 async def _refresh(work: Work, _: str) -> None:
     tools = work.tools
     await refresh_groups(tools.server, tools.groups, tools.history, until=work.moment)
@@ -114,7 +121,7 @@ async def _refresh(work: Work, _: str) -> None:
 _ACTIONS: Mapping[Action, Callable[[Work, str], Awaitable[None]]] = {
     Action.MOMENT: _set_moment,
     Action.GROUPS: _refresh,
-    Action.WALK: walk,
+    Action.WALK: _walk,
     Action.PEOPLE: walk_people,
     Action.JOINED: walk_joined,
     Action.OVERTAKEN: write_overtaken,

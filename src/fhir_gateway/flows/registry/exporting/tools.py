@@ -8,7 +8,7 @@ from fhir_gateway.domain.exports import Checkpoint
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.flows.registry.exporting.referring import References
 from fhir_gateway.flows.registry.tools import RegistryTools
-from fhir_gateway.ports.exports import ExportFiles, FhirHistory, GroupMembers
+from fhir_gateway.ports.exports import ExportFiles, FhirHistory, GroupMembers, Stock
 from fhir_gateway.registry.enriching import patient_in
 from fhir_gateway.registry.exports import ExportOrder, Level
 from fhir_gateway.registry.matching import fits
@@ -22,6 +22,7 @@ class ExportTools:
     """One environment's server, its groups, an export's files, and where its checkpoints go.
 
     `save` raises what it likes (a cancelled export) to stop the work; `page` is how many resources are asked for at once.
+    `stock` is what the server keeps, where it runs inside of this process.
     """
 
     server: RegistryTools
@@ -30,6 +31,7 @@ class ExportTools:
     files: ExportFiles
     save: Callable[[Checkpoint], None]
     page: int = 1000
+    stock: Stock | None = None
 
 
 @dataclass(slots=True)
@@ -45,7 +47,7 @@ class Work:
 
     def __post_init__(self) -> None:
         """Begin with references that nobody has looked up."""
-        self.references = References(self.tools.server)
+        self.references = References(self.tools.server, self.tools.stock)
 
     @property
     def moment(self) -> datetime:

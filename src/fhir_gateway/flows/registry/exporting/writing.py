@@ -8,7 +8,9 @@ from fhir_gateway.domain.records import Resource
 from fhir_gateway.fhir import json_text
 from fhir_gateway.flows.registry.exporting.referring import Referred
 from fhir_gateway.flows.registry.exporting.tools import Work
+from fhir_gateway.ports.exports import StoredResource
 from fhir_gateway.registry.enriching import enrich, subset
+from fhir_gateway.registry.splicing import told_line
 
 
 async def write_resources(work: Work, resource_type: str, resources: Sequence[Resource]) -> None:
@@ -18,6 +20,15 @@ async def write_resources(work: Work, resource_type: str, resources: Sequence[Re
     referred = await work.references.of(resources)
     # A thread: a thousand resources at once would keep whoever searches waiting.
     await asyncio.to_thread(_write, work, resource_type, resources, referred)
+
+
+async def write_stored(work: Work, resource_type: str, found: Sequence[StoredResource]) -> None:
+    """Append resources of one type that a server keeps inside of this process."""
+    if work.order.elements:
+        await write_resources(work, resource_type, [json_text.parse(one.body) for one in found])
+    elif found:
+        referred = await work.references.of([one.content for one in found])
+        await asyncio.to_thread(_write_stored, work, resource_type, found, referred)
 
 
 def write_deletion(work: Work, resource_type: str, resource_id: str) -> None:
@@ -31,6 +42,12 @@ def problem_line(severity: str, code: str, text: str) -> bytes:
     """Return an OperationOutcome as a line."""
     issue = {"severity": severity, "code": code, "diagnostics": text}
     return json_text.dump({"resourceType": "OperationOutcome", "issue": [issue]})
+
+
+def _write_stored(work: Work, resource_type: str, found: Sequence[StoredResource], referred: Referred) -> None:
+    people, organizations = referred.people, referred.organizations
+    lines = [told_line(one.body, one.content, people=people, organizations=organizations) for one in found]
+    work.tools.files.write(FileKind.OUTPUT, resource_type, lines)
 
 
 def _write(work: Work, resource_type: str, resources: Sequence[Resource], referred: Referred) -> None:
