@@ -69,6 +69,7 @@ class ScriptedServer:
         self.requests = []
         self.time = FakeTime()
         self.waits = []
+        self.told_at = []  # when, in seconds of its time
 
     async def __call__(self, request):
         self.requests.append(request)
@@ -77,6 +78,10 @@ class ScriptedServer:
         said = self.handler(request)
         return await said if hasattr(said, "__await__") else said
 
+    def _note(self, wait):
+        self.waits.append(wait)
+        self.told_at.append(self.time.seconds - 1000)
+
     @contextlib.asynccontextmanager
     async def client(self, **policy):
         settings = FhirServerPolicy(**{"base_url": BASE, **policy})
@@ -84,7 +89,7 @@ class ScriptedServer:
             settings,
             transport=httpx.MockTransport(self),
             timing=self.time.timing(),
-            on_wait=self.waits.append,
+            on_wait=self._note,
         ) as client:
             yield client
 

@@ -116,6 +116,57 @@ def test_what_is_no_fhir_r4_server_is_told_before_anything_is_begun(place, regio
     assert place.json("runs", "list", "--env", "region") == []
 
 
+@pytest.mark.parametrize(
+    ("elsewhere", "words"),
+    [
+        (html(), "web page"),
+        (html(404), "web page"),
+        (answer(404), "404"),
+        (httpx.Response(200, content=b"welcome"), "no JSON"),
+        (httpx.Response(200, content=b""), "no Bundle"),
+        (answer(body={"hello": "world"}), "no Bundle"),
+    ],
+)
+def test_a_server_of_which_only_the_statement_is_fhir_is_told_within_seconds(place, region, elsewhere, words):
+    server = region(before=lambda request: None if request.url.path.endswith("/metadata") else elsewhere)
+    code, summary, err = load(place, place.sheet(RATNA))
+    assert (code, summary) == (2, None)
+    assert words in err
+    assert sum(server.time.slept) < 5
+    assert place.json("runs", "list", "--env", "region") == []
+
+
+def test_a_request_that_is_put_off_again_and_again_is_told_within_seconds(place, region):
+    def put_off(request):
+        looks_up = b"nik" in request.content and request.url.path.endswith("_search")
+        return answer(500, outcome()) if looks_up else None
+
+    region(before=put_off)
+    code, summary, err = load(place, place.sheet(RATNA))
+    assert (code, counts(summary), summary["reasons"]) == (3, {"failed": 1}, {"server-unavailable": 1})
+    assert (
+        "still waiting for the FHIR server: The FHIR server answered 500 to POST Patient/_search; asking again" in err
+    )
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [(answer(400, outcome()), "server-unusable"), (answer(body={"hello": "world"}), "server-untrusted")],
+)
+def test_a_look_up_that_goes_wrong_for_good_has_a_reason_of_its_own(place, region, said, code):
+    def wrong(request):
+        return said if b"nik" in request.content and request.url.path.endswith("_search") else None
+
+    server = region(before=wrong)
+    out = place.home / "report.csv"
+    exit_code, summary, _ = load(place, place.sheet(RATNA), "--report", out)
+    assert (exit_code, counts(summary), summary["reasons"]) == (3, {"failed": 1}, {code: 1})
+    assert not any(is_bundle(request) for request in server.requests)
+    suggestion = place.report(out)[0]["gateway_suggestion"]
+    assert "env check region" in suggestion
+    assert f"runs retry {summary['run']} --env region" in suggestion
+
+
 @pytest.mark.parametrize("status", [401, 403])
 def test_refused_credentials_stop_before_anything_is_begun(place, region, status):
     server = region(before=lambda r: None if r.url.path.endswith("/metadata") else answer(status, outcome()))

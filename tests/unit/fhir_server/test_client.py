@@ -1,6 +1,7 @@
 import asyncio
 import logging
 import ssl
+from itertools import pairwise
 
 import httpx
 import pytest
@@ -8,7 +9,14 @@ import respx
 from tests.fakes.scripted_server import BASE, ScriptedServer, answer, html, outcome
 
 from fhir_gateway.domain.errors import PermanentServerError, TransientServerError
-from fhir_gateway.fhir_server.client import LARGEST_ANSWER, MOST_ATTEMPTS, MOST_IN_FLIGHT, FhirClient, Request
+from fhir_gateway.fhir_server.client import (
+    ATTEMPTS_AT_A_WEB_PAGE,
+    LARGEST_ANSWER,
+    MOST_ATTEMPTS,
+    MOST_IN_FLIGHT,
+    FhirClient,
+    Request,
+)
 from fhir_gateway.fhir_server.policy import BasicAuth, BearerAuth, ClientCredentialsAuth, FhirServerPolicy, Secret
 
 GET = Request("GET", "Patient/1")
@@ -142,6 +150,56 @@ async def test_rubbish_from_a_server_that_spoke_fhir_before_is_asked_again(rubbi
     async with server.client() as client:
         await client.send(GET)
         assert (await client.send(GET)).body == PATIENT
+
+
+@pytest.mark.parametrize(("page", "sent"), [(html(), ATTEMPTS_AT_A_WEB_PAGE), (html(404), 1), (html(400), 1)])
+async def test_a_web_page_where_only_other_requests_get_fhir_is_permanent_within_seconds(page, sent):
+    server = ScriptedServer(lambda _: page)
+    async with server.client() as client:
+        await client.send(Request("GET", "metadata"))
+        with pytest.raises(PermanentServerError, match=r"to POST Patient/_search with a web page") as caught:
+            await client.send(Request("POST", "Patient/_search", form="a=b"))
+    assert caught.value.status == (page.status_code if page.is_error else 0)
+    assert len(server.asked()) == sent
+    assert sum(server.time.slept) < 2
+
+
+async def test_what_is_asked_again_is_told_within_seconds_and_not_all_the_time():
+    server = ScriptedServer(lambda _: answer(500, outcome()))
+    async with server.client() as client:
+        for _ in range(2):
+            with pytest.raises(TransientServerError):
+                await client.send(GET)
+    assert server.told_at[0] < 5
+    assert {wait.reason for wait in server.waits} == {"The FHIR server answered 500 to GET Patient/…; asking again"}
+    assert min(later - earlier for earlier, later in pairwise(server.told_at)) >= 30
+
+
+async def test_an_answer_that_is_long_in_coming_is_told(monkeypatch):
+    monkeypatch.setattr("fhir_gateway.fhir_server.waiting.SLOW", 0)
+    told = asyncio.Event()
+
+    async def answer_when_told():
+        await told.wait()
+        return answer(body=PATIENT)
+
+    server = ScriptedServer(lambda _: answer_when_told())
+    server.waits = Listening(told)
+    async with server.client() as client:
+        assert (await client.send(GET)).body == PATIENT
+    assert [(wait.slow, wait.reason) for wait in server.waits] == [(True, "no answer to GET Patient/… for 0 s")]
+
+
+class Listening(list):
+    """A list that sets an event when something is put into it."""
+
+    def __init__(self, event):
+        super().__init__()
+        self.event = event
+
+    def append(self, item):
+        super().append(item)
+        self.event.set()
 
 
 async def test_missing_credentials_are_permanent_and_clear():

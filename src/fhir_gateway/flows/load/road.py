@@ -1,7 +1,6 @@
 """The load road from its first row to its books; every leg can be killed and is gone over again."""
 
 import hashlib
-import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
@@ -12,6 +11,7 @@ from fhir_gateway.domain.outcomes import Outcome
 from fhir_gateway.domain.runs import InputFile, Run, RunKind, RunState, Settlement, SpooledRecord
 from fhir_gateway.flows.load.comparing import compare_people, look_up
 from fhir_gateway.flows.load.deciding import decide_people
+from fhir_gateway.flows.load.failing import fail_open_rows
 from fhir_gateway.flows.load.posting import post
 from fhir_gateway.flows.load.reading import leading_code, read_into_spool
 from fhir_gateway.flows.load.sweeping import sweep_races
@@ -19,7 +19,6 @@ from fhir_gateway.flows.load.tools import LoadRequest, LoadTools
 from fhir_gateway.flows.load.verifying import verify_unchanged
 
 _CHUNK = 500
-_log = logging.getLogger(__name__)
 
 
 async def load(request: LoadRequest, tools: LoadTools) -> Run:
@@ -89,7 +88,7 @@ async def travel(run: Run, tools: LoadTools) -> Run:
             f"run {run.id} was stopped: {refused}. When that is corrected, run the same command again and it goes on"
         )
     if failures:
-        _fail_rest(run, str(failures[0]), tools)
+        fail_open_rows(run, failures[0], tools)
     return finish(run, tools)
 
 
@@ -163,17 +162,6 @@ def _reach(run: Run, state: RunState, tools: LoadTools) -> Run:
 def _waiting(run: Run, tools: LoadTools) -> int:
     totals = tools.ledger.runs.totals(run)
     return totals.read - sum(totals.outcomes.values())
-
-
-def _fail_rest(run: Run, message: str, tools: LoadTools) -> None:
-    suggestion = tools.sent_again_by(run)
-    numbers = [record.number for record in tools.ledger.spool.unsettled(run)]
-    if not numbers:  # every row has come to its end: only the look for other writers' duplicates is missing
-        _log.warning("Run %d was not looked through for people whom others created meanwhile: %s", run.id, message)
-    with tools.ledger.transaction():
-        tools.ledger.spool.settle(
-            run, [Settlement(n, Outcome.FAILED, "server-unavailable", message, suggestion) for n in numbers]
-        )
 
 
 def _missing_code(record: SpooledRecord) -> str:

@@ -62,7 +62,7 @@ class LoadTools:
     environment: str = ""
     """What `--env` names, "" for the environment that is used without it."""
 
-    def sent_again_by(self, run: Run) -> str:
+    def sent_again_by(self, run: Run, *, when: str = "when the server answers again") -> str:
         """Tell how a run's failed rows are sent again."""
         option = f" --env {self.environment}" if self.environment else ""
-        return f"run `fhir-gateway runs retry {run.id}{option}` when the server answers again"
+        return f"run `fhir-gateway runs retry {run.id}{option}` {when}"
