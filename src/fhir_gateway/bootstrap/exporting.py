@@ -119,12 +119,9 @@ class EmbeddedStock:
         self._thread.shutdown()
 
     async def _act(self, read: Callable[[], list[Stored]]) -> list[StoredResource]:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: [_kept(one) for one in read()])
-
-
-def _kept(found: Stored) -> StoredResource:
-    body = found.body or b"{}"
-    return StoredResource(_moment(found.updated), found.id, body, orjson.loads(body))
+        return await asyncio.get_running_loop().run_in_executor(
+            self._thread, lambda: [StoredResource(_moment(one.updated), one.id, one.body or b"{}") for one in read()]
+        )
 
 
 class ServedExports:

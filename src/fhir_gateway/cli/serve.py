@@ -1,6 +1,7 @@
 """`fhir-gateway serve`: API, registry endpoint and console of every environment of the working folder."""
 
 import asyncio
+import gc
 import logging
 import sys
 from typing import Annotated
@@ -45,6 +46,7 @@ async def _serve(host: str, port: int) -> None:
                 lifespan="off",
                 timeout_graceful_shutdown=10,
             )
+            gc.freeze()  # pulls make objects by the thousand: what was built until here is not searched again for each
             going_on = asyncio.create_task(serving.go_on())
             server = AnnouncingServer(config, lambda: print(f"listening on {url}", flush=True))
             await server.serve(sockets=[listener])

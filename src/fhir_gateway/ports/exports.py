@@ -38,15 +38,11 @@ class FhirHistory(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StoredResource:
-    """The current version of a resource as a server keeps it: `body` is compact JSON, `content` the same read.
-
-    In `content` decimals may have lost their digits.
-    """
+    """The current version of a resource as a server keeps it: compact JSON."""
 
     updated: datetime
     id: str
     body: bytes
-    content: Resource
 
 
 class Stock(Protocol):

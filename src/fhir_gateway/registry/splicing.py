@@ -1,31 +1,32 @@
-"""A resource as the bytes that a server keeps, its references telling whom they lead to, without being written anew.
+"""A resource as the bytes that a server keeps, its reference telling whom it leads to, without being read or written anew.
 
 `"reference":` cannot occur inside of a text, where quotes are escaped: so references can be counted and found by their
 bytes, and what enriching.enrich would add is put before the only one.
 """
 
-from collections.abc import Mapping
+import re
 
-from fhir_gateway.domain.records import Resource
 from fhir_gateway.fhir import json_text
-from fhir_gateway.registry.enriching import Person, enrich
+from fhir_gateway.registry.enriching import Person
 
 _REFERENCE = b'"reference":'
+_PATIENT = re.compile(rb'"patient":\{"reference":"Patient/([A-Za-z0-9\-.]{1,64})"\}')
 
 
-def told_line(
-    body: bytes, resource: Resource, *, people: Mapping[str, Person], organizations: Mapping[str, str]
-) -> bytes:
-    """Return a resource as enrich() tells it, on one line.
+def sole_patient(body: bytes) -> str | None:
+    """Return the id of the Patient to whom the only reference of a resource leads, "" where it has no reference.
 
-    `body` is compact JSON, `resource` the same read (its numbers may have lost digits: they are taken from `body`).
+    None where there is more to it: then the resource has to be read. `body` is compact JSON.
     """
     references = body.count(_REFERENCE)
     if not references:
-        return body
-    patient = resource.get("patient")
-    if references == 1 and isinstance(patient, dict) and len(patient) == 1:
-        person = people.get(str(patient.get("reference", "")).removeprefix("Patient/"))
-        if person:
-            return body.replace(_REFERENCE, json_text.dump(person)[1:-1] + b"," + _REFERENCE)
-    return json_text.dump(enrich(json_text.parse(body), people=people, organizations=organizations))
+        return ""
+    if references > 1 or b'"contained":' in body:
+        return None
+    found = _PATIENT.search(body)
+    return found[1].decode() if found else None
+
+
+def told_line(body: bytes, person: Person) -> bytes:
+    """Return a resource whose only reference tells whom it leads to (sole_patient has found that), on one line."""
+    return body.replace(_REFERENCE, json_text.dump(person)[1:-1] + b"," + _REFERENCE) if person else body

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fhir_gateway.domain.records import Resource
+from fhir_gateway.fhir import json_text
 from fhir_gateway.flows.registry.tools import RegistryTools
 from fhir_gateway.ports.exports import Stock
 from fhir_gateway.registry.enriching import Person, organizations_in, patient_in, person_of
@@ -32,8 +33,13 @@ class References:
 
     async def of(self, resources: Sequence[Resource]) -> Referred:
         """Return what these resources refer to; what is not there is left out."""
-        patients = {patient_in(one) for one in resources} - {""}
+        patients = {patient_in(one) for one in resources}
         organizations = {found for one in resources for found in organizations_in(one)}
+        return await self.named(patients, organizations)
+
+    async def named(self, patients: Iterable[str], organizations: Iterable[str] = ()) -> Referred:
+        """Return these people and organizations (ids); who is not there is left out."""
+        patients = set(patients) - {""}
         await self._learn("Patient", patients, self._people, person_of)
         await self._learn("Organization", organizations, self._organizations, _name)
         return Referred(
@@ -49,7 +55,7 @@ class References:
             known.clear()
             missing = sorted(ids)
         if self._stock is not None and missing:
-            known |= {one.id: told(one.content) for one in await self._stock.some(resource_type, missing)}
+            known |= {one.id: told(json_text.parse(one.body)) for one in await self._stock.some(resource_type, missing)}
             return
         for n in range(0, len(missing), _TOGETHER):
             chosen = tuple(missing[n : n + _TOGETHER])

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from fhir_gateway.domain.errors import PermanentServerError
 from fhir_gateway.domain.exports import FileKind
 from fhir_gateway.domain.records import Resource
+from fhir_gateway.fhir import json_text
 from fhir_gateway.fhir.masters import master_of
 from fhir_gateway.flows.registry.exporting.tools import Work, person_in
 from fhir_gateway.flows.registry.exporting.writing import problem_line, write_resources, write_stored
@@ -44,9 +45,12 @@ async def walk_stock(work: Work, resource_type: str, stock: Stock) -> None:
     read, total = int(cursor[2]) if cursor else 0, await _total(work, resource_type, _pairs(work, resource_type))
     pages = 0
     while rows := await stock.rows(resource_type, after=after, until=work.moment, limit=work.tools.page):
-        found = [one for one in rows if work.is_in_time(one.updated) and work.is_asked_for(one.content)]
-        members = {one["id"] for one in of_members(work, [one.content for one in found])}
-        await write_stored(work, resource_type, [one for one in found if one.id in members])
+        found = [one for one in rows if work.is_in_time(one.updated)]
+        if work.order.elements or work.order.searches(resource_type) or work.is_personal(resource_type):
+            read_ones = [one for one in (json_text.parse(each.body) for each in found) if work.is_asked_for(one)]
+            await write_resources(work, resource_type, of_members(work, read_ones))
+        else:
+            await write_stored(work, resource_type, [one.body for one in found])
         after, read, pages = rows[-1].updated, read + len(rows), pages + 1
         if pages % _PAGES_BETWEEN_CHECKPOINTS == 0:
             said = f"{resource_type}: {read} of {total} read"

@@ -8,9 +8,8 @@ from fhir_gateway.domain.records import Resource
 from fhir_gateway.fhir import json_text
 from fhir_gateway.flows.registry.exporting.referring import Referred
 from fhir_gateway.flows.registry.exporting.tools import Work
-from fhir_gateway.ports.exports import StoredResource
 from fhir_gateway.registry.enriching import enrich, subset
-from fhir_gateway.registry.splicing import told_line
+from fhir_gateway.registry.splicing import sole_patient, told_line
 
 
 async def write_resources(work: Work, resource_type: str, resources: Sequence[Resource]) -> None:
@@ -22,13 +21,15 @@ async def write_resources(work: Work, resource_type: str, resources: Sequence[Re
     await asyncio.to_thread(_write, work, resource_type, resources, referred)
 
 
-async def write_stored(work: Work, resource_type: str, found: Sequence[StoredResource]) -> None:
-    """Append resources of one type that a server keeps inside of this process."""
-    if work.order.elements:
-        await write_resources(work, resource_type, [json_text.parse(one.body) for one in found])
-    elif found:
-        referred = await work.references.of([one.content for one in found])
-        await asyncio.to_thread(_write_stored, work, resource_type, found, referred)
+async def write_stored(work: Work, resource_type: str, bodies: Sequence[bytes]) -> None:
+    """Append resources of one type, whole, that a server keeps inside of this process as these bytes."""
+    simple = [(body, patient) for body in bodies if (patient := sole_patient(body)) is not None]
+    if len(simple) < len(bodies):
+        await write_resources(work, resource_type, [json_text.parse(one) for one in bodies])
+        return
+    people = (await work.references.named(patient for _, patient in simple)).people
+    lines = [told_line(body, people.get(patient, {})) for body, patient in simple]
+    await asyncio.to_thread(work.tools.files.write, FileKind.OUTPUT, resource_type, lines)
 
 
 def write_deletion(work: Work, resource_type: str, resource_id: str) -> None:
@@ -42,12 +43,6 @@ def problem_line(severity: str, code: str, text: str) -> bytes:
     """Return an OperationOutcome as a line."""
     issue = {"severity": severity, "code": code, "diagnostics": text}
     return json_text.dump({"resourceType": "OperationOutcome", "issue": [issue]})
-
-
-def _write_stored(work: Work, resource_type: str, found: Sequence[StoredResource], referred: Referred) -> None:
-    people, organizations = referred.people, referred.organizations
-    lines = [told_line(one.body, one.content, people=people, organizations=organizations) for one in found]
-    work.tools.files.write(FileKind.OUTPUT, resource_type, lines)
 
 
 def _write(work: Work, resource_type: str, resources: Sequence[Resource], referred: Referred) -> None:
