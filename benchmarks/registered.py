@@ -23,7 +23,7 @@ SHARES_A_NIK = 0.03
 STANDS_WITHOUT = 0.02
 """So many stand there a second time without it, written otherwise."""
 _TODAY = date(2026, 6, 30)
-_OLDEST_DAYS = 80 * 365
+_OLDEST_DAYS = {"child": 8 * 365, "anybody": 80 * 365}
 _MOTHER = [{"coding": [{"system": systems.RELATIONSHIP, "code": "MTH"}]}]
 _STARTS = "bcdfghjklmnprstwyz"
 _MIDDLES = ("a", "i", "u", "e", "o", "ai", "an", "ar", "in", "un", "ur", "il", "am")
@@ -88,10 +88,10 @@ class _Words:
 
 
 def _family(dice: Dice, words: _Words, number: int, *, villages: int) -> Iterator[_Person]:
-    """Yield a mother's children and whoever else lives there, one village and phone for all; now and then twins."""
+    """Yield a mother's children, one village and phone for all; now and then twins. Every other family has small ones."""
     mother, phone = words.name("P"), make_phone(dice)
     village = f"Desa {dice.randrange(villages)}"
-    born = _TODAY - timedelta(days=dice.randrange(_OLDEST_DAYS))
+    born = _TODAY - timedelta(days=dice.randrange(_OLDEST_DAYS[dice.pick(("child", "anybody"))]))
     for child in range(dice.randint(1, 4)):
         sex = dice.pick("LP")
         if child and not dice.happens(0.02):

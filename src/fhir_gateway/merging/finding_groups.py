@@ -1,10 +1,33 @@
 """People who were found together become groups, each with its kind: to be planned, or to be looked at."""
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeVar
 
 from fhir_gateway.domain.finding import Found, FoundKind
-from fhir_gateway.domain.merges import DuplicateGroup
+from fhir_gateway.domain.identity import Grade
+from fhir_gateway.domain.merges import DuplicateGroup, MergeConflict
 from fhir_gateway.merging.finding_people import Person
+
+Pair = tuple[str, str]
+
+
+class Linked(Protocol):
+    """Two people, by number."""
+
+    @property
+    def left(self) -> int:
+        """The one."""
+        ...
+
+    @property
+    def right(self) -> int:
+        """The other."""
+        ...
+
+
+LinkedPair = TypeVar("LinkedPair", bound=Linked)
 
 _ORDER = {
     kind: place
@@ -35,3 +58,63 @@ def weight_of(group: DuplicateGroup) -> float:
 def in_order(found: list[Found]) -> tuple[Found, ...]:
     """Return what was found as it is listed: by kind, conflicts last; what is surest first."""
     return tuple(sorted(found, key=lambda one: (_ORDER[one.kind], -one.weight, one.group.patient_ids)))
+
+
+def overlapping(pairs: Iterable[LinkedPair]) -> list[list[LinkedPair]]:
+    """Return pairs by connected component, the components by their smallest number."""
+    parent: dict[int, int] = {}
+
+    def root(node: int) -> int:
+        while parent.setdefault(node, node) != node:
+            parent[node] = parent[parent[node]]
+            node = parent[node]
+        return node
+
+    kept = list(pairs)
+    for pair in kept:
+        one, other = root(pair.left), root(pair.right)
+        parent[max(one, other)] = min(one, other)
+    components: dict[int, list[LinkedPair]] = defaultdict(list)
+    for pair in kept:
+        components[root(pair.left)].append(pair)
+    return [components[first] for first in sorted(components)]
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """Groups of Patients in which nobody contradicts anybody, and the pairs that could not be joined for that."""
+
+    groups: tuple[tuple[str, ...], ...]
+    contradicting: tuple[Pair, ...]
+    torn: tuple[Pair, ...]
+    """Pairs that agree, but to join them would bring others together who contradict each other."""
+
+
+def join_people(pairs: Iterable[Pair], contradict: Callable[[str, str], bool]) -> Joined:
+    """Join pairs, which come best first, into groups; `contradict` says whether two cannot stand in one group."""
+    members: dict[str, set[str]] = {}
+    contradicting: list[Pair] = []
+    torn: list[Pair] = []
+    for one, other in pairs:
+        if contradict(one, other):
+            contradicting.append((one, other))
+            continue
+        mine, theirs = members.setdefault(one, {one}), members.setdefault(other, {other})
+        if mine is theirs:
+            continue
+        if any(contradict(left, right) for left in mine for right in theirs):
+            torn.append((one, other))
+            continue
+        mine |= theirs
+        members.update(dict.fromkeys(theirs, mine))
+    distinct = {id(together): together for together in members.values() if len(together) > 1}
+    groups = sorted(tuple(sorted(together)) for together in distinct.values())
+    return Joined(tuple(groups), tuple(contradicting), tuple(torn))
+
+
+def fitting_two(group: DuplicateGroup) -> DuplicateGroup:
+    """Return a pair's group with the conflict that one of them fits somebody, too, who contradicts the other."""
+    words = "one of them fits somebody else as well, who contradicts the other: who belongs to whom is open"
+    conflict = MergeConflict("fits-two-people", words, tuple(f"Patient/{one}" for one in group.patient_ids))
+    grade = Grade.PROBABLE if group.grade is Grade.CERTAIN else group.grade
+    return replace(group, grade=grade, conflicts=(*group.conflicts, conflict))

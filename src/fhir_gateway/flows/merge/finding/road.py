@@ -1,6 +1,7 @@
 """The road of finding: who shares a NIK, who is likely one person without, and what loads have proposed."""
 
-from fhir_gateway.domain.finding import Finding, Found
+from fhir_gateway.domain.finding import Finding
+from fhir_gateway.flows.merge.finding.likely import find_likely
 from fhir_gateway.flows.merge.finding.proposed import Proposals
 from fhir_gateway.flows.merge.finding.registering import register
 from fhir_gateway.flows.merge.finding.shared import find_by_niks, find_sharing
@@ -42,7 +43,10 @@ async def _find_by_niks(request: FindRequest, tools: FindTools) -> Finding:
 async def _find_everywhere(request: FindRequest, proposals: Proposals, tools: FindTools) -> Finding:
     registered, notes = await register(tools, likely=request.likely, wanted=proposals.patient_ids)
     found, parted = await find_sharing(registered, tools)
-    listed: list[Found] = proposals.marked(found)
+    if request.likely:
+        likely, also_parted, cut = await find_likely(registered, tools)
+        found, parted, notes = [*found, *likely], parted + also_parted, (*notes, *cut)
+    listed = proposals.marked(found)
     proposed, also_parted = await proposals.missing(listed, registered, tools)
     return Finding(in_order([*listed, *proposed]), len(registered), notes=(*notes, *_told(parted + also_parted)))
 

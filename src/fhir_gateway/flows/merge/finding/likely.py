@@ -1,0 +1,202 @@
+"""Who is likely one person without a NIK in common: blocks of people, a screen, the comparison, groups."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from fhir_gateway.domain.finding import Found, FoundKind
+from fhir_gateway.domain.identity import ComparedPair, Grade
+from fhir_gateway.domain.merges import DuplicateGroup, GroupRule
+from fhir_gateway.flows.load.blocks import LARGEST_BLOCK
+from fhir_gateway.flows.merge.finding.registering import Keys, Registered, packed_pair, unpacked_pairs
+from fhir_gateway.flows.merge.finding.tools import FindTools
+from fhir_gateway.identity.comparison import compare
+from fhir_gateway.identity.frequencies import Frequencies
+from fhir_gateway.identity.parameters import MatchingPolicy
+from fhir_gateway.merging.finding_groups import fitting_two, found_of, join_people, overlapping
+from fhir_gateway.merging.finding_people import Person
+from fhir_gateway.merging.finding_screen import worth_comparing
+from fhir_gateway.merging.grouping import contradictions_of, grade_people
+
+_REMEMBERED = 4_000
+_PAIRS_TOGETHER = 5_000
+_KEYS = {
+    "n": "NIK but for its last digit",
+    "r": "medical record number",
+    "o": "the gateway's own identifier",
+    "d": "birth date and a word of the name",
+    "m": "birth date and mother's name",
+    "t": "birth date and phone",
+    "y": "year of birth and two words of the name",
+    "b": "birthday and two words of the name",
+    "p": "phone and a word of the name",
+    "f": "mother's name, a word of the name and the years of birth",
+}
+_ASKED = frozenset({Grade.CERTAIN, Grade.PROBABLE})
+
+
+@dataclass(frozen=True, slots=True)
+class LikelyPair:
+    """Two registered people, by number, who may be one."""
+
+    left: int
+    right: int
+    grade: Grade
+    weight: float
+
+
+async def find_likely(registered: Registered, tools: FindTools) -> tuple[list[Found], int, tuple[str, ...]]:
+    """Return groups of likely duplicates, how many pairs were parted before, and which blocks were too large."""
+    notes = await _screen(registered, tools)
+    frequencies = await asyncio.to_thread(registered.count.result)
+    pairs = await _compared(registered, frequencies, tools)
+    found, parted = await _grouped(registered, pairs, frequencies, tools)
+    return found, parted, notes
+
+
+async def _screen(registered: Registered, tools: FindTools) -> tuple[str, ...]:
+    """Keep the pairs of all blocks that are worth a comparison."""
+    tools.progress.phase("bringing people together")
+    cut: Counter[str] = Counter()
+    largest: Counter[str] = Counter()
+    kept = 0
+    for part in registered.blocks.parts():
+        screened = await asyncio.to_thread(_screen_part, registered, part)
+        kept += screened.kept
+        if screened.cut:
+            kind = Keys.kind_of(part)
+            cut[kind] += screened.cut
+            largest[kind] = max(largest[kind], screened.largest)
+        tools.progress.advance(kept)
+    return tuple(
+        f"{cut[kind]} blocks of people who share {_KEYS.get(kind, 'a key')} were passed over, since more than"
+        f" {LARGEST_BLOCK} stand in each (at most {largest[kind]}): who meets nowhere else was not compared"
+        for kind in sorted(cut)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Screened:
+    kept: int
+    cut: int
+    largest: int
+
+
+def _screen_part(registered: Registered, part: int) -> _Screened:
+    kept = cut = largest = 0
+    for block in registered.blocks.blocks(part):
+        if len(block) > LARGEST_BLOCK:
+            cut, largest = cut + 1, max(largest, len(block))
+            continue
+        for one, other in registered.screen.pairs(block):
+            registered.pairs.add(*packed_pair(one, other))
+            kept += 1
+    return _Screened(kept, cut, largest)
+
+
+async def _compared(registered: Registered, frequencies: Frequencies, tools: FindTools) -> list[LikelyPair]:
+    tools.progress.phase("comparing people")
+    people = _People(registered)
+    found: list[LikelyPair] = []
+    done = 0
+    for part in registered.pairs.parts():
+        pairs = list(unpacked_pairs(registered.pairs.of(part)))
+        for start in range(0, len(pairs), _PAIRS_TOGETHER):
+            together = pairs[start : start + _PAIRS_TOGETHER]
+            found += await asyncio.to_thread(_compare, together, people, frequencies, tools.matching)
+            done += len(together)
+            tools.progress.advance(done)
+    return found
+
+
+def _compare(
+    pairs: Iterable[tuple[int, int]], people: "_People", frequencies: Frequencies, policy: MatchingPolicy
+) -> list[LikelyPair]:
+    found = []
+    for left, right in pairs:
+        one, other = people[left], people[right]
+        if one.shown.id == other.shown.id or not set(one.niks).isdisjoint(other.niks):
+            continue  # the same Patient, written again while the server was read; or who shares a NIK, listed already
+        if not worth_comparing(one.evidence, other.evidence, policy):
+            continue
+        comparison = compare(one.evidence, other.evidence, policy=policy, frequencies=frequencies)
+        if comparison.grade in _ASKED:
+            found.append(LikelyPair(left, right, comparison.grade, comparison.weight))
+    return found
+
+
+class _People:
+    """Registered people, the latest of them remembered: pairs come in order, so the same people come together."""
+
+    def __init__(self, registered: Registered) -> None:
+        self._registered = registered
+        self._kept: dict[int, Person] = {}
+
+    def __getitem__(self, number: int) -> Person:
+        found = self._kept.get(number)
+        if found is None:
+            if len(self._kept) >= _REMEMBERED:
+                self._kept.clear()
+            found = self._kept[number] = self._registered.person(number)
+        return found
+
+
+async def _grouped(
+    registered: Registered, pairs: Sequence[LikelyPair], frequencies: Frequencies, tools: FindTools
+) -> tuple[list[Found], int]:
+    """Group pairs that overlap; each component of them is looked at by itself."""
+    tools.progress.phase("grouping", len(pairs))
+    found: list[Found] = []
+    parted = done = 0
+    for together in _components(pairs):
+        people = {number: registered.person(number) for pair in together for number in (pair.left, pair.right)}
+        by_id = {person.shown.id: person for person in people.values()}
+        apart = tools.journal.kept_apart(sorted(by_id))
+        wanted = [
+            (people[pair.left].shown.id, people[pair.right].shown.id)
+            for pair in sorted(together, key=lambda pair: (pair.grade is not Grade.CERTAIN, -pair.weight))
+        ]
+        allowed = [pair for pair in wanted if frozenset(pair) not in apart]
+        parted += len(wanted) - len(allowed)
+        found += await asyncio.to_thread(_found, allowed, by_id, apart, frequencies, tools.matching)
+        done += len(together)
+        tools.progress.advance(done)
+    return found, parted
+
+
+def _components(pairs: Sequence[LikelyPair]) -> Iterator[list[LikelyPair]]:
+    """Yield portions of pairs; whoever stands in two pairs finds both in one portion."""
+    portion: list[LikelyPair] = []
+    for component in overlapping(pairs):
+        portion += component
+        if len(portion) >= _PAIRS_TOGETHER // 10:
+            yield portion
+            portion = []
+    if portion:
+        yield portion
+
+
+def _found(
+    pairs: Sequence[tuple[str, str]],
+    people: Mapping[str, Person],
+    parted: set[frozenset[str]],
+    frequencies: Frequencies,
+    policy: MatchingPolicy,
+) -> list[Found]:
+    evidence = {patient_id: person.evidence for patient_id, person in people.items()}
+
+    @cache
+    def contradict(one: str, other: str) -> bool:
+        comparison = compare(evidence[one], evidence[other], policy=policy, frequencies=frequencies)
+        return bool(contradictions_of(ComparedPair(one, other, comparison), evidence=evidence, parted=parted))
+
+    def graded(ids: Iterable[str]) -> DuplicateGroup:
+        those = {one: evidence[one] for one in ids}
+        return grade_people(those, rule=GroupRule.EVIDENCE, parted=parted, policy=policy, frequencies=frequencies)
+
+    joined = join_people(pairs, contradict)
+    groups = [graded(ids) for ids in (*joined.groups, *joined.contradicting)]
+    groups += [fitting_two(graded(ids)) for ids in joined.torn]
+    return [found_of(FoundKind.LIKELY, group, people) for group in groups]
