@@ -1,9 +1,34 @@
 """A bounded memory of what was worked out lately: rows of one person, one vaccine, one day repeat in every export."""
 
-from typing import Generic, TypeVar
+from collections.abc import Callable
+from functools import lru_cache
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from functools import _lru_cache_wrapper
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
+Result = TypeVar("Result")
+
+_FORGETTING: list[Callable[[], None]] = []
+
+
+def remembered(size: int) -> Callable[[Callable[..., Result]], "_lru_cache_wrapper[Result]"]:
+    """Remember what a module's pure function returned lately, for `size` different arguments, until forget_all()."""
+
+    def decorate(function: Callable[..., Result]) -> "_lru_cache_wrapper[Result]":
+        remembering = lru_cache(maxsize=size)(function)
+        _FORGETTING.append(remembering.cache_clear)
+        return remembering
+
+    return decorate
+
+
+def forget_all() -> None:
+    """Forget what all remembered functions returned: for who has finished with many rows and goes on to other work."""
+    for forget in _FORGETTING:
+        forget()
 
 
 class Recent(Generic[Key, Value]):

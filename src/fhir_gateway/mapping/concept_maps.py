@@ -12,12 +12,12 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from functools import lru_cache
 
 from rapidfuzz import fuzz, process
 
 from fhir_gateway.domain import systems
 from fhir_gateway.domain.errors import ConfigurationProblem
+from fhir_gateway.domain.recent import remembered
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.mapping.document import Faults, Place, did_you_mean
 from fhir_gateway.mapping.spellings import UNKNOWN_DOSE, DoseNumber, halves, spelling_key, spellings
@@ -131,7 +131,7 @@ def _at(clinic: str, key: str) -> str:
     return f"{clinic.casefold()}\x1f{key}"
 
 
-@lru_cache(maxsize=4096)
+@remembered(4096)
 def _nearest(text: str, values: tuple[str, ...]) -> str:
     best = process.extractOne(text, values, scorer=fuzz.token_sort_ratio, processor=str.casefold)
     return best[0] if best and best[1] >= _NEAR_ENOUGH else ""

@@ -26,10 +26,7 @@ from fhir_gateway.mapping.functions import ConversionContext, Facts
 from fhir_gateway.mapping.general_functions import uri_safe
 from fhir_gateway.mapping.person_functions import as_written
 from fhir_gateway.mapping.values import LOST, Cells, Evaluate, Read, said
-from fhir_gateway.people.addresses import read_address
-from fhir_gateway.people.dates import read_clock, read_date
 from fhir_gateway.people.names import PersonName
-from fhir_gateway.people.phones import read_phones
 
 GATEWAY_KEY = "gateway_key"
 _KEY = re.compile(r"[0-9a-f]{32}")
@@ -135,8 +132,6 @@ class CompiledMapping:
     def forget(self) -> None:
         """Forget the rows that were converted lately; for who has read a file and goes on to other work."""
         self.memory.people.forget()
-        for remembering in (read_phones, read_address, read_date, read_clock):
-            remembering.cache_clear()
 
     @property
     def wide(self) -> bool:

@@ -4,7 +4,8 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+
+from fhir_gateway.domain.recent import remembered
 
 _BRACKETS = re.compile(r"[(\[{]([^)\]}]*)[)\]}]?")
 _NOISE = re.compile(
@@ -67,7 +68,7 @@ def spelling_key(text: str) -> str:
     return "".join(_tokens(_fold(text)))
 
 
-@lru_cache(maxsize=2048)
+@remembered(2048)
 def spellings(text: str) -> tuple[Spelling, ...]:
     """Return how a vaccine's name may be read, the most telling reading first.
 
@@ -96,7 +97,7 @@ def halves(text: str) -> Iterator[tuple[Spelling, Spelling]]:
             yield first, second
 
 
-@lru_cache(maxsize=4096)
+@remembered(4096)
 def read_dose_number(text: str, *, own_column: bool) -> DoseNumber:
     """Read a dose number; in a column of its own a lone number or "2x" is one, in free text only what is named so."""
     folded = _fold(text).strip()

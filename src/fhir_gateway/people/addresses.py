@@ -6,9 +6,9 @@ dots (https://fhir.kemkes.go.id/r4/StructureDefinition/administrativeCode).
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
 
 from fhir_gateway.domain import systems
+from fhir_gateway.domain.recent import remembered
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.people.regions import DISTRICTS, PROVINCES, REGENCIES
 
@@ -38,7 +38,7 @@ class AddressText:
     province: str = ""
 
 
-@lru_cache(maxsize=2048)
+@remembered(2048)
 def read_address(said: AddressText) -> Resource:
     """Return a FHIR Address: `text` as written, `line`, `district`, `city`, `state`, and the administrative codes.
 

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from enum import StrEnum
-from functools import lru_cache
+
+from fhir_gateway.domain.recent import remembered
 
 FORMATS = (
     "yyyy-mm-dd",
@@ -92,7 +93,7 @@ def format_name(text: str) -> str:
     return re.sub(r"[\s/.\-_]+", "-", text.strip().lower())
 
 
-@lru_cache(maxsize=4096)
+@remembered(4096)
 def read_date(
     text: str, formats: tuple[str, ...], *, today: date, zone: tzinfo = UTC, future: bool = False
 ) -> ReadDate:
@@ -121,7 +122,7 @@ def read_date(
     return _IMPOSSIBLE if matched else _UNREADABLE
 
 
-@lru_cache(maxsize=4096)
+@remembered(4096)
 def read_clock(text: str) -> str:
     """Return a time of day as hh:mm:ss, "" where there is none; midnight is what databases write for unknown."""
     match = re.fullmatch(r"\s*(\d{1,2})[:.](\d{2})(?:[:.](\d{2})(?:\.\d+)?)?\s*(?:wib|wita|wit)?\s*", text.lower())
@@ -134,7 +135,7 @@ def read_clock(text: str) -> str:
     return "" if clock == time() else clock.isoformat()
 
 
-@lru_cache(maxsize=1024)
+@remembered(1024)
 def make_instant(iso: str, clock: str, zone: tzinfo) -> str:
     """Return a FHIR dateTime from a local date and time, with the zone's offset of that day."""
     return datetime.fromisoformat(f"{iso}T{clock}").replace(tzinfo=zone).isoformat()

@@ -7,10 +7,10 @@ Words are aligned one to one instead, and what is left over on either side decid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
 
 from rapidfuzz.distance import OSA
 
+from fhir_gateway.domain.recent import remembered
 from fhir_gateway.people.name_sounds import compared_form, sound_form
 from fhir_gateway.people.name_words import WEAK_WORDS
 from fhir_gateway.people.names import PersonName, tokens_of_key
@@ -68,7 +68,7 @@ def _mirrored(agreement: NameAgreement) -> NameAgreement:
     return NameAgreement(agreement.level, agreement.shared, near, agreement.initials)
 
 
-@lru_cache(maxsize=8192)
+@remembered(8192)
 def _compare(left: str, right: str) -> NameAgreement:
     plain_left, own_left, father_left, cut_left = tokens_of_key(left)
     plain_right, own_right, father_right, cut_right = tokens_of_key(right)
@@ -218,7 +218,7 @@ class _Alignment:
         return len(self.near) <= max(1, len(self.shared)) or _nearly_whole(*self.whole)
 
 
-@lru_cache(maxsize=8192)
+@remembered(8192)
 def nearness(left: str, right: str) -> int | None:
     """Return how far apart two words are where one may be the other mistyped or misheard, else None; 0: they sound alike.
 
@@ -254,7 +254,7 @@ def _may_begin(initial: str, form: str) -> bool:
     return form[0] in _BEGINNINGS.get(initial, initial)
 
 
-@lru_cache(maxsize=8192)
+@remembered(8192)
 def is_short_form(short: str, word: str) -> bool:
     """Say whether a word may be written or called by the short one: its consonants, its beginning or its end."""
     if len(short) >= len(word) or len(short) < 2:

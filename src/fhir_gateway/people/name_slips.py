@@ -6,10 +6,11 @@ exchanged, a consonant for one beside it on the keyboard that sounds unlike is a
 (f, v, p; z, s, j; y, i, j; h at the beginning) are spelling.
 """
 
-from functools import lru_cache
 from itertools import pairwise
 
 from rapidfuzz.distance import OSA
+
+from fhir_gateway.domain.recent import remembered
 
 _SHORTEST = 5
 _VOWELS = frozenset("aiueo")
@@ -19,7 +20,7 @@ _ROWS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 _BESIDE = frozenset(frozenset(pair) for row in _ROWS for pair in pairwise(row))
 
 
-@lru_cache(maxsize=16384)
+@remembered(16384)
 def is_slip(one: str, other: str) -> bool:
     """Say whether a compared form is the other with one slip of the finger, or in another spelling; symmetric.
 

@@ -8,8 +8,8 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 
+from fhir_gateway.domain.recent import remembered
 from fhir_gateway.people.name_sounds import compared_form, sound_key
 from fhir_gateway.people.name_words import (
     ABDUL_WITH,
@@ -88,7 +88,7 @@ class _Casing:
         return word[:1].upper() + word[1:].lower() if self._one_case else word
 
 
-@lru_cache(maxsize=8192)
+@remembered(8192)
 def read_name(text: str) -> PersonName:
     """Read a name as it was written; never raises, an unreadable one has no tokens and the text ""."""
     cleaned = _clean(text)

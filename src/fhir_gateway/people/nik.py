@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
-from functools import lru_cache
+
+from fhir_gateway.domain.recent import remembered
 
 PROVINCES = frozenset(
     f"{code}"
@@ -87,7 +88,7 @@ def read_nik(text: str, *, numeric: bool = False) -> Nik:
     return _read(text, numeric)
 
 
-@lru_cache(maxsize=4096)
+@remembered(4096)
 def _read(text: str, numeric: bool) -> Nik:  # noqa: FBT001 - lru_cache is twice as fast with positions
     stripped = text.strip().strip("'\u2019`\"").strip()
     if not stripped:

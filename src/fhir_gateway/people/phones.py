@@ -2,9 +2,10 @@
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
 
 import phonenumbers
+
+from fhir_gateway.domain.recent import remembered
 
 _SEPARATORS = re.compile(r"[/;|&\n,\\]|\s+(?:atau|dan|or)\s+|(?<=\d)\s{2,}(?=[0+])", re.IGNORECASE)
 _REMARK = re.compile(r"\([^)0-9]*[A-Za-z][^)0-9]*\)|\[[^\]]*\]")
@@ -37,7 +38,7 @@ class ReadPhones:
     as_written: str = ""
 
 
-@lru_cache(maxsize=8192)
+@remembered(8192)
 def read_phones(text: str) -> ReadPhones:
     """Read every phone number of a cell; Indonesian ones need no country code. Never raises.
 

@@ -3,9 +3,9 @@
 import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 from fhir_gateway.domain.errors import SourceError
+from fhir_gateway.domain.recent import remembered
 from fhir_gateway.domain.records import Layout
 
 HEADER_WITHIN = 50
@@ -27,7 +27,7 @@ class Header:
     known: int
 
 
-@lru_cache(maxsize=8192)
+@remembered(8192)
 def column_key(name: str) -> str:
     """Return a column's name as it is compared: without regard to case, surrounding and repeated blanks."""
     return " ".join(name.replace("\ufeff", "").split()).casefold()

@@ -8,6 +8,7 @@ from fhir_gateway.bundling.digests import digest
 from fhir_gateway.domain.errors import AccessRefusedError, InterruptedRunError, ServerError, UsageError
 from fhir_gateway.domain.identity import Grade, PersonAction
 from fhir_gateway.domain.outcomes import Outcome
+from fhir_gateway.domain.recent import forget_all
 from fhir_gateway.domain.runs import InputFile, Run, RunKind, RunState, Settlement, SpooledRecord
 from fhir_gateway.flows.load.comparing import compare_people, look_up
 from fhir_gateway.flows.load.deciding import decide_people
@@ -98,6 +99,7 @@ async def _go(run: Run, tools: LoadTools) -> None:
         frequencies = await compare_people(run, tools)
         await look_up(run, tools, frequencies=frequencies)
         await decide_people(run, tools, frequencies=frequencies)
+        forget_all()
         if run.kind is RunKind.DRY_RUN:
             return _foretell(run, tools)
         run = _reach(run, RunState.POSTING, tools)
