@@ -12,6 +12,12 @@ _SERVICE = {
 }
 _OAUTH = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
 _CHAINED = "."
+_BULK = "http://hl7.org/fhir/uv/bulkdata"
+_EXPORTS = {
+    "Patient": ("patient-export", "everybody's Patient and doses, or (POST with patient) some people's"),
+    "Group": ("group-export", "the members of a district or a clinic: Patients and doses"),
+}
+"""Type → name of its export operation, and what it exports."""
 
 
 def served_searches(declared: Mapping[str, Collection[str]]) -> dict[str, frozenset[str]]:
@@ -50,6 +56,7 @@ def capability_statement(endpoint: Endpoint) -> Resource:
         "status": "active",
         "date": endpoint.started.isoformat(timespec="seconds"),
         "kind": "instance",
+        "instantiates": [f"{_BULK}/CapabilityStatement/bulk-data"],
         "software": {"name": "fhir-gateway", "version": endpoint.version},
         "implementation": {
             "description": "Immunizations and Patients of one environment, to be read",
@@ -60,15 +67,42 @@ def capability_statement(endpoint: Endpoint) -> Resource:
         "rest": [
             {
                 "mode": "server",
-                "documentation": "Identifiers of persons belong into the body of POST _search.",
+                "documentation": _words(endpoint),
                 "security": {
                     "cors": False,
                     "service": [_SERVICE],
                     "extension": [{"url": _OAUTH, "extension": [{"url": "token", "valueUri": endpoint.token_url}]}],
                 },
-                "resource": [_resource(one, endpoint) for one in sorted(endpoint.served)],
+                "resource": [_group(), *(_resource(one, endpoint) for one in sorted(endpoint.served))],
+                "operation": [_operation("export", "everything that the token permits")],
             }
         ],
+    }
+
+
+def _words(endpoint: Endpoint) -> str:
+    words = "Identifiers of persons belong into the body of POST _search."
+    without = sorted({"Immunization", "Patient"} - set(endpoint.histories))
+    if not without:
+        return f"{words} An export holds what was committed up to its transactionTime and nothing later, and tells deletions."
+    return (
+        f"{words} The FHIR server behind keeps no history of {', '.join(without)}: exports tell no deletions of these but"
+        " those that the gateway makes itself (it makes none), and what is changed while an export runs comes with the next."
+    )
+
+
+def _operation(name: str, words: str) -> Resource:
+    return {"name": name, "definition": f"{_BULK}/OperationDefinition/{name}", "documentation": words}
+
+
+def _group() -> Resource:
+    return {
+        "type": "Group",
+        "documentation": "Districts where people live and clinics that gave them doses; a Group lists no members.",
+        "interaction": [{"code": "read"}, {"code": "search-type"}],
+        "versioning": "no-version",
+        "searchParam": [{"name": "_id", "type": "token", "documentation": "the Group's id"}],
+        "operation": [_operation(*_EXPORTS["Group"])],
     }
 
 
@@ -89,4 +123,6 @@ def _resource(resource_type: str, endpoint: Endpoint) -> Resource:
         declared["documentation"] = "Chained: " + "; ".join(f"{one.name} ({one.words})" for one in chained)
     if resource_type == "Immunization":
         declared["searchInclude"] = [INCLUDE]
+    if resource_type in _EXPORTS:
+        declared["operation"] = [_operation(*_EXPORTS[resource_type])]
     return declared
