@@ -15,9 +15,10 @@ from fhir_gateway.identity.parameters import MatchingPolicy
 from fhir_gateway.ledger.finding_store import finding_store
 from fhir_gateway.ledger.store import Ledger
 from fhir_gateway.ports import Progress
+from fhir_gateway.ports.finding import FindingStore
 from fhir_gateway.settings import Environment
 
-__all__ = ["FindRequest", "duplicates", "find", "told_found", "waterfall", "why"]
+__all__ = ["FindRequest", "duplicates", "find", "find_tools", "told_found", "waterfall", "why"]
 
 
 async def find(
@@ -29,17 +30,23 @@ async def find(
     ServerError where the server has gone or cannot be read, LedgerError where there is no room beside the ledger.
     """
     with finding_store(environment.folder) as store:
-        tools = FindTools(
-            ledger=ledger,
-            journal=ledger.merges,
-            reader=BatchedReader(client),
-            puller=ServerPuller(client),
-            store=store,
-            progress=progress,
-            matching=environment.matching,
-            masked=environment.fhir_server.masked_identifiers,
-        )
-        return await find_road(request, tools)
+        return await find_road(request, find_tools(client, ledger, environment, store=store, progress=progress))
+
+
+def find_tools(
+    client: FhirClient, ledger: Ledger, environment: Environment, *, store: FindingStore, progress: Progress
+) -> FindTools:
+    """Build what the finding road works with, over a client that is connected."""
+    return FindTools(
+        ledger=ledger,
+        journal=ledger.merges,
+        reader=BatchedReader(client),
+        puller=ServerPuller(client),
+        store=store,
+        progress=progress,
+        matching=environment.matching,
+        masked=environment.fhir_server.masked_identifiers,
+    )
 
 
 def duplicates(gateway: Gateway, request: FindRequest) -> Finding:
