@@ -6,13 +6,10 @@ import time
 import uuid
 from datetime import UTC, datetime
 
-import httpx
 from joserfc import jwt
 from joserfc.jwk import ECKey
-from tests.fakes.served_gateway import POLICY, Served
+from tests.fakes.served_gateway import served_from
 
-from fhir_gateway.api.app import create_app, create_edge
-from fhir_gateway.bootstrap.serving import Serving
 from fhir_gateway.domain.posting import BundleEntry
 from fhir_gateway.domain.registry import RegistryClient
 from fhir_gateway.ledger.store import Ledger
@@ -118,15 +115,20 @@ def registered(home, environment="embedded", granted=EVERYTHING, name="Registry"
 
 def pulled(home, client_id, path, environment="embedded"):
     """Return what a registered client gets for a search, over a gateway that is served just for that."""
+    return _visited(home, client_id, environment, lambda puller: puller.pull(path))
 
-    async def pull():
-        async with Serving(home) as serving:
-            app = create_app(serving)
-            transport = httpx.ASGITransport(app=create_edge(app, host="127.0.0.1", policy=POLICY))
-            async with httpx.AsyncClient(transport=transport, base_url=HOST) as client:
-                return await Puller(Served(home, client, app), environment, client_id=client_id).pull(path)
 
-    return asyncio.run(pull())
+def answered(home, client_id, path, environment="embedded"):
+    """Return the answer that a registered client gets, as JSON, over a gateway that is served just for that."""
+    return _visited(home, client_id, environment, lambda puller: puller.get(path)).json()
+
+
+def _visited(home, client_id, environment, ask):
+    async def visit():
+        async with served_from(home) as served:
+            return await ask(Puller(served, environment, client_id=client_id))
+
+    return asyncio.run(visit())
 
 
 def newest(resources):

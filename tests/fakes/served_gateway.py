@@ -1,9 +1,15 @@
 """The application in a working folder of its own, asked as its clients ask it, without a socket between."""
 
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
+import httpx
+
+from fhir_gateway.api.app import create_app, create_edge
 from fhir_gateway.api.edge import EdgePolicy
 from fhir_gateway.bootstrap.access import new_key
+from fhir_gateway.bootstrap.serving import Serving
+from fhir_gateway.console.app import create_console
 from fhir_gateway.domain.access import Role
 from fhir_gateway.ledger.store import Ledger
 from fhir_gateway.settings import load_environment
@@ -37,6 +43,25 @@ class Served:
     async def ask(self, method, path, key="", *, headers=(), **options):
         own = {"Authorization": f"Bearer {key}"} if key else {}
         return await self.client.request(method, path, headers={**own, **dict(headers)}, **options)
+
+
+def two_regions(folder):
+    """Make a working folder with the environments north and south, each on an embedded server of its own."""
+    (folder / "environments").mkdir()
+    for name in ("north", "south"):
+        (folder / "environments" / f"{name}.toml").write_text(REGION)
+    return folder
+
+
+@asynccontextmanager
+async def served_from(home):
+    """Serve a working folder's environments."""
+    async with Serving(home) as serving:
+        app = create_app(serving, pages={"/console": create_console(serving)})
+        edge = create_edge(app, host="127.0.0.1", policy=POLICY)
+        transport = httpx.ASGITransport(app=edge, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://gateway.test") as client:
+            yield Served(home, client, app)
 
 
 def assert_is_problem(response, status, code=None):

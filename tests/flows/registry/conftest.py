@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 
 import pytest
 from tests.fakes.fhir_samples import LOCAL, NIK, sample_immunization, sample_patient
+from tests.fakes.pulling_client import Puller
+from tests.fakes.served_gateway import served_from, two_regions
 
 from fhir_gateway.domain.posting import BundleEntry
 from fhir_gateway.embedded_server.server import EmbeddedServer
@@ -74,6 +76,19 @@ async def region(tmp_path):
         reader = ServerReader(client)
         yield Region(RegistryTools(reader, ServerPuller(client), FixedClock()), ServerWriter(client, reader))
     server.close()
+
+
+@pytest.fixture
+async def served(tmp_path):
+    """The whole application over the environments north and south."""
+    async with served_from(two_regions(tmp_path)) as served:
+        yield served
+
+
+@pytest.fixture
+def registry(served):
+    """A client of the environment north."""
+    return Puller(served)
 
 
 @pytest.fixture
