@@ -10,6 +10,7 @@ from tests.fakes.merging_place import everything, fill, read_all, referring_to
 from tests.flows.test_merge_apply import PEOPLE, applied, planned, writes
 
 from fhir_gateway.embedded_server.server import EmbeddedServer
+from fhir_gateway.merging.elements import replaced_by_tag
 
 
 @pytest.fixture
@@ -207,15 +208,45 @@ def test_who_has_looked_may_merge_the_pair_again_and_undo_that(merged):
     assert everything(place.home) == before
 
 
-def test_two_merges_with_one_survivor_are_undone_newest_first(place):
+@pytest.mark.parametrize("order", [(2, 1), (1, 2)])
+def test_two_merges_with_one_survivor_are_undone_in_any_order(place, order):
     fill(place.home, family())
     before = everything(place.home)
     for words in (("p2", "p3"), (NIK,)):
         plan, _ = planned(place, *words)
         _, (merge,), _ = applied(place, plan, "--accept-conflicts")
         assert merge["survivor"] == "p2"
-    assert [place.run("merge", "undo", number)[0] for number in (2, 1)] == [0, 0]
+    assert place.run("merge", "undo", order[0])[0] == 0
+    assert replaced_by_tag(everything(place.home)["Patient/p2"]) == "p2"  # the other one stands
+    assert place.run("merge", "undo", order[1])[0] == 0
     assert everything(place.home) == before
+
+
+def test_what_was_decided_is_remembered_when_the_undoing_was_interrupted(place, region):
+    def lose(request):
+        if writes(request, "Patient/p1"):
+            raise httpx.ConnectError("refused")
+
+    server = region()
+    put_all(server.server, family(), base=BASE)
+    before = read_all(server.server)
+    plan, _ = planned(place, environment="region")
+    applied(place, plan, environment="region")
+    elsewhere = {"subject": {"reference": "Patient/p9"}}
+    put_all(server.server, [observation(2, "p2") | elsewhere, observation(7, "p1")], base=BASE)
+    server.before = lose
+    assert undo(place, "--keep-now", "--move", "Observation/o7-p1=p3", environment="region")[0] == 1
+    server.before = lambda _: None
+    code, said, _ = undo(place, environment="region")
+    assert (code, said["state"], said["conflicts"]) == (0, "undone", [])
+    assert {one["resource"] for one in said["kept"]} == {"Observation/o2-p2"}
+    after = read_all(server.server)
+    assert after["Observation/o2-p2"]["subject"] == elsewhere["subject"]
+    assert after["Observation/o7-p1"]["subject"] == {"reference": "Patient/p3"}
+    edited = {"Observation/o2-p2", "Observation/o7-p1"}
+    assert {name: one for name, one in after.items() if name not in edited} == {
+        name: one for name, one in before.items() if name not in edited
+    }
 
 
 def test_a_merge_that_is_not_there_is_told(place):

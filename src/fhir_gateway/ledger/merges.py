@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import combinations
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, func, insert, select, update
@@ -159,18 +160,36 @@ class Merges:
         self._close(HistoryEvent.APPLIED, row, {"remaining": list(remaining)}, at)
         return self._existing(merge)
 
-    def begin_undo(self, merge: int, *, user: str, at: datetime, reason: str, via: str = "command") -> Merge:
-        """Write down that a merge is to be undone: UNDOING. One that is UNDOING already stays as it is.
+    def begin_undo(  # noqa: PLR0913 - an undoing is what its entry says
+        self,
+        merge: int,
+        *,
+        user: str,
+        at: datetime,
+        reason: str,
+        via: str = "command",
+        decisions: Mapping[str, Any] = MappingProxyType({}),
+    ) -> Merge:
+        """Write down that a merge is to be undone, and what was decided of conflicts: UNDOING.
 
-        Raises LedgerError where it cannot be undone.
+        One that is UNDOING already stays as it is; decisions that are not known yet are added. Raises LedgerError where
+        it cannot be undone.
         """
         row = self._row(merge, MergeState.APPLYING, MergeState.APPLIED, MergeState.UNDOING)
         if row["erased"]:
             raise LedgerError(f"merge {merge} cannot be undone: what it changed was erased")
+        person = {"decisions": dict(decisions)}
         if row["state"] != MergeState.UNDOING:
             begun = {"state": MergeState.UNDOING, "undo_user": user, "undo_via": via, "undo_begun": written_time(at)}
-            self._close(HistoryEvent.UNDO_BEGUN, row | begun, {"reason": reason}, at)
+            self._close(HistoryEvent.UNDO_BEGUN, row | begun, {"reason": reason, **person}, at)
+        elif decisions != self.undo_decisions(merge):
+            self._close(HistoryEvent.UNDO_BEGUN, row, person, at)
         return self._existing(merge)
+
+    def undo_decisions(self, merge: int) -> dict[str, Any]:
+        """Return what was decided when the merge's undoing was begun or went on, {} where nothing was."""
+        bodies = sorted(self.history.parts(self._entries(merge), Part.PERSON).items())
+        return next((body["decisions"] for _, body in reversed(bodies) if "decisions" in body), {})
 
     def finish_undo(self, merge: int, *, at: datetime, conflicts: Sequence[dict[str, Any]]) -> Merge:
         """Close an undoing: UNDONE; the pairs are kept apart from now on."""

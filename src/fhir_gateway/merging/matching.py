@@ -1,19 +1,23 @@
 """Which element of one version of a list is which element of another, by content and not by position."""
 
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterator
+from difflib import SequenceMatcher
 from typing import Any
 
 from fhir_gateway.fhir import json_text
 
 _MOST_COMPARED = 10_000
 """So many pairs of changed elements are compared at most; beyond, what changed counts as taken out and added."""
+_MOST_ALIGNED = 1_000_000
+"""So many pairs of positions are looked at most to tell equal elements by their neighbours."""
 
 
 def match(one: list[Any], other: list[Any], *, in_place: bool = False) -> dict[int, int]:
     """Return positions in `one` → positions in `other` of the same element, each at most once.
 
-    Equal elements are the same, the first of several the first. Of what is left, the most alike objects are the same,
+    Equal elements are the same; of several equal ones those in the longest runs that both have, then the first is the
+    first. Of what is left, the most alike objects are the same,
     unless what identifies them (id, system and value, reference, URL) says that they are two. With `in_place`, lists of
     equal length have the same elements in the same order, whatever became of each: so the merge leaves them.
     """
@@ -29,15 +33,30 @@ def match(one: list[Any], other: list[Any], *, in_place: bool = False) -> dict[i
 
 
 def _equal(one: list[Any], other: list[Any]) -> dict[int, int]:
+    mine, theirs = [_text(element) for element in one], [_text(element) for element in other]
+    found = _aligned(mine, theirs) if _repeat(mine, theirs) else {}
+    taken = set(found.values())
     waiting: dict[bytes, deque[int]] = defaultdict(deque)
-    for position, element in enumerate(other):
-        waiting[_text(element)].append(position)
-    found = {}
-    for position, element in enumerate(one):
-        places = waiting.get(_text(element))
-        if places:
-            found[position] = places.popleft()
+    for position, text in enumerate(theirs):
+        if position not in taken:
+            waiting[text].append(position)
+    for position, text in enumerate(mine):
+        if position not in found and waiting.get(text):
+            found[position] = waiting[text].popleft()
     return found
+
+
+def _repeat(mine: list[bytes], theirs: list[bytes]) -> bool:
+    """Whether it is open which of several equal elements is which."""
+    counts = Counter(mine), Counter(theirs)
+    several = any(max(counts[0][text], counts[1][text]) > 1 for text in counts[0].keys() & counts[1].keys())
+    return several and len(mine) * len(theirs) <= _MOST_ALIGNED
+
+
+def _aligned(mine: list[bytes], theirs: list[bytes]) -> dict[int, int]:
+    """Return the positions of the longest runs that both lists have: equal elements are told by their neighbours."""
+    blocks = SequenceMatcher(None, mine, theirs, autojunk=False).get_matching_blocks()
+    return {block.a + n: block.b + n for block in blocks for n in range(block.size)}
 
 
 def _text(element: Any) -> bytes:

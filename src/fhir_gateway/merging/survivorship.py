@@ -51,13 +51,13 @@ def merge_patients(survivor: Resource, replaced: Sequence[Resource]) -> MergedPa
         choices.extend(merge_list(result, patients, rule))
     choices.extend(merge_security(result, patients))
     conflicts.extend(_modifiers(patients))
-    tagged = _tagged(result, str(survivor["id"]))
+    tagged = with_golden_tag(result, str(survivor["id"]))
     return MergedPatient(_linked(tagged, others), tuple(choices), tuple(conflicts))
 
 
 def mark_replaced(patient: Resource, survivor_id: str) -> Resource:
     """Return a replaced Patient: inactive, linked `replaced-by`, tagged with the survivor's id; the rest as it is."""
-    marked = _tagged(patient | {"active": False}, survivor_id)
+    marked = with_golden_tag(patient | {"active": False}, survivor_id)
     return _with_link(marked, survivor_id, "replaced-by")
 
 
@@ -92,7 +92,7 @@ def _modifiers(patients: Sequence[Resource]) -> list[MergeConflict]:
     ]
 
 
-def _tagged(patient: Resource, survivor_id: str) -> Resource:
+def with_golden_tag(patient: Resource, survivor_id: str) -> Resource:
     """Return the Patient with the golden-record tag of this survivor, in the place of one that it has."""
     if replaced_by_tag(patient) == survivor_id:
         return patient
@@ -101,6 +101,16 @@ def _tagged(patient: Resource, survivor_id: str) -> Resource:
     tag = {"system": systems.REPLACED_BY_TAG, "code": survivor_id}
     tags = [other for other in objects(rest.get("tag")) if other.get("system") != systems.REPLACED_BY_TAG]
     return patient | {"meta": rest | {"tag": [*tags, tag]}}
+
+
+def without_golden_tag(patient: Resource) -> Resource:
+    """Return the Patient without a golden-record tag; itself where it has none."""
+    if not replaced_by_tag(patient):
+        return patient
+    meta = patient["meta"]
+    tags = [tag for tag in objects(meta["tag"]) if tag.get("system") != systems.REPLACED_BY_TAG]
+    rest = {name: value for name, value in meta.items() if name != "tag"} | ({"tag": tags} if tags else {})
+    return {name: value for name, value in patient.items() if name != "meta"} | ({"meta": rest} if rest else {})
 
 
 def _linked(patient: Resource, others: Sequence[Resource]) -> Resource:

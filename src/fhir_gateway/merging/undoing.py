@@ -140,7 +140,7 @@ def _restore_object(before: dict[str, Any], after: dict[str, Any], current: dict
         else:
             result[name] = outcome.value
         conflicts += [conflict.below(name, name) for conflict in outcome.conflicts]
-    return _Outcome(result, tuple(conflicts))
+    return _Outcome(result or _ABSENT, tuple(conflicts))
 
 
 def _choice_changed(name: str, after: dict[str, Any], current: dict[str, Any]) -> bool:
@@ -153,9 +153,7 @@ def _restore_list(before: Any, after: Any, current: list[Any]) -> _Outcome:
     then = [] if before is _ABSENT else before
     merged = [] if after is _ABSENT else after
     result, conflicts = _ListRestoring(then, merged, current).run()
-    if not result and before is _ABSENT:
-        return _Outcome(_ABSENT, tuple(conflicts))
-    return _Outcome(result, tuple(conflicts))
+    return _Outcome(result or _ABSENT, tuple(conflicts))  # FHIR knows no empty lists
 
 
 class _ListRestoring:
@@ -188,11 +186,11 @@ class _ListRestoring:
             return
         then = self._then_of.get(merged)
         outcome = _restore(_ABSENT if then is None else self._before[then], self._after[merged], element)
-        if outcome.value is _ABSENT:
+        if outcome.value is _ABSENT and not outcome.conflicts:
             return
         place = len(self._result)
         self._conflicts += [conflict.below(now, place) for conflict in outcome.conflicts]
-        self._result.append(outcome.value)
+        self._result.append(element if outcome.value is _ABSENT else outcome.value)
         if then is not None:
             self._result_of[then] = place
 
@@ -245,12 +243,15 @@ def _put(value: Any, steps: list[str], new: Any) -> Any:
     if not steps:
         return new
     step, rest = steps[0], steps[1:]
+    if value is None:  # undoing had left nothing there, and what is empty must not stand
+        inner = _put(None, rest, new)
+        return None if inner is None else [inner] if step == "-" else {step: inner}
     if isinstance(value, dict):
         inner = _put(value.get(step), rest, new)
         return {name: old for name, old in value.items() if name != step} | ({} if inner is None else {step: inner})
     if isinstance(value, list):
         if step == "-":
-            return [*value, new] if new is not None else value
+            return [*value, _put(None, rest, new)] if new is not None else value
         at = int(step)
         inner = _put(value[at], rest, new)
         return [*value[:at], *([] if inner is None else [inner]), *value[at + 1 :]]

@@ -2,7 +2,7 @@
 
 # ruff: noqa: D102 - the adapter's methods carry the docstrings
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -65,7 +65,20 @@ class MergeJournal(Protocol):
         """
         ...
 
-    def begin_undo(self, merge: int, *, user: str, at: datetime, reason: str, via: str = "command") -> Merge: ...
+    def begin_undo(  # noqa: PLR0913
+        self,
+        merge: int,
+        *,
+        user: str,
+        at: datetime,
+        reason: str,
+        via: str = "command",
+        decisions: Mapping[str, Any] = ...,
+    ) -> Merge: ...
+
+    def undo_decisions(self, merge: int) -> Mapping[str, Any]:
+        """Return what was decided when the merge's undoing was begun or went on, {} where nothing was."""
+        ...
 
     def finish_undo(self, merge: int, *, at: datetime, conflicts: Sequence[dict[str, Any]]) -> Merge:
         """Close an undoing: UNDONE; the pairs are kept apart from now on."""

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fhir_gateway.domain.errors import UsageError
+from fhir_gateway.domain.merges import Restored
 from fhir_gateway.fhir.validation import validate
 from fhir_gateway.merging.survivorship import mark_replaced, merge_patients
 from fhir_gateway.merging.undoing import Decision, decide, restore
@@ -210,6 +211,22 @@ def test_identical_references_return_to_their_own_places():
     assert restore(before, after, after).resource == before
     added = {"entry": [*after["entry"], {"item": to("z")}]}
     assert restore(before, after, added).resource == {"entry": [*before["entry"], {"item": to("z")}]}
+
+
+def test_equal_references_are_told_by_their_neighbours():
+    before, after = (appointment(*map(actor, ids)) for ids in ("sxr", "sxs"))
+    another_merge_undone = appointment(*map(actor, "qxs"))  # it had moved the first reference
+    assert restore(before, after, another_merge_undone) == Restored(appointment(*map(actor, "qxr")))
+    longer = appointment(*map(actor, "yqxs"))
+    assert restore(before, after, longer) == Restored(appointment(*map(actor, "yqxr")))
+
+
+def test_a_list_that_loses_its_last_element_disappears():
+    before, after = person(), person()
+    before["link"] = [{"type": "replaces", "other": {"reference": "Patient/a"}}]
+    after["link"] = [*before["link"], {"type": "replaces", "other": {"reference": "Patient/b"}}]
+    now = person() | {"link": after["link"][1:]}
+    assert restore(before, after, now) == Restored(person())
 
 
 def test_numbers_and_truth_are_not_confused():

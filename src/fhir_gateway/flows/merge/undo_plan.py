@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from fhir_gateway.domain.merges import ChangeKind, JournalledChange, UndoConflict
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.merging.changes import same
+from fhir_gateway.merging.survivorship import with_golden_tag, without_golden_tag
 from fhir_gateway.merging.undoing import Decision, decide, restore
 
 
@@ -19,6 +21,29 @@ class UndoDecisions:
     of: Mapping[str, Mapping[str, Decision]] = field(default_factory=dict)
     otherwise: Decision | None = None
     moves: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def remembered(cls, body: Mapping[str, Any]) -> "UndoDecisions":
+        """Return decisions from as_json()."""
+        of = {
+            resource: {path: Decision(word) for path, word in decided.items()}
+            for resource, decided in body.get("of", {}).items()
+        }
+        otherwise = body.get("otherwise")
+        return cls(of, Decision(otherwise) if otherwise else None, dict(body.get("moves", {})))
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what the journal keeps, so that an undoing that was interrupted goes on as it was decided."""
+        of = {resource: {path: str(word) for path, word in decided.items()} for resource, decided in self.of.items()}
+        return {"of": of, "otherwise": str(self.otherwise or ""), "moves": dict(self.moves)}
+
+    def followed_by(self, later: "UndoDecisions") -> "UndoDecisions":
+        """Return these decisions with later ones over them."""
+        of = {
+            name: {**self.of.get(name, {}), **later.of.get(name, {})}
+            for name in sorted(self.of.keys() | later.of.keys())
+        }
+        return UndoDecisions(of, later.otherwise or self.otherwise, {**self.moves, **later.moves})
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +78,11 @@ def touched(changes: Sequence[JournalledChange]) -> list[Touched]:
     return [Touched(resource, tuple(several)) for resource, several in by_resource.items()]
 
 
-def undone(one: Touched, current: Resource, decisions: UndoDecisions) -> Undone:
-    """Take back what a merge did to a resource, the last thing first."""
+def undone(one: Touched, current: Resource, decisions: UndoDecisions, *, golden: bool | None = None) -> Undone:
+    """Take back what a merge did to a resource, the last thing first.
+
+    `golden` says whether the survivor stays a golden record; None leaves that to what the merge did.
+    """
     resource = current
     left: list[UndoConflict] = []
     kept: list[UndoConflict] = []
@@ -71,4 +99,7 @@ def undone(one: Touched, current: Resource, decisions: UndoDecisions) -> Undone:
         decided = decide(restored, chosen)
         left += decided.conflicts
         resource = decided.resource
+    if one.kind is ChangeKind.SURVIVOR and golden is not None:
+        survivor_id = one.resource.partition("/")[2]
+        resource = with_golden_tag(resource, survivor_id) if golden else without_golden_tag(resource)
     return Undone(current if same(resource, current) else resource, tuple(left), tuple(kept))

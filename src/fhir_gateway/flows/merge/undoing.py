@@ -21,13 +21,15 @@ from fhir_gateway.flows.merge.request_shares import RequestShares
 from fhir_gateway.flows.merge.sending import Settled, Write, send_all
 from fhir_gateway.flows.merge.tools import MergeTools
 from fhir_gateway.flows.merge.undo_plan import Touched, UndoDecisions, Undone, touched, undone
+from fhir_gateway.merging.elements import replaced_by_tag
 from fhir_gateway.merging.provenance import provenance_of_undo
 from fhir_gateway.merging.repointing import references_to, repoint
 from fhir_gateway.merging.versions import version_of
 
 _DELETED = "it was deleted on the server since: nothing is left to be put back"
 _AGAIN = "it was changed once more while the merge was undone: decide and undo again"
-_OPEN = (ChangeState.PLANNED, ChangeState.DONE, ChangeState.FAILED)
+_CONCERNED = (ChangeState.PLANNED, ChangeState.DONE, ChangeState.FAILED, ChangeState.KEPT)
+"""What undoing looks at; what was kept before an interruption is told again at the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +62,13 @@ class UndoOutcome:
 async def preview_undo(number: int, decisions: UndoDecisions, tools: MergeTools) -> UndoOutcome:
     """Return what undoing would do, and write nothing; `restored` counts what would be put back."""
     merge = _undoable(number, tools)
-    found = touched(list(tools.journal.changes(merge.id, *_OPEN)))
+    decided = UndoDecisions.remembered(tools.journal.undo_decisions(merge.id)).followed_by(decisions)
+    found = touched(list(tools.journal.changes(merge.id, *_CONCERNED)))
     current = await _current(found, tools)
-    planned = [(one, undone(one, current[one.resource], decisions)) for one in found if one.resource in current]
+    golden = _stays_golden(merge, tools)
+    planned = [
+        (one, undone(one, current[one.resource], decided, golden=golden)) for one in found if one.resource in current
+    ]
     return UndoOutcome(
         merge,
         conflicts=tuple(conflict for _, result in planned for conflict in result.open),
@@ -82,7 +88,9 @@ async def undo(number: int, request: UndoRequest, tools: MergeTools) -> UndoOutc
     if merge is not None and merge.state is MergeState.UNDONE:
         return UndoOutcome(merge)
     with tools.ledger.merge_lock(f"merge {number} is undone"):
-        work = _Undoing(_undoable(number, tools), request.decisions, tools)
+        merge = _undoable(number, tools)
+        decided = UndoDecisions.remembered(tools.journal.undo_decisions(number)).followed_by(request.decisions)
+        work = _Undoing(merge, decided, tools, _stays_golden(merge, tools))
         await work.look()
         if work.conflicts:
             return UndoOutcome(work.merge, conflicts=work.conflicts)
@@ -107,6 +115,26 @@ def _undoable(number: int, tools: MergeTools) -> Merge:
         if later.id > merge.id and later.state is not MergeState.UNDONE and builds_upon:
             raise UsageError(f"merge {later.id} came after merge {number} and builds upon it: undo that one first")
     return merge
+
+
+def _stays_golden(merge: Merge, tools: MergeTools) -> bool | None:
+    """Tell whether the survivor is a golden record once this merge is undone; None where the merge itself tells.
+
+    Merges with one survivor can be undone in any order: it is golden while one of them stands, and what the first of
+    them made golden is golden no more when the last one is undone.
+    """
+    others = [
+        one
+        for one in tools.journal.by_patient([merge.survivor])
+        if one.survivor == merge.survivor and one.id != merge.id
+    ]
+    if any(one.state is not MergeState.UNDONE for one in others):
+        return True
+    for earlier in (one for one in others if one.id < merge.id):
+        change = next((one for one in tools.journal.changes(earlier.id) if one.kind is ChangeKind.SURVIVOR), None)
+        if change is not None and change.before is not None and replaced_by_tag(change.before) != merge.survivor:
+            return False
+    return None
 
 
 async def _current(found: Sequence[Touched], tools: MergeTools) -> dict[str, Resource]:
@@ -144,6 +172,7 @@ class _Undoing:
     merge: Merge
     decisions: UndoDecisions
     tools: MergeTools
+    golden: bool | None
     conflicts: tuple[UndoConflict, ...] = ()
     restored: int = 0
     kept: list[UndoConflict] = field(default_factory=list)
@@ -157,14 +186,14 @@ class _Undoing:
     async def look(self) -> None:
         """Read everything and find the conflicts that nobody has decided."""
         self._shares = RequestShares(lambda: self.tools.server.requests)
-        found = touched(list(self.tools.journal.changes(self.merge.id, *_OPEN)))
+        found = touched(list(self.tools.journal.changes(self.merge.id, *_CONCERNED)))
         self._found = {one.resource: one for one in found}
         self._current = await _current(found, self.tools)
         self.conflicts = tuple(
             conflict
             for one in found
             if one.resource in self._current
-            for conflict in undone(one, self._current[one.resource], self.decisions).open
+            for conflict in undone(one, self._current[one.resource], self.decisions, golden=self.golden).open
         )
         for name, patient_id in self.decisions.moves.items():
             await self._check_move(name, patient_id)
@@ -176,6 +205,8 @@ class _Undoing:
         if name in self._found:
             raise UsageError(f"{name} was changed by the merge itself: undoing puts it back, it need not be moved")
         resource = await self.tools.reader.read(resource_type, resource_id)
+        if resource is None and self.merge.state is MergeState.UNDOING:
+            return  # it was there when that was decided, and was deleted since
         base = self.tools.server.base
         if resource is not None and references_to(resource, {patient_id}, base=base):
             return  # moved before this undoing was interrupted
@@ -187,7 +218,12 @@ class _Undoing:
         """Write down that the merge is to be undone, before anything is sent."""
         with self.tools.ledger.transaction():
             self.merge = self.tools.journal.begin_undo(
-                self.merge.id, user=request.user, at=self.tools.clock.now(), reason=request.reason, via=request.via
+                self.merge.id,
+                user=request.user,
+                at=self.tools.clock.now(),
+                reason=request.reason,
+                via=request.via,
+                decisions=self.decisions.as_json(),
             )
 
     async def put_back(self) -> None:
@@ -214,7 +250,7 @@ class _Undoing:
         current = self._current.get(one.resource)
         if current is None:
             return Settled(self.merge.id, replace(change, state=ChangeState.KEPT, message=_DELETED))
-        result = undone(one, current, self.decisions)
+        result = undone(one, current, self.decisions, golden=self.golden)
         if result.open:
             return Settled(self.merge.id, replace(change, state=ChangeState.FAILED, message=_AGAIN))
         self.kept += [conflict for conflict in result.kept if conflict not in self.kept]
@@ -289,12 +325,14 @@ class _Undoing:
             number = max(change.number for change in self.tools.journal.changes(self.merge.id)) + 1
             own = JournalledChange(number, "", None, None, {}, "")
         at = self.tools.clock.now()
-        content = provenance_of_undo(self.merge, self._put_back(), user=request.user, at=at, reason=request.reason)
+        content = provenance_of_undo(
+            self.merge, self._versions_put_back(), user=request.user, at=at, reason=request.reason
+        )
         shares = self._shares or RequestShares(lambda: self.tools.server.requests)
         await write_provenance([journalled_provenance(self.merge, own, content, self.tools)], self.tools, shares)
 
-    def _put_back(self) -> dict[str, str]:
-        """Return what was put back and its version, before an interruption as well."""
+    def _versions_put_back(self) -> dict[str, str]:
+        """Return the version of each resource that was put back, before an interruption as well."""
         done = self.tools.journal.changes(self.merge.id, ChangeState.UNDONE)
         return {change.resource: change.after_version for change in done if change.after_version} | self._versions
 
