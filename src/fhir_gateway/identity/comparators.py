@@ -124,7 +124,7 @@ def _told(person: PersonEvidence, near: BirthDate) -> BirthDate:
     return person.birth_date
 
 
-@remembered(8192)
+@remembered(2048)
 def _compare_dates(one: BirthDate, other: BirthDate) -> BirthDateLevel:
     if one == other:
         return _same_date(one)

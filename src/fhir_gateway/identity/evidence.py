@@ -267,7 +267,7 @@ def _places(addresses: Any) -> tuple[str, ...]:
     return _unique(places)
 
 
-@remembered(8192)
+@remembered(2048)
 def _comparable_place(text: str) -> str:
     return " ".join(_PLACE_NOISE.sub(" ", text.lower()).split())
 

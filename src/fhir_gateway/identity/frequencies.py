@@ -191,7 +191,7 @@ def default_frequencies() -> Frequencies:
     return Frequencies()
 
 
-@remembered(8192)
+@remembered(2048)
 def _shipped_sexes(word: str) -> tuple[float, float]:
     """Return how many women and men the shipped words and endings count as."""
     found = []

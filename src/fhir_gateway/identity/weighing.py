@@ -60,7 +60,7 @@ _MANY = 8
 """From more people (birth dates) than these on, a phone number is no family's but a health cadre's or a clinic's."""
 
 
-@remembered(8192)
+@remembered(2048)
 def piece(field: str, agreement: str, weight: float, detail: str = "") -> Evidence:
     """Return a piece of evidence in the operator's words; `detail` names what a household's comparison was made of."""
     words = _WORDS[f"{field}.{agreement}"]
@@ -152,7 +152,7 @@ def _household_parts(
     return parts
 
 
-@remembered(8192)
+@remembered(2048)
 def same_place(left: tuple[str, ...], right: tuple[str, ...]) -> bool | None:
     """Say whether one of the places is the same, None where a code stands against words only."""
     comparable = [(one, other) for one in left for other in right if one.isdigit() == other.isdigit()]

@@ -20,7 +20,7 @@ _ROWS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 _BESIDE = frozenset(frozenset(pair) for row in _ROWS for pair in pairwise(row))
 
 
-@remembered(16384)
+@remembered(4096)
 def is_slip(one: str, other: str) -> bool:
     """Say whether a compared form is the other with one slip of the finger, or in another spelling; symmetric.
 

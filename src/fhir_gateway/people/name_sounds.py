@@ -47,7 +47,7 @@ _FINAL = str.maketrans({"d": "t", "b": "f", "g": "k"})
 _VOWELS = re.compile(r"(?<=.)[aeiou]+")
 
 
-@remembered(8192)
+@remembered(4096)
 def compared_form(word: str) -> str:
     """Return a lower-case word with abbreviation and spelling resolved: equal forms are one name."""
     word = ABBREVIATIONS.get(word, word)
@@ -62,7 +62,7 @@ def compared_form(word: str) -> str:
     return _DOUBLED.sub(r"\1", word)
 
 
-@remembered(8192)
+@remembered(2048)
 def sound_form(form: str) -> str:
     """Return a compared form as it may be heard: f/p/v, s/z, y/j, e/i, o/u, silent h, final d/t are one."""
     heard = form.translate(_BY_EAR)
@@ -71,7 +71,7 @@ def sound_form(form: str) -> str:
     return _DOUBLED.sub(r"\1", heard)
 
 
-@remembered(8192)
+@remembered(2048)
 def sound_key(form: str) -> str:
     """Return a compared form's key for blocking: its first sound and its consonants, at most six."""
     return _DOUBLED.sub(r"\1", _VOWELS.sub("", sound_form(form)))[:6]
@@ -80,7 +80,7 @@ def sound_key(form: str) -> str:
 _UNHEARD = str.maketrans({"v": "f", "p": "f", "z": "s", "y": "i", "j": "i", "h": None})
 
 
-@remembered(8192)
+@remembered(2048)
 def same_sound(one: str, other: str) -> bool:
     """Say whether two compared forms are pronounced alike: nobody could call two children by them."""
     return _pronounced(one) == _pronounced(other)

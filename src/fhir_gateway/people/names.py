@@ -88,7 +88,7 @@ class _Casing:
         return word[:1].upper() + word[1:].lower() if self._one_case else word
 
 
-@remembered(8192)
+@remembered(4096)
 def read_name(text: str) -> PersonName:
     """Read a name as it was written; never raises, an unreadable one has no tokens and the text ""."""
     cleaned = _clean(text)

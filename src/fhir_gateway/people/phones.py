@@ -38,7 +38,7 @@ class ReadPhones:
     as_written: str = ""
 
 
-@remembered(8192)
+@remembered(4096)
 def read_phones(text: str) -> ReadPhones:
     """Read every phone number of a cell; Indonesian ones need no country code. Never raises.
 

@@ -27,7 +27,7 @@ class Header:
     known: int
 
 
-@remembered(8192)
+@remembered(4096)
 def column_key(name: str) -> str:
     """Return a column's name as it is compared: without regard to case, surrounding and repeated blanks."""
     return " ".join(name.replace("\ufeff", "").split()).casefold()
