@@ -1,6 +1,7 @@
 """Finding duplicates in one environment: what `merge find` and the server's API call; both go the same road."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from fhir_gateway.bootstrap.gateway import Gateway
@@ -15,14 +16,21 @@ from fhir_gateway.identity.parameters import MatchingPolicy
 from fhir_gateway.ledger.finding_store import finding_store
 from fhir_gateway.ledger.store import Ledger
 from fhir_gateway.ports import Progress
-from fhir_gateway.ports.finding import FindingStore
+from fhir_gateway.ports.finding import FindingStore, SecondOpinion
+from fhir_gateway.second_opinion.splink import SplinkOpinion
 from fhir_gateway.settings import Environment
 
-__all__ = ["FindRequest", "duplicates", "find", "find_tools", "told_found", "waterfall", "why"]
+__all__ = ["FindRequest", "duplicates", "find", "find_tools", "splink_opinion", "told_found", "waterfall", "why"]
 
 
-async def find(
-    request: FindRequest, client: FhirClient, ledger: Ledger, environment: Environment, *, progress: Progress
+async def find(  # noqa: PLR0913 - what an environment is made of
+    request: FindRequest,
+    client: FhirClient,
+    ledger: Ledger,
+    environment: Environment,
+    *,
+    progress: Progress,
+    second: SecondOpinion | None = None,
 ) -> Finding:
     """Find duplicates on an environment's server, over a client that is connected; nothing is written.
 
@@ -30,7 +38,8 @@ async def find(
     ServerError where the server has gone or cannot be read, LedgerError where there is no room beside the ledger.
     """
     with finding_store(environment.folder) as store:
-        return await find_road(request, find_tools(client, ledger, environment, store=store, progress=progress))
+        tools = find_tools(client, ledger, environment, store=store, progress=progress)
+        return await find_road(request, replace(tools, second=second))
 
 
 def find_tools(
@@ -49,13 +58,19 @@ def find_tools(
     )
 
 
-def duplicates(gateway: Gateway, request: FindRequest) -> Finding:
-    """Find duplicates on a command's environment."""
+def duplicates(gateway: Gateway, request: FindRequest, *, second_opinion: bool = False) -> Finding:
+    """Find duplicates on a command's environment; raises UsageError where a second opinion is not to be had."""
+    second = splink_opinion() if second_opinion else None
 
     async def act(client: FhirClient) -> Finding:
-        return await find(request, client, gateway.ledger, gateway.environment, progress=gateway.display)
+        return await find(request, client, gateway.ledger, gateway.environment, progress=gateway.display, second=second)
 
     return gateway.connect(act)
+
+
+def splink_opinion() -> SecondOpinion:
+    """Return Splink as a second opinion; raises UsageError where the extra is not installed."""
+    return SplinkOpinion()
 
 
 def told_found(found: Found, policy: MatchingPolicy) -> dict[str, Any]:

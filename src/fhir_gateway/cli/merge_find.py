@@ -45,6 +45,12 @@ def find_duplicates(
             "--out", metavar="OUT", help="Write all that is found to OUT.csv, .xlsx or .ndjson, names in full."
         ),
     ] = None,
+    second_opinion: Annotated[
+        bool,
+        typer.Option(
+            "--second-opinion", help="Ask Splink, too (the extra linkage); its probability stands beside the grade."
+        ),
+    ] = False,
     explain: Annotated[bool, typer.Option("--explain", help="Show the evidence of each group, bit by bit.")] = False,
     limit: Annotated[int, typer.Option("--limit", min=0, metavar="N", help="Show the first N groups; 0: all.")] = 100,
     environment: options.Environment = EMBEDDED,
@@ -56,8 +62,10 @@ def find_duplicates(
     request = finding.FindRequest(None if niks is None else read_niks(niks), likely=not shared_only)
     if request.niks is not None and not request.niks:
         raise UsageError(f"{niks} holds no NIK")
+    if request.niks is not None and second_opinion:
+        raise UsageError("a second opinion needs all people of the server: leave out --niks or --second-opinion")
     with ProgressDisplay() as progress, bootstrap.opened(environment, progress) as gateway:
-        found = finding.duplicates(gateway, request)
+        found = finding.duplicates(gateway, request, second_opinion=second_opinion)
         progress.rest()
         policy = gateway.environment.matching
     if out:

@@ -9,6 +9,7 @@ from fhir_gateway.domain.records import Resource
 from fhir_gateway.identity.evidence import BirthDate, PersonEvidence, evidence_of
 from fhir_gateway.merging.elements import own_niks, text
 from fhir_gateway.merging.grouping import brings_together
+from fhir_gateway.people.names import tokens_of_key
 from fhir_gateway.people.nik import read_nik
 
 _KEPT = tuple(one.name for one in fields(PersonEvidence) if one.name not in {"names", "birth_date"})
@@ -55,3 +56,24 @@ def unpack(record: bytes) -> Person:
     shown, niks, born, values = marshal.loads(record)  # noqa: S302 - written by this very process into a file of its own
     evidence = PersonEvidence(**dict(zip(_KEPT, values, strict=True)), birth_date=BirthDate(*born))
     return Person(FoundPatient(*shown), niks, evidence)
+
+
+def words_of(person: Person) -> dict[str, str]:
+    """Return what another model may compare, by column (ports.SecondOpinion); the first of several values."""
+    evidence, born = person.evidence, person.evidence.birth_date
+    name = _first_name_in(evidence.own_keys)
+    return {
+        "id": person.shown.id,
+        "name": name,
+        "first": name.partition(" ")[0],
+        "nik": next(iter(evidence.niks), ""),
+        "born": f"{born.year:04}-{born.month:02}-{born.day:02}" if born.whole else "",
+        "gender": evidence.gender,
+        "mother": _first_name_in(evidence.mother_keys),
+        "phone": next(iter(evidence.phones), ""),
+        "place": next(iter(evidence.places), ""),
+    }
+
+
+def _first_name_in(keys: tuple[str, ...]) -> str:
+    return " ".join(tokens_of_key(keys[0])[1]) if keys else ""

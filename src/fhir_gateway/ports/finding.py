@@ -1,7 +1,7 @@
 """What finding duplicates needs of the outside: room on disk for a whole server's people, and a second opinion."""
 
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 
@@ -56,11 +56,12 @@ class SecondOpinion(Protocol):
         ...
 
     def probabilities(
-        self, people: Iterable[Mapping[str, str | None]], pairs: Sequence[tuple[int, int]]
-    ) -> Iterator[tuple[int, int, float]]:
-        """Yield (number, number, probability that they are one) of those pairs that the model has met.
+        self, people: Iterable[Mapping[str, str]], pairs: Sequence[tuple[str, str]]
+    ) -> Mapping[tuple[str, str], float]:
+        """Return, for pairs of ids, the probability that they are one person; none where no model can be estimated.
 
-        `people` are all of a server, in the order of their numbers, with their comparable words by column; the model is
-        estimated on them.
+        `people` are all of a server, each a row of the words that can be compared, by column ("" where unknown): id,
+        name, first, nik, born, gender, mother, phone, place. The model is estimated on them; of an id that comes twice
+        the last row counts.
         """
         ...

@@ -2,6 +2,7 @@
 
 from fhir_gateway.domain.finding import Finding
 from fhir_gateway.flows.merge.finding.likely import find_likely
+from fhir_gateway.flows.merge.finding.opinions import with_opinions
 from fhir_gateway.flows.merge.finding.proposed import Proposals
 from fhir_gateway.flows.merge.finding.registering import register
 from fhir_gateway.flows.merge.finding.shared import find_by_niks, find_sharing
@@ -48,7 +49,8 @@ async def _find_everywhere(request: FindRequest, proposals: Proposals, tools: Fi
         found, parted, notes = [*found, *likely], parted + also_parted, (*notes, *cut)
     listed = proposals.marked(found)
     proposed, also_parted = await proposals.missing(listed, registered, tools)
-    return Finding(in_order([*listed, *proposed]), len(registered), notes=(*notes, *_told(parted + also_parted)))
+    told, none = await with_opinions([*listed, *proposed], registered, tools)
+    return Finding(in_order(told), len(registered), notes=(*notes, *none, *_told(parted + also_parted)))
 
 
 def _told(parted: int) -> tuple[str, ...]:

@@ -1,0 +1,1 @@
+"""What another model of record linkage says of pairs of people, where the extra `linkage` is installed."""
