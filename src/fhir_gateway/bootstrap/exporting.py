@@ -240,6 +240,10 @@ class ServedExports:
         """Say whether there is such a group; the server is only asked where it is not known yet."""
         return bool(self._ledger.groups.size(group)) or group in await self.groups()
 
+    async def wait(self) -> None:
+        """Wait until no export is under way in this process."""
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
     async def close(self) -> None:
         """Stop what is under way; it goes on from its checkpoint."""
         tasks = [*self._tasks.values(), *([self._sweeper] if self._sweeper else [])]

@@ -13,7 +13,7 @@ from fhir_gateway.registry.cursors import Position, position_of
 from fhir_gateway.registry.groups import memberships_in
 
 _TYPES = ("Patient", "Immunization")
-"""Patients first: a replaced one keeps its groups before its doses become the survivor's."""
+"""Patients first: a replaced one keeps its groups, before its doses are seen to be the survivor's."""
 _TOGETHER = 1000
 
 
@@ -21,16 +21,20 @@ async def refresh_groups(
     tools: RegistryTools, members: GroupMembers, history: FhirHistory, *, until: datetime | None
 ) -> None:
     """Look at what was written up to `until` (None: to the end) since the last time; raises ServerError."""
+    replaced: list[Resource] = []
     for resource_type in _TYPES:
         before = members.position(resource_type)
         if before is not None:
             await _note_deletions(members, history, resource_type, since=before[0], until=until)
         after = Position(*before) if before else None
         async for batch in batches(tools, Order(resource_type, (), lambda _: True, until=until), after=after):
-            found = [one for _, resource in batch for one in _memberships(resource, members)]
-            sources = [f"{resource_type}/{position.id}" for position, _ in batch]
+            resources = [resource for _, resource in batch]
+            replaced += [one for one in resources if _successor(one)]
             last = batch[-1][0]
-            members.note(sources, found, resource_type=resource_type, last=(last.updated, last.id))
+            _note(resources, members, last=(last.updated, last.id))
+    position = members.position("Patient")
+    if replaced and position is not None:  # once more, now that it is known in which groups the survivors are
+        _note(replaced, members, last=position)
 
 
 async def batches(
@@ -51,15 +55,29 @@ async def batches(
         yield batch
 
 
+def _note(resources: Sequence[Resource], members: GroupMembers, *, last: tuple[datetime, str]) -> None:
+    resource_type = resources[0]["resourceType"]
+    found = [one for resource in resources for one in _memberships(resource, members)]
+    members.note([f"{resource_type}/{one['id']}" for one in resources], found, resource_type=resource_type, last=last)
+
+
 def _memberships(resource: Resource, members: GroupMembers) -> Sequence[Membership]:
-    """Return what a resource says; a replaced Patient stays in the groups that it was in, to be seen as replaced there."""
+    """Return what a resource says.
+
+    A replaced Patient stays in the groups that it was in and comes into those of who stands for it, to be seen as
+    replaced there.
+    """
     found = list(memberships_in(resource))
-    if resource["resourceType"] == "Patient" and next(replaced_by(resource), None) is not None:
+    if successor := _successor(resource):
         own = {one.group for one in found}
         source, at = f"Patient/{resource['id']}", position_of(resource).updated
-        kept = [group for group in members.of_patient(resource["id"]) if group not in own]
-        found += [Membership(source, group, resource["id"], at) for group in kept]
+        kept = {*members.of_patient(resource["id"]), *members.of_patient(successor)} - own
+        found += [Membership(source, group, resource["id"], at) for group in sorted(kept)]
     return found
+
+
+def _successor(resource: Resource) -> str:
+    return (next(replaced_by(resource), "") or "") if resource["resourceType"] == "Patient" else ""
 
 
 async def _note_deletions(

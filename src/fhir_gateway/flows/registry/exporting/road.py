@@ -103,7 +103,9 @@ def _tell_ignored(work: Work) -> None:
 
 
 async def _set_moment(work: Work, _: str) -> None:
-    work.done = replace(work.done, transaction_time=await transaction_time(work.order.types, work.tools))
+    # Of both personal types in any case: who is a member of a group is told by them.
+    types = sorted({*work.order.types, *PERSONAL})
+    work.done = replace(work.done, transaction_time=await transaction_time(types, work.tools))
 
 
 async def _walk(work: Work, resource_type: str) -> None:
