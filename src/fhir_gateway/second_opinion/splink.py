@@ -19,6 +19,9 @@ FEWEST = 1_000
 _ROWS_TOGETHER = 50_000
 _SEED = 1
 _MOST_PAIRS = 2e6
+_TRAINED_ON = (("born", "first"), ("nik",), ("name", "gender"), ("phone", "first"))
+_TRAININGS = 2
+"""By two of these in turn every comparison is estimated where it was not held equal."""
 _NOT_INSTALLED = (
     "a second opinion needs Splink, which is not installed: install the extra, pip install 'fhir-gateway[linkage]'"
     " (versions that are known to work stand in requirements/linkage.txt)"
@@ -39,6 +42,7 @@ class SplinkOpinion:
             self._splink: Any = importlib.import_module("splink")
             self._comparisons: Any = importlib.import_module("splink.comparison_library")
             self._arrow: Any = importlib.import_module("pyarrow")
+            self._errors: Any = importlib.import_module("splink.internals.exceptions").SplinkException
         except ImportError:
             raise UsageError(_NOT_INSTALLED) from None
 
@@ -114,16 +118,22 @@ class SplinkOpinion:
         )
 
     def _trained(self, linker: Any) -> bool:
-        """Estimate the model; False where the people do not suffice for it."""
+        """Estimate the model; False where too few of the people are alike for it."""
         block_on, training = self._splink.block_on, linker.training
+        estimated = 0
         try:
             training.estimate_probability_two_random_records_match(
                 [block_on("nik"), block_on("name", "born")], recall=0.8
             )
             training.estimate_u_using_random_sampling(max_pairs=_MOST_PAIRS, seed=_SEED)
-            training.estimate_parameters_using_expectation_maximisation(block_on("born", "first"))
-            training.estimate_parameters_using_expectation_maximisation(block_on("nik"))
-        except (ValueError, ArithmeticError, LookupError) as error:
-            logging.getLogger(__name__).warning("no model could be estimated (%s)", type(error).__name__)
+        except self._errors:
             return False
-        return True
+        for columns in _TRAINED_ON:
+            try:
+                training.estimate_parameters_using_expectation_maximisation(block_on(*columns))
+            except self._errors:  # nobody agrees in these columns
+                continue
+            estimated += 1
+            if estimated == _TRAININGS:
+                return True
+        return False
