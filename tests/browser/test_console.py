@@ -168,3 +168,22 @@ CONTRASTS = """() => {
   return [...poor];
 }"""
 """Elements whose text has a contrast below 4.5 to 1 (WCAG 2.2, success criterion 1.4.3)."""
+
+
+def test_an_auditor_verifies_the_history(sized_visitor):
+    page = sized_visitor.log_in("auditor")
+    page.get_by_role("link", name="Verification").click()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download a checkpoint").click()
+    page.get_by_label("A checkpoint").fill(download.value.path().read_text())
+    page.get_by_role("button", name="Verify").click()
+    page.get_by_text("The history is unaltered").wait_for(timeout=PATIENCE)
+    sized_visitor.picture("verification")
+
+
+def test_a_proof_is_downloaded(visitor):
+    page = visitor.log_in("auditor")
+    page.get_by_role("link", name="Merge 1").click()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download the proof").click()
+    assert json.loads(download.value.path().read_text())["merge"] == 1

@@ -1,6 +1,10 @@
 """The application in a working folder of its own, asked as its clients ask it, without a socket between."""
 
+<<<<<<< Updated upstream
 from contextlib import asynccontextmanager
+=======
+import json
+>>>>>>> Stashed changes
 from datetime import UTC, datetime
 
 import httpx
@@ -8,9 +12,14 @@ import httpx
 from fhir_gateway.api.app import create_app, create_edge
 from fhir_gateway.api.edge import EdgePolicy
 from fhir_gateway.bootstrap.access import new_key
+<<<<<<< Updated upstream
 from fhir_gateway.bootstrap.serving import Serving
 from fhir_gateway.console.app import create_console
+=======
+from fhir_gateway.domain import systems
+>>>>>>> Stashed changes
 from fhir_gateway.domain.access import Role
+from fhir_gateway.fhir_server.client import Request
 from fhir_gateway.ledger.store import Ledger
 from fhir_gateway.settings import load_environment
 
@@ -36,6 +45,27 @@ class Served:
     def revoke(self, key_id, environment="north"):
         with Ledger(load_environment(environment, self.home).ledger_url) as ledger, ledger.transaction():
             assert ledger.access.revoke(key_id, datetime.now(UTC))
+
+    async def put(self, resource, environment="north"):
+        """Create a resource on the environment's server and return its id."""
+        opened = await self.app.state.serving.environment(environment)
+        headers = {"Content-Type": "application/fhir+json"}
+        body = json.dumps(resource).encode()
+        answer = await opened.client.send(Request("POST", resource["resourceType"], content=body, headers=headers))
+        assert answer.status == 201
+        return answer.body["id"]
+
+    async def put_pair(self, nik, name="Ratna Dewanti"):
+        """Create two Patients of one invented person and return their ids."""
+        patient = {
+            "resourceType": "Patient",
+            "active": True,
+            "identifier": [{"system": systems.NIK, "value": nik}],
+            "name": [{"text": name}],
+            "gender": "female",
+            "birthDate": "2020-03-12",
+        }
+        return [await self.put(patient), await self.put(patient)]
 
     async def get(self, path, key="", **options):
         return await self.ask("GET", path, key, **options)

@@ -17,6 +17,7 @@ from fhir_gateway.api import (
     merge_history,
     merge_jobs,
     merge_operation,
+    merge_proofs,
     registry,
     registry_history,
 )
@@ -30,6 +31,7 @@ ROUTERS: Sequence[APIRouter] = (
     docs.router,
     access.router,
     merge_jobs.router,
+    merge_proofs.router,
     merge_history.router,
     merge_operation.router,
     audit_events.router,

@@ -15,6 +15,7 @@ from fhir_gateway.bootstrap.access import Doorkeeper
 from fhir_gateway.bootstrap.exporting import ServedExports
 from fhir_gateway.bootstrap.gateway import SystemClock
 from fhir_gateway.bootstrap.merging import road_of
+from fhir_gateway.bootstrap.served_history import ServedHistory
 from fhir_gateway.bootstrap.served_merges import MergeJobs, ServedMerges
 from fhir_gateway.domain.errors import ConfigurationError, GatewayError, LedgerError, ServerError
 from fhir_gateway.embedded_server.server import EmbeddedServer
@@ -65,6 +66,7 @@ class ServedEnvironment:
     doorkeeper: Doorkeeper
     merges: ServedMerges
     merge_jobs: MergeJobs
+    history: ServedHistory
     exports: ServedExports
     _reach: tuple[float, bool] = field(default=(float("-inf"), False))
 
@@ -180,6 +182,8 @@ class Serving:
             stack.push_async_callback(merges.close)
             jobs = MergeJobs(ledger, merges, now=clock.now)
             stack.push_async_callback(jobs.close)
+            history = ServedHistory(settings, now=clock.now)
+            stack.push_async_callback(history.close)
             reader = ServerReader(client)
             exports = ServedExports(settings, ledger, client, reader, clock=clock, embedded=server)
             stack.push_async_callback(exports.close)
@@ -194,6 +198,7 @@ class Serving:
             doorkeeper=Doorkeeper(settings.name, ledger.access),
             merges=merges,
             merge_jobs=jobs,
+            history=history,
             exports=exports,
         )
 

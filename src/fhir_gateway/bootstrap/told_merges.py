@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from fhir_gateway.bootstrap.history import Verification
 from fhir_gateway.domain.history import MergeRecord
 from fhir_gateway.domain.identity import ComparedPair
 from fhir_gateway.domain.merges import DuplicateGroup, GroupPlan, JournalledChange, MergeConflict, UndoConflict
@@ -103,6 +104,22 @@ def told_undo(outcome: UndoOutcome) -> dict[str, Any]:
         "kept": [_undo_conflict(each) for each in outcome.kept],
         "failed": list(outcome.failed),
         "arrived": list(outcome.arrived),
+    }
+
+
+def told_verification(found: Verification) -> dict[str, Any]:
+    """Return what verifying a history found; `not_known` says what could not be known."""
+    return {
+        "passed": found.passed,
+        "entries": found.entries,
+        "merges": found.merges,
+        "root": found.root,
+        "checkpoints": found.checkpoints,
+        "signed": found.signed,
+        "erased": list(found.erased),
+        "faults": list(found.faults),
+        "fault_count": found.fault_count,
+        "not_known": list(found.caveats),
     }
 
 

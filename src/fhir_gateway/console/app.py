@@ -1,5 +1,6 @@
 """The console: pages for auditors and operators, rendered here, without scripts."""
 
+import logging
 from collections.abc import Sequence
 from functools import partial
 from http import HTTPStatus
@@ -11,13 +12,15 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
 from fhir_gateway.bootstrap.serving import Serving
-from fhir_gateway.console import login, merges, work
+from fhir_gateway.console import login, merges, verifying, work
 from fhir_gateway.console.guarding import LOGIN, START, NotLoggedInError, PageRefusedError, session_cookie
 from fhir_gateway.console.rendering import page, pages
 from fhir_gateway.console.sessions import Sessions
 from fhir_gateway.domain.errors import ConfigurationError, GatewayError
 
-ROUTERS: Sequence[APIRouter] = (login.router, merges.router, work.router)
+_LOG = logging.getLogger(__name__)
+
+ROUTERS: Sequence[APIRouter] = (login.router, verifying.router, merges.router, work.router)
 
 
 def create_console(serving: Serving) -> FastAPI:
@@ -71,6 +74,7 @@ async def _http(request: Request, error: Exception) -> Response:
 
 
 async def _gateway(request: Request, error: Exception) -> Response:
+    _LOG.warning("%s", error)
     if isinstance(error, ConfigurationError):
         return _problem(request, 503, "The environment's file has faults; the server's log tells which.")
     return _problem(request, 503, str(error))

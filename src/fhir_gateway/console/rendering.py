@@ -10,6 +10,7 @@ from jinja2.runtime import Context
 from starlette.responses import HTMLResponse, Response
 
 from fhir_gateway.console.sessions import Session
+from fhir_gateway.domain.access import Role
 from fhir_gateway.domain.merges import GroupRule
 
 POLICY = (
@@ -23,6 +24,12 @@ _RULES = {
     GroupRule.PROPOSAL: "a loaded row shows it",
     GroupRule.CHOSEN: "named by an operator",
 }
+
+_PLACES = (
+    ("/console/merges", "Merges", Role.AUDITOR),
+    ("/console/merges/verification", "Verification", Role.AUDITOR),
+)
+"""The pages that stand at the top of each, and the least role that sees them."""
 
 pages = Environment(
     loader=PackageLoader("fhir_gateway.console"),
@@ -41,10 +48,20 @@ def page(
         session=session,
         notice=session.take_notice() if session else "",
         here=request.url.path,
+        places=_places(request.url.path, session),
         zone=_zone(request, session),
         **values,
     )
     return HTMLResponse(html, status, headers=_HEADERS)
+
+
+def _places(here: str, session: Session | None) -> list[tuple[str, str, bool]]:
+    """Return (address, words, whether it is the one that is shown) of the pages that a login may see."""
+    if session is None:
+        return []
+    seen = [each for each in _PLACES if each[2] is Role.AUDITOR or session.caller.role is Role.OPERATOR]
+    shown = max((address for address, *_ in seen if here.startswith(address)), key=len, default="")
+    return [(address, words, address == shown) for address, words, _ in seen]
 
 
 def _zone(request: Request, session: Session | None) -> tzinfo:

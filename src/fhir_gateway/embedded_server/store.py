@@ -156,7 +156,8 @@ class Store:
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
         with _folder_lock(folder):
-            os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
+            if not self._path.exists():  # closing a descriptor would drop the locks of this process's other connections
+                os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
             try:
                 self._prepare(self._connection())
             except BaseException:

@@ -4,7 +4,7 @@ import logging
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
 
@@ -68,10 +68,17 @@ def _plain(error: DatabaseError) -> LedgerError:
 
 
 def _make_private(database: str) -> None:
+    """Create the file for its owner alone; one that is there is never opened but by SQLite.
+
+    Closing any descriptor of a file drops all locks that the process has on it, those of its other connections, too;
+    another process then takes itself for the last one and deletes the log that they write to
+    (https://www.sqlite.org/howtocorrupt.html, 2.2).
+    """
     path = Path(database)
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         path.chmod(0o600)
     except OSError as error:
         raise LedgerError(f"the ledger {path.name} cannot be opened in {path.parent}: {error.strerror}") from error

@@ -1,7 +1,6 @@
 """Merging over HTTP, on an embedded server: duplicates of invented people."""
 
 import asyncio
-import json
 
 import pytest
 from tests.fakes.served_gateway import assert_is_problem
@@ -24,28 +23,11 @@ def patient(family="Ratna Dewanti", nik=NIK, **more):
     }
 
 
-async def put(served, resource, environment="north"):
-    """Create a resource on the environment's server and return its id."""
-    opened = await served.app.state.serving.environment(environment)
-    from fhir_gateway.fhir_server.client import Request  # noqa: PLC0415
-
-    answer = await opened.client.send(
-        Request(
-            "POST",
-            resource["resourceType"],
-            content=json.dumps(resource).encode(),
-            headers={"Content-Type": "application/fhir+json"},
-        )
-    )
-    assert answer.status == 201
-    return answer.body["id"]
-
-
 @pytest.fixture
 async def pair(served):
     """Two Patients of one person; the first is the fuller one."""
-    full = await put(served, patient(telecom=[{"system": "phone", "value": "+6281210001001"}], address=[{"text": "X"}]))
-    bare = await put(served, patient())
+    full = await served.put(patient(telecom=[{"system": "phone", "value": "+6281210001001"}], address=[{"text": "X"}]))
+    bare = await served.put(patient())
     return full, bare
 
 
@@ -108,9 +90,9 @@ async def test_a_merge_is_found_by_its_nik_and_undone(served, pair):
 async def test_history_is_paged_without_gaps(served):
     _, key = served.key()
     for _ in range(2):
-        await put(served, patient())
+        await served.put(patient())
     first = (await merged(served, key))["groups"][0]["merge"]
-    await put(served, patient())
+    await served.put(patient())
     second = (await merged(served, key))["groups"][0]["merge"]
     page = (await served.get("/north/merges?limit=1", key)).json()
     assert [each["merge"] for each in page["merges"]] == [second]
