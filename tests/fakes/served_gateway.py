@@ -1,10 +1,7 @@
 """The application in a working folder of its own, asked as its clients ask it, without a socket between."""
 
-<<<<<<< Updated upstream
-from contextlib import asynccontextmanager
-=======
 import json
->>>>>>> Stashed changes
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 import httpx
@@ -12,12 +9,9 @@ import httpx
 from fhir_gateway.api.app import create_app, create_edge
 from fhir_gateway.api.edge import EdgePolicy
 from fhir_gateway.bootstrap.access import new_key
-<<<<<<< Updated upstream
 from fhir_gateway.bootstrap.serving import Serving
 from fhir_gateway.console.app import create_console
-=======
 from fhir_gateway.domain import systems
->>>>>>> Stashed changes
 from fhir_gateway.domain.access import Role
 from fhir_gateway.fhir_server.client import Request
 from fhir_gateway.ledger.store import Ledger
