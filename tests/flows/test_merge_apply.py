@@ -10,6 +10,7 @@ from tests.fakes.duplicated_people import NIK, OTHER_NIK, dose, family, observat
 from tests.fakes.merging_place import everything, fill, read_all, referring_to
 from tests.fakes.scripted_server import answer, outcome
 
+from fhir_gateway.domain import systems
 from fhir_gateway.fhir_server.locking import PROBE
 
 PEOPLE = (NIK, OTHER_NIK, "Rizki", "Pratama", "Bayu", "Kusumo", "Aminah", "81200000001")
@@ -72,6 +73,26 @@ def test_everything_refers_to_the_survivor_afterwards(people):
     assert content["Observation/o3-p3"]["focus"] == [{"reference": "Patient/p1"}, {"reference": "Patient/p9"}]
 
 
+def test_what_refers_to_a_dose_in_error_refers_to_the_kept_one(people):
+    evaluation = {
+        "resourceType": "ImmunizationEvaluation",
+        "id": "e1",
+        "status": "completed",
+        "patient": {"reference": "Patient/p1"},
+        "targetDisease": {"text": "tuberculosis"},
+        "immunizationEvent": {"reference": "Immunization/d1-p1"},
+        "doseStatus": {"text": "valid"},
+    }
+    fill(people.home, [evaluation])
+    plan, said = planned(people)
+    assert said["groups"][0]["doses"] == [{"kept": "d1-p2", "in_error": "d1-p1"}]
+    applied(people, plan)
+    now = everything(people.home)["ImmunizationEvaluation/e1"]
+    assert now == evaluation | {"immunizationEvent": {"reference": "Immunization/d1-p2"}}
+    assert people.run("merge", "undo", 1)[0] == 0
+    assert everything(people.home)["ImmunizationEvaluation/e1"] == evaluation
+
+
 def test_applying_again_changes_nothing_and_tells_the_same_merge(people):
     plan, _ = planned(people)
     _, (merge,), _ = applied(people, plan)
@@ -117,6 +138,31 @@ def test_a_group_with_conflicts_waits_for_who_has_looked(place):
     assert everything(place.home)["Patient/p2"]["active"] is True
     code, (merge,), _ = applied(place, plan, "--accept-conflicts")
     assert (code, merge["replaced"]) == (0, ["p2"])
+
+
+@pytest.mark.parametrize("named_by", ["word", "file"])
+def test_a_nik_that_ends_in_0_can_be_planned(place, named_by):
+    nik = "3303121503200010"
+    fill(place.home, [patient(1, nik), patient(2, nik), observation(1, "p1")])
+    path = place.home / "niks.csv"
+    path.write_text(f"{nik}\n")
+    plan, said = planned(place, *([nik] if named_by == "word" else ["--niks", path]))
+    (group,) = said["groups"]
+    assert (group["nik"], [one["code"] for one in group["conflicts"]]) == (nik, ["nik-may-be-cut"])
+    code, (merge,), _ = applied(place, plan)
+    assert (code, merge["replaced"]) == (0, ["p2"])
+
+
+def test_a_server_that_covers_niks_is_planned_by_patients_ids_only(place, region):
+    server = region(settings="masked_identifiers = true\n")
+    covered = [{"system": systems.NIK, "value": "################"}]
+    put_all(server.server, [patient(one, identifier=covered) for one in (1, 2)], base=BASE)
+    code, _, err = place.run("merge", "plan", NIK, "--out", place.home / "plan.json", "--env", "region")
+    assert code == 2
+    assert "by their ids" in err
+    plan, said = planned(place, "p1", "p2", environment="region")
+    assert "covered-values" in {one["code"] for one in said["groups"][0]["conflicts"] if one["blocks"]}
+    assert applied(place, plan, environment="region")[0] == 3
 
 
 def test_named_patients_become_one(people):

@@ -35,6 +35,15 @@ def family(nik, other_nik):
         observation(3, "p3", focus=[{"reference": "Patient/p2"}, {"reference": "Patient/p9"}]),
         observation(9, "p9"),
         {
+            "resourceType": "ImmunizationEvaluation",
+            "id": "ie",
+            "status": "completed",
+            "patient": {"reference": "Patient/p1"},
+            "targetDisease": {"text": "tuberculosis"},
+            "immunizationEvent": {"reference": "Immunization/d1-p1"},
+            "doseStatus": {"text": "valid"},
+        },
+        {
             "resourceType": "Encounter",
             "id": "e",
             "status": "finished",
@@ -139,7 +148,7 @@ class Settled:
     def _create(self, client, resource):
         bare = {name: value for name, value in resource.items() if name != "id"}
         body = re.sub(
-            r'"reference":\s*"(\w+/\w+)"', lambda found: f'"reference": "{self.names[found[1]]}"', json.dumps(bare)
+            r'"reference":\s*"(\w+/[\w-]+)"', lambda found: f'"reference": "{self.names[found[1]]}"', json.dumps(bare)
         )
         answer = client.post(
             f"/{resource['resourceType']}", content=body, headers={"Content-Type": "application/fhir+json"}

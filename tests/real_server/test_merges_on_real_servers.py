@@ -69,6 +69,9 @@ def test_a_family_becomes_one_and_is_taken_apart_again(there):
     assert len(gone) == 2
     assert people.referring_to(*gone) == []
     merged = people.content()
+    in_error = {people.names[name] for name, one in merged.items() if one.get("status") == "entered-in-error"}
+    evaluated = merged["ImmunizationEvaluation/ie"]["immunizationEvent"]["reference"]
+    assert (len(in_error), evaluated in in_error) == (1, False)
     assert {name: merged[name] for name in TELLS_THE_PAST} == {name: before[name] for name in TELLS_THE_PAST}
     code, said, err = there.merge("undo", merge["merge"])
     assert (code, said["failed"], said["conflicts"]) == (0, [], []), err

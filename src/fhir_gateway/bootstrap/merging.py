@@ -96,6 +96,7 @@ def road_of(
         zone=environment.zone,
         environment=environment.name,
         matching=environment.matching,
+        masked=environment.fhir_server.masked_identifiers,
     )
     return MergeRoad(tools)
 

@@ -27,21 +27,29 @@ from fhir_gateway.fhir import json_text
 from fhir_gateway.identity.doses import local_date
 from fhir_gateway.merging.changes import element_changes
 from fhir_gateway.merging.doses import MergedDoses, merge_doses
-from fhir_gateway.merging.elements import text
+from fhir_gateway.merging.elements import objects, text
 from fhir_gateway.merging.masters import Survivor, choose_survivor
 from fhir_gateway.merging.overtaking import Overtaken, Verdict, overtaken
-from fhir_gateway.merging.repointing import UNTOUCHED, patients_referred_to, repoint, versioned_references
+from fhir_gateway.merging.repointing import (
+    UNTOUCHED,
+    patients_referred_to,
+    repoint,
+    repoint_doses,
+    versioned_references,
+)
 from fhir_gateway.merging.survivorship import mark_replaced, merge_patients
 from fhir_gateway.merging.versions import name_of, version_of, without_version
 
 __all__ = ["Overtaken", "Verdict", "element_changes", "overtaken", "plan_digest", "plan_group"]
 
 _DAY = re.compile(r"\d{4}")
+_COVER = re.compile(r"#{3}|\*{3}")
 _SEEN_PERIODS = ("period", "effectivePeriod", "performedPeriod")
 _SEEN = ("occurrenceDateTime", "effectiveDateTime", "performedDateTime", "recordedDate", "authoredOn", "date", "issued")
 """Elements that tell when something was done to a person; the ones that most resources have."""
 _VERSIONED = "a reference names a version of a replaced Patient: it will name the survivor, without a version"
 _AFTER_DEATH = "a dose was given after the death that one of the Patients records"
+_COVERED = "the server covers values of these Patients (### or ***): writing them back would store the cover"
 _APART = "these two were merged once and undone, or an operator said that they are two people"
 
 
@@ -79,7 +87,7 @@ def plan_group(  # noqa: PLR0913 - what a plan stands on is named
     merged = merge_patients(survivor_now, replaced)
     doses = merge_doses(ground.doses(), chosen.id, zone=zone)
     conflicts += [*chosen.conflicts, *merged.conflicts, *doses.conflicts]
-    conflicts += [*_after_death(merged.resource, ground, zone), *_versioned(ground, ids)]
+    conflicts += [*_after_death(merged.resource, ground, zone), *_versioned(ground, ids), *_covered(present)]
     after = repoint(merged.resource, ids, chosen.id, base=base)
     gone = [mark_replaced(repoint(patient, ids, chosen.id, base=base), chosen.id) for patient in replaced]
     changes = (
@@ -243,17 +251,29 @@ def _versioned(ground: _Ground, replaced: Collection[str]) -> list[MergeConflict
     return [MergeConflict("versioned-reference", _VERSIONED, names, blocks=False)] if names else []
 
 
+def _covered(patients: Sequence[Resource]) -> list[MergeConflict]:
+    """Return a conflict for Patients with an identifier's value, or a name, of which the server shows a cover only."""
+    covered = [
+        patient
+        for patient in patients
+        if any(_COVER.search(text(one.get("value"))) for one in objects(patient.get("identifier")))
+        or any(_COVER.search(text(one.get("text")) + text(one.get("family"))) for one in objects(patient.get("name")))
+    ]
+    return [MergeConflict("covered-values", _COVERED, tuple(map(name_of, covered)))] if covered else []
+
+
 def _referring_changes(
     ground: _Ground, doses: MergedDoses, replaced: Collection[str], survivor_id: str
 ) -> list[PlannedChange]:
-    kept = {pair.kept for pair in doses.duplicates}
+    kept = {pair.in_error: pair.kept for pair in doses.duplicates}
     changes = []
     for _, resource in sorted(ground.resources.items()):
         dose_id = str(resource["id"]) if resource["resourceType"] == "Immunization" else ""
-        after = repoint(doses.changed.get(dose_id, resource), replaced, survivor_id, base=ground.base)
+        moved = repoint(doses.changed.get(dose_id, resource), replaced, survivor_id, base=ground.base)
+        after = repoint_doses(moved, kept, base=ground.base)
         kind = ChangeKind.REFERENCE
         if dose_id in doses.changed:
-            kind = ChangeKind.DOSE_KEPT if dose_id in kept else ChangeKind.DOSE_IN_ERROR
+            kind = ChangeKind.DOSE_KEPT if dose_id in kept.values() else ChangeKind.DOSE_IN_ERROR
         if after is not resource and after != resource:
             changes.append(_change(resource, after, kind))
     return changes

@@ -8,7 +8,7 @@ whose references resolve within themselves), references by identifier only, and 
 """
 
 import copy
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,6 +22,7 @@ __all__ = [
     "patients_referred_to",
     "references_to",
     "repoint",
+    "repoint_doses",
     "search_paths",
     "unsearchable_paths",
     "versioned_references",
@@ -41,6 +42,21 @@ def repoint(resource: Resource, replaced_ids: Collection[str], survivor_id: str,
     moved = copy.deepcopy(resource)
     for element, literal, _ in _matching(moved, replaced_ids, _normal(base)):
         element["reference"] = f"{literal.base}Patient/{survivor_id}"
+    return moved
+
+
+def repoint_doses(resource: Resource, kept: Mapping[str, str], *, base: str = "") -> Resource:
+    """Return the resource with its references to doses that were entered in error leading to the kept ones.
+
+    `kept` is bare id → bare id of the dose that it really is. What names no such dose comes back itself.
+    """
+    own = _normal(base)
+    if not any(literal.id in kept for _, literal, _ in _own_references(resource, own, "Immunization")):
+        return resource
+    moved = copy.deepcopy(resource)
+    for element, literal, _ in _own_references(moved, own, "Immunization"):
+        if literal.id in kept:
+            element["reference"] = f"{literal.base}Immunization/{kept[literal.id]}"
     return moved
 
 
@@ -68,8 +84,10 @@ def _matching(
             yield found
 
 
-def _own_references(resource: Resource, base: str) -> Iterator[tuple[dict[str, Any], Literal, str]]:
-    """Yield the References to Patients of this server that may be rewritten: element, literal, path."""
+def _own_references(
+    resource: Resource, base: str, target: str = "Patient"
+) -> Iterator[tuple[dict[str, Any], Literal, str]]:
+    """Yield the References to Patients (or another type) of this server that may be rewritten: element, literal, path."""
     resource_type = resource.get("resourceType")
     if not isinstance(resource_type, str) or resource_type in UNTOUCHED:
         return
@@ -80,12 +98,13 @@ def _own_references(resource: Resource, base: str) -> Iterator[tuple[dict[str, A
         if resource_type == "Patient" and found.path == "link.other":
             continue
         literal = parse_literal(text)
-        if literal and literal.resource_type == "Patient" and (not literal.base or _normal(literal.base) == base):
+        if literal and literal.resource_type == target and (not literal.base or _normal(literal.base) == base):
             yield found.value, literal, found.path
     held = resource.get("contained")
     for one in held if isinstance(held, list) else ():
         if isinstance(one, dict):
-            yield from ((value, literal, f"contained.{path}") for value, literal, path in _own_references(one, base))
+            below = _own_references(one, base, target)
+            yield from ((value, literal, f"contained.{path}") for value, literal, path in below)
 
 
 def _normal(base: str) -> str:

@@ -14,7 +14,6 @@ from fhir_gateway.flows.merge.request_shares import RequestShares
 from fhir_gateway.flows.merge.sending import Settled, Write, ids_of, send_all
 from fhir_gateway.flows.merge.tools import MergeTools
 from fhir_gateway.merging.provenance import provenance_of
-from fhir_gateway.merging.repointing import repoint
 from fhir_gateway.merging.versions import name_of, version_of, without_version
 
 MOST_ROUNDS = 3
@@ -36,7 +35,8 @@ class Underway:
     def of(cls, merge: Merge, tools: MergeTools, *, requests: int = 0) -> "Underway":
         """Return a merge with what its journal says of it."""
         plan = tools.journal.plan_of(merge.id)
-        return cls(merge, plan, Group(merge.survivor, merge.replaced, tools.server.base), requests)
+        kept = {dose.in_error: dose.kept for dose in plan.doses} if plan else {}
+        return cls(merge, plan, Group(merge.survivor, merge.replaced, tools.server.base, kept), requests)
 
 
 async def carry_out(
@@ -136,11 +136,10 @@ class _Work:
         """Close the merges, and let the ledger's keys follow them."""
         closed = []
         for merge, one in self._underway.items():
-            doses = {dose.in_error: dose.kept for dose in one.plan.doses} if one.plan else {}
             with self._tools.ledger.transaction():
                 if merge not in self._held:
                     self._tools.ledger.merged_keys.follow(
-                        merge, survivor=one.merge.survivor, replaced=one.merge.replaced, doses=doses
+                        merge, survivor=one.merge.survivor, replaced=one.merge.replaced, doses=one.group.kept
                     )
                 closed.append(self._tools.journal.finish(merge, at=self._tools.clock.now(), remaining=found[merge]))
         return closed
@@ -190,7 +189,7 @@ class _Work:
                     continue
                 number += 1
                 bare = without_version(resource)
-                after = repoint(bare, group.replaced, group.survivor, base=group.base)
+                after = group.repointed(bare)
                 change = JournalledChange(number, name, ChangeKind.REFERENCE, bare, after, version_of(resource))
                 writes.append(Write(merge, change, after, change.before_version))
         with self._tools.ledger.transaction():

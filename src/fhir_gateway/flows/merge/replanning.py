@@ -1,12 +1,13 @@
 """What becomes of a journalled change when the server has overtaken it: pure, given the resource as it stands now."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from fhir_gateway.domain.merges import ChangeKind, ChangeState, JournalledChange
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.flows.merge.sending import Settled, Write
 from fhir_gateway.merging.changes import same
-from fhir_gateway.merging.repointing import repoint
+from fhir_gateway.merging.repointing import repoint, repoint_doses
 from fhir_gateway.merging.survivorship import mark_replaced
 from fhir_gateway.merging.undoing import restore
 from fhir_gateway.merging.versions import version_of, without_version
@@ -17,11 +18,19 @@ _CLASHES = "somebody changed the same elements meanwhile; undo this merge and pl
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Who becomes whom; ids are bare, `base` is the server's own address."""
+    """Who becomes whom; ids are bare, `base` is the server's own address.
+
+    `kept` is a dose entered in error → the dose that it really is.
+    """
 
     survivor: str
     replaced: tuple[str, ...]
     base: str
+    kept: Mapping[str, str] = field(default_factory=dict)
+
+    def repointed(self, resource: Resource) -> Resource:
+        """Return a resource with its references to the replaced, and to doses in error, leading where they should."""
+        return repoint_doses(repoint(resource, self.replaced, self.survivor, base=self.base), self.kept, base=self.base)
 
 
 def replanned(write: Write, current: Resource | None, group: Group) -> Write | Settled:
@@ -57,7 +66,7 @@ def _after(change: JournalledChange, current: Resource, group: Group) -> Resourc
     if change.kind is ChangeKind.REPLACED:
         return repoint(mark_replaced(current, group.survivor), group.replaced, group.survivor, base=group.base)
     if change.kind is ChangeKind.REFERENCE or change.before is None:
-        return repoint(current, group.replaced, group.survivor, base=group.base)
+        return group.repointed(current)
     redone = restore(change.after, change.before, current)  # what undoing puts back is, backwards, what merging did
     if redone.conflicts:
         return None

@@ -16,6 +16,10 @@ from fhir_gateway.merging.grouping import grade_group, group_by_nik
 from fhir_gateway.people.nik import read_nik
 
 _NIKS_A_SEARCH = 200
+_MASKED = (
+    "this server answers with covered NIKs (masked_identifiers), so nobody can be planned by NIK on it:"
+    " `fhir-gateway merge find --niks FILE` tells which Patients carry them; name two or more of those by their ids"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +33,11 @@ class Selected:
 async def select(niks: Sequence[str], patient_ids: Sequence[str], tools: MergeTools) -> Selected:
     """Return one group for each NIK with several active Patients, and one for all the named Patients together.
 
-    Raises UsageError for a Patient that is not there or not active, and for one Patient alone.
+    Raises UsageError for a Patient that is not there or not active, for one Patient alone, and for NIKs on a server that
+    covers them.
     """
+    if niks and tools.masked:
+        raise UsageError(_MASKED)
     wanted = list(dict.fromkeys(read_nik(nik).digits or nik for nik in niks))
     groups: list[DuplicateGroup] = []
     shared: set[str] = set()

@@ -62,6 +62,8 @@ class MergeTools:
     zone: tzinfo
     environment: str
     matching: MatchingPolicy
+    masked: bool = False
+    """Whether the server answers with covered NIKs."""
     window: int = 500
     """Patients whose groups are fetched and merged together."""
     slice: int = 1000
