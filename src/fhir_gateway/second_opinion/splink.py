@@ -42,9 +42,10 @@ class SplinkOpinion:
             self._splink: Any = importlib.import_module("splink")
             self._comparisons: Any = importlib.import_module("splink.comparison_library")
             self._arrow: Any = importlib.import_module("pyarrow")
-            self._errors: Any = importlib.import_module("splink.internals.exceptions").SplinkException
+            failed: Any = importlib.import_module("splink.internals.exceptions").SplinkException
         except ImportError:
             raise UsageError(_NOT_INSTALLED) from None
+        self._errors = (failed, ValueError)  # the latter where a probability that is estimated comes to 0
 
     def probabilities(self, people: Iterable[Row], pairs: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], float]:
         """Return the probability of each pair; none where there are too few people, or too few alike, for a model."""

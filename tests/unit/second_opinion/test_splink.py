@@ -1,0 +1,33 @@
+"""Splink is an extra: what is said where it is missing is tested everywhere, the model only where it is installed."""
+
+import importlib
+import sys
+from itertools import pairwise
+
+import pytest
+
+from fhir_gateway.domain.errors import UsageError
+from fhir_gateway.merging.finding_people import person_of, words_of
+from fhir_gateway.second_opinion.splink import FEWEST, SplinkOpinion
+
+
+def test_a_second_opinion_without_splink_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "splink", None)
+    with pytest.raises(UsageError, match=r"fhir-gateway\[linkage\]"):
+        SplinkOpinion()
+
+
+def test_pairs_that_are_one_person_are_told_from_others(monkeypatch):
+    pytest.importorskip("splink", reason="the extra linkage is not installed")
+    monkeypatch.syspath_prepend("benchmarks")
+    registered = importlib.import_module("registered")
+    rows = [words_of(person_of(one)) for one in registered.patients(2_000)]
+    ids = [row["id"] for row in rows]
+    pairs = list(pairwise(ids))
+    opinion = SplinkOpinion()
+    said = opinion.probabilities(rows, pairs)
+    true = [pair for pair in pairs if registered.is_one_person(*pair)]
+    assert len(said) == len(pairs)
+    assert sum(said[pair] > 0.9 for pair in true) > 0.8 * len(true)
+    assert not [pair for pair in said if pair not in true and said[pair] > 0.9]
+    assert opinion.probabilities(rows[: FEWEST - 1], pairs) == {}
