@@ -8,12 +8,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from fhir_gateway.domain.identity import ComparedPair, Comparison, Grade, Node
+from fhir_gateway.identity.comparators import compare_own_names
 from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.evidence import PersonEvidence
 from fhir_gateway.identity.frequencies import Frequencies, default_frequencies
-from fhir_gateway.identity.given import GivenDose, Timelines, compare_timelines
+from fhir_gateway.identity.given import GivenDose, Repeats, count_repeats
 from fhir_gateway.identity.parameters import MatchingPolicy
 from fhir_gateway.identity.vetoes import VETOES, VetoCode
+from fhir_gateway.people.name_agreement import NameLevel
 
 CONFIRMED = 1000.0
 """The weight of a confirmed pair: above all that evidence can weigh."""
@@ -125,11 +127,35 @@ class Graph:
         """Say whether a clinic's list has the same doses of two who share neither name nor number: twins, most likely."""
         if one not in self._given or other not in self._given:
             return False
-        left, right = self.nodes[one], self.nodes[other]
-        alike = (left.own_keys, right.own_keys), (left.niks, right.niks), (left.records, right.records)
-        if any(not set(mine).isdisjoint(theirs) for mine, theirs in alike):
+        return self.doses_part(self.nodes[one], self.nodes[other], self.repeats((one,), (other,)))
+
+    @staticmethod
+    def doses_part(left: PersonEvidence, right: PersonEvidence, found: Repeats) -> bool:
+        """Say whether doses that stand twice in a list make two of these: one may be a line written twice, several are not.
+
+        Where the names tell nothing, or lie a sound apart, one is enough.
+        """
+        if not (found.half or found.contradict) or _share(left.niks, right.niks) or _share(left.records, right.records):
             return False
-        return compare_timelines(self._given[one], self._given[other]) is Timelines.REPEAT
+        if found.contradict:
+            return True
+        if _share(left.own_keys, right.own_keys):
+            return False
+        level = compare_own_names(left, right).level
+        return found.of_two or level in {NameLevel.UNKNOWN, NameLevel.NEAR}
+
+    def doses_contradict(self, edge: Edge, one: Iterable[Node], other: Iterable[Node]) -> bool:
+        """Say whether doses part those whom an edge would join that rests on no number."""
+        if {("nik", "agree"), ("record_number", "agree")} & {
+            (each.field, each.agreement) for each in edge.comparison.evidence
+        }:
+            return False
+        return self.doses_part(self.nodes[edge.node], self.nodes[edge.other], self.repeats(one, other))
+
+    def repeats(self, some: Iterable[Node], others: Iterable[Node]) -> Repeats:
+        """Return how many doses the same lists have of both groups; Patients' doses are not known."""
+        left, right = ([dose for node in nodes for dose in self._given.get(node, ())] for nodes in (some, others))
+        return count_repeats(left, right) if left and right else Repeats()
 
     def rivals(self, one: Node, other: Node) -> bool:
         """Say whether a record that fits both must be torn: two people, not one whose NIK was mistyped once."""
@@ -148,6 +174,10 @@ class Graph:
             if joins(edge.comparison) and self.rank(edge.node) < self.rank(edge.other)
         ]
         return sorted(edges, key=lambda edge: (-edge.comparison.weight, self.rank(edge.node), self.rank(edge.other)))
+
+
+def _share(left: tuple[object, ...], right: tuple[object, ...]) -> bool:
+    return not set(left).isdisjoint(right)
 
 
 def joins(comparison: Comparison) -> bool:
@@ -190,11 +220,16 @@ def cluster(graph: Graph, torn: frozenset[Node]) -> list[frozenset[Node]]:
         if one is other or edge.node in torn or edge.other in torn or nameless(edge.comparison):
             continue
         decided = frozenset((edge.node, edge.other)) in graph.confirmed
-        if decided or not any(graph.conflict(left, right) for left in one for right in other):
+        if decided or not (graph.doses_contradict(edge, one, other) or _conflicting(graph, one, other)):
             one |= other
             clusters.update(dict.fromkeys(other, one))
     distinct = {id(members): frozenset(members) for members in clusters.values()}
     return sorted(distinct.values(), key=lambda members: min(map(graph.rank, members)))
+
+
+def _conflicting(graph: Graph, one: Iterable[Node], other: Iterable[Node]) -> bool:
+    others = tuple(other)
+    return any(graph.conflict(left, right) for left in one for right in others)
 
 
 def veto_codes(comparison: Comparison) -> frozenset[str]:

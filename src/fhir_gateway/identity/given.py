@@ -7,8 +7,7 @@ so two of them under names that are not quite the same speak for two children.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import tzinfo
-from enum import StrEnum
+from datetime import date, tzinfo
 
 from fhir_gateway.domain import systems
 from fhir_gateway.domain.records import Resource
@@ -16,13 +15,8 @@ from fhir_gateway.identity.doses import dose_number, local_date
 from fhir_gateway.identity.vaccines import codes_of
 
 _WHOLE_DAY = len("2023-01-31")
-
-
-class Timelines(StrEnum):
-    """What two people's doses say: that there are two (REPEAT), or nothing (SILENT)."""
-
-    REPEAT = "repeat"
-    SILENT = "silent"
+_SEVERAL = 2
+_DAYS_COPIED_WRONGLY = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +38,68 @@ def given_dose(register: str, immunization: Resource, *, zone: tzinfo) -> GivenD
     return GivenDose(register, min(codes), dose_number(immunization), day)
 
 
-def compare_timelines(left: Iterable[GivenDose], right: Iterable[GivenDose]) -> Timelines:
-    """Say what two people's doses tell of whether they are one; symmetric.
+@dataclass(frozen=True, slots=True)
+class Repeats:
+    """Of the doses that the same lists have of two people (`compared`, of the shorter list), how many stand twice.
+
+    `agreed` are numbered doses of which different lists tell the same day for both, `contradicted` those of which they
+    tell days more than a week apart.
+    """
+
+    repeated: int = 0
+    compared: int = 0
+    agreed: int = 0
+    contradicted: int = 0
+
+    @property
+    def half(self) -> bool:
+        """Whether a list has at least half of the doses of the one for the other as well."""
+        return self.repeated > 0 and 2 * self.repeated >= self.compared
+
+    @property
+    def of_two(self) -> bool:
+        """Whether a list has so much twice that it is two people's; a single line may have been written twice."""
+        return self.half and self.repeated >= _SEVERAL
+
+    @property
+    def contradict(self) -> bool:
+        """Whether different lists tell of two courses of vaccination: a date may be copied wrongly, several are not."""
+        return self.contradicted > _SEVERAL and self.contradicted > self.agreed
+
+    @property
+    def complement(self) -> bool:
+        """Whether what a list has of the one is not what it has of the other, as with two parts of one person's doses."""
+        return self.compared > 0 and not self.repeated
+
+
+def count_repeats(left: Iterable[GivenDose], right: Iterable[GivenDose]) -> Repeats:
+    """Count the doses that the same lists have of both people; symmetric.
 
     Lists are compared with themselves only: two clinics may well have written down the same dose.
     """
     one, other = _by_register(left), _by_register(right)
-    twice = any(_repeats(one[register], other[register]) for register in one.keys() & other.keys())
-    return Timelines.REPEAT if twice else Timelines.SILENT
+    repeated = compared = 0
+    for register in one.keys() & other.keys():
+        few, many = sorted((one[register], other[register]), key=len)
+        repeated += max(_repeated(few, many), _repeated(many, few) if len(few) == len(many) else 0)
+        compared += len(few)
+    agreed, contradicted = _across(one, other)
+    return Repeats(repeated, compared, agreed, contradicted)
+
+
+def _across(one: dict[str, set[GivenDose]], other: dict[str, set[GivenDose]]) -> tuple[int, int]:
+    """Count the numbered doses of which two lists tell the same day, and those of which they tell days far apart."""
+    agreed: set[tuple[str, str]] = set()
+    contradicted: set[tuple[str, str]] = set()
+    for register, doses in one.items():
+        days = {(dose.vaccine, dose.number): dose.day for dose in doses if dose.number}
+        for elsewhere in other.keys() - {register}:
+            for dose in other[elsewhere]:
+                day = days.get((dose.vaccine, dose.number))
+                if day is not None:
+                    apart = abs((date.fromisoformat(day) - date.fromisoformat(dose.day)).days)
+                    (contradicted if apart > _DAYS_COPIED_WRONGLY else agreed).add((dose.vaccine, dose.number))
+    return len(agreed), len(contradicted)
 
 
 def _by_register(doses: Iterable[GivenDose]) -> dict[str, set[GivenDose]]:
@@ -61,15 +109,7 @@ def _by_register(doses: Iterable[GivenDose]) -> dict[str, set[GivenDose]]:
     return found
 
 
-def _repeats(one: set[GivenDose], other: set[GivenDose]) -> bool:
-    """Whether at least half of one's doses stand in the other's as well; a single line may have been written twice."""
-    return _half_in(one, other) or _half_in(other, one)
-
-
-def _half_in(few: set[GivenDose], many: set[GivenDose]) -> bool:
-    if len(few) > len(many):
-        return False
+def _repeated(few: set[GivenDose], many: set[GivenDose]) -> int:
     numbered = {(dose.vaccine, dose.number) for dose in many if dose.number}
     days = {(dose.vaccine, dose.day) for dose in many}
-    twice = sum((dose.vaccine, dose.number) in numbered or (dose.vaccine, dose.day) in days for dose in few)
-    return 2 * twice >= len(few)
+    return sum((dose.vaccine, dose.number) in numbered or (dose.vaccine, dose.day) in days for dose in few)

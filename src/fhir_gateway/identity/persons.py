@@ -12,7 +12,7 @@ from fhir_gateway.domain.identity import Comparison, Grade, Node
 from fhir_gateway.identity.clustering import Edge, Graph, fits, joins, nameless, veto_codes
 from fhir_gateway.identity.combining import combine
 from fhir_gateway.identity.evidence import PersonEvidence
-from fhir_gateway.identity.settling import known_under_name, mistyped, settled_alone
+from fhir_gateway.identity.settling import LEAD_OF_THE_ONLY_ONE, known_under_name, mistyped, settled_alone
 from fhir_gateway.identity.vetoes import VetoCode
 
 Members = frozenset[Node]
@@ -22,6 +22,8 @@ _OF_NAMES = frozenset({VetoCode.POSSIBLE_TWINS.value, VetoCode.NIK_NAME_DISAGREE
 """Vetoes of two records that hold no longer where the person is known under the other's name as well."""
 _OF_NUMBERS = frozenset({frozenset({VetoCode.NIK_DIFFERENT.value}), frozenset({VetoCode.NIK_NAME_DISAGREES.value})})
 """Vetoes that one mistyped number or one nickname explains where all else agrees."""
+_NEWBORNS_LEAD = 1.0
+"""So many bits above what is worth asking: of one mother's newborn and her only child of that day 1 in 400 were two."""
 _TWINS = frozenset({VetoCode.TWINS.value, VetoCode.POSSIBLE_TWINS.value})
 
 
@@ -71,12 +73,18 @@ class Persons:
         key = frozenset((one, other))
         known = self._forbidden.get(key)
         if known is None:
-            known = self._forbidden[key] = any(
+            known = self._forbidden[key] = self._doses_part(one, other) or any(
                 self._forbids(left, right, self._evidence(one), self._evidence(other))
                 for left in one
                 for right in other
             )
         return known
+
+    def _doses_part(self, one: Members, other: Members) -> bool:
+        left, right = self._evidence(one), self._evidence(other)
+        if left.newborn or right.newborn:
+            return False
+        return self._graph.doses_part(left, right, self._graph.repeats(one, other))
 
     def _forbids(self, left: Node, right: Node, one: PersonEvidence, other: PersonEvidence) -> bool:
         """Say whether two records cannot be one person, whatever the other records of `one` and `other` tell."""
@@ -84,13 +92,21 @@ class Persons:
             return False
         if isinstance(left, str) and isinstance(right, str):
             return True
-        if self._graph.listed_twice(left, right):
-            return True
+        codes = veto_codes(self._graph.between(left, right))
+        mine, theirs = self._graph.nodes[left], self._graph.nodes[right]
+        if mine.newborn and theirs.newborn and one.newborn != other.newborn:
+            return not codes <= _DOUBTS  # of a child that has got its name these may all be: see _only_named
+        return self._graph.listed_twice(left, right) or not self._settled(left, right, one, other)
+
+    def _settled(self, left: Node, right: Node, one: PersonEvidence, other: PersonEvidence) -> bool:
+        """Say whether what stands between two records is settled by all that is known of `one` and `other`."""
         codes = veto_codes(self._graph.between(left, right))
         mine, theirs = self._graph.nodes[left], self._graph.nodes[right]
         if codes <= _DOUBTS and mistyped(mine, theirs, self._graph.frequencies):
-            return bool(not codes and not known_under_name(mine, theirs, one, other))
-        return not codes <= _OF_NAMES or not known_under_name(mine, theirs, one, other)
+            return bool(codes) or known_under_name(mine, theirs, one, other)
+        if codes == _DOUBTS and self._parts_of_one(self._cluster_of[left], self._cluster_of[right]):
+            return True
+        return codes <= _OF_NAMES and known_under_name(mine, theirs, one, other)
 
     def neighbours(self, members: Members) -> dict[Members, Edge]:
         """Return the clusters that share a comparison worth looking at with this one, each with the best such edge."""
@@ -133,6 +149,12 @@ class Persons:
         certain = joins(comparison)
         if certain and not nameless(comparison):
             return True
+        if self._only_named(one, other) or self._only_named(other, one):
+            return (
+                veto_codes(comparison) <= _DOUBTS and comparison.weight >= self._graph.policy.probable + _NEWBORNS_LEAD
+            )
+        if veto_codes(comparison) == _DOUBTS and self._parts_of_one(one, other):
+            return comparison.weight >= self._graph.policy.certain - LEAD_OF_THE_ONLY_ONE
         settled = certain or settled_alone(
             self._evidence(one),
             self._evidence(other),
@@ -141,6 +163,54 @@ class Persons:
             frequencies=self._graph.frequencies,
         )
         return settled and not self._rivalled(one, other) and not self._rivalled(other, one)
+
+    def _only_named(self, newborn: Members, named: Members) -> bool:
+        """Say whether of all whom a newborn without a name may be one alone has a name, and nothing tells of a twin.
+
+        Its other records without a name do not rival: of one child's first days several people tell.
+        """
+        if not self._evidence(newborn).newborn or self._evidence(named).newborn:
+            return False
+        around = [newborn, *(other for other in self.neighbours(newborn) if self._may_be(newborn, other))]
+        if named not in around or any(self._evidence(each).birth_order > 0 for each in around):
+            return False
+        if any(each != named and not self._evidence(each).newborn for each in around):
+            return False
+        return not self._twins_of(named) and not self._graph.repeats(newborn, named).repeated
+
+    def _parts_of_one(self, one: Members, other: Members) -> bool:
+        """Say whether two that may be twins are parts of one child: what a list has of the one it lacks of the other.
+
+        Twins are given the same, and each has it in a line of its own. Nobody else may be a twin of either, but for
+        further parts; and of the same sex they must be, for a boy and a girl are two.
+        """
+        left, right = self._evidence(one), self._evidence(other)
+        if left.newborn or right.newborn or max(left.birth_order, right.birth_order) > 0:
+            return False
+        if left.gender and right.gender and left.gender != right.gender:
+            return False
+        twins = (self._twins_of(one) | self._twins_of(other)) - {one, other}
+        complement = self._graph.repeats(one, other).complement
+        return complement and all(self._part_of_both(third, one, other) for third in twins)
+
+    def _part_of_both(self, third: Members, one: Members, other: Members) -> bool:
+        """Say whether a possible twin's doses complement those of both, so that it is a further part of the one child."""
+        return all(
+            veto_codes(self.compared(third, each)) <= _DOUBTS and self._graph.repeats(third, each).complement
+            for each in (one, other)
+        )
+
+    def _twins_of(self, members: Members) -> set[Members]:
+        """Return those with a name who are or may be twins of these."""
+        return {
+            third
+            for third in self.neighbours(members)
+            if not self._evidence(third).newborn and veto_codes(self.compared(members, third)) & _TWINS
+        }
+
+    def _may_be(self, one: Members, other: Members) -> bool:
+        comparison = self.compared(one, other)
+        return comparison.grade in {Grade.CERTAIN, Grade.PROBABLE} and veto_codes(comparison) <= _DOUBTS
 
     def _rivalled(self, one: Members, other: Members) -> bool:
         """Say whether a third cluster, which cannot be the same person as `other`, may be `one` or its twin."""

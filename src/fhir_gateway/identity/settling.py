@@ -18,7 +18,7 @@ from fhir_gateway.people.name_sounds import same_sound
 _POSSIBLE_TWINS = {VetoCode.POSSIBLE_TWINS.value}
 _SAME_NAME = frozenset({"exact", "equivalent"})
 _AGREEING = LIKE_NAME | {NameLevel.NEAR}
-_LEAD_OF_THE_ONLY_ONE = 4.0
+LEAD_OF_THE_ONLY_ONE = 4.0
 """So many bits less are certain where nobody else comes into question: the prior counts all of a regency's people."""
 _SAME_FAMILY_BITS = 10.0
 _OTHER_MOTHER = frozenset({NameLevel.DIFFERENT, NameLevel.PARTIAL})
@@ -38,7 +38,7 @@ def settled_alone(
     """Say whether two are one person although a veto or caution stands, provided that nobody else rivals either."""
     said = {one.field: (one.agreement, one.weight) for one in comparison.evidence}
     caution = said.get("caution", ("", 0.0))[0]
-    if comparison.weight < policy.certain - _LEAD_OF_THE_ONLY_ONE or said.get("gender", ("", 0.0))[0] == "different":
+    if comparison.weight < policy.certain - LEAD_OF_THE_ONLY_ONE or said.get("gender", ("", 0.0))[0] == "different":
         return False
     if not comparison.vetoes and not caution:
         return _only_one(left, right, said)

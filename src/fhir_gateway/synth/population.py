@@ -176,6 +176,8 @@ class _FamilyMaker:
         if name.words == child.name.words:
             name = one_sound_apart(dice, name)
         niks = self._niks(child.born, sex)
+        while set(niks) & set(child.niks):  # a serial number is given once
+            niks = self._niks(child.born, sex)
         return Person(key, "child", name, sex, child.born, niks, twin_of=child.id, birth_order=2)
 
     def _with_doses(self, child: Person) -> Person:

@@ -11,7 +11,7 @@ from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.decision import decide
 from fhir_gateway.identity.evidence import PersonEvidence, evidence_of
 from fhir_gateway.identity.frequencies import Frequencies
-from fhir_gateway.identity.given import GivenDose, Timelines, compare_timelines, given_dose
+from fhir_gateway.identity.given import GivenDose, Repeats, count_repeats, given_dose
 from fhir_gateway.identity.weighing import are_couple
 
 _ZONE = ZoneInfo("Asia/Jakarta")
@@ -53,24 +53,35 @@ def test_the_same_doses_twice_in_one_list_keep_two_names_apart() -> None:
     assert all(len(members) == 1 for members, _ in _decided(twice))
 
 
-def test_doses_in_two_lists_tell_nothing() -> None:
+def test_one_dose_twice_is_a_line_written_twice() -> None:
+    assert _decided({1: frozenset({_BCG}), 2: frozenset({_BCG})}) == [((1, 2), PersonAction.CREATE)]
+
+
+def test_doses_in_two_lists_repeat_nothing() -> None:
     elsewhere = GivenDose("other:1", _BCG.vaccine, _BCG.number, _BCG.day)
 
-    assert compare_timelines({_BCG}, {elsewhere}) is Timelines.SILENT
+    assert count_repeats({_BCG}, {elsewhere}) == Repeats(agreed=1)
 
 
-def test_one_dose_of_many_twice_is_a_line_written_twice() -> None:
-    assert compare_timelines({_BCG, _MR, _POLIO}, {_BCG, GivenDose("clinic:0", "10", "1", "2023-06-01")}) is (
-        Timelines.REPEAT
-    )
-    more = {GivenDose("clinic:0", "10", str(number), f"2023-0{number}-07") for number in (5, 6, 7)}
-    assert (
-        compare_timelines(
-            {_BCG, _MR, _POLIO, *more},
-            {_BCG, GivenDose("clinic:0", "08", "", "2023-01-15")} | {GivenDose("clinic:0", "122", "1", "2023-03-03")},
-        )
-        is Timelines.SILENT
-    )
+def test_several_doses_of_a_list_twice_are_two_childrens() -> None:
+    several = count_repeats({_BCG, _MR, _POLIO}, {_BCG, _MR, GivenDose("clinic:0", "10", "1", "2023-06-01")})
+    assert several == Repeats(repeated=2, compared=3)
+    assert several.of_two
+    assert not count_repeats({_BCG, _MR, _POLIO}, {_BCG, GivenDose("clinic:0", "10", "1", "2023-06-01")}).of_two
+
+
+def test_doses_of_which_a_list_has_each_for_one_only_complement_each_other() -> None:
+    assert count_repeats({_BCG, _MR}, {_POLIO}).complement
+    assert not count_repeats({_BCG, _MR}, {_MR}).complement
+    assert not count_repeats({_BCG}, {GivenDose("other:1", "04", "1", "2023-11-01")}).complement
+
+
+def test_two_courses_of_vaccination_in_two_lists_are_two_childrens() -> None:
+    course = {_BCG, _MR, _POLIO}
+    later = {GivenDose("other:1", dose.vaccine, dose.number, dose.day[:-2] + "25") for dose in course}
+    a_day_off = {GivenDose("other:1", dose.vaccine, dose.number, dose.day[:-2] + "02") for dose in course}
+    assert count_repeats(course, later).contradict
+    assert not count_repeats(course, a_day_off).contradict
 
 
 @pytest.mark.parametrize(

@@ -97,11 +97,11 @@ def _verdicts(run: Run, people: Sequence[int], tools: LoadTools) -> dict[int, li
 
 
 def _may_be_twins(pair: ComparedPair) -> bool:
-    """Whether a pair may be joined without a NIK under names that are not the same to the letter: doses may part it."""
+    """Whether a pair may be joined without a NIK: doses may part it, or show that two parts of a list are one child's."""
     if isinstance(pair.left, str) or isinstance(pair.right, str) or pair.comparison.grade is Grade.CERTAINLY_NOT:
         return False
     said = {(one.field, one.agreement) for one in pair.comparison.evidence}
-    return ("nik", "agree") not in said and ("name", "exact") not in said
+    return ("nik", "agree") not in said
 
 
 def _given(run: Run, people: Iterable[int], tools: LoadTools) -> dict[int, frozenset[GivenDose]]:
