@@ -1,11 +1,15 @@
 """An operator's answer, killed at any moment and given again, ends as if nothing had happened."""
 
 import json
+import shutil
+from contextlib import contextmanager, suppress
 
 import pytest
 from tests.flows.conftest import BAYU, RATNA, Place
 from tests.flows.server_content import canonical
 from tests.flows.test_interruption import command
+
+from fhir_gateway.ledger.store import Ledger
 
 PARTS = 4
 
@@ -42,3 +46,49 @@ def test_another_answer_than_the_interrupted_one_is_refused(undisturbed, tmp_pat
     (candidate,) = place.content()[0]
     command(tmp_path, undisturbed[1] // 2, "review", "create", 1)
     assert command(tmp_path, 0, "review", "link", 1, candidate)[0] == 2
+
+
+class _Killed(BaseException):
+    """Ends a command as a kill does: nothing after it is written."""
+
+
+def commits(monkeypatch, act, *, fatal=0):
+    """Return how often `act` commits to the ledger; at the commit `fatal` it is cut off, once that is written."""
+    count = 0
+    transaction = Ledger.transaction
+
+    @contextmanager
+    def watched(self):
+        nonlocal count
+        if fatal and count >= fatal:
+            raise _Killed
+        with transaction(self):
+            yield
+        count += 1
+        if count == fatal:
+            raise _Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Ledger, "transaction", watched)
+        with suppress(_Killed):
+            act()
+    return count
+
+
+@pytest.mark.parametrize("before_the_end", range(3))
+def test_an_answer_on_contradicting_rows_cut_off_at_its_end_is_given_again(place, monkeypatch, before_the_end):
+    def answer():
+        return place.run("review", "create", 1)
+
+    def prepare():
+        shutil.rmtree(place.home / ".fhir-gateway", ignore_errors=True)
+        place.load(place.sheet(RATNA, RATNA.replace("Bukateja", "Kutasari")))
+
+    prepare()
+    whole = commits(monkeypatch, answer)
+    prepare()
+    commits(monkeypatch, answer, fatal=whole - before_the_end)
+    answer()
+    assert place.json("review", "show", 1)["state"] == "created"
+    assert all(run["state"] == "finished" for run in place.json("runs", "list"))
+    assert [len(part) for part in place.content()] == [1, 1]

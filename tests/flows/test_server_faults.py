@@ -337,6 +337,8 @@ def test_a_retry_that_is_interrupted_is_retried_to_the_same_end(place, region):
     assert (code, counts(json.loads(out))) == (0, {"loaded": 3})
     canonical(*content(place))
     assert [len(part) for part in content(place)] == [2, 3]
+    runs = json.loads(place.run("runs", "list", "--env", "region", "--json")[1])
+    assert [(found["kind"], found["state"]) for found in runs] == [("retry", "finished"), ("load", "finished")]
 
 
 def test_a_look_for_duplicates_that_fails_is_told_and_costs_no_row(place, region, caplog):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
 
-from fhir_gateway.bundling.digests import content_digest, digest
+from fhir_gateway.bundling.digests import DIGITS, content_digest, digest
 from fhir_gateway.domain.outcomes import RIGHTLY_REJECTED, Outcome
 from fhir_gateway.domain.recent import forget_all
 from fhir_gateway.domain.records import (
@@ -44,6 +44,8 @@ class _Row:
     file: int
     row: int
     result: Converted | Rejected
+    person: str = ""
+    """The digest of the Patient that it was converted to."""
 
 
 async def read_into_spool(run: Run, request: LoadRequest, tools: LoadTools) -> None:
@@ -85,8 +87,15 @@ def _convert(
             result = validated(
                 entry.convert(with_niks_restored(record, niks.get(record.cells.get(GATEWAY_KEY, ""), {})))
             )
-        rows.append(_Row(number, file, record.ref.row, result))
+        rows.append(_Row(number, file, record.ref.row, result, _person(result)))
     return rows
+
+
+def _person(result: Converted | Rejected) -> str:
+    """Return the digest of a record's Patient, as of all its rows; who was rejected has none."""
+    if isinstance(result, Rejected):
+        return ""
+    return result.fingerprint[:DIGITS] or digest(result.patient)
 
 
 def with_niks_restored(record: SourceRecord, remembered: dict[str, str]) -> SourceRecord:
@@ -112,8 +121,7 @@ def _spool(run: Run, rows: Sequence[_Row], tools: LoadTools, *, exported: dateti
     keys = [row.result.key for row in rows if row.result.key]
     known = ledger.keys.known(keys)
     refused = ledger.reviews.rejections(keys)
-    converted = [row for row in rows if isinstance(row.result, Converted)]
-    people = {digest(row.result.patient): row.result.patient for row in converted}  # type: ignore[union-attr]
+    people = {row.person: row.result.patient for row in rows if isinstance(row.result, Converted)}
     numbers = ledger.spool.people(run, people)
     spooled: list[tuple[SpooledRecord, Settlement | None]] = []
     unmapped: list[UnmappedValue] = []
@@ -132,7 +140,7 @@ def _record(row: _Row, numbers: dict[str, int]) -> tuple[SpooledRecord, Settleme
     result = row.result
     if isinstance(result, Converted):
         content = content_digest(result.patient, result.doses, result.missing)
-        person = numbers[digest(result.patient)]
+        person = numbers[row.person]
         patient, doses, missing, corrected = result.patient, result.doses, result.missing, result.corrected
         record = SpooledRecord(
             row.number,

@@ -1,7 +1,7 @@
 """The load road from its first row to its books; every leg can be killed and is gone over again."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from fhir_gateway.bundling.digests import digest
@@ -40,27 +40,39 @@ async def load(request: LoadRequest, tools: LoadTools) -> Run:
 async def retry(number: int, *, user: str, tools: LoadTools) -> Run | None:
     """Send what a run left `failed` again, as a run of its own, and return that; None where there is nothing to send.
 
-    Raises UsageError for no such run.
+    A retry that was cut off is gone on with. Raises UsageError for no such run.
     """
     old = tools.ledger.runs.get(number)
     if old is None:
         raise UsageError(f"there is no run {number}; `fhir-gateway runs list` shows all")
     with tools.ledger.load_lock(f"a retry of run {number}") as tell:
-        records = list(tools.ledger.spool.parked(old, Outcome.FAILED))
-        if not records:
+        run = tools.ledger.runs.unfinished(_retry_of(number)) or _retry_begun(old, user=user, tools=tools)
+        if run is None:
             return None
-        with tools.ledger.transaction():
-            run = tools.ledger.runs.start(
-                kind=RunKind.RETRY,
-                fingerprint=f"retry:{number}",
-                files=old.files,
-                clinic=old.clinic,
-                user=user,
-                started=tools.clock.now(),
-            )
-            respool(run, records, tools)
         tell(_named(run))
-        return await travel(_reach(run, RunState.DECIDING, tools), tools)
+        return await travel(run, tools)
+
+
+def _retry_begun(old: Run, *, user: str, tools: LoadTools) -> Run | None:
+    records = list(tools.ledger.spool.parked(old, Outcome.FAILED))
+    if not records:
+        return None
+    with tools.ledger.transaction():
+        run = tools.ledger.runs.start(
+            kind=RunKind.RETRY,
+            fingerprint=_retry_of(old.id),
+            files=old.files,
+            clinic=old.clinic,
+            user=user,
+            started=tools.clock.now(),
+        )
+        respool(run, records, tools)
+        tools.ledger.runs.reach(run, RunState.DECIDING)
+    return tools.ledger.runs.get(run.id) or run
+
+
+def _retry_of(number: int) -> str:
+    return f"retry:{number}"
 
 
 def respool(run: Run, records: Iterable[SpooledRecord], tools: LoadTools) -> dict[int, int]:
@@ -74,10 +86,10 @@ def respool(run: Run, records: Iterable[SpooledRecord], tools: LoadTools) -> dic
     return copied
 
 
-async def travel(run: Run, tools: LoadTools) -> Run:
+async def travel(run: Run, tools: LoadTools, *, closing: Callable[[], None] | None = None) -> Run:
     """Go the rest of the road with a run that has been read, and return it finished.
 
-    Raises InterruptedRunError where the server refuses the credentials: the run is left as it is, to be resumed.
+    `closing` is called in the transaction that closes the books: what it writes is written with them or not at all. Raises InterruptedRunError where the server refuses the credentials: the run is left as it is, to be resumed.
     """
     failures: list[ServerError] = []
     try:
@@ -90,7 +102,7 @@ async def travel(run: Run, tools: LoadTools) -> Run:
         )
     if failures:
         fail_open_rows(run, failures[0], tools)
-    return finish(run, tools)
+    return finish(run, tools, closing=closing)
 
 
 async def _go(run: Run, tools: LoadTools) -> None:
@@ -116,9 +128,11 @@ def _leaves(group: BaseExceptionGroup[ServerError]) -> Iterator[ServerError]:
             yield error
 
 
-def finish(run: Run, tools: LoadTools) -> Run:
-    """Close the books of a run."""
+def finish(run: Run, tools: LoadTools, *, closing: Callable[[], None] | None = None) -> Run:
+    """Close the books of a run, with what `closing` writes."""
     with tools.ledger.transaction():
+        if closing:
+            closing()
         tools.ledger.spool.sweep(run)
         tools.ledger.runs.finish(run, tools.clock.now())
     return tools.ledger.runs.get(run.id) or run

@@ -86,13 +86,19 @@ async def _last_row_loaded(item: ReviewItem, *, user: str, note: str, tools: Loa
             respool(run, records, tools)
             tools.ledger.runs.reach(run, RunState.DECIDING)
         run = begun(item.id, tools.ledger) or run
-    run = await travel(run, tools)
-    if tools.ledger.runs.totals(run).outcomes.get(Outcome.FAILED):
+
+    def failed() -> bool:
+        return bool(tools.ledger.runs.totals(run).outcomes.get(Outcome.FAILED))
+
+    def answer() -> None:
+        if not failed():
+            said = ReviewAnswer(ReviewState.CREATED, user, note, "", run.id, tools.clock.now())
+            tools.ledger.reviews.answer(item.id, said)
+
+    done = await travel(run, tools, closing=answer)
+    if failed():
         raise ServerError(f"run {run.id} could not load the row, review {item.id} stays open: see `runs show {run.id}`")
-    said = ReviewAnswer(ReviewState.CREATED, user, note, "", run.id, tools.clock.now())
-    with tools.ledger.transaction():
-        tools.ledger.reviews.answer(item.id, said)
-    return run
+    return done
 
 
 def reject(number: int, *, user: str, reason: str, tools: LoadTools) -> int:
