@@ -16,3 +16,9 @@ mvn --batch-mode --quiet -Dstyle.color=never -Dmaven.wagon.http.retryHandler.cou
 
 echo "Medplum: npm ci"
 npm --prefix medplum ci --ignore-scripts --no-audit --no-fund --loglevel=error
+
+echo "Clients of registries: pip install, npm ci"
+"${PYTHON:-../../.venv/bin/python}" -m venv clients/venv
+clients/venv/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes \
+    --requirement ../../requirements/clients.txt
+npm --prefix clients ci --ignore-scripts --no-audit --no-fund --loglevel=error
