@@ -6,6 +6,7 @@ import json
 import pytest
 from tests.fakes.duplicated_people import NIK, OTHER_NIK, family, patient
 from tests.fakes.merging_place import everything, fill
+from tests.flows.conftest import RATNA, RATNA_POLIO
 
 from fhir_gateway import bootstrap
 from fhir_gateway.domain import systems
@@ -103,6 +104,15 @@ def test_who_was_merged_and_undone_is_never_proposed_again(place):
     listed, err = found(place)
     assert listed == {}
     assert "not listed" in err
+
+
+def test_patients_that_were_unlinked_are_never_proposed_again(place):
+    assert place.load(place.sheet(RATNA, RATNA_POLIO.replace("081210001001", "081210009999")))["loaded"] == 2
+    done = place.json("review", "unlink", 1, 2)
+    listed, err = found(place)
+    assert done["to"] != done["from"]
+    assert listed == {}
+    assert "1 group is not listed" in err
 
 
 def test_what_loads_have_proposed_is_listed_with_its_run(place):

@@ -166,6 +166,17 @@ class Reviews:
             for row in self._connection.execute(select(table).where(table.c.digest.in_(chunk)))
         ]
 
+    def unlinked(self) -> set[frozenset[str]]:
+        """Return pairs of Patients that an operator took apart: a record was the one's, and is the other's now."""
+        own, other, reviews = tables.verdicts.alias(), tables.verdicts.alias(), tables.reviews
+        statement = (
+            select(own.c.patient_id, other.c.patient_id)
+            .join_from(own, other, (own.c.digest == other.c.digest) & (own.c.review == other.c.review))
+            .join(reviews, reviews.c.id == own.c.review)
+            .where(own.c.same.is_(True), other.c.same.is_(False), reviews.c.state == ReviewState.UNLINKED)
+        )
+        return {frozenset(pair) for pair in self._connection.execute(statement)}
+
     def reject(self, number: int, records: Iterable[SpooledRecord], reason: str) -> None:
         """Remember that an operator rejected these very records."""
         for record in records:

@@ -64,7 +64,10 @@ def tools(tmp_path):
         def made(server, *, masked=False, second=None, parted=(), proposed=()):
             apart = {frozenset(pair) for pair in parted}
             return FindTools(
-                ledger=SimpleNamespace(keys=SimpleNamespace(proposals=lambda: list(proposed))),
+                ledger=SimpleNamespace(
+                    keys=SimpleNamespace(proposals=lambda: list(proposed)),
+                    reviews=SimpleNamespace(unlinked=set),
+                ),
                 journal=SimpleNamespace(kept_apart=lambda ids: apart),
                 reader=server,
                 puller=server,

@@ -153,7 +153,7 @@ async def _grouped(
     for together in _components(pairs):
         people = {number: registered.person(number) for pair in together for number in (pair.left, pair.right)}
         by_id = {person.shown.id: person for person in people.values()}
-        apart = tools.journal.kept_apart(sorted(by_id))
+        apart = tools.kept_apart(sorted(by_id))
         wanted = [
             (people[pair.left].shown.id, people[pair.right].shown.id)
             for pair in sorted(together, key=lambda pair: (pair.grade is not Grade.CERTAIN, -pair.weight))

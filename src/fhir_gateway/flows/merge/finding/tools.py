@@ -35,3 +35,7 @@ class FindTools:
     matching: MatchingPolicy
     masked: bool = False
     second: SecondOpinion | None = None
+
+    def kept_apart(self, patient_ids: Sequence[str]) -> set[frozenset[str]]:
+        """Return the pairs that are never proposed: merged once and undone, unlinked, or parted by an operator."""
+        return self.journal.kept_apart(patient_ids) | self.ledger.reviews.unlinked()
