@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test browser check format lock clean bench-identity bench-convert bench-memory bench-load bench-merge
+.PHONY: demo test browser check format lock clean bench-identity bench-convert bench-memory bench-load bench-merge bench-find
 
 $(READY): requirements/dev.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] <= (3, 13) else "Python 3.11 to 3.13 is needed, this is " + sys.version.split()[0] + "; say make PYTHON=python3.11")'
@@ -63,3 +63,8 @@ bench-load: $(READY)
 # Merging the duplicates of 68 NIKs beside two published algorithms; about three minutes.
 bench-merge: $(READY)
 	$(BIN)/python benchmarks/merge.py $(BENCH)
+
+# Finding duplicates among PATIENTS invented ones; a minute for 100,000, some for a million.
+PATIENTS ?= 100000
+bench-find: $(READY)
+	$(BIN)/python benchmarks/find.py --patients $(PATIENTS) $(BENCH)
