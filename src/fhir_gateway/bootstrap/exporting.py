@@ -3,11 +3,12 @@
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import orjson
@@ -64,6 +65,7 @@ class ExportTerms:
     kept_for: timedelta
     patience: float
     pause: float = PAUSE
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
 
 class LedgerGroups:
@@ -270,7 +272,12 @@ class ServedExports:
     def _begin(self, job: ExportJob) -> None:
         if job.id not in self._tasks:
             self._tasks[job.id] = asyncio.create_task(self._work_on(job))
-            self._tasks[job.id].add_done_callback(lambda _: self._tasks.pop(job.id, None))
+            self._tasks[job.id].add_done_callback(partial(self._ended, job.id))
+
+    def _ended(self, job_id: str, task: asyncio.Task[None]) -> None:
+        self._tasks.pop(job_id, None)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _LOG.error("an export stopped with %s; it goes on at the next start", type(error).__name__)
 
     async def _work_on(self, job: ExportJob) -> None:
         """Work an export off, whoever else works on it and whatever the disk does meanwhile."""
@@ -287,7 +294,7 @@ class ServedExports:
                 wanted = self._ledger.exports.get(job.id)
             except (LedgerError, OSError) as error:
                 _LOG.warning("an export waits: %s", type(error).__name__)
-            await asyncio.sleep(self._terms.pause)
+            await self._terms.sleep(self._terms.pause)
 
     async def _finish(self, job: ExportJob, files: NdjsonFiles) -> bool:
         """Work an export off, waiting for the server as a load does; say whether it was wanted to the end."""
@@ -303,7 +310,7 @@ class ServedExports:
                     _LOG.warning("an export waits or goes on without a type: %s", type(error).__name__)
                     if attempt.may_repeat(error):
                         attempt.tell(error)
-                        await asyncio.sleep(self._terms.pause)
+                        await self._terms.sleep(self._terms.pause)
                     else:
                         give_up(order, tools, attempt.done, reason=_words(error))
             with self._ledger.transaction():
