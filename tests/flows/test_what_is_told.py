@@ -6,6 +6,7 @@ import re
 import httpx
 from tests.flows.conftest import BAYU, RATNA, RATNA_POLIO, VITAMIN
 
+from fhir_gateway.cli import progress
 from fhir_gateway.cli.printing import masked
 
 UNREADABLE = BAYU.replace("20/08/2019", "someday")
@@ -151,3 +152,14 @@ def test_the_help_lists_the_commands_in_the_order_of_work(place):
     names = [found[1] for line in out.splitlines() if (found := re.match(r"│ ([a-z-]+)  ", line))]
     order = ["demo", "load", "convert", "mapping", "runs", "review", "person", "env", "synth", "fhir-server"]
     assert [name for name in names if name in order] == order
+
+
+def test_every_leg_of_a_load_tells_how_far_it_has_come(place, monkeypatch):
+    monkeypatch.setattr(progress, "_SECONDS_BETWEEN_LINES", -1.0)
+    sheet = place.sheet(RATNA, RATNA_POLIO.replace("3303015203200003", ""), BAYU)
+    told = place.run("load", sheet)[2]
+    for leg in ("reading sheet.csv: 3", "grouping people: 3", "looking people up: 3", "deciding who is who: 3"):
+        assert f"{leg} (100%), " in told
+    assert "comparing people: 1 (" in told
+    assert "posting: 3 (100%), " in told
+    assert "looking for duplicates: 3, " in told

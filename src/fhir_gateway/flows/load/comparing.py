@@ -33,8 +33,8 @@ async def compare_people(run: Run, tools: LoadTools) -> Frequencies:
 
     Returns how common the run's names and phones are, for the legs that follow.
     """
+    frequencies, last = await _block(run, tools)
     tools.progress.phase("comparing people")
-    frequencies = await _block(run, tools)
     evidence = _Evidence(run, tools)
     compared = 0
     pairs = tools.ledger.spool.pairs(run, largest_block=LARGEST_BLOCK)
@@ -48,7 +48,7 @@ async def compare_people(run: Run, tools: LoadTools) -> Frequencies:
         with tools.ledger.transaction():
             tools.ledger.spool.connect(run, edges)
         compared += len(chunk)
-        tools.progress.advance(compared)
+        tools.progress.advance(compared, _share_of_pairs(chunk[-1][0], last))
         await asyncio.sleep(0)  # where Ctrl-C takes effect
     return frequencies
 
@@ -70,9 +70,25 @@ class _Evidence:
         return self._kept
 
 
-async def _block(run: Run, tools: LoadTools) -> Frequencies:
+def waiting_people(run: Run, tools: LoadTools) -> int:
+    """Return how many people have a record that is not settled yet."""
+    return sum(1 for _ in tools.ledger.spool.open_numbers(run))
+
+
+def _share_of_pairs(person: int, last: int) -> float:
+    """Return about which share of the pairs has been compared, all of those being done that begin at `person` or before.
+
+    Each person is paired with those of higher numbers: the first ones have the most pairs.
+    """
+    return 1.0 - (1.0 - person / last) ** 2
+
+
+async def _block(run: Run, tools: LoadTools) -> tuple[Frequencies, int]:
+    """Write everybody's blocking keys; return how common names and phones are, and the last person's number."""
+    tools.progress.phase("grouping people", waiting_people(run, tools))
     people = tools.ledger.spool.open_people(run)
     count = FrequencyCount()
+    done = last = 0
     while chunk := list(islice(people, _WINDOW)):
         keys: list[tuple[int, int]] = []
         for number, _, patient in chunk:
@@ -81,8 +97,10 @@ async def _block(run: Run, tools: LoadTools) -> Frequencies:
             keys.extend((key, number) for key in block_numbers(evidence))
         with tools.ledger.transaction():
             tools.ledger.spool.block(run, keys)
+        done, last = done + len(chunk), chunk[-1][0]
+        tools.progress.advance(done)
         await asyncio.sleep(0)
-    return count.result()
+    return count.result(), last
 
 
 def matters(comparison: Comparison) -> bool:
@@ -92,7 +110,7 @@ def matters(comparison: Comparison) -> bool:
 
 async def look_up(run: Run, tools: LoadTools, *, frequencies: Frequencies | None = None) -> None:
     """Find who the run's people could be on the server, and keep those candidates and the pairs that matter."""
-    tools.progress.phase("looking people up")
+    tools.progress.phase("looking people up", waiting_people(run, tools))
     waiting = asyncio.Semaphore(_WINDOWS_IN_FLIGHT)
     done = 0
 

@@ -9,7 +9,7 @@ from fhir_gateway.domain.identity import ComparedPair, Grade, Node, PersonAction
 from fhir_gateway.domain.records import person_identifier
 from fhir_gateway.domain.runs import Run
 from fhir_gateway.fhir.references import replaced_by
-from fhir_gateway.flows.load.comparing import OWN
+from fhir_gateway.flows.load.comparing import OWN, waiting_people
 from fhir_gateway.flows.load.components import components
 from fhir_gateway.flows.load.tools import LoadTools
 from fhir_gateway.identity.comparison import compare
@@ -37,7 +37,7 @@ class _Component:
 
 async def decide_people(run: Run, tools: LoadTools, *, frequencies: Frequencies | None = None) -> None:
     """Decide who everybody is; the decisions of a run that was cut off here are made anew, they come out the same."""
-    tools.progress.phase("deciding who is who")
+    tools.progress.phase("deciding who is who", waiting_people(run, tools))
     done = 0
     with tools.ledger.transaction():
         for decisions in each_decision(run, tools, frequencies=frequencies):

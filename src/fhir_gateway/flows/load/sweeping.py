@@ -13,6 +13,7 @@ async def sweep_races(run: Run, tools: LoadTools) -> None:
     """Search the NIKs of everybody whom this run created; a second Patient with one is proposed for merging."""
     tools.progress.phase("looking for duplicates")
     created = tools.ledger.spool.created(run)
+    done = 0
     while window := list(islice(created, _WINDOW)):
         niks = {
             (identifier["system"], identifier["value"])
@@ -20,6 +21,8 @@ async def sweep_races(run: Run, tools: LoadTools) -> None:
             for identifier in patient.get("identifier", [])
             if identifier.get("system") == systems.NIK
         }
+        done += len(window)
+        tools.progress.advance(done)
         if not niks:
             continue
         holders: dict[str, set[str]] = {}

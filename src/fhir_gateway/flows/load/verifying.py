@@ -15,7 +15,8 @@ _SUGGESTION = "create it again if it was given, else reject the row"
 
 async def verify_unchanged(run: Run, tools: LoadTools) -> None:
     """Look up the doses of unchanged rows; rows whose doses are gone or wrong go to review."""
-    tools.progress.phase("verifying what is there")
+    unchanged = tools.ledger.runs.totals(run).outcomes.get(Outcome.UNCHANGED, 0)
+    tools.progress.phase("verifying what is there", unchanged)
     done = 0
     window: list[tuple[SpooledRecord, Settlement]] = []
     for entry in tools.ledger.spool.unchanged(run):
