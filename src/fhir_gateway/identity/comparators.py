@@ -14,6 +14,7 @@ _NAME_RANK = {level: rank for rank, level in enumerate(NameLevel)}
 _UNKNOWN_NAME = NameAgreement(NameLevel.UNKNOWN)
 _LAST_DAY = date(9999, 12, 31)
 _SERIAL_STARTS_AT = 12
+_NOT_THE_CHILDS = frozenset({NameLevel.NEAR, NameLevel.DIFFERENT, NameLevel.PARTIAL, NameLevel.WEAK})
 GENERATION_YEARS = 12
 """Two people of one family whose birth dates lie so far apart are no siblings' confusion but parent and child."""
 
@@ -180,8 +181,8 @@ def compare_own_names(left: PersonEvidence, right: PersonEvidence) -> NameAgreem
             agreement = compare_keys(one, other)
             if _NAME_RANK[agreement.level] < _NAME_RANK[best.level]:
                 best = agreement
-    if (left.newborn or right.newborn) and best.level in {NameLevel.DIFFERENT, NameLevel.PARTIAL, NameLevel.WEAK}:
-        return _UNKNOWN_NAME
+    if (left.newborn or right.newborn) and best.level in _NOT_THE_CHILDS:
+        return _UNKNOWN_NAME  # "By. Siti" may name the mother as well as the child
     return best
 
 

@@ -94,8 +94,8 @@ class Persons:
             return True
         codes = veto_codes(self._graph.between(left, right))
         mine, theirs = self._graph.nodes[left], self._graph.nodes[right]
-        if mine.newborn and theirs.newborn and one.newborn != other.newborn:
-            return not codes <= _DOUBTS  # of a child that has got its name these may all be: see _only_named
+        if one.newborn != other.newborn and mine.newborn and theirs.newborn and codes <= _DOUBTS:
+            return False  # of a child that has got its name all these may be: see _only_named
         return self._graph.listed_twice(left, right) or not self._settled(left, right, one, other)
 
     def _settled(self, left: Node, right: Node, one: PersonEvidence, other: PersonEvidence) -> bool:
@@ -130,7 +130,7 @@ class Persons:
             best = min(joinable, key=lambda pair: (-joinable[pair], sorted(map(self._first, pair))))
             one, other = sorted(best, key=self._first)
             del joinable[best]
-            if self._torn(one, other) or self._torn(other, one):
+            if not self._only_child(one, other) and (self._torn(one, other) or self._torn(other, one)):
                 continue
             joined = one | other
             self._cluster_of.update(dict.fromkeys(joined, joined))
@@ -149,7 +149,7 @@ class Persons:
         certain = joins(comparison)
         if certain and not nameless(comparison):
             return True
-        if self._only_named(one, other) or self._only_named(other, one):
+        if self._only_child(one, other):
             return (
                 veto_codes(comparison) <= _DOUBTS and comparison.weight >= self._graph.policy.probable + _NEWBORNS_LEAD
             )
@@ -164,6 +164,9 @@ class Persons:
         )
         return settled and not self._rivalled(one, other) and not self._rivalled(other, one)
 
+    def _only_child(self, one: Members, other: Members) -> bool:
+        return self._only_named(one, other) or self._only_named(other, one)
+
     def _only_named(self, newborn: Members, named: Members) -> bool:
         """Say whether of all whom a newborn without a name may be one alone has a name, and nothing tells of a twin.
 
@@ -176,7 +179,8 @@ class Persons:
             return False
         if any(each != named and not self._evidence(each).newborn for each in around):
             return False
-        return not self._twins_of(named) and not self._graph.repeats(newborn, named).repeated
+        by_name = [node for node in named if not self._graph.nodes[node].newborn]
+        return not self._twins_of(named) and not self._graph.repeats(newborn, by_name).repeated
 
     def _parts_of_one(self, one: Members, other: Members) -> bool:
         """Say whether two that may be twins are parts of one child: what a list has of the one it lacks of the other.

@@ -48,8 +48,8 @@ def _spelled_otherwise(one: str, other: str) -> bool:
 
 
 def _beside(one: str, other: str) -> bool:
-    """Whether two consonants lie side by side on the keyboard and do not sound alike."""
+    """Whether two letters lie side by side on the keyboard and do not sound alike, as two vowels do."""
     pair = frozenset((one, other))
-    if pair & _VOWELS or any(pair <= letters for letters in _SOUNDS_ALIKE):
+    if pair <= _VOWELS or any(pair <= letters for letters in _SOUNDS_ALIKE):
         return False
     return pair in _BESIDE

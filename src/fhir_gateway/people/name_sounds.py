@@ -34,6 +34,8 @@ _SPELLINGS = (
     ("oo", "u"),
     ("ae", "ai"),
 )
+_VOWEL_Y = re.compile(r"(?<=[b-df-hj-np-tv-xz])y(?=[b-df-hj-np-tv-xz])")
+"""Between consonants y is i, and no part of sy or ny: Symon, Anyta."""
 _DOUBLED = re.compile(r"(.)\1+")
 _GLIDES = (
     (re.compile(r"iy(?=[aeou])"), "i"),
@@ -53,6 +55,7 @@ def compared_form(word: str) -> str:
     word = ABBREVIATIONS.get(word, word)
     if len(word) <= 2:
         return "ai" if word == "ay" else word
+    word = _VOWEL_Y.sub("i", word)
     for old, new in _SPELLINGS:
         if old in word:
             word = word.replace(old, new)
