@@ -20,7 +20,8 @@ from starlette.responses import Response, StreamingResponse
 from fhir_gateway.api.answers import FHIR_JSON, JSON, RequestRefusedError, json_response, problem_response
 from fhir_gateway.api.registry import LetIn, Visit
 from fhir_gateway.api.security import Environment, client_address
-from fhir_gateway.bootstrap.exporting import Given, ServedExports, TooManyExportsError
+from fhir_gateway.bootstrap.export_giving import Given
+from fhir_gateway.bootstrap.exporting import ServedExports, TooManyExportsError
 from fhir_gateway.bootstrap.gateway import SystemClock
 from fhir_gateway.domain import registry as pulled
 from fhir_gateway.domain.exports import ExportFile, ExportJob, ExportState, FileKind

@@ -3,22 +3,19 @@
 import asyncio
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
-from pathlib import Path
-
-import orjson
 
 from fhir_gateway.bootstrap.export_files import NdjsonFiles, held, remove
+from fhir_gateway.bootstrap.export_giving import Given
+from fhir_gateway.bootstrap.export_sources import EmbeddedStock, LedgerGroups
 from fhir_gateway.domain.errors import GatewayError, LedgerError, PageExpiredError, TransientServerError
-from fhir_gateway.domain.exports import Checkpoint, ExportFile, ExportJob, ExportState, FileKind, Membership
-from fhir_gateway.domain.registry import PulledVersion, Request
+from fhir_gateway.domain.exports import Checkpoint, ExportFile, ExportJob, ExportState, FileKind
+from fhir_gateway.domain.registry import Request
 from fhir_gateway.embedded_server.server import EmbeddedServer
-from fhir_gateway.embedded_server.store import Stored
 from fhir_gateway.fhir_server.client import FhirClient
 from fhir_gateway.fhir_server.history import ServerHistory
 from fhir_gateway.fhir_server.pulling import ServerPuller
@@ -28,7 +25,6 @@ from fhir_gateway.flows.registry.grouping import refresh_groups
 from fhir_gateway.flows.registry.tools import RegistryTools
 from fhir_gateway.ledger.store import Ledger
 from fhir_gateway.ports import Clock
-from fhir_gateway.ports.exports import StoredResource
 from fhir_gateway.registry.exports import ExportOrder, from_json, to_json
 from fhir_gateway.settings import Environment
 
@@ -41,8 +37,6 @@ SWEEP_EVERY = 600.0
 MOST_KEPT = 20
 """Exports of one client that are kept at the same time, finished ones included."""
 _AT_ONCE = 2
-_CHUNK = 1 << 20
-_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class TooManyExportsError(GatewayError):
@@ -66,64 +60,6 @@ class ExportTerms:
     patience: float
     pause: float = PAUSE
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-
-
-class LedgerGroups:
-    """Fulfils ports.exports.GroupMembers on a ledger."""
-
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
-        self.position = ledger.groups.position
-        self.of_patient = ledger.groups.of_patient
-        self.among = ledger.groups.among
-        self.ever_among = ledger.groups.ever_among
-        self.joined = ledger.groups.joined
-
-    def note(
-        self, sources: Sequence[str], found: Iterable[Membership], *, resource_type: str, last: tuple[datetime, str]
-    ) -> None:
-        """Write down all that these resources say, and that the type was looked at up to `last`."""
-        with self._ledger.transaction():
-            self._ledger.groups.replace(sources, found)
-            self._ledger.groups.move(resource_type, *last)
-
-    def leave(self, sources: Sequence[str], *, at: datetime) -> None:
-        """Write down that these resources were deleted."""
-        with self._ledger.transaction():
-            self._ledger.groups.leave(sources, at=at)
-
-
-class EmbeddedStock:
-    """Fulfils ports.exports.Stock on the embedded server.
-
-    It has one thread: each would have a connection to the database with megabytes of cache.
-    """
-
-    def __init__(self, server: EmbeddedServer) -> None:
-        self._server = server
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="export")
-
-    async def rows(
-        self, resource_type: str, *, after: datetime | None, until: datetime, limit: int
-    ) -> list[StoredResource]:
-        """Return resources in the order of their times, which are all different."""
-        behind = _micros(after) if after else 0
-        return await self._act(
-            lambda: self._server.stored(resource_type, after=behind, until=_micros(until), limit=limit)
-        )
-
-    async def some(self, resource_type: str, ids: Sequence[str]) -> list[StoredResource]:
-        """Return the resources with these ids that there are."""
-        return await self._act(lambda: self._server.stored_under(resource_type, ids))
-
-    def close(self) -> None:
-        """Wait for what is being read."""
-        self._thread.shutdown()
-
-    async def _act(self, read: Callable[[], list[Stored]]) -> list[StoredResource]:
-        return await asyncio.get_running_loop().run_in_executor(
-            self._thread, lambda: [StoredResource(_moment(one.updated), one.id, one.body or b"{}") for one in read()]
-        )
 
 
 class ServedExports:
@@ -209,7 +145,7 @@ class ServedExports:
         """Return when a finished export's files go."""
         return (job.finished or self._clock.now()) + self._terms.kept_for
 
-    async def given(self, job: ExportJob, file: ExportFile) -> "Given":
+    async def given(self, job: ExportJob, file: ExportFile) -> Given:
         """Return a file to be handed out; what is read from it is noted as given to the client."""
         return await asyncio.to_thread(Given, self._folder / job.id / file.name, self._ledger_url, job, self._clock)
 
@@ -365,52 +301,6 @@ class _Attempt:
         what = "the gateway's disk" if isinstance(error, LedgerError | OSError) else "the FHIR server"
         with suppress(LedgerError):
             self.save(replace(self.done, said=f"waits for {what}"))
-
-
-class Given:
-    """A file as it is handed out: read piece by piece, each piece noted as given before it is. Close it."""
-
-    def __init__(self, path: Path, ledger_url: str, job: ExportJob, clock: Clock) -> None:
-        self._file = path.open("rb")
-        self._job = job
-        self._clock = clock
-        self._ledger: Ledger | None = None
-        try:
-            self._ledger = Ledger(ledger_url)
-        except LedgerError:
-            self._file.close()
-            raise
-
-    def pieces(self) -> Iterator[bytes]:
-        """Yield the file in pieces of whole lines, about a MiB each; to be read in a thread."""
-        assert self._ledger is not None  # noqa: S101 - opened above
-        while lines := self._file.readlines(_CHUNK):
-            versions = [one for line in lines if (one := _version_in(line)) is not None]
-            with self._ledger.transaction():
-                self._ledger.pulls.give(self._job.client, versions, at=self._clock.now())
-            yield b"".join(lines)
-
-    def close(self) -> None:
-        """Close the file and the ledger."""
-        self._file.close()
-        if self._ledger is not None:
-            self._ledger.close()
-
-
-def _version_in(line: bytes) -> PulledVersion | None:
-    resource = orjson.loads(line)
-    if "id" not in resource:
-        return None
-    version = resource.get("meta", {}).get("versionId")
-    return PulledVersion(f"{resource['resourceType']}/{resource['id']}", version if isinstance(version, str) else "")
-
-
-def _micros(moment: datetime) -> int:
-    return (moment - _BEGINNING) // timedelta(microseconds=1)
-
-
-def _moment(stamp: int) -> datetime:
-    return _BEGINNING + timedelta(microseconds=stamp)
 
 
 def _words(error: Exception) -> str:

@@ -12,7 +12,8 @@ from tests.flows.registry.conftest import Region
 from tests.flows.registry.test_bulk_checklist import KUTASARI, dose, person
 
 from fhir_gateway.bootstrap.export_files import NdjsonFiles, held
-from fhir_gateway.bootstrap.exporting import EmbeddedStock, ExportTerms, LedgerGroups, ServedExports
+from fhir_gateway.bootstrap.export_sources import EmbeddedStock, LedgerGroups
+from fhir_gateway.bootstrap.exporting import ExportTerms, ServedExports
 from fhir_gateway.domain.exports import Checkpoint, ExportState, FileKind
 from fhir_gateway.domain.registry import PullKind, Request
 from fhir_gateway.fhir_server.client import FhirClient
