@@ -16,6 +16,13 @@ from fhir_gateway.domain.errors import UsageError
 COLUMNS = ("id", "name", "first", "nik", "born", "gender", "mother", "phone", "place")
 FEWEST = 1_000
 """Of fewer people no model can be estimated."""
+_ALONE = {
+    "temp_directory": "",
+    "max_temp_directory_size": "0KB",
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+}
+"""DuckDB writes nothing to disk, and fetches nothing."""
 _ROWS_TOGETHER = 50_000
 _SEED = 1
 _MOST_PAIRS = 2e6
@@ -49,7 +56,7 @@ class SplinkOpinion:
 
     def probabilities(self, people: Iterable[Row], pairs: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], float]:
         """Return the probability of each pair; none where there are too few people, or too few alike, for a model."""
-        connection = self._duckdb.connect(config={"max_temp_directory_size": "0KB", "temp_directory": ""})
+        connection = self._duckdb.connect(config=_ALONE)
         try:
             if self._fill(connection, people, pairs) < FEWEST:
                 return {}

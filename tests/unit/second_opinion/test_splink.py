@@ -29,5 +29,6 @@ def test_pairs_that_are_one_person_are_told_from_others(monkeypatch):
     true = [pair for pair in pairs if registered.is_one_person(*pair)]
     assert len(said) == len(pairs)
     assert sum(said[pair] > 0.9 for pair in true) > 0.8 * len(true)
-    assert not [pair for pair in said if pair not in true and said[pair] > 0.9]
+    others = [said[pair] for pair in pairs if pair not in true]  # brothers and sisters, some of them twins
+    assert sum(probability > 0.9 for probability in others) < 0.02 * len(others)
     assert opinion.probabilities(rows[: FEWEST - 1], pairs) == {}
