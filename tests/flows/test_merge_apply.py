@@ -360,6 +360,27 @@ def test_a_server_that_ignores_if_match_altogether_is_compared_with_before_each_
     assert referring_to(read_all(server.server), ["p2", "p3"]) == []
 
 
+@pytest.mark.parametrize(("settings", "declared", "times"), [("true", True, 1), ("true", False, 0), ("false", True, 0)])
+def test_the_servers_own_merge_is_asked_for_only_where_it_is_wanted_and_declared(
+    place, region, settings, declared, times
+):
+    def merges(request, response):
+        if request.url.path.endswith("/metadata") and declared:
+            statement = orjson.loads(response.content)
+            of_patients = next(one for one in statement["rest"][0]["resource"] if one["type"] == "Patient")
+            of_patients["operation"] = [{"name": "merge", "definition": "http://example.org/merge"}]
+            return answer(200, statement)
+        return None
+
+    server = region(after=merges, settings=f"[merging]\nuse_server_merge = {settings}\n")
+    put_all(server.server, family(), base=BASE)
+    plan, _ = planned(place, environment="region")
+    code, (merge,), _ = applied(place, plan, environment="region")
+    assert (code, merge["failed"]) == (0, [])  # the embedded server refuses, so the gateway merges itself
+    assert len([one for one in server.requests if one.url.path.endswith("/Patient/$merge")]) == times
+    assert referring_to(read_all(server.server), ["p2", "p3"]) == []
+
+
 def test_a_server_without_batches_of_searches_is_asked_one_by_one(place, region):
     def refuse(request):
         if is_bundle(request) and orjson.loads(request.content)["entry"][0]["request"]["method"] == "GET":

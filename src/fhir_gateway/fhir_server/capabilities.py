@@ -16,6 +16,7 @@ class TypeCapabilities:
     search_parameters: frozenset[str] = frozenset()
     interactions: frozenset[str] = frozenset()
     conditional_create: bool = False
+    operations: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,11 @@ class Capabilities:
         """Return whether the server says that it can search this type by this parameter."""
         found = self.types.get(resource_type)
         return found is not None and parameter in found.search_parameters
+
+    def declares_operation(self, resource_type: str, name: str) -> bool:
+        """Return whether the server says that it has this operation (`merge`, without `$`) of this type."""
+        found = self.types.get(resource_type)
+        return found is not None and name in found.operations
 
     def creates_conditionally(self, resource_type: str) -> bool:
         """Return whether the server says that it heeds If-None-Exist for this type."""
@@ -65,6 +71,7 @@ def parse_capabilities(statement: Any) -> Capabilities:
                 search_parameters=_names(one.get("searchParam"), "name") | everywhere,
                 interactions=_names(one.get("interaction"), "code"),
                 conditional_create=one.get("conditionalCreate") is True,
+                operations=_names(one.get("operation"), "name"),
             )
             for one in _dicts(rest.get("resource"))
             if isinstance(one.get("type"), str)

@@ -27,6 +27,7 @@ from fhir_gateway.fhir_server.policy import (
 from fhir_gateway.identity.parameters import MatchingPolicy
 from fhir_gateway.mapping.functions import ClinicEntry
 from fhir_gateway.settings.audit import AuditPolicy, read_audit
+from fhir_gateway.settings.merging import MergingPolicy, read_merging
 from fhir_gateway.settings.registry import RegistryPolicy, read_registry
 from fhir_gateway.settings.serving import ServingPolicy, read_serving
 from fhir_gateway.settings.toml_tables import TomlTable, read_toml
@@ -59,6 +60,7 @@ class Environment:
     embedded_data: Path | None
     serving: ServingPolicy = field(default_factory=ServingPolicy)
     audit: AuditPolicy = field(default_factory=AuditPolicy)
+    merging: MergingPolicy = field(default_factory=MergingPolicy)
     registry: RegistryPolicy = field(default_factory=RegistryPolicy)
 
     @property
@@ -117,6 +119,7 @@ def load_environment(name: str, home: Path) -> Environment:
         embedded_data=embedded_data,
         serving=read_serving(table.table("serving")),
         audit=read_audit(table.table("audit")),
+        merging=read_merging(table.table("merging")),
         registry=read_registry(table.table("registry")),
     )
     table.finish()

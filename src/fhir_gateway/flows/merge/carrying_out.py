@@ -12,6 +12,7 @@ from fhir_gateway.flows.merge.recalling import recall_settled
 from fhir_gateway.flows.merge.replanning import Group, replanned
 from fhir_gateway.flows.merge.request_shares import RequestShares
 from fhir_gateway.flows.merge.sending import Settled, Write, ids_of, send_all
+from fhir_gateway.flows.merge.server_merging import merged_by_server
 from fhir_gateway.flows.merge.tools import MergeTools
 from fhir_gateway.merging.provenance import provenance_of
 from fhir_gateway.merging.versions import name_of, version_of, without_version
@@ -50,6 +51,7 @@ async def carry_out(
         return []
     work = _Work({one.merge.id: one for one in underway}, tools, shares)
     _charge(underway, tools)
+    reread = reread or await work.ask_server()
     await work.send(lambda change: change.kind not in {None, ChangeKind.REPLACED}, reread=reread)
     work.hold_replaced()
     await work.send(lambda change: change.kind is ChangeKind.REPLACED, reread=reread)
@@ -75,6 +77,10 @@ class _Work:
         """Merges whose replaced Patients stay as they are."""
         self._touched: set[int] = set()
         """Merges of which something was changed just now."""
+
+    async def ask_server(self) -> bool:
+        """Let the server merge by itself, where it can and is to; return whether it was asked."""
+        return await merged_by_server({merge: self._open(merge) for merge in self._underway}, self._tools)
 
     async def send(self, wanted: Callable[[JournalledChange], bool], *, reread: bool) -> None:
         """Send the open changes of one kind; those of merges begun before are read first."""

@@ -51,7 +51,7 @@ def replanned(write: Write, current: Resource | None, group: Group) -> Write | S
         return Settled(write.merge, replace(change, state=ChangeState.DONE, after_version=version, message=""))
     anew = replace(
         change,
-        before=bare,
+        before=_before(change, bare),
         after=after,
         before_version=version,
         state=ChangeState.PLANNED,
@@ -59,6 +59,12 @@ def replanned(write: Write, current: Resource | None, group: Group) -> Write | S
         message="",
     )
     return Write(write.merge, anew, after, version)
+
+
+def _before(change: JournalledChange, current: Resource) -> Resource:
+    """Return the resource as it would stand without what of the merge has been done to it already, edits included."""
+    restored = restore(change.before or {}, change.after, current)
+    return current if restored.conflicts else restored.resource
 
 
 def _after(change: JournalledChange, current: Resource, group: Group) -> Resource | None:

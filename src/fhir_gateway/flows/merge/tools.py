@@ -43,6 +43,14 @@ class MergeServer(Protocol):
         """Return how If-Match works here, found out once."""
         ...
 
+    async def merges_itself(self) -> bool:
+        """Return whether the server's own `Patient/$merge` is to be used and it declares one."""
+        ...
+
+    async def merge(self, source: tuple[str, str], target: tuple[str, str], result: Resource) -> str:
+        """Ask for a `$merge` of (`Patient/id`, version) into another, with this result; return its refusal, "" if none."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class MergeTools:
