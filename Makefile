@@ -50,10 +50,11 @@ bench-identity: $(READY) .venv-linkage/.ready
 bench-convert: $(READY)
 	$(BIN)/python benchmarks/convert.py $(BENCH)
 
-# Peak memory of the command convert; about ten minutes for ROWS=1000000.
-ROWS ?= 1000000
+# Peak memory of the commands convert and load, for these numbers of rows; a quarter of an hour for a million and 100,000.
+ROWS ?= 500000 1000000
+LOAD_ROWS ?= 30000 100000
 bench-memory: $(READY)
-	$(BIN)/python benchmarks/memory.py --rows $(ROWS) $(BENCH)
+	$(BIN)/python benchmarks/memory.py --convert $(ROWS) --load $(LOAD_ROWS) $(BENCH)
 
 # 10,000 rows into the embedded server and, where tests/real_server/install.sh has built it, HAPI FHIR, each beside a
 # blind replay of the same bundles; three to five minutes.

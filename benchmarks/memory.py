@@ -1,18 +1,21 @@
-"""Prints the peak memory of `fhir-gateway convert` for one-dose-per-row files of many rows, CSV and NDJSON.
+"""Prints the peak memory of `fhir-gateway convert` and `load` for one-dose-per-row files of many rows.
 
-    python benchmarks/memory.py [--rows 1000000] [--seed 7]
+    python benchmarks/memory.py [--convert 500000 1000000] [--load 30000 100000] [--seed 7]
 
-With a report. The peak is the kernel's VmHWM of the command's own process. Half the rows are measured first: where memory is flat,
-twice the rows need no more.
+With a report. The peak is the kernel's VmHWM of the command's own process; the server that is loaded has another. Several sizes
+show whether memory is flat: then twice the rows need no more. `convert` reads CSV and NDJSON, `load` CSV.
 """
 
 import argparse
 import csv
 import os
+import socket
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import orjson
@@ -28,21 +31,26 @@ _SECONDS_BETWEEN_LOOKS = 0.05
 
 
 def main() -> None:
-    """Write the files, convert them and print the peaks."""
+    """Write the files, convert and load them and print the peaks."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--convert", type=int, nargs="*", default=[500_000, 1_000_000], metavar="ROWS")
+    parser.add_argument("--load", type=int, nargs="*", default=[30_000, 100_000], metavar="ROWS")
     parser.add_argument("--seed", type=int, default=7)
     arguments = parser.parse_args()
+    most = max([*arguments.convert, *arguments.load], default=0)
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        generate(work, Region(arguments.seed, max(50, arguments.rows // _ROWS_A_PERSON), "A", Rates()))
+        generate(work, Region(arguments.seed, max(50, most // _ROWS_A_PERSON), "A", Rates()))
         sheet = work / "puskesmas.csv"
         lines = work / "puskesmas.ndjson"
-        _write_ndjson(sheet, lines)
-        print(f"{'':10}{'rows':>10}{'seconds':>9}{'peak MiB':>10}")
+        print(f"{'':17}{'rows':>10}{'seconds':>9}{'peak MiB':>10}")
+        for rows in arguments.load:
+            _show("load", sheet, load(sheet, rows, work))
+        if arguments.convert:
+            _write_ndjson(sheet, lines)
         for file in (sheet, lines):
-            for rows in (arguments.rows // 2, arguments.rows):
-                _show(file, rows, work)
+            for rows in arguments.convert:
+                _show("convert", file, convert(file, rows, work))
 
 
 def _write_ndjson(sheet: Path, lines: Path) -> None:
@@ -52,32 +60,57 @@ def _write_ndjson(sheet: Path, lines: Path) -> None:
             out.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
 
 
-def _show(file: Path, rows: int, work: Path) -> None:
-    started = time.perf_counter()
-    converted, peak = convert(file, rows, work)
-    seconds = time.perf_counter() - started
-    print(f"{file.suffix:10}{converted:10,}{seconds:9.1f}{peak / 1024:10.1f}", flush=True)
+def _show(command: str, file: Path, measured: tuple[int, float, int]) -> None:
+    rows, seconds, peak = measured
+    print(f"{command:8}{file.suffix:9}{rows:10,}{seconds:9.1f}{peak / 1024:10.1f}", flush=True)
 
 
-def convert(file: Path, rows: int, work: Path) -> tuple[int, int]:
-    """Return how many rows the command converted, and the peak of its resident memory in KiB."""
-    out = work / "out.ndjson"
-    command = [_COMMAND, "convert", str(file), "--mapping", "puskesmas", "--clinic", "bench", "--limit", str(rows)]
-    command += ["--out", str(out), "--json", "--report", str(work / "report.csv")]
-    peak = 0
+def convert(file: Path, rows: int, work: Path) -> tuple[int, float, int]:
+    """Return how many rows the command converted, in how many seconds, and the peak of its resident memory in KiB."""
+    return _measured(["convert", str(file), "--out", str(work / "out.ndjson")], rows, work, home=work)
+
+
+def load(file: Path, rows: int, work: Path) -> tuple[int, float, int]:
+    """Return how many rows the command loaded into a new server, in how many seconds, and its peak in KiB."""
+    with tempfile.TemporaryDirectory(dir=work) as folder, _server(Path(folder)) as home:
+        return _measured(["load", str(file), "--env", "bench"], rows, work, home=home)
+
+
+@contextmanager
+def _server(home: Path) -> Iterator[Path]:
+    """Run a server in a process of its own; yields the working folder whose environment `bench` it is."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    (home / "environments").mkdir()
+    (home / "environments" / "bench.toml").write_text(f'[fhir_server]\nbase_url = "http://127.0.0.1:{port}/fhir"\n')
+    command = [_COMMAND, "fhir-server", "--port", str(port), "--data", str(home / "server")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as server:
+        try:
+            if server.stdout is None or not server.stdout.readline():
+                raise SystemExit("the server did not start")
+            yield home
+        finally:
+            server.terminate()
+
+
+def _measured(command: Sequence[str], rows: int, work: Path, *, home: Path) -> tuple[int, float, int]:
+    options = ["--mapping", "puskesmas", "--clinic", "bench", "--limit", str(rows)]
+    options += ["--json", "--report", str(work / "report.csv")]
+    started, peak = time.perf_counter(), 0
     with subprocess.Popen(
-        command,
+        [_COMMAND, *command, *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        env={**os.environ, "FHIR_GATEWAY_HOME": str(work)},
+        env={**os.environ, "FHIR_GATEWAY_HOME": str(home)},
     ) as process:
         while process.poll() is None:
             peak = max(peak, _peak_memory(process.pid))
             time.sleep(_SECONDS_BETWEEN_LOOKS)
         said = process.stdout.read() if process.stdout else b""
     if process.returncode not in _FINISHED:
-        raise SystemExit(f"the conversion ended with {process.returncode}")
-    return int(orjson.loads(said)["read"]), peak
+        raise SystemExit(f"{command[0]} ended with {process.returncode}")
+    return int(orjson.loads(said)["read"]), time.perf_counter() - started, peak
 
 
 def _peak_memory(pid: int) -> int:
