@@ -42,6 +42,16 @@ def why_asked(decisions: Sequence[PersonDecision], people: Sequence[TrueRow]) ->
         yield f"  asks   {reason}: {count:,}, of these the best candidate truly {same[reason]:,} ({common})"
 
 
+def how_many_questions(decisions: Sequence[PersonDecision], persons: int) -> str:
+    """Return how many questions operators are asked; those of one group of records that know each other count apart."""
+    asked = [decision for decision in decisions if decision.action is PersonAction.REVIEW]
+    records = sum(len(decision.members) for decision in asked)
+    return (
+        f"         {len(asked):,} questions for {persons:,} persons ({100 * len(asked) / persons:.2f} %), "
+        f"on each hang {records / max(1, len(asked)):.1f} distinct Patients"
+    )
+
+
 def whom_merged(decisions: Sequence[PersonDecision], people: Sequence[TrueRow]) -> Iterable[str]:
     """Yield a line for every two persons that a decision made one, with the tags of their rows."""
     for decision in decisions:

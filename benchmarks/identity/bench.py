@@ -24,7 +24,8 @@ from rows import REJECTED, Region, read_region
 from fhir_gateway.identity.parameters import MatchingPolicy
 from fhir_gateway.synth import population
 from fhir_gateway.synth.generate import FILES, generate
-from fhir_gateway.synth.rates import Rates
+from fhir_gateway.synth.naming import POPULATIONS
+from fhir_gateway.synth.rates import Rates, read_rates
 from fhir_gateway.synth.score import Score, score
 from fhir_gateway.synth.truth import read_truth
 
@@ -36,7 +37,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--persons", type=int, default=100_000)
     parser.add_argument("--seeds", type=int, nargs="+", default=[9001, 9002])
-    parser.add_argument("--population", default="B", choices=("A", "B", "mixed"))
+    parser.add_argument("--population", default="B", choices=POPULATIONS)
+    parser.add_argument("--rates", type=Path, help="a TOML file with rates, see `fhir-gateway synth rates`")
     parser.add_argument("--harsh", type=float, default=1.0)
     parser.add_argument("--methods", nargs="+", default=["ours", "A", "B", "splink"])
     parser.add_argument("--splink-python", default=sys.executable, help="an interpreter with splink and duckdb")
@@ -50,12 +52,17 @@ def main() -> None:
             run_seed(Path(folder), seed, arguments)
 
 
+def _rates(arguments: argparse.Namespace) -> Rates:
+    rates = read_rates(arguments.rates) if arguments.rates else Rates()
+    return rates.harsher(arguments.harsh)
+
+
 def run_orders(seed: int, arguments: argparse.Namespace) -> None:
     """Print in what loading one invented region's files in every order differs from loading them together."""
     print(
         f"\nseed {seed}, population {arguments.population}, errors x {arguments.harsh:g}: {arguments.persons:,} persons"
     )
-    rates = Rates().harsher(arguments.harsh)
+    rates = _rates(arguments)
     for line in orders.compare_orders(population.Region(seed, arguments.persons, arguments.population, rates)):
         print(line, flush=True)
 
@@ -63,7 +70,7 @@ def run_orders(seed: int, arguments: argparse.Namespace) -> None:
 def run_seed(folder: Path, seed: int, arguments: argparse.Namespace) -> None:
     """Run every method on one invented region."""
     started = time.perf_counter()
-    rates = Rates().harsher(arguments.harsh)
+    rates = _rates(arguments)
     generate(folder, population.Region(seed, arguments.persons, arguments.population, rates))
     generated = time.perf_counter()
     region = read_region(folder, FILES)
@@ -89,12 +96,14 @@ def run_seed(folder: Path, seed: int, arguments: argparse.Namespace) -> None:
 
 def report_ours(region: Region, folder: Path, rows: int) -> None:
     """Run the gateway's own matching and print its figures, why it asks and whom it merged."""
-    started = time.perf_counter()
+    started = time.process_time()
     decisions = ours.decide_all(region.people(), region.given, MatchingPolicy())
-    seconds = time.perf_counter() - started
+    seconds = time.process_time() - started
     patients = ours.labels(decisions, len(region.patients))
-    print(table("ours", scored(region, folder, patients), seconds, rows))
+    result = scored(region, folder, patients)
+    print(table("ours", result, seconds, rows))
     people = asking.truth_of_patients(region, read_truth(folder))
+    print(asking.how_many_questions(decisions, result.persons))
     for line in (*asking.why_asked(decisions, people), *asking.whom_merged(decisions, people)):
         print(line, flush=True)
 
@@ -103,9 +112,9 @@ def report_rule(
     name: str, rule: Callable[[published.Server, published.Record], int], region: Region, folder: Path, rows: int
 ) -> None:
     """Run a published rule set and print its figures."""
-    started = time.perf_counter()
+    started = time.process_time()
     patients = published.labels(region.people(), rule)
-    seconds = time.perf_counter() - started
+    seconds = time.process_time() - started
     print(table(name, scored(region, folder, patients), seconds, rows), flush=True)
 
 
@@ -149,7 +158,7 @@ def table(name: str, result: Score, seconds: float, rows: int) -> str:
             (
                 f"{'':<8} persons: {result.persons_merged} merged, {result.persons_split} split, "
                 f"{100 * result.persons_in_review / result.persons:.2f} % in review ({100 * result.rows_in_review / result.rows:.2f} % of rows); "
-                f"{rows / seconds:,.0f} rows/s, peak {peak} MiB"
+                f"{rows / seconds:,.0f} rows/s of one core, peak {peak} MiB"
             ),
             f"{'':<8} merged: {merged or 'nobody'}",
             f"{'':<8} missed rows have: {missed or 'nothing'}",

@@ -23,6 +23,7 @@ from fhir_gateway.identity.evidence import evidence_of
 from fhir_gateway.identity.frequencies import count_frequencies
 from fhir_gateway.synth import population
 from fhir_gateway.synth.generate import FILES, generate
+from fhir_gateway.synth.naming import POPULATIONS
 from fhir_gateway.synth.rates import Rates
 from fhir_gateway.synth.truth import read_truth
 
@@ -35,7 +36,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--persons", type=int, default=10_000)
     parser.add_argument("--seeds", type=int, nargs="+", default=[101, 102])
-    parser.add_argument("--population", default="A", choices=("A", "B", "mixed"))
+    parser.add_argument("--population", default="A", choices=POPULATIONS)
     parser.add_argument("--harsh", type=float, default=1.0)
     arguments = parser.parse_args()
     counted: dict[bool, dict[str, Counter[str]]] = {True: defaultdict(Counter), False: defaultdict(Counter)}

@@ -45,7 +45,9 @@ def write(
     seed: Annotated[int, typer.Option(help="The same seed writes the same bytes.")],
     rates: Annotated[Path | None, typer.Option(help="TOML file with rates, see `synth rates`.")] = None,
     harsh: Annotated[float, typer.Option(min=0, help="Multiplies the rate of every writing error.")] = 1.0,
-    population: Annotated[str, typer.Option(help="Whose names: A, B (they share none) or mixed.")] = "mixed",
+    population: Annotated[
+        str, typer.Option(help="Whose names: A, B or C (they share none), or mixed (A and B).")
+    ] = "mixed",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Write simrs-khanza.csv, asik.xlsx, puskesmas.csv and truth.csv; `synth DIR` is `synth write DIR`."""

@@ -7,7 +7,8 @@ from importlib.resources import files
 
 from fhir_gateway.synth.dice import Dice
 
-POPULATIONS = ("mixed", "A", "B")
+POPULATIONS = ("mixed", "A", "B", "C")
+_MIXED = frozenset({"A", "B"})
 
 _VOWELS = "aiueo"
 _NEAR_SOUNDS = {"a": "io", "i": "eay", "u": "oi", "e": "ia", "o": "ua", "f": "vp", "v": "f", "z": "sj", "s": "zc"}
@@ -42,9 +43,10 @@ class GivenName:
 
 @cache
 def customs(population: str) -> tuple[Custom, ...]:
-    """Return the naming customs of population `A`, `B` or `mixed` (both)."""
+    """Return the naming customs of population `A`, `B` or `C`, or of `mixed` (A and B)."""
     table = tomllib.loads(files("fhir_gateway.synth").joinpath("names.toml").read_text(encoding="utf-8"))
-    return tuple(_custom(name, each) for name, each in table.items() if population in {"mixed", each["population"]})
+    wanted = _MIXED if population == "mixed" else {population}
+    return tuple(_custom(name, each) for name, each in table.items() if each["population"] in wanted)
 
 
 def _custom(name: str, table: dict[str, str]) -> Custom:

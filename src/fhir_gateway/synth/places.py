@@ -6,8 +6,8 @@ from functools import lru_cache
 
 from fhir_gateway.synth.dice import Dice, dice_for
 
-REGENCY = {"A": "3303", "B": "5201", "mixed": "3303"}
-"""Codes of two existing regencies; the villages below are invented."""
+REGENCY = {"A": "3303", "B": "5201", "C": "3526", "mixed": "3303"}
+"""Codes of existing regencies; the villages below are invented."""
 
 OTHER_REGENCIES = (
     "3301",

@@ -102,7 +102,7 @@ class _FamilyMaker:
     def make(self) -> Family:
         """Return the family."""
         dice, rates = self._dice, self._rates
-        births = _births(dice)
+        births = _births(dice, rates)
         mother = self._adult("mother", "P", births[0], self._maiden_name)
         father = self._adult("father", "L", births[0], self._family_name)
         if dice.happens(rates.mother_with_doses):
@@ -217,11 +217,14 @@ def _household(region: Region, key: str, dice: Dice) -> Household:
     )
 
 
-def _births(dice: Dice) -> tuple[date, ...]:
+def _births(dice: Dice, rates: Rates) -> tuple[date, ...]:
     """Return the births of a family, the first one first, at least ten months apart."""
     youngest = TODAY - timedelta(days=int(dice.random() ** 1.5 * (_OLDEST_DAYS - _YOUNGEST_DAYS)) + _YOUNGEST_DAYS)
     births = [youngest]
-    for _ in range(dice.pick((0, 0, 1, 1, 1, 2, 3))):
+    more = dice.pick((0, 0, 1, 1, 1, 2, 3))
+    if rates.large_family and dice.happens(rates.large_family):
+        more += dice.pick((1, 2, 3, 4))
+    for _ in range(more):
         earlier = births[-1] - timedelta(days=dice.randint(310, 1500))
         if (TODAY - earlier).days <= _OLDEST_DAYS:
             births.append(earlier)

@@ -28,6 +28,7 @@ class Rates:
 
     # who there is
     twins: float = _fact(0.012, "Smits & Monden 2011, doi:10.1371/journal.pone.0025239: 6-9 per 1,000 births; raised")
+    large_family: float = _fact(0.0, "assumed: up to four more children; 0 in the default population")
     twins_one_sound_apart: float = _fact(0.7, "assumed: twins are often given names that rhyme")
     siblings_named_alike: float = _fact(0.2)
     son_named_like_father: float = _fact(0.03)

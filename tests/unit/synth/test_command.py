@@ -43,7 +43,7 @@ def test_a_report_without_its_source_is_wrong_usage(tmp_path, capsys, report):
 
 
 def test_an_unknown_population_is_wrong_usage(tmp_path, capsys):
-    assert run(["synth", str(tmp_path), "--persons", "3", "--seed", "1", "--population", "C"]) == 2
+    assert run(["synth", str(tmp_path), "--persons", "3", "--seed", "1", "--population", "Z"]) == 2
     assert "mixed, A, B" in capsys.readouterr().err
 
 
