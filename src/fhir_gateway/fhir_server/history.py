@@ -1,6 +1,8 @@
 """What a FHIR server remembers of its resources (ports.exports.FhirHistory): https://hl7.org/fhir/R4/http.html#history."""
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+import asyncio
+import re
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
@@ -16,6 +18,7 @@ from fhir_gateway.ports.exports import PastVersion
 
 _PAGE = 500
 _EXPIRED = frozenset({404, 410})
+_DELETED_AT = re.compile(r"deleted at (\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d))")
 _NEEDED = frozenset({"history-type", "history-instance"})
 
 
@@ -57,7 +60,8 @@ class ServerHistory:
                 return
             if answer.verdict is not Verdict.SUCCESS:
                 raise refusal(answer, f"the history of {resource_type}")
-            for version in _versions(answer.body, resource_type):
+            times = await self._deletion_times(answer.body)
+            for version in _versions(answer.body, resource_type, times):
                 yield version
             link = _following(answer.body)
             target = local_target(self._client.base, link) if link else None
@@ -65,21 +69,40 @@ class ServerHistory:
                 raise UntrustedAnswerError(f"The next link of the history of {resource_type} leads outside of base_url")
             first = False
 
+    async def _deletion_times(self, bundle: Any) -> dict[str, datetime]:
+        """Return version's address → time of deletions of which the history does not tell it (seen on HAPI)."""
+        entries = bundle.get("entry") if isinstance(bundle, dict) else None
+        asked = [
+            address
+            for entry in (entries if isinstance(entries, list) else [])
+            if isinstance(entry, dict) and _time(entry) is None and (address := _deleted(entry))
+        ]
+        found = await asyncio.gather(*(self._deletion_time(address) for address in asked))
+        return {address: moment for address, moment in zip(asked, found, strict=True) if moment}
 
-def _versions(bundle: Any, resource_type: str) -> Iterator[PastVersion]:
+    async def _deletion_time(self, address: str) -> datetime | None:
+        """Return when a version that is a deletion was written, as HAPI says it: in the words of its 410."""
+        answer = await self._client.send(Request("GET", address, headers={"Cache-Control": "no-cache"}))
+        issues = answer.body.get("issue") if answer.status in _EXPIRED and isinstance(answer.body, dict) else None
+        words = [_dict(one).get("diagnostics") for one in (issues if isinstance(issues, list) else [])]
+        said = next((found for one in words if isinstance(one, str) and (found := _DELETED_AT.search(one))), None)
+        return _moment(said[1]) if said else None
+
+
+def _versions(bundle: Any, resource_type: str, times: Mapping[str, datetime]) -> Iterator[PastVersion]:
     entries = bundle.get("entry", []) if isinstance(bundle, dict) and bundle.get("type") == "history" else None
     if not isinstance(entries, list):
         raise UntrustedAnswerError(f"The server answered with something that is no history of {resource_type}")
     for entry in entries:
-        version = _version(entry) if isinstance(entry, dict) else None
+        version = _version(entry, times) if isinstance(entry, dict) else None
         if version is None:
             raise UntrustedAnswerError(f"The history of {resource_type} holds an entry that does not say what it is")
         if version.resource_type == resource_type:
             yield version
 
 
-def _version(entry: dict[str, Any]) -> PastVersion | None:
-    request, response, resource = (_dict(entry.get(name)) for name in ("request", "response", "resource"))
+def _version(entry: dict[str, Any], times: Mapping[str, datetime]) -> PastVersion | None:
+    request, resource = (_dict(entry.get(name)) for name in ("request", "resource"))
     method = request.get("method")
     meta = _dict(resource.get("meta"))
     kind, resource_id, _ = read_location(resource and f"{resource.get('resourceType')}/{resource.get('id')}")
@@ -87,11 +110,26 @@ def _version(entry: dict[str, Any]) -> PastVersion | None:
         kind, resource_id, _ = read_location(request.get("url"))
     if not resource_id:
         kind, resource_id, _ = read_location(entry.get("fullUrl"))
-    updated = _moment(meta.get("lastUpdated")) or _moment(response.get("lastModified"))
+    updated = _time(entry) or times.get(_deleted(entry))
     if updated is None or not resource_id:
         return None
     created = method == "POST" or meta.get("versionId") == "1"
     return PastVersion(kind, resource_id, updated, resource or None if method != "DELETE" else None, created)
+
+
+def _time(entry: dict[str, Any]) -> datetime | None:
+    """Return when an entry says that its version was written."""
+    meta = _dict(_dict(entry.get("resource")).get("meta"))
+    return _moment(meta.get("lastUpdated")) or _moment(_dict(entry.get("response")).get("lastModified"))
+
+
+def _deleted(entry: dict[str, Any]) -> str:
+    """Return the address of the version that an entry says is a deletion, "" for any other entry."""
+    request = _dict(entry.get("request"))
+    kind, resource_id, version = read_location(request.get("url"))
+    if request.get("method") != "DELETE" or not resource_id:
+        return ""
+    return f"{kind}/{resource_id}/_history/{version}" if version else f"{kind}/{resource_id}"
 
 
 def _moment(text: Any) -> datetime | None:
