@@ -3,8 +3,18 @@
 import csv
 import json
 
-from tests.browser.people import LONG_NAME, LONG_NIK, MERGED, UNDONE_NIK
+from tests.browser.people import (
+    DOUBTFUL,
+    FRESH_NIK,
+    LONG_NAME,
+    LONG_NIK,
+    MERGED,
+    NEWCOMERS,
+    OTHER_FRESH_NIK,
+    UNDONE_NIK,
+)
 from tests.browser.visiting import PATIENCE
+from tests.fakes.duplicated_people import OTHER_NIK
 
 UNAUTHORISED = "status of 401"
 
@@ -187,3 +197,59 @@ def test_a_proof_is_downloaded(visitor):
     with page.expect_download() as download:
         page.get_by_role("link", name="Download the proof").click()
     assert json.loads(download.value.path().read_text())["merge"] == 1
+
+
+def test_an_operator_finds_plans_and_merges(sized_visitor, size):
+    nik = {"desk": FRESH_NIK, "phone": OTHER_FRESH_NIK}[size]
+    page = sized_visitor.log_in()
+    page.get_by_role("link", name="Duplicates").click()
+    page.get_by_text("Nobody has looked").or_(page.get_by_text("What was found")).wait_for()
+    page.get_by_role("button", name="Look for duplicates").click()
+    group = page.get_by_role("article").filter(has_text=nik[-2:]).filter(has_text=NEWCOMERS[size])
+    group.wait_for(timeout=PATIENCE)
+    sized_visitor.picture("duplicates")
+    assert nik not in page.inner_text("main")
+    group.get_by_role("button", name="Plan this merge").click()
+    page.get_by_role("button", name="Merge", exact=True).wait_for(timeout=PATIENCE)
+    sized_visitor.picture("plan")
+    page.get_by_role("button", name="Merge", exact=True).click()
+    page.get_by_role("heading", name="What became of the plan").wait_for(timeout=PATIENCE)
+    sized_visitor.picture("merged")
+    page.get_by_role("main").get_by_role("link", name="Merge ").click()
+    page.get_by_role("heading", name="Before and after").wait_for()
+
+
+def test_conflicts_are_merged_by_who_says_to_have_looked_only(sized_visitor):
+    page = sized_visitor.log_in()
+    page.get_by_role("link", name="Plan", exact=True).click()
+    sized_visitor.picture("plan-form")
+    page.get_by_label("NIKs").fill(DOUBTFUL)
+    page.get_by_role("button", name="Plan").click()
+    spite = page.get_by_role("button", name="Merge in spite of the conflicts")
+    spite.wait_for(timeout=PATIENCE)
+    sized_visitor.picture("plan-with-conflict")
+    spite.click()
+    assert page.get_by_label("I have looked").evaluate("box => !box.checkValidity()")
+    assert page.get_by_role("button", name="Merge", exact=True).count() == 0
+
+
+def test_a_long_list_is_handed_in_as_a_job(sized_visitor):
+    page = sized_visitor.log_in()
+    page.get_by_role("link", name="Jobs").click()
+    page.get_by_label("NIKs").fill("\n".join((DOUBTFUL, OTHER_NIK, *MERGED)))
+    page.get_by_role("button", name="Hand in").click()
+    page.get_by_text("finished").wait_for(timeout=PATIENCE)
+    assert DOUBTFUL not in page.inner_text("main")
+    sized_visitor.picture("job")
+    page.get_by_role("link", name="All jobs").click()
+    page.get_by_role("link", name="Job 1").wait_for()
+    sized_visitor.picture("jobs")
+
+
+def test_an_auditor_sees_no_page_of_an_operator(visitor):
+    visitor.expected = ("status of 403",)
+    page = visitor.log_in("auditor")
+    assert page.get_by_role("link", name="Duplicates").count() == 0
+    for path in ("duplicates", "plans", "jobs"):
+        assert page.goto(f"/console/{path}").status == 403
+    visitor.picture("refused")

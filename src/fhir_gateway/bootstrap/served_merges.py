@@ -165,6 +165,10 @@ class MergeJobs:
         """Return a job, None where there is none of this number."""
         return self._ledger.merge_jobs.get(number)
 
+    def newest(self, *, limit: int) -> list[MergeJob]:
+        """Return the jobs that were handed in last, the newest first."""
+        return self._ledger.merge_jobs.newest(limit=limit)
+
     def groups(self, number: int, *, after: int, limit: int) -> list[JobGroup]:
         """Return what has become of a job's NIKs, page by page."""
         return self._ledger.merge_jobs.groups(number, after=after, limit=limit)

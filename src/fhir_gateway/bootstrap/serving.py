@@ -15,6 +15,7 @@ from fhir_gateway.bootstrap.access import Doorkeeper
 from fhir_gateway.bootstrap.exporting import ServedExports
 from fhir_gateway.bootstrap.gateway import SystemClock
 from fhir_gateway.bootstrap.merging import road_of
+from fhir_gateway.bootstrap.served_finding import ServedFinding
 from fhir_gateway.bootstrap.served_history import ServedHistory
 from fhir_gateway.bootstrap.served_merges import MergeJobs, ServedMerges
 from fhir_gateway.domain.errors import ConfigurationError, GatewayError, LedgerError, ServerError
@@ -67,6 +68,7 @@ class ServedEnvironment:
     merges: ServedMerges
     merge_jobs: MergeJobs
     history: ServedHistory
+    finding: ServedFinding
     exports: ServedExports
     _reach: tuple[float, bool] = field(default=(float("-inf"), False))
 
@@ -184,6 +186,8 @@ class Serving:
             stack.push_async_callback(jobs.close)
             history = ServedHistory(settings, now=clock.now)
             stack.push_async_callback(history.close)
+            finding = ServedFinding(settings, ledger, client, now=clock.now)
+            stack.push_async_callback(finding.close)
             reader = ServerReader(client)
             exports = ServedExports(settings, ledger, client, reader, clock=clock, embedded=server)
             stack.push_async_callback(exports.close)
@@ -199,6 +203,7 @@ class Serving:
             merges=merges,
             merge_jobs=jobs,
             history=history,
+            finding=finding,
             exports=exports,
         )
 

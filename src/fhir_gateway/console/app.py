@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
 from fhir_gateway.bootstrap.serving import Serving
-from fhir_gateway.console import login, merges, verifying, work
+from fhir_gateway.console import duplicates, jobs, login, merges, planning, verifying, work
 from fhir_gateway.console.guarding import LOGIN, START, NotLoggedInError, PageRefusedError, session_cookie
 from fhir_gateway.console.rendering import page, pages
 from fhir_gateway.console.sessions import Sessions
@@ -20,7 +20,15 @@ from fhir_gateway.domain.errors import ConfigurationError, GatewayError
 
 _LOG = logging.getLogger(__name__)
 
-ROUTERS: Sequence[APIRouter] = (login.router, verifying.router, merges.router, work.router)
+ROUTERS: Sequence[APIRouter] = (
+    login.router,
+    verifying.router,
+    merges.router,
+    duplicates.router,
+    planning.router,
+    jobs.router,
+    work.router,
+)
 
 
 def create_console(serving: Serving) -> FastAPI:

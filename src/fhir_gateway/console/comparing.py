@@ -36,6 +36,13 @@ def compared(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) 
     ]
 
 
+def compared_element(pointer: str, before: Any, after: Any) -> list[Line]:
+    """Return what stands at a JSON pointer before and after, None for nothing, with its path as compared() writes it."""
+    steps = pointer.strip("/").split("/")
+    path = "".join(f"[{int(step) + 1}]" if step.isdigit() else f".{step}" for step in steps).removeprefix(".")
+    return _lines(path, before, after)
+
+
 def _lines(path: str, old: Any, new: Any) -> list[Line]:
     kinds = {_kind(value) for value in (old, new) if value is not None}
     if len(kinds) > 1:

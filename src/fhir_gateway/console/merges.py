@@ -13,19 +13,18 @@ from fhir_gateway.bootstrap.told_merges import waterfalls
 from fhir_gateway.console.comparing import compared
 from fhir_gateway.console.exporting import as_csv, as_json
 from fhir_gateway.console.guarding import Environment, Guarded, GuardedOperating, LoggedIn, Operating, PageRefusedError
+from fhir_gateway.console.niks import one_nik
 from fhir_gateway.console.rendering import page
 from fhir_gateway.console.sessions import Session
 from fhir_gateway.domain.history import MergeFilter, MergeRecord
 from fhir_gateway.flows.merge import UndoDecisions, UndoOutcome
 from fhir_gateway.merging.undoing import Decision
-from fhir_gateway.people.nik import read_nik
 
 router = APIRouter(prefix="/merges")
 
 _A_PAGE = 50
 _CHANGES_A_PAGE = 100
 _LONGEST_REASON = 1000
-_NIK_DIGITS = 16
 _EXPORTS = {"csv": as_csv, "json": as_json}
 Number = Annotated[int, Path(ge=1, le=2**31)]
 Before = Annotated[int | None, Query(ge=1, le=2**31)]
@@ -51,7 +50,7 @@ async def search(  # noqa: PLR0913, PLR0917 - the form's fields
     """Keep what is searched for, and show what is found under an address that says nothing of it."""
     zone = environment.settings.zone
     wanted = MergeFilter(
-        nik=_nik(nik),
+        nik=one_nik(nik),
         patient=patient.strip().removeprefix("Patient/"),
         user=user.strip(),
         run=int(run) if run else None,
@@ -202,13 +201,6 @@ def _wanted(session: Session, handle: str) -> MergeFilter:
     if not isinstance(wanted, MergeFilter):
         raise PageRefusedError(404, "This search is no longer kept; please search again.")
     return wanted
-
-
-def _nik(text: str) -> str:
-    digits = read_nik(text).digits if text.strip() else ""
-    if text.strip() and len(digits) != _NIK_DIGITS:
-        raise PageRefusedError(422, "That is no NIK: it has 16 digits.")
-    return digits
 
 
 def _day(text: str, zone: ZoneInfo, *, end: bool = False) -> datetime | None:

@@ -9,9 +9,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 from starlette.responses import HTMLResponse, Response
 
+from fhir_gateway.console.niks import masked
 from fhir_gateway.console.sessions import Session
 from fhir_gateway.domain.access import Role
 from fhir_gateway.domain.merges import GroupRule
+from fhir_gateway.domain.records import Resource
 
 POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
@@ -27,6 +29,9 @@ _RULES = {
 
 _PLACES = (
     ("/console/merges", "Merges", Role.AUDITOR),
+    ("/console/duplicates", "Duplicates", Role.OPERATOR),
+    ("/console/plans", "Plan", Role.OPERATOR),
+    ("/console/jobs", "Jobs", Role.OPERATOR),
     ("/console/merges/verification", "Verification", Role.AUDITOR),
 )
 """The pages that stand at the top of each, and the least role that sees them."""
@@ -89,6 +94,33 @@ def json_text(value: Any) -> str:
     return orjson.dumps(value, default=str, option=orjson.OPT_INDENT_2).decode()
 
 
+def told_person(patient: Resource) -> dict[str, str]:
+    """Return what tells a Patient from others, in words; "" for what it does not say."""
+    return {
+        "name": "; ".join(map(_name, _listed(patient, "name"))),
+        "born": str(patient.get("birthDate", "")),
+        "gender": str(patient.get("gender", "")),
+        "address": "; ".join(map(_address, _listed(patient, "address"))),
+    }
+
+
+def _listed(patient: Resource, element: str) -> list[dict[str, Any]]:
+    found = patient.get(element)
+    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+
+
+def _name(name: dict[str, Any]) -> str:
+    given = name.get("given")
+    return str(name.get("text") or " ".join(map(str, (*(given or ()), name.get("family", ""))))).strip()
+
+
+def _address(address: dict[str, Any]) -> str:
+    lines = address.get("line")
+    parts = [*(lines or ()), address.get("district", ""), address.get("city", "")]
+    return str(address.get("text") or ", ".join(str(each) for each in parts if each))
+
+
 pages.filters["moment"] = moment
 pages.filters["json_text"] = json_text
 pages.filters["why"] = why
+pages.filters["masked"] = masked

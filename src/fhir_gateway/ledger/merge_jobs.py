@@ -79,6 +79,11 @@ class MergeJobs:
         row = self._connection.execute(select(merge_jobs).where(merge_jobs.c.id == job)).first()
         return self._job(row) if row else None
 
+    def newest(self, *, limit: int) -> list[MergeJob]:
+        """Return the jobs that were handed in last, the newest first."""
+        rows = self._connection.execute(select(merge_jobs).order_by(merge_jobs.c.id.desc()).limit(limit)).all()
+        return [self._job(row) for row in rows]
+
     def unfinished(self) -> list[int]:
         """Return the numbers of the jobs that are to be worked off, the oldest first."""
         rows = self._connection.execute(

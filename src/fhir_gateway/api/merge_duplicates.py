@@ -1,0 +1,87 @@
+"""`/{environment}/merges/duplicates`: who may be one person, looked for beside the gateway's other work."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
+
+from fhir_gateway.api.addresses import public_url
+from fhir_gateway.api.answers import RequestRefusedError, json_response
+from fhir_gateway.api.security import Environment, Operator, Reader
+from fhir_gateway.bootstrap.finding import told_found
+from fhir_gateway.bootstrap.serving import ServedEnvironment
+from fhir_gateway.domain.finding import FoundKind
+
+router = APIRouter(prefix="/{environment}/merges", tags=["merges"])
+
+_POLL = {"Retry-After": "5"}
+
+
+class DuplicatesWish(BaseModel):
+    """Where duplicates are looked for."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    niks: list[Annotated[str, Field(pattern=r"^[0-9]{16}$")]] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=10_000,
+        description="NIKs of 16 digits: only who shares one of these. Left out: everybody on the server.",
+    )
+
+
+@router.post("/duplicates", status_code=202, summary="Look for duplicates")
+async def look(request: Request, environment: Environment, _: Operator, wish: DuplicatesWish) -> Response:
+    """Begin to look: 202, and `GET` tells what was found. Nothing is written; a large server takes minutes.
+
+    409 while duplicates are being looked for already.
+    """
+    if not environment.finding.look(wish.niks):
+        raise RequestRefusedError(409, "duplicates are being looked for already, ask for what is found", headers=_POLL)
+    where = public_url(request, environment, "merges/duplicates")
+    return json_response(_state(environment), 202, headers={"Content-Location": where, **_POLL})
+
+
+@router.get("/duplicates", summary="The duplicates that were found")
+async def found(
+    request: Request,
+    environment: Environment,
+    _: Reader,
+    kind: Annotated[FoundKind | None, Query(description="Only groups of this kind.")] = None,
+    after: Annotated[int, Query(ge=0, le=2**31, description="Tell of the groups after this place.")] = 0,
+    limit: Annotated[int, Query(ge=1, le=500, description="So many groups at most.")] = 100,
+) -> Response:
+    """Tell what was found last and when, and whether something is being looked for.
+
+    Groups stand with their people and the evidence bit by bit, conflicts last; `next` is the address of the following
+    ones. `read` is null before duplicates were looked for since the gateway was started.
+    """
+    last = environment.finding.work.result
+    body = _state(environment) | {"read": None, "groups": []}
+    if last:
+        listed = [each for each in last.value.found if kind in {None, each.kind}]
+        page = listed[after : after + limit]
+        body |= {
+            "began": last.began,
+            "finished": last.finished,
+            "read": last.value.read,
+            "single": list(last.value.single),
+            "notes": list(last.value.notes),
+            "total": len(listed),
+            "groups": [told_found(each, environment.settings.matching) for each in page],
+        }
+        if after + limit < len(listed):
+            wanted = f"&kind={kind}" if kind else ""
+            path = f"merges/duplicates?after={after + limit}&limit={limit}{wanted}"
+            body["next"] = public_url(request, environment, path)
+    return json_response(body)
+
+
+def _state(environment: ServedEnvironment) -> dict[str, Any]:
+    work = environment.finding.work
+    return {
+        "running_since": work.began,
+        "progress": environment.finding.progress.words if work.began else "",
+        "problem": work.problem,
+    }

@@ -1,0 +1,90 @@
+"""Duplicates over HTTP: looked for beside other work, told with their evidence."""
+
+import asyncio
+
+import pytest
+from tests.fakes.served_gateway import assert_is_problem
+
+from fhir_gateway.domain.access import Role
+
+NIK = "3303015203200003"
+OTHER = "3303021107190012"
+
+
+async def looked(served, **wish):
+    key = served.key()[1]
+    begun = await served.ask("POST", "/north/merges/duplicates", key, json=wish)
+    assert begun.status_code == 202
+    for _ in range(3000):
+        told = (await served.get("/north/merges/duplicates", key)).json()
+        if told["running_since"] is None:
+            return told
+        await asyncio.sleep(0.02)
+    raise AssertionError("it did not end")
+
+
+async def test_before_anybody_has_looked_nothing_is_claimed(served):
+    told = (await served.get("/north/merges/duplicates", served.key(Role.AUDITOR)[1])).json()
+    assert (told["read"], told["groups"], told["running_since"]) == (None, [], None)
+
+
+async def test_who_shares_a_nik_is_found_with_the_evidence(served):
+    ids = sorted(await served.put_pair(NIK))
+    await served.put_pair(OTHER, "Gilang Prakoso")
+    told = await looked(served)
+    assert (told["read"], told["total"]) == (4, 2)
+    group = next(each for each in told["groups"] if each["nik"] == NIK)
+    assert (group["kind"], group["patients"]) == ("shared-nik", ids)
+    assert group["evidence"]
+
+
+async def test_only_the_niks_that_were_asked_for_are_looked_at(served):
+    await served.put_pair(NIK)
+    await served.put_pair(OTHER, "Gilang Prakoso")
+    told = await looked(served, niks=[NIK, "3303030903170008"])
+    assert [each["nik"] for each in told["groups"]] == [NIK]
+    assert told["single"] == ["3303030903170008"]
+
+
+async def test_groups_are_paged_without_gaps(served):
+    await served.put_pair(NIK)
+    await served.put_pair(OTHER, "Gilang Prakoso")
+    whole = (await looked(served))["groups"]
+    key = served.key()[1]
+    first = (await served.get("/north/merges/duplicates?limit=1&kind=shared-nik", key)).json()
+    second = (await served.get(first["next"], key)).json()
+    assert [*first["groups"], *second["groups"]] == whole
+    assert "next" not in second
+    assert (await served.get("/north/merges/duplicates?kind=conflict", key)).json()["groups"] == []
+
+
+async def test_one_looks_at_a_time(served):
+    finding = (await served.app.state.serving.environment("north")).finding
+    go_on = asyncio.Event()
+    finding.work.begin(go_on.wait)
+    assert_is_problem(await served.ask("POST", "/north/merges/duplicates", served.key()[1], json={}), 409)
+    go_on.set()
+
+
+async def test_a_server_that_has_gone_is_told_and_forgotten_by_the_next_look(served):
+    finding = (await served.app.state.serving.environment("north")).finding
+
+    async def gone():
+        raise ConnectionError
+
+    finding.work.begin(gone)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    told = (await served.get("/north/merges/duplicates", served.key()[1])).json()
+    assert told["problem"] == "a fault of the program"
+    assert (await looked(served))["problem"] == ""
+
+
+@pytest.mark.parametrize("body", [{"niks": []}, {"niks": ["1"]}, {"who": 1}])
+async def test_a_wish_that_cannot_be_is_refused(served, body):
+    assert_is_problem(await served.ask("POST", "/north/merges/duplicates", served.key()[1], json=body), 422)
+
+
+async def test_an_auditor_reads_what_was_found_and_begins_nothing(served):
+    key = served.key(Role.AUDITOR)[1]
+    assert_is_problem(await served.ask("POST", "/north/merges/duplicates", key, json={}), 403)
