@@ -78,6 +78,10 @@ def told_found(found: Found, policy: MatchingPolicy) -> dict[str, Any]:
     return {
         "kind": found.kind,
         **told_group(found.group, policy),
+        "evidence": [
+            {"pair": [pair.left, pair.right], "words": [_plain(line) for line in lines]}
+            for pair, lines in waterfalls(found.group, policy)
+        ],
         "weight": round(found.weight, 2),
         "why": why(found),
         "people": [
@@ -103,6 +107,11 @@ def waterfall(found: Found, policy: MatchingPolicy) -> Iterator[str]:
     """Yield the evidence of a group's pairs, line by line."""
     for pair, lines in waterfalls(found.group, policy):
         yield f"{pair.left} and {pair.right}:"
-        yield from (f"  {line}" for line in lines)
+        yield from (f"  {_plain(line)}" for line in lines)
     if found.run:
         yield f"proposed by run {found.run}: {found.reason}"
+
+
+def _plain(line: str) -> str:
+    """Return a line of a waterfall; the verdict is a grade alone, as what a load would do of it is not done here."""
+    return line.partition(":")[0] if line.lstrip().startswith("\N{RIGHTWARDS ARROW}") else line

@@ -58,6 +58,7 @@ class SplinkOpinion:
         """Return the probability of each pair; none where there are too few people, or too few alike, for a model."""
         connection = self._duckdb.connect(config=_ALONE)
         try:
+            connection.execute("SET enable_progress_bar = false")  # it would stand on stdout
             if self._fill(connection, people, pairs) < FEWEST:
                 return {}
             return self._asked(connection)

@@ -17,7 +17,7 @@ def test_a_second_opinion_without_splink_says_what_to_install(monkeypatch):
         SplinkOpinion()
 
 
-def test_pairs_that_are_one_person_are_told_from_others(monkeypatch):
+def test_pairs_that_are_one_person_are_told_from_others(monkeypatch, capfd):
     pytest.importorskip("splink", reason="the extra linkage is not installed")
     monkeypatch.syspath_prepend("benchmarks")
     registered = importlib.import_module("registered")
@@ -32,3 +32,4 @@ def test_pairs_that_are_one_person_are_told_from_others(monkeypatch):
     others = [said[pair] for pair in pairs if pair not in true]  # brothers and sisters, some of them twins
     assert sum(probability > 0.9 for probability in others) < 0.02 * len(others)
     assert opinion.probabilities(rows[: FEWEST - 1], pairs) == {}
+    assert capfd.readouterr().out == ""
