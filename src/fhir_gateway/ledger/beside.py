@@ -1,6 +1,6 @@
 """Rows of a table read in the order of the history's entries that they belong to."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,7 +13,7 @@ from fhir_gateway.ledger.merge_tables import merge_changes, merge_steps
 
 PAGE = 500
 
-ROWS: tuple[tuple[Part, Table, Callable[[Mapping[str, Any]], bytes]], ...] = (
+ROWS: tuple[tuple[Part, Table, Callable[[Any], bytes]], ...] = (
     (Part.CHANGES, merge_changes, merge_rows.change_line),
     (Part.STEPS, merge_steps, merge_rows.step_line),
 )

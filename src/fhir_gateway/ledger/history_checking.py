@@ -63,13 +63,13 @@ def _check_entries(connection: Connection, check: HistoryCheck) -> None:
 
 
 def _add_lines(
-    parts: dict[str, StoredPart], part: Part, rows: Sequence[RowMapping], line: Callable[[Mapping[str, Any]], bytes]
+    parts: dict[str, StoredPart], part: Part, rows: Sequence[RowMapping], line: Callable[[Any], bytes]
 ) -> None:
     if not rows and part not in parts:
         return
     beside = parts.get(part, StoredPart())
     try:
-        lines = tuple(line(plain(row)) for row in rows)
+        lines = tuple(map(line, rows))
     except ValueError:  # text that no JSON can hold: it cannot have been written so
         lines = (b"",)
     parts[part] = StoredPart(beside.salt, beside.body, lines)

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select
 from fhir_gateway.audit.entries import written_time
 from fhir_gateway.audit.verify_history import HISTORY_FORMAT
 from fhir_gateway.domain.history import Part
-from fhir_gateway.ledger.beside import PAGE, ROWS, Beside, plain, snapshot
+from fhir_gateway.ledger.beside import PAGE, ROWS, Beside, snapshot
 from fhir_gateway.ledger.history import History
 from fhir_gateway.ledger.merge_tables import history, history_details
 
@@ -43,7 +43,7 @@ def export_lines(connection: Connection, *, environment: str, personal: bool, at
                 if personal or detail["part"] == Part.FACTS
             }
             for part, beside, line in rows:
-                found = [plain(row) for row in beside.of(entry.number)]
+                found = beside.of(entry.number)
                 if part in parts:
                     parts[part]["rows"] = [line(row).decode() for row in found]
                     if part is Part.CHANGES:
