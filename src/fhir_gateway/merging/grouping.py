@@ -1,4 +1,4 @@
-"""Which Patients are one person: those that share a NIK, and those that pairs show to be one.
+"""Which Patients are one person: those that share a NIK; and what is to be said of any group of them.
 
 Nobody is one person because of a number alone: every pair is compared with the identity model. What disagrees is a
 conflict, and a group with conflicts is something to be looked at, not a merge. Nobody who shares the NIK is left out
@@ -145,91 +145,6 @@ def grade_people(  # noqa: PLR0913 - what is known beside the people is named
     return DuplicateGroup(ids, rule, grade, nik, tuple(shown), (*conflicts, *notes))
 
 
-def group_pairs(
-    pairs: Iterable[ComparedPair],
-    patients: Mapping[str, Resource],
-    *,
-    rule: GroupRule = GroupRule.EVIDENCE,
-    parted: Collection[frozenset[str]] = (),
-    policy: MatchingPolicy | None = None,
-) -> list[DuplicateGroup]:
-    """Return groups of Patients that pairs show to be one: connected components, cut wherever two contradict.
-
-    Pairs are joined best first. One that would bring two contradicting Patients together joins nobody: both groups
-    stand apart, and each names the other as a conflict. `patients` are the Patients of the pairs by id; ones that are
-    missing or inactive belong to no group.
-    """
-    joinable = sorted(
-        (pair for pair in pairs if _both_active(pair, patients) and pair.comparison.grade is not Grade.CERTAINLY_NOT),
-        key=lambda pair: (-_GRADES.index(pair.comparison.grade), -pair.comparison.weight, pair.left, pair.right),
-    )
-    components = _Components(patients, parted=parted, policy=policy)
-    for pair in joinable:
-        components.join(str(pair.left), str(pair.right))
-    return [
-        components.graded(members, rule)
-        for members in components.all()
-        if len(members) > 1 or components.torn[next(iter(members))]
-    ]
-
-
-class _Components:
-    """Components of Patients that never hold two who contradict each other."""
-
-    def __init__(
-        self, patients: Mapping[str, Resource], *, parted: Collection[frozenset[str]], policy: MatchingPolicy | None
-    ) -> None:
-        self._patients = patients
-        self._parted = parted
-        self._policy = policy
-        self._evidence: dict[str, PersonEvidence] = {}
-        self._members: dict[str, set[str]] = {}
-        self.torn: dict[str, set[str]] = defaultdict(set)
-
-    def all(self) -> list[set[str]]:
-        """Return the components, by their first id."""
-        distinct = {id(members): members for members in self._members.values()}
-        return sorted(distinct.values(), key=min)
-
-    def join(self, one: str, other: str) -> None:
-        """Join the components of two, or note that something stands between them."""
-        mine = self._members.setdefault(one, {one})
-        theirs = self._members.setdefault(other, {other})
-        if mine is theirs:
-            return
-        if any(self._contradict(left, right) for left in mine for right in theirs):
-            self.torn[one].add(other)
-            self.torn[other].add(one)
-            return
-        mine |= theirs
-        self._members.update(dict.fromkeys(theirs, mine))
-
-    def graded(self, members: set[str], rule: GroupRule) -> DuplicateGroup:
-        """Return a component as a group, with those named who might belong to it but cannot."""
-        group = grade_group(
-            [self._patients[member] for member in sorted(members)], rule=rule, parted=self._parted, policy=self._policy
-        )
-        torn = sorted({other for member in members for other in self.torn[member]} - members)
-        if not torn:
-            return group
-        words = "another Patient fits somebody here and contradicts somebody else: who belongs to whom is open"
-        conflict = MergeConflict("fits-two-people", words, _named((*sorted(members), *torn)))
-        grade = Grade.PROBABLE if group.grade is Grade.CERTAIN else group.grade
-        return DuplicateGroup(group.patient_ids, rule, grade, group.nik, group.pairs, (*group.conflicts, conflict))
-
-    def _contradict(self, one: str, other: str) -> bool:
-        evidence = {patient_id: self._evidence_of(patient_id) for patient_id in (one, other)}
-        comparison = compare(evidence[one], evidence[other], policy=self._policy)
-        pair = ComparedPair(one, other, comparison)
-        return bool(contradictions_of(pair, evidence=evidence, parted=self._parted))
-
-    def _evidence_of(self, patient_id: str) -> PersonEvidence:
-        known = self._evidence.get(patient_id)
-        if known is None:
-            known = self._evidence[patient_id] = evidence_of(self._patients[patient_id])
-        return known
-
-
 def contradictions_of(
     pair: ComparedPair,
     *,
@@ -278,11 +193,6 @@ def _code(veto: str) -> str:
 
 def _named(patient_ids: Iterable[str]) -> tuple[str, ...]:
     return tuple(f"Patient/{patient_id}" for patient_id in patient_ids)
-
-
-def _both_active(pair: ComparedPair, patients: Mapping[str, Resource]) -> bool:
-    found = [patients.get(str(node)) for node in (pair.left, pair.right)]
-    return pair.left != pair.right and all(one is not None and one.get("active") is not False for one in found)
 
 
 def _holding(pairs: Sequence[ComparedPair]) -> list[ComparedPair]:

@@ -189,3 +189,17 @@ async def test_where_no_model_can_be_estimated_that_is_told(tools):
     finding = await find(FindRequest(), tools(Server([patient(1), patient(2)]), second=silent))
     assert finding.found[0].second_opinion is None
     assert any("too few" in note for note in finding.notes)
+
+
+async def test_who_fits_two_people_is_joined_to_the_better_one_and_a_conflict_with_the_other(tools):
+    mother = [
+        {"relationship": [{"coding": [{"system": systems.RELATIONSHIP, "code": "MTH"}]}], "name": {"text": "Wulan"}}
+    ]
+    people = [patient(1), patient(2, nik="", contact=mother), patient(3, nik=OTHER_NIK, contact=mother)]
+    finding = await find(FindRequest(), tools(Server(people)))
+    kinds = {one.group.patient_ids: one.kind for one in finding.found}
+    assert kinds["p2", "p3"] is FoundKind.LIKELY
+    assert kinds["p1", "p2"] is FoundKind.CONFLICT
+    torn = next(one for one in finding.found if one.group.patient_ids == ("p1", "p2"))
+    assert "fits-two-people" in [conflict.code for conflict in torn.group.conflicts]
+    assert torn.group.grade is not Grade.CERTAIN

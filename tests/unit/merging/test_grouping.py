@@ -1,11 +1,9 @@
 import pytest
 from tests.fakes.invented_people import RIZKI, RIZKIS_NIK, TWINS_NIK, patient
 
-from fhir_gateway.domain.identity import ComparedPair, Comparison, Grade
+from fhir_gateway.domain.identity import Grade
 from fhir_gateway.domain.merges import GroupRule
-from fhir_gateway.identity.comparison import compare
-from fhir_gateway.identity.evidence import evidence_of
-from fhir_gateway.merging.grouping import MOST_PATIENTS, grade_group, group_by_nik, group_pairs
+from fhir_gateway.merging.grouping import MOST_PATIENTS, grade_group, group_by_nik
 
 MOTHERS_NIK = "3303125203900001"
 CUT_NIK = "3303121503200010"
@@ -139,41 +137,6 @@ def test_different_valid_niks_are_never_certain():
     group = grade_group([rizki("a"), rizki("b", nik=TWINS_NIK)], rule=GroupRule.EVIDENCE)
     assert "different-niks" in codes(group)
     assert group.grade is not Grade.CERTAIN
-
-
-def pair(left, right, patients):
-    return ComparedPair(left, right, compare(evidence_of(patients[left]), evidence_of(patients[right])))
-
-
-def by_id(*patients):
-    return {one["id"]: one for one in patients}
-
-
-def test_pairs_become_groups_by_their_connections():
-    patients = by_id(*(rizki(name, nik="") for name in "abc"), rizki("z", name="Dewi Lestari", nik=""))
-    groups = group_pairs([pair("a", "b", patients), pair("b", "c", patients)], patients)
-    assert [group.patient_ids for group in groups] == [("a", "b", "c")]
-    assert groups[0].rule is GroupRule.EVIDENCE
-
-
-def test_a_chain_is_cut_where_two_contradict_and_says_so():
-    patients = by_id(rizki("a"), rizki("b", nik=""), rizki("c", nik=TWINS_NIK))
-    groups = group_pairs([pair("a", "b", patients), pair("b", "c", patients)], patients)
-    assert [group.patient_ids for group in groups] == [("a", "b"), ("c",)]
-    assert all("fits-two-people" in codes(group) for group in groups)
-    assert all(group.grade is not Grade.CERTAIN for group in groups)
-
-
-def test_pairs_that_were_parted_join_nobody():
-    patients = by_id(rizki("a"), rizki("b"))
-    groups = group_pairs([pair("a", "b", patients)], patients, parted={frozenset("ab")})
-    assert [group.patient_ids for group in groups] == [("a",), ("b",)]
-
-
-def test_pairs_with_patients_that_are_gone_or_inactive_join_nobody():
-    patients = by_id(rizki("a"), rizki("b") | {"active": False})
-    certain = Comparison((), (), 50.0, Grade.CERTAIN)
-    assert group_pairs([ComparedPair("a", "b", certain), ComparedPair("a", "gone", certain)], patients) == []
 
 
 @pytest.mark.parametrize("identifier", ["no list", [None], [{"system": 1, "value": {}}]])
