@@ -70,8 +70,10 @@ def _warning(name: str, search: Search) -> Resource:
 
 
 def _where(search: Search) -> Condition:
-    # The plus keeps SQLite from scanning the whole type where the indexes of the conditions find few resources.
-    type_is = "+type = ?" if search.conditions else "type = ?"
+    # The plus keeps SQLite from scanning the whole type where the index tables of the conditions find few resources; ids and
+    # times have indexes that begin with the type.
+    by_tables = any("rid " in condition.sql for condition in search.conditions)
+    type_is = "+type = ?" if by_tables else "type = ?"
     sql = " AND ".join([type_is, "body IS NOT NULL", *(condition.sql for condition in search.conditions)])
     arguments = tuple(a for condition in search.conditions for a in condition.arguments)
     return Condition(sql, (search.resource_type, *arguments))
