@@ -179,9 +179,11 @@ def erase(
         raise UsageError("name the person by --nik or by --patient, one of them")
     with history_of(environment) as history:
         what = history.to_erase(nik=nik, patient=patient)
-        if not what.merges and not what.entries:
+        if not what.merges and not what.entries and not what.jobs:
             raise UsageError("the history has nothing of this person")
-        print(f"this erases the personal data of merges {', '.join(map(str, what.merges))} for good")
+        print(f"this erases the personal data of merges {', '.join(map(str, what.merges)) or 'none'} for good,")
+        print(f"of {len(what.entries)} decisions to part and of {len(what.jobs)} lines of merge jobs")
+        print("what loads, reviews and registries' pulls keep of the person is not touched: see docs/audit.md")
         if what.applied:
             print(f"merges {', '.join(map(str, what.applied))} stand, and cannot be undone afterwards")
         if not yes and not typer.confirm("erase?"):

@@ -116,9 +116,11 @@ class ToldEntry:
 class Erasure:
     """What was erased of a person, or would be: merges, and entries that belong to none (decisions to part).
 
-    `applied` are those of the merges that still stood and cannot be undone any more.
+    `applied` are those of the merges that still stood and cannot be undone any more. `jobs` are (job, number) of what
+    merge jobs tell of the person's NIKs.
     """
 
     merges: tuple[int, ...]
     entries: tuple[int, ...]
     applied: tuple[int, ...]
+    jobs: tuple[tuple[int, int], ...] = ()

@@ -1,4 +1,4 @@
-"""Erases a person from the journal of merges: identifiers, plans and resources go, salted hashes stay."""
+"""Erases a person from the journal and the jobs of merges: identifiers, plans and resources go, salted hashes stay."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -8,9 +8,12 @@ from sqlalchemy import ColumnElement, Connection, delete, select, text, update
 
 from fhir_gateway.domain.errors import UsageError
 from fhir_gateway.domain.history import ERASABLE, Erasure, HistoryEvent
+from fhir_gateway.domain.merge_jobs import GroupState
 from fhir_gateway.domain.merges import MergeState
 from fhir_gateway.ledger.chunks import chunks
+from fhir_gateway.ledger.codec import pack
 from fhir_gateway.ledger.history import Addition, History
+from fhir_gateway.ledger.merge_jobs import merge_job_groups
 from fhir_gateway.ledger.merge_tables import (
     history,
     history_details,
@@ -33,7 +36,8 @@ class MergeErasing:
     def find(self, *, nik: str = "", patient: str = "") -> Erasure:
         """Return what would be erased: merges of the NIK or Patient, and of the Patients who still are one with it.
 
-        Raises UsageError where a merge among them is not finished.
+        What merge jobs tell of the person's NIKs belongs to it. Raises UsageError where a merge or a job among them is
+        not finished.
         """
         kind, value = ("nik", nik) if nik else ("patient", patient)
         table = merge_subjects
@@ -51,7 +55,8 @@ class MergeErasing:
                 f"merge {unfinished[0]} is not finished: repeat the command that began it, then nothing is lost"
             )
         standing = [merge for merge, state in found.items() if state == MergeState.APPLIED]
-        return Erasure(tuple(sorted(found)), tuple(sorted(entries)), tuple(sorted(standing)))
+        niks = self._values(table.c.value, table.c.merge, found, table.c.kind == "nik") | ({nik} if nik else set())
+        return Erasure(tuple(sorted(found)), tuple(sorted(entries)), tuple(sorted(standing)), self._jobs(niks))
 
     def erase(self, what: Erasure, *, user: str, reason: str, at: datetime, via: str = "command") -> int:
         """Erase that and return the number of the entry that tells of it; `reason` stays and names nobody."""
@@ -68,9 +73,27 @@ class MergeErasing:
             details = history_details
             self._connection.execute(delete(details).where(details.c.entry.in_(chunk), details.c.part.in_(ERASABLE)))
             self._connection.execute(delete(merge_subjects).where(merge_subjects.c.entry.in_(chunk)))
+        for job, number in what.jobs:
+            self._connection.execute(
+                update(merge_job_groups)
+                .where(merge_job_groups.c.job == job, merge_job_groups.c.number == number)
+                .values(nik="", result=pack({"erased": True}))
+            )
         notes = {"merges": list(what.merges), "entries": list(what.entries)}
         facts = {"user": user, "via": via, "reason": reason}
         return self._history.add(Addition(HistoryEvent.ERASED, facts=facts, notes=notes), at=at)
+
+    def _jobs(self, niks: Iterable[str]) -> tuple[tuple[int, int], ...]:
+        table, found = merge_job_groups, set()
+        for chunk in chunks(niks):
+            rows = self._connection.execute(
+                select(table.c.job, table.c.number, table.c.state).where(table.c.nik.in_(chunk), table.c.nik != "")
+            )
+            for row in rows:
+                if row.state == GroupState.WAITING:
+                    raise UsageError(f"merge job {row.job} is not finished and names this person: let it end first")
+                found.add((row.job, row.number))
+        return tuple(sorted(found))
 
     def _select(self, column: Any, condition: ColumnElement[bool]) -> list[Any]:
         return list(self._connection.execute(select(column).where(condition).distinct()).scalars())

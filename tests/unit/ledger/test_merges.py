@@ -7,7 +7,8 @@ import pytest
 from sqlalchemy import create_engine, text
 from tests.fakes.merge_plans import NIK, NOW, group_plan, provenance
 
-from fhir_gateway.domain.errors import LedgerError
+from fhir_gateway.domain.errors import LedgerError, UsageError
+from fhir_gateway.domain.merge_jobs import GroupState
 from fhir_gateway.domain.merges import ChangeState, MergeState
 from fhir_gateway.ledger.store import Ledger
 
@@ -202,3 +203,25 @@ def test_a_ledger_of_the_first_schema_is_given_the_journal(tmp_path, url, ledger
         assert applied(migrated).id == 1
         names = "SELECT count(*) FROM sqlite_master WHERE type = 'trigger'"
         assert migrated._connection.execute(text(names)).scalar() == 9
+
+
+def test_erasing_a_person_empties_what_merge_jobs_tell_of_the_nik(ledger):
+    applied(ledger)
+    with ledger.transaction():
+        job = ledger.merge_jobs.add([NIK, "3303015203200003"], user="ani", dry_run=False, at=NOW)
+        for number in (1, 2):
+            ledger.merge_jobs.settle(job, number, GroupState.MERGED, {"survivor": "p1"})
+    what = ledger.merges.erasing.find(patient="p1")
+    assert (what.merges, what.jobs) == ((1,), ((job, 1),))
+    with ledger.transaction():
+        ledger.merges.erasing.erase(what, user="ani", reason="asked for it", at=NOW)
+    first, second = ledger.merge_jobs.groups(job, after=0, limit=10)
+    assert (first.nik, first.result) == ("", {"erased": True})
+    assert (second.nik, second.result) == ("3303015203200003", {"survivor": "p1"})
+
+
+def test_a_person_is_not_erased_while_a_job_waits_for_the_nik(ledger):
+    with ledger.transaction():
+        ledger.merge_jobs.add([NIK], user="ani", dry_run=False, at=NOW)
+    with pytest.raises(UsageError, match="job 1 is not finished"):
+        ledger.merges.erasing.find(nik=NIK)
