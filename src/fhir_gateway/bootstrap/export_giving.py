@@ -12,6 +12,8 @@ from fhir_gateway.ledger.store import Ledger
 from fhir_gateway.ports import Clock
 
 _CHUNK = 1 << 20
+_GONE = "deleted"
+"""What stands for the version of a resource whose deletion a client was told."""
 
 
 class Given:
@@ -32,7 +34,7 @@ class Given:
         """Yield the file in pieces of whole lines, about a MiB each; to be read in a thread."""
         assert self._ledger is not None  # noqa: S101 - opened above
         while lines := self._file.readlines(_CHUNK):
-            versions = [one for line in lines if (one := _version_in(line)) is not None]
+            versions = [one for line in lines for one in _versions_in(line)]
             with self._ledger.transaction():
                 self._ledger.pulls.give(self._job.client, versions, at=self._clock.now())
             yield b"".join(lines)
@@ -44,9 +46,12 @@ class Given:
             self._ledger.close()
 
 
-def _version_in(line: bytes) -> PulledVersion | None:
+def _versions_in(line: bytes) -> Iterator[PulledVersion]:
+    """Yield the version that a line tells of, or, for a Bundle of deletions, that these resources are gone."""
     resource = orjson.loads(line)
-    if "id" not in resource:
-        return None
-    version = resource.get("meta", {}).get("versionId")
-    return PulledVersion(f"{resource['resourceType']}/{resource['id']}", version if isinstance(version, str) else "")
+    if resource["resourceType"] == "Bundle":
+        for entry in resource["entry"]:
+            yield PulledVersion(entry["request"]["url"], _GONE)
+    elif "id" in resource:
+        version = resource.get("meta", {}).get("versionId")
+        yield PulledVersion(f"{resource['resourceType']}/{resource['id']}", version if isinstance(version, str) else "")
