@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from fhir_gateway.domain import systems
 from fhir_gateway.domain.identity import Probe
 from fhir_gateway.domain.records import Resource
 
@@ -44,6 +45,8 @@ def questions_of(probe: Probe, kind: Kind, *, by_gender: bool) -> Iterator[Quest
             yield from (Question(kind, patient_id) for patient_id in probe.patient_ids)
         case Kind.IDENTIFIER:
             yield from (Question(kind, f"{system}|{value}") for system, value in probe.identifiers)
+            # Elsewhere a child may carry its mother's number as if it were its own.
+            yield from (Question(kind, f"{systems.NIK}|{value}") for value in _parents_niks(probe))
         case Kind.BIRTH_DATE:
             gender = probe.gender if by_gender else ""
             yield from (Question(kind, day, gender) for day in probe.birth_dates)
@@ -53,6 +56,15 @@ def questions_of(probe: Probe, kind: Kind, *, by_gender: bool) -> Iterator[Quest
             longest = max(probe.names, key=len, default="")
             if len(longest) >= _SHORTEST_NAME:
                 yield Question(kind, longest.casefold())
+
+
+def own_identifiers(probe: Probe) -> frozenset[str]:
+    """Return the identifiers (`system|value`) by which nobody but the person is found; a parent's finds the siblings."""
+    return frozenset(f"{system}|{value}" for system, value in probe.identifiers if system != systems.NIK_IBU)
+
+
+def _parents_niks(probe: Probe) -> Iterator[str]:
+    return (value for system, value in probe.identifiers if system == systems.NIK_IBU)
 
 
 def matching_values(patient: Resource, kind: Kind) -> Iterator[str]:

@@ -7,7 +7,14 @@ from itertools import groupby
 from typing import Protocol
 
 from fhir_gateway.candidates.answers import Answer, Answers
-from fhir_gateway.candidates.questions import Kind, Question, matching_values, questions_of, search_values
+from fhir_gateway.candidates.questions import (
+    Kind,
+    Question,
+    matching_values,
+    own_identifiers,
+    questions_of,
+    search_values,
+)
 from fhir_gateway.domain.errors import PermanentServerError, ServerError, UntrustedAnswerError
 from fhir_gateway.domain.identity import Candidates, Probe
 from fhir_gateway.domain.records import Resource
@@ -59,18 +66,20 @@ class ServerCandidates:
         self.unavailable: dict[str, str] = {}
 
     async def find(self, probes: Sequence[Probe]) -> Candidates:
-        """Return who the probes could be; the searches go from sure to vague, and only for whom nobody was found.
+        """Return who the probes could be; the searches go from sure to vague.
 
-        An identifier's hit ends the search for its probe, whatever the name says: identity decides about that.
+        Who carries an identifier of the person's own ends the search for its probe, whatever the name says: identity
+        decides about that. Whom the ledger knows to be near, or who shares the mother's NIK, may be a sibling: it goes on.
         """
         by_gender = await self._works("gender")
         found: dict[int, dict[str, Resource]] = {probe.number: {} for probe in probes}
         await self._ask_kind(Kind.READ, probes, found, by_gender=by_gender)
-        await self._ask_kind(Kind.IDENTIFIER, probes, found, by_gender=by_gender)
-        unknown = [probe for probe in probes if not found[probe.number]]
+        given = await self._ask_kind(Kind.IDENTIFIER, probes, found, by_gender=by_gender)
+        unknown = [probe for probe in probes if not _is_identified(probe, given, found[probe.number].values())]
+        near = {probe.number: len(found[probe.number]) for probe in unknown}
         for kind in (Kind.BIRTH_DATE, Kind.PHONE):
             await self._ask_kind(kind, unknown, found, by_gender=by_gender)
-        nameless = [probe for probe in unknown if not found[probe.number]]
+        nameless = [probe for probe in unknown if len(found[probe.number]) == near[probe.number]]
         await self._ask_kind(Kind.NAME, nameless, found, by_gender=by_gender)
         return Candidates(
             patients={patient_id: one for patients in found.values() for patient_id, one in patients.items()},
@@ -91,26 +100,26 @@ class ServerCandidates:
 
     async def _ask_kind(
         self, kind: Kind, probes: Sequence[Probe], found: Mapping[int, dict[str, Resource]], *, by_gender: bool
-    ) -> None:
-        """Ask one kind of question for all probes and add the masters of whom it finds to `found`."""
+    ) -> Mapping[Question, Answer]:
+        """Ask one kind of question for all probes and add the masters of whom it finds to `found`; return the answers."""
         asked = {probe.number: tuple(questions_of(probe, kind, by_gender=by_gender)) for probe in probes}
         questions = list(dict.fromkeys(question for several in asked.values() for question in several))
         if not questions or not await self._may_ask(kind):
-            return
+            return {}
         try:
             given = await self._answers(kind, questions)
         except UntrustedAnswerError as error:
             if kind in {Kind.READ, Kind.IDENTIFIER}:
                 raise
             self._leave_out(kind, str(error))
-            return
+            return {}
         masters = await self._masters({one["id"]: one for answer in given.values() for one in answer})
         for number, several in asked.items():
             for question in several:
                 for patient in given[question]:
                     master = masters[patient["id"]]
-                    if master is not None:
-                        found[number][master["id"]] = master
+                    found[number][master["id"]] = master
+        return given
 
     async def _may_ask(self, kind: Kind) -> bool:
         if kind is Kind.READ:
@@ -212,14 +221,26 @@ class ServerCandidates:
             return questions  # one question, and the reader has looked at what is not masked
         return {by_value[value] for value in matching_values(patient, questions[0].kind) if value in by_value}
 
-    async def _masters(self, patients: Mapping[str, Resource]) -> dict[str, Resource | None]:
-        """Return for each Patient who stands for it now: itself, who replaced it, or nobody."""
+    async def _masters(self, patients: Mapping[str, Resource]) -> dict[str, Resource]:
+        """Return for each Patient who stands for it now: itself, or who replaced it.
+
+        An inactive Patient without a successor stands for itself, inactive as it is: whether it may be linked or a second
+        person created is not for a search to say.
+        """
 
         async def read(patient_id: str) -> Resource | None:
             question = Question(Kind.READ, patient_id)
             return next(iter((await self._answers(Kind.READ, [question]))[question]), None)
 
-        return {patient_id: await master_of(patient, read) for patient_id, patient in patients.items()}
+        return {patient_id: await master_of(patient, read) or patient for patient_id, patient in patients.items()}
+
+
+def _is_identified(probe: Probe, given: Mapping[Question, Answer], patients: Iterable[Resource]) -> bool:
+    """Return whether somebody was found by an identifier of the person's own, or carries one of them."""
+    own = own_identifiers(probe)
+    return any(given.get(Question(Kind.IDENTIFIER, value)) for value in own) or any(
+        not own.isdisjoint(matching_values(patient, Kind.IDENTIFIER)) for patient in patients
+    )
 
 
 def _first(errors: BaseExceptionGroup[ServerError]) -> BaseException:

@@ -165,8 +165,44 @@ async def test_a_chain_that_leads_to_nobody_leaves_the_replaced_patient_to_be_de
     assert await find(FakeFhirStore(*patients), by_nik(1)) == {1: ("p1",)}
 
 
-async def test_nobody_stands_for_an_inactive_patient():
-    assert await find(FakeFhirStore(patient(1, active=False)), by_nik(1)) == {1: ()}
+async def test_an_inactive_patient_without_a_successor_is_found_as_it_is():
+    assert await find(FakeFhirStore(patient(1, active=False)), by_nik(1)) == {1: ("p1",)}
+
+
+NIK_IBU = f"{NIK}-ibu"
+CHILD = {"identifiers": ((NIK_IBU, "mother"),), "birth_dates": ("2020-01-05",), "gender": "female"}
+
+
+def carrying(number, system, value, **changes):
+    return patient(number, identifier=[{"system": system, "value": value}], **changes)
+
+
+@pytest.mark.parametrize("system", [NIK, NIK_IBU])
+async def test_a_child_is_found_by_its_mothers_nik_however_the_server_calls_it(system):
+    child = carrying(1, system, "mother", birthDate="2020-05-01")
+    assert await find(FakeFhirStore(child), Probe(7, **CHILD)) == {7: ("p1",)}
+
+
+async def test_siblings_and_the_mother_do_not_end_the_search_for_a_child():
+    store = FakeFhirStore(
+        carrying(1, NIK, "mother", birthDate="1990-01-01"),
+        carrying(2, NIK_IBU, "mother", birthDate="2018-01-01"),
+        patient(5),
+    )
+    assert set((await find(store, Probe(7, **CHILD)))[7]) == {"p1", "p2", "p5"}
+
+
+async def test_whom_the_ledger_knows_to_be_near_does_not_end_the_search():
+    store = FakeFhirStore(patient(1), patient(5))
+    probe = Probe(7, ("p1",), ((NIK, "other"),), ("2020-01-05",), "female")
+    assert set((await find(store, probe))[7]) == {"p1", "p5"}
+
+
+async def test_whom_the_ledger_knows_with_the_same_number_ends_the_search():
+    store = FakeFhirStore(patient(1), patient(5))
+    probe = Probe(7, ("p1",), ((NIK, "nik1"),), ("2020-01-05",), "female")
+    assert await find(store, probe) == {7: ("p1",)}
+    assert [list(asked) for asked in store.searches] == [["identifier"]]
 
 
 async def test_a_server_that_cannot_search_by_identifier_is_refused():

@@ -31,6 +31,8 @@ class _Component:
     own: Mapping[int, frozenset[str]]
     replaced: frozenset[str]
     """Patients that say they were replaced, but whose chain leads to nobody: nothing may be linked to them."""
+    inactive: Mapping[str, PersonEvidence]
+    """Patients out of use that name nobody in their place: whoever fits one of them is no new person without asking."""
     verdicts: Sequence[tuple[int, str, bool]]
     """What operators said: (person, Patient, whether they are one)."""
 
@@ -71,19 +73,26 @@ def _components(run: Run, window: Sequence[Sequence[int]], tools: LoadTools) -> 
     stored = spool.candidates(run, on_server)
     found = {patient_id: evidence_of(patient) for patient_id, patient in stored.items()}
     replaced = frozenset(patient_id for patient_id, patient in stored.items() if [*replaced_by(patient)])
+    inactive = {i for i, patient in stored.items() if patient.get("active") is False} - replaced
     verdicts = _verdicts(run, everybody, tools)
     for group in window:
         own_edges = [edge for number in group for edge in edges.get(number, ())]
+        said = [verdict for number in group for verdict in verdicts.get(number, ())]
+        asleep = inactive - {
+            patient_id for _, patient_id, same in said if same
+        }  # an operator chose the others as they are
+        near = {str(other): found[str(other)] for _, other, _ in own_edges if isinstance(other, str)}
         yield _Component(
             people={number: evidence_of(patients[number]) for number in group},
-            patients={str(other): found[str(other)] for _, other, _ in own_edges if isinstance(other, str)},
-            edges=[(person, other) for person, other, _ in own_edges],
+            patients={patient_id: one for patient_id, one in near.items() if patient_id not in asleep},
+            edges=[(person, other) for person, other, _ in own_edges if other not in asleep],
             own={
                 number: frozenset(str(other) for _, other, weight in edges.get(number, ()) if weight == OWN)
                 for number in group
             },
             replaced=replaced,
-            verdicts=[verdict for number in group for verdict in verdicts.get(number, ())],
+            inactive={patient_id: one for patient_id, one in near.items() if patient_id in asleep},
+            verdicts=said,
         )
 
 
@@ -131,7 +140,7 @@ def _decided(
     confirmed, forbidden = _judged(component)
     for number, own in component.own.items():
         confirmed |= {frozenset((number, patient)) for patient in own if (number, patient) not in certainly_not}
-    confirmed -= forbidden
+    confirmed = {pair for pair in confirmed - forbidden if pair.isdisjoint(component.inactive)}
     decisions = decide(
         component.people,
         component.patients,
@@ -142,7 +151,8 @@ def _decided(
         confirmed=frozenset(confirmed),
         given=_given(run, component.people, tools) if any(map(_may_be_twins, pairs)) else {},
     )
-    return [_to_the_living(_held_to_its_own(decision, component.own), component.replaced) for decision in decisions]
+    awake = [_not_instead(decision, component, forbidden, tools, frequencies) for decision in decisions]
+    return [_to_the_living(_held_to_its_own(decision, component.own), component.replaced) for decision in awake]
 
 
 def _to_compare(component: _Component) -> Iterator[tuple[Node, Node]]:
@@ -175,6 +185,47 @@ def _held_to_its_own(decision: PersonDecision, own: Mapping[int, frozenset[str]]
         suggestion="link it to the Patient it was loaded for if the correction is right, or create a new person",
         patient_id="",
         candidates=tuple(dict.fromkeys((*sorted(before), *decision.candidates))),
+    )
+
+
+def _not_instead(
+    decision: PersonDecision,
+    component: _Component,
+    forbidden: set[frozenset[Node]],
+    tools: LoadTools,
+    frequencies: Frequencies | None,
+) -> PersonDecision:
+    """Return the decision, or a review where a new person would be created beside an inactive Patient who fits."""
+    if decision.action is not PersonAction.CREATE or not component.inactive:
+        return decision
+    pairs = [
+        ComparedPair(
+            number,
+            patient_id,
+            compare(component.people[number], evidence, policy=tools.matching, frequencies=frequencies),
+        )
+        for number in decision.members
+        for patient_id, evidence in sorted(component.inactive.items())
+        if frozenset((number, patient_id)) not in forbidden
+    ]
+    fitting = [
+        pair
+        for pair in pairs
+        if pair.comparison.grade in {Grade.CERTAIN, Grade.PROBABLE}
+        or pair.right in component.own.get(int(pair.left), ())
+    ]
+    if not fitting:
+        return decision
+    fitting.sort(key=lambda pair: -pair.comparison.weight)
+    return replace(
+        decision,
+        action=PersonAction.REVIEW,
+        grade=Grade.PROBABLE,
+        reason="inactive-patient",
+        text="the Patient who fits is inactive on the server and names nobody who replaced it",
+        suggestion="find out why it is inactive: make it active again and link it, or create a new person",
+        candidates=tuple(dict.fromkeys(pair.right for pair in fitting)),
+        pairs=(*fitting, *decision.pairs),
     )
 
 

@@ -10,12 +10,14 @@ from fhir_gateway.domain.outcomes import Outcome
 from fhir_gateway.domain.posting import BundleEntry, EntryKind, EntryOutcome
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.flows.load.dose_planning import Answer, DoseAction, DosePlan, plan_doses
+from fhir_gateway.flows.load.following import Written, follow_replaced
 from fhir_gateway.flows.load.tools import LoadTools
 
 if TYPE_CHECKING:
     from fhir_gateway.flows.load.posting import PersonPost
 
 _CHANGED_MEANWHILE_TRIES = 5
+_ON_THE_SERVER = frozenset({EntryKind.CREATED, EntryKind.EXISTED, EntryKind.UPDATED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,21 @@ async def post_doses(
         waiting = [person for person in waiting if _changed_meanwhile(person, plans[person.number], outcomes)]
         if not waiting:
             break
-    return {person.number: _results(person, plans[person.number], outcomes) for person in ready}
+    written = {person.number: _written(person, plans[person.number], outcomes) for person in ready}
+    moved = await follow_replaced(ready, written, tools)
+    return {person.number: _results(person, plans[person.number], outcomes, moved) for person in ready}
+
+
+def _written(person: "PersonPost", plans: Sequence[DosePlan], outcomes: Mapping[str, EntryOutcome]) -> Written:
+    written = Written()
+    for index, plan in enumerate(plans):
+        outcome = outcomes.get(_entry_key(person, plans, index)) if plan.resource is not None else None
+        resource_id = plan.immunization_id or (outcome.resource_id if outcome else "")
+        if outcome and resource_id and outcome.kind in _ON_THE_SERVER:
+            written.sent.add(resource_id)
+            if outcome.kind is EntryKind.EXISTED:
+                written.found.add(resource_id)
+    return written
 
 
 def _each_key_once(person: "PersonPost") -> list:  # type: ignore[type-arg]
@@ -119,7 +135,9 @@ def _changed_meanwhile(person: "PersonPost", plans: Sequence[DosePlan], outcomes
     return changed
 
 
-def _results(person: "PersonPost", plans: Sequence[DosePlan], outcomes: Mapping[str, EntryOutcome]) -> list[DoseResult]:
+def _results(
+    person: "PersonPost", plans: Sequence[DosePlan], outcomes: Mapping[str, EntryOutcome], moved: Mapping[str, str]
+) -> list[DoseResult]:
     results = []
     for index, plan in enumerate(plans):
         result = DoseResult(plan.number, plan.name, Outcome.LOADED, plan.immunization_id, version=plan.version)
@@ -127,12 +145,14 @@ def _results(person: "PersonPost", plans: Sequence[DosePlan], outcomes: Mapping[
             result = replace(result, outcome=Outcome.REVIEW, code=plan.code, text=plan.text, suggestion=plan.suggestion)
         elif plan.action is not DoseAction.KEEP:
             result = _sent(result, outcomes[_entry_key(person, plans, index)])
+            if result.version:
+                result = replace(result, version=moved.get(result.immunization_id, result.version))
         results.append(result)
     return results
 
 
 def _sent(result: DoseResult, outcome: EntryOutcome) -> DoseResult:
-    if outcome.kind in {EntryKind.CREATED, EntryKind.EXISTED, EntryKind.UPDATED}:
+    if outcome.kind in _ON_THE_SERVER:
         version = outcome.version_id if outcome.kind is EntryKind.UPDATED else ""
         return replace(result, immunization_id=outcome.resource_id or result.immunization_id, version=version)
     if outcome.kind is EntryKind.REFUSED:

@@ -14,6 +14,7 @@ from fhir_gateway.domain.runs import KnownKey, Run, SpooledRecord
 from fhir_gateway.flows.load.dose_planning import Answer
 from fhir_gateway.flows.load.dose_posting import post_doses
 from fhir_gateway.flows.load.settling import Refusal, settle_failed, settle_people, settle_reviews
+from fhir_gateway.flows.load.standing import is_out_of_use, patients_now
 from fhir_gateway.flows.load.tools import LoadTools
 
 _CHANGED_MEANWHILE_TRIES = 5
@@ -31,6 +32,8 @@ class PersonPost:
     patient_id: str = ""
     patient: Resource = field(default_factory=dict)
     created: bool = False
+    existed: bool = False
+    """A Patient with its identifier was there already: an earlier run was cut off before it noted that."""
     refusal: Refusal | None = None
 
 
@@ -106,6 +109,7 @@ async def _post_window(run: Run, people: Sequence[PersonPost], tools: LoadTools,
 async def _post_patients(run: Run, people: Sequence[PersonPost], tools: LoadTools) -> None:
     current = tools.ledger.spool.candidates(run, {person.patient_id for person in people if person.patient_id})
     waiting = list(people)
+    await _follow(waiting, current, tools)
     for attempt in range(_CHANGED_MEANWHILE_TRIES):
         entries = [entry for person in waiting if (entry := _patient_entry(person, current)) is not None]
         outcomes = {outcome.key: outcome for outcome in await tools.writer.send(entries)}
@@ -115,21 +119,28 @@ async def _post_patients(run: Run, people: Sequence[PersonPost], tools: LoadTool
             tools.ledger.spool.receive(run, received)
         tools.finder.forget([person.patient for person in waiting if str(person.number) in outcomes])
         if not changed:
+            await _follow([person for person in people if person.existed], current, tools)
             return
         waiting = changed
         if attempt < _CHANGED_MEANWHILE_TRIES - 1:
-            await _read_again(waiting, current, tools)
+            await _follow(waiting, current, tools)
     for person in waiting:
         person.refusal = Refusal("the Patient kept changing on the server while it was being updated", again=True)
 
 
-async def _read_again(people: Sequence[PersonPost], current: dict[str, Resource], tools: LoadTools) -> None:
-    for person in people:
-        resource = await tools.reader.read("Patient", person.patient_id)
-        if resource is None:
+async def _follow(people: Sequence[PersonPost], current: dict[str, Resource], tools: LoadTools) -> None:
+    """Read people's Patients as they are now; who was replaced since the look-up becomes who stands for it."""
+    known = [person for person in people if person.patient_id and person.refusal is None]
+    now = await patients_now((person.patient_id for person in known), tools)
+    for person in known:
+        patient, before = now.get(person.patient_id), current.get(person.patient_id)
+        if patient is None:
             person.refusal = Refusal("the Patient has been deleted on the server meanwhile", again=True)
+        elif is_out_of_use(patient) and not (before and is_out_of_use(before)):  # else it was chosen as it is
+            person.refusal = Refusal("the Patient has been put out of use on the server meanwhile", again=True)
         else:
-            current[person.patient_id] = resource
+            person.patient_id = str(patient["id"])
+            current[person.patient_id] = patient
 
 
 def _patient_entry(person: PersonPost, current: Mapping[str, Resource]) -> BundleEntry | None:
@@ -142,7 +153,7 @@ def _patient_entry(person: PersonPost, current: Mapping[str, Resource]) -> Bundl
         condition = f"identifier={systems.PERSON}|{person.identifier}"
         return BundleEntry(key, "POST", "Patient", person.patient, if_none_exist=condition)
     before = current.get(person.patient_id)
-    if before is None:  # created by this very run before it was cut off: the receipt is there, nothing is missing
+    if before is None:
         return None
     person.patient = _improved(person, before)
     if person.patient is before:
@@ -173,6 +184,7 @@ def _received(person: PersonPost, outcome: EntryOutcome | None) -> bool:
     match outcome.kind:
         case EntryKind.CREATED | EntryKind.EXISTED | EntryKind.UPDATED:
             person.created = outcome.kind is EntryKind.CREATED
+            person.existed = outcome.kind is EntryKind.EXISTED
             person.patient_id = outcome.resource_id or person.patient_id
             person.patient = {**person.patient, "id": person.patient_id}
         case EntryKind.CHANGED_MEANWHILE:
