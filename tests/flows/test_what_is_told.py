@@ -163,3 +163,17 @@ def test_every_leg_of_a_load_tells_how_far_it_has_come(place, monkeypatch):
     assert "comparing people: 1 (" in told
     assert "posting: 3 (100%), " in told
     assert "looking for duplicates: 3, " in told
+
+
+def test_a_faulty_mapping_is_named_and_passed_over_unless_it_is_asked_for(place, caplog):
+    faulty = place.home / "mappings" / "own"
+    faulty.mkdir(parents=True)
+    (faulty / "mapping.yaml").write_text("mapping: own\nkeys: []\n")
+    sheet = place.sheet(RATNA)
+    assert place.run("load", sheet)[0] == 0
+    (warning,) = caplog.messages
+    assert warning.startswith("the mapping own has faults and is passed over: ")
+    assert f"{faulty}/mapping.yaml:1:1: " in warning
+    code, _, told = place.run("load", sheet, "--mapping", "own")
+    assert code == 2
+    assert "mapping.yaml:2:1" in told  # all of its faults

@@ -1,5 +1,6 @@
 """Opens input files, chooses the mapping whose columns fit, and binds it to clinic, environment and today."""
 
+import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -13,6 +14,10 @@ from fhir_gateway.mapping.functions import ConversionContext
 from fhir_gateway.settings import Environment
 from fhir_gateway.sources import open_source
 from fhir_gateway.sources.mapping_folders import FoundMapping, find_mapping, find_mappings, fingerprint, load_found
+
+_log = logging.getLogger(__name__)
+
+_Compiled = tuple[FoundMapping, CompiledMapping]
 
 
 class BoundMapping:
@@ -38,17 +43,39 @@ def open_inputs(
     if len({path.resolve() for path in files}) < len(files):
         raise UsageError("a file is named twice: its rows would be counted twice")
     home = environment.home
-    found = (find_mapping(mapping, home),) if mapping else find_mappings(home)
-    compiled = {candidate.name: (candidate, load_found(candidate, home)) for candidate in found}
+    compiled = _asked_for(mapping, home) if mapping else _faultless(home)
     context = ConversionContext(
         zone=environment.zone, today=now.astimezone(environment.zone).date(), clinic=clinic, clinics=environment.clinics
     )
     return [_open(path, compiled, context, home) for path in files]
 
 
-def _open(
-    path: Path, compiled: dict[str, tuple[FoundMapping, CompiledMapping]], context: ConversionContext, home: Path
-) -> LoadInput:
+def _asked_for(mapping: str, home: Path) -> dict[str, _Compiled]:
+    found = find_mapping(mapping, home)
+    return {found.name: (found, load_found(found, home))}
+
+
+def _faultless(home: Path) -> dict[str, _Compiled]:
+    """Compile every mapping; one with faults is named and passed over, others may be what a file needs.
+
+    Raises ConfigurationError with the faults of all where none can be used.
+    """
+    compiled: dict[str, _Compiled] = {}
+    faulty: dict[str, ConfigurationError] = {}
+    for found in find_mappings(home):
+        try:
+            compiled[found.name] = (found, load_found(found, home))
+        except ConfigurationError as error:
+            faulty[found.name] = error
+    if not compiled:
+        raise ConfigurationError([problem for error in faulty.values() for problem in error.problems])
+    for name, faults in faulty.items():
+        words = "the mapping %s has faults and is passed over: %s (all: `fhir-gateway mapping check %s`)"
+        _log.warning(words, name, faults.problems[0], name)
+    return compiled
+
+
+def _open(path: Path, compiled: dict[str, _Compiled], context: ConversionContext, home: Path) -> LoadInput:
     by_layout = {mapping.layout.mapping: (found, mapping) for found, mapping in compiled.values()}
     layouts = [mapping.layout for _, mapping in compiled.values()]
     try:
@@ -61,7 +88,7 @@ def _open(
     return LoadInput(source, mapping.name, fingerprint(found, home), BoundMapping(mapping, context))
 
 
-def _other_layouts(compiled: dict[str, tuple[FoundMapping, CompiledMapping]], home: Path) -> list[Layout]:
+def _other_layouts(compiled: dict[str, _Compiled], home: Path) -> list[Layout]:
     """Return the layouts of the mappings that were not asked for; one with faults is no advice."""
     layouts = []
     for found in find_mappings(home):

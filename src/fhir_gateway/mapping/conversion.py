@@ -149,9 +149,11 @@ class CompiledMapping:
         facts = Facts(context, memory.today, clinic.clinic, clinic.display, clinic.safe, record.numeric)
         person = self._person(written, facts, clinic)
         key, corrected = self._key(written.get(GATEWAY_KEY, ""), cells, facts, person)
+        if record.lost and (lost := self._lost_for_all(record.lost)):
+            return Rejected(record.ref, lost, key if corrected else "", nik_cells=person.nik_cells)
         facts.birth_date, facts.gender, facts.name = person.birth_date, person.gender, person.name
         facts.unmapped = list(person.unmapped)
-        doses, missing = self._doses(written, facts, key, clinic)
+        doses, missing = self._doses(record, facts, key, clinic)
         problems = person.problems
         if missing and not self.wide:
             problems = (*problems, *(one.problem for one in missing))
@@ -179,6 +181,12 @@ class CompiledMapping:
         return {
             column: "" if text in LOST and column not in self.conditions else text for column, text in cells.items()
         }
+
+    def _lost_for_all(self, lost: frozenset[str]) -> tuple[Problem, ...]:
+        """Return the problems of lost cells without which the row says too little: of the key, a NIK, what is required."""
+        of_key = {column for part in self.key for column in part.columns}
+        needed = self.layout.required.union(of_key, self.nik_columns, self.row_columns)
+        return tuple([_lost(column) for column in self.columns if column in lost and column in needed])
 
     def _clinic(self, cells: Cells, context: ConversionContext) -> _Clinic:
         named = self.clinic(cells) if self.clinic and not context.clinic else ""
@@ -231,11 +239,15 @@ class CompiledMapping:
         )
 
     def _doses(
-        self, written: Mapping[str, str], facts: Facts, key: str, clinic: _Clinic
+        self, record: SourceRecord, facts: Facts, key: str, clinic: _Clinic
     ) -> tuple[tuple[Dose, ...], tuple[MissingDose, ...]]:
+        written, lost = record.cells, record.lost
         doses: list[Dose] = []
         missing: list[MissingDose] = []
         for group in self.doses:
+            if lost and (cell := _lost_cell(group, record)):
+                missing.append(MissingDose(group.name, _lost(cell)))
+                continue
             if group.when is not None and not any(map(written.get, group.conditions)):
                 continue  # the most usual case of a wide row
             cells = self._said(group.columns, written)
@@ -270,6 +282,22 @@ def _dose_problems(facts: Facts) -> Sequence[Problem]:
     if facts.occurrence and facts.birth_date and facts.occurrence[:10] < facts.birth_date:
         facts.problems.append(_BEFORE_BIRTH)
     return sorted(facts.problems, key=lambda problem: problem.code != _NO_DOSE_DATE) if facts.problems else ()
+
+
+def _lost_cell(group: DoseGroup, record: SourceRecord) -> str:
+    """Return the first lost cell of a dose, "" where all cells have values, or where there is no dose."""
+    if record.lost.isdisjoint(group.conditions) and group.when and not any(map(record.cells.get, group.conditions)):
+        return ""
+    return next((column for column in group.columns if column in record.lost), "")
+
+
+def _lost(column: str) -> Problem:
+    return Problem(
+        "cell-formula",
+        "the cell holds a formula whose value is not stored in the file",
+        "open the file in a spreadsheet program and save it, or replace the formula by its value",
+        column,
+    )
 
 
 def _keep_originals(resource: Resource, kept: Sequence[str]) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fhir_gateway.domain.errors import SourceError
-from fhir_gateway.domain.records import Layout, Problem, SourceRecord, SourceRef, UnreadableRow
+from fhir_gateway.domain.records import Layout, SourceRecord, SourceRef, UnreadableRow
 from fhir_gateway.sources.columns import HEADER_WITHIN, Header, best_header, column_key, fitting_headers, misfit
 from fhir_gateway.sources.csv_rows import BrokenRow
 from fhir_gateway.sources.file_source import FileSource
@@ -22,7 +22,6 @@ class XlsxSource(FileSource):
         self._workbook = workbook
         self._sheet = sheet
         self._title_rows = header.row + 1
-        self._read = {column_key(name) for name in header.layout.known | header.layout.required}
 
     def position(self) -> int:
         """Return the number of the sheet's bytes read."""
@@ -44,21 +43,10 @@ class XlsxSource(FileSource):
     def _record(self, ref: SourceRef, cells: list[Cell] | BrokenRow) -> SourceRecord | UnreadableRow:
         if isinstance(cells, BrokenRow):
             return UnreadableRow(ref, cells.text, cells.problem)
-        for key, cell in zip(self.keys, cells, strict=True):
-            if cell.lost and column_key(key) in self._read:
-                text = " ".join(cell.text for cell in cells if cell.text)
-                return UnreadableRow(ref, text, _lost(key))
-        numeric = frozenset(key for key, cell in zip(self.keys, cells, strict=True) if cell.numeric)
-        return SourceRecord(ref, {key: cell.text for key, cell in zip(self.keys, cells, strict=True)}, numeric)
-
-
-def _lost(column: str) -> Problem:
-    return Problem(
-        "cell-formula",
-        "the cell holds a formula whose value is not stored in the file",
-        "open the file in a spreadsheet program and save it, or replace the formula by its value",
-        column,
-    )
+        named = list(zip(self.keys, cells, strict=True))
+        numeric = frozenset([key for key, cell in named if cell.numeric])
+        lost = frozenset([key for key, cell in named if cell.lost])
+        return SourceRecord(ref, {key: cell.text for key, cell in named}, numeric, lost=lost)
 
 
 @dataclass(frozen=True, slots=True)

@@ -252,3 +252,33 @@ def test_a_dose_whose_date_the_spreadsheet_lost_is_a_missing_dose(asik):
     result = _convert(asik, {**row, "Tanggal Imunisasi HB0": "#REF!", "Tanggal Imunisasi BCG 1": "2024-03-10"})
     assert [dose.name for dose in result.doses] == ["BCG 1"]
     assert [(dose.name, dose.problem.code) for dose in result.missing] == [("HB0", "dose-date-unreadable")]
+
+
+def _formulas(row, *lost):
+    return SourceRecord(SourceRef("sheet.xlsx", 1), {**row, **dict.fromkeys(lost, "")}, lost=frozenset(lost))
+
+
+def test_a_formula_without_a_value_costs_a_wide_row_just_its_dose(asik):
+    row = {"Nama Anak": "Laras", "Nama Orang Tua": "Citra", "Tanggal Lahir Anak": "2024-02-09"}
+    record = _formulas({**row, "Tanggal Imunisasi BCG 1": "2024-03-10"}, "Tanggal Imunisasi HB0", "Catatan")
+    result = asik.convert(record, CONTEXT)
+    assert [dose.name for dose in result.doses] == ["BCG 1"]
+    (missing,) = result.missing
+    assert (missing.name, missing.problem.code, missing.problem.column) == (
+        "HB0",
+        "cell-formula",
+        "Tanggal Imunisasi HB0",
+    )
+
+
+@pytest.mark.parametrize("column", ["NIK", "Nama Lengkap", "Tgl Lahir", "Tgl Vaksin", "Vaksin"])
+def test_a_formula_without_a_value_rejects_a_row_that_says_too_little_without_it(puskesmas, column):
+    result = puskesmas.convert(_formulas(ROW, column), CONTEXT)
+    assert isinstance(result, Rejected)
+    assert ("cell-formula", column) in [(problem.code, problem.column) for problem in result.problems]
+
+
+@pytest.mark.parametrize("column", ["No HP", "Desa", "Nomor"])
+def test_a_formula_without_a_value_is_nothing_where_the_cell_may_be_empty(puskesmas, column):
+    result, blank = puskesmas.convert(_formulas(ROW, column), CONTEXT), _convert(puskesmas, {**ROW, column: ""})
+    assert (result.key, result.patient, result.doses) == (blank.key, blank.patient, blank.doses)

@@ -7,7 +7,6 @@ from openpyxl import Workbook
 from openpyxl.utils.datetime import MAC_EPOCH
 
 from fhir_gateway.domain.errors import SourceError
-from fhir_gateway.domain.records import UnreadableRow
 from fhir_gateway.sources.xlsx_archive import SheetStream
 
 
@@ -67,7 +66,7 @@ def test_dates_of_1904_workbooks(opened, first):
     assert first(opened(_bytes(book))).cells["Vaksin"] == "2024-01-12"
 
 
-def test_formula_without_its_value_breaks_its_row_and_one_with_it_does_not(opened):
+def test_a_formula_without_its_value_is_a_lost_cell_and_one_with_it_is_not(opened):
     book = _book(HEAD, ["Ani", "=1+1", "A"], ["Budi", "2", "B"], ["Citra", "=3", "=A1"])
     content = _edited(
         _bytes(book),
@@ -79,9 +78,10 @@ def test_formula_without_its_value_breaks_its_row_and_one_with_it_does_not(opene
             .replace(b'<c r="C4"><f>A1</f><v />', b'<c r="C4" t="str"><f>A1</f><v />')
         ),
     )
-    broken, budi, citra = opened(content).records()
-    assert isinstance(broken, UnreadableRow)
-    assert (broken.problem.code, broken.problem.column, broken.ref.row) == ("cell-formula", "NIK", 1)
+    ani, budi, citra = opened(content).records()
+    assert (ani.cells["NIK"], ani.lost) == ("", {"NIK"})
+    assert not budi.lost
+    assert not citra.lost
     assert budi.cells["NIK"] == "2"
     assert (citra.cells["NIK"], citra.cells["Vaksin"]) == ("3", "")
 
