@@ -4,9 +4,10 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from fhir_gateway.api.answers import json_response
+from fhir_gateway.api.documented import OF_AN_ENVIRONMENT
 from fhir_gateway.api.security import Reader
 
-router = APIRouter(prefix="/{environment}", tags=["access"])
+router = APIRouter(prefix="/{environment}", tags=["access"], responses=OF_AN_ENVIRONMENT)
 
 
 @router.get("/access", summary="Whose key is this?")

@@ -8,12 +8,13 @@ from starlette.responses import Response
 
 from fhir_gateway.api.addresses import public_url
 from fhir_gateway.api.answers import RequestRefusedError, json_response
+from fhir_gateway.api.documented import CONFLICT, OF_AN_ENVIRONMENT
 from fhir_gateway.api.security import Environment, Operator, Reader
 from fhir_gateway.bootstrap.finding import told_found
 from fhir_gateway.bootstrap.serving import ServedEnvironment
 from fhir_gateway.domain.finding import FoundKind
 
-router = APIRouter(prefix="/{environment}/merges", tags=["merges"])
+router = APIRouter(prefix="/{environment}/merges", tags=["merges"], responses=OF_AN_ENVIRONMENT)
 
 _POLL = {"Retry-After": "5"}
 
@@ -31,7 +32,7 @@ class DuplicatesWish(BaseModel):
     )
 
 
-@router.post("/duplicates", status_code=202, summary="Look for duplicates")
+@router.post("/duplicates", status_code=202, responses=CONFLICT, summary="Look for duplicates")
 async def look(request: Request, environment: Environment, _: Operator, wish: DuplicatesWish) -> Response:
     """Begin to look: 202, and `GET` tells what was found. Nothing is written; a large server takes minutes.
 

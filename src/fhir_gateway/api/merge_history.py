@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from fhir_gateway.api.addresses import public_url
 from fhir_gateway.api.answers import RequestRefusedError, json_response
+from fhir_gateway.api.documented import CONFLICT, OF_AN_ENVIRONMENT
 from fhir_gateway.api.security import Environment, Operator, Reader
 from fhir_gateway.bootstrap.serving import ServedEnvironment
 from fhir_gateway.bootstrap.told_merges import told_change, told_plan, told_record, told_undo
@@ -18,7 +19,7 @@ from fhir_gateway.domain.history import MergeFilter, MergeRecord
 from fhir_gateway.flows.merge import UndoDecisions
 from fhir_gateway.merging.undoing import Decision
 
-router = APIRouter(prefix="/{environment}/merges", tags=["merges"])
+router = APIRouter(prefix="/{environment}/merges", tags=["merges"], responses=OF_AN_ENVIRONMENT)
 
 _MOST = 500
 _CURSOR = re.compile(rb"m(\d{1,10})")
@@ -129,7 +130,7 @@ async def show(
     return json_response(body)
 
 
-@router.post("/{merge}/undo", summary="Undo a merge")
+@router.post("/{merge}/undo", responses=CONFLICT, summary="Undo a merge")
 async def undo(environment: Environment, caller: Operator, merge: Number, wish: UndoWish) -> Response:
     """Restore what the merge changed, and only that, even where resources were edited since.
 

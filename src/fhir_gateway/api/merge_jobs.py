@@ -8,10 +8,11 @@ from starlette.responses import Response
 
 from fhir_gateway.api.addresses import public_url
 from fhir_gateway.api.answers import RequestRefusedError, json_response
+from fhir_gateway.api.documented import OF_AN_ENVIRONMENT
 from fhir_gateway.api.security import Environment, Operator, Reader
 from fhir_gateway.domain.merge_jobs import JobGroup, JobState, MergeJob
 
-router = APIRouter(prefix="/{environment}/merges", tags=["merges"])
+router = APIRouter(prefix="/{environment}/merges", tags=["merges"], responses=OF_AN_ENVIRONMENT)
 
 _POLL = {"Retry-After": "2"}
 
@@ -42,7 +43,7 @@ async def hand_in(request: Request, environment: Environment, caller: Operator, 
     return json_response(_told(job), 202, headers={"Content-Location": where, **_POLL})
 
 
-@router.get("/jobs/{job}", summary="How far is a job?")
+@router.get("/jobs/{job}", summary="How far is a job?", responses={202: {"description": "The job is not finished."}})
 async def watch(
     request: Request,
     environment: Environment,

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from fhir_gateway.api.answers import FHIR_JSON, RequestRefusedError, json_response
+from fhir_gateway.api.documented import CONFLICT, OF_AN_ENVIRONMENT
 from fhir_gateway.api.merge_parameters import MergeParameters, NamedPatient, read_merge, read_parameters
 from fhir_gateway.api.security import Environment, Operator
 from fhir_gateway.bootstrap.serving import ServedEnvironment
@@ -13,7 +14,7 @@ from fhir_gateway.domain.merges import ChangeKind, GroupPlan
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.flows.merge.applying import ApplyRequest, GroupOutcome
 
-router = APIRouter(prefix="/{environment}/fhir", tags=["merge operation"])
+router = APIRouter(prefix="/{environment}/fhir", tags=["merge operation"], responses=OF_AN_ENVIRONMENT)
 
 _VIA = "$merge"
 _UNDO_KINDS = {"merge": "valuePositiveInt", "target-patient": "valueReference", "reason": "valueString"}
@@ -24,7 +25,12 @@ _BODY = {
 }
 
 
-@router.post("/Patient/$merge", summary="Merge one Patient into another", openapi_extra={"requestBody": _BODY})
+@router.post(
+    "/Patient/$merge",
+    responses=CONFLICT,
+    summary="Merge one Patient into another",
+    openapi_extra={"requestBody": _BODY},
+)
 async def merge(request: Request, environment: Environment, caller: Operator) -> Response:
     """Make `source-patient` one with `target-patient`, or tell with `preview` what would be done.
 
@@ -48,14 +54,14 @@ async def merge(request: Request, environment: Environment, caller: Operator) ->
         raise RequestRefusedError(422, words, code="business-rule")
     if asked.preview:
         words = f"Preview: {len(planned.changes)} resources would change, nothing was written"
-        return _answer(asked, [_issue("information", "informational", words)], previewed)
+        return _answer(asked, [_issue("information", "informational", words), *_conflicts(planned)], previewed)
     plan = await environment.merges.plan_groups([planned.group])
     (outcome,) = await environment.merges.apply(plan, ApplyRequest(caller.user, via=_VIA))
-    issues = _issues(outcome)
+    issues = [*_issues(outcome), *_conflicts(planned)]
     return _answer(asked, issues, await environment.reader.read("Patient", planned.survivor) or previewed)
 
 
-@router.post("/Patient/$undo-merge", summary="Undo a merge", openapi_extra={"requestBody": _BODY})
+@router.post("/Patient/$undo-merge", responses=CONFLICT, summary="Undo a merge", openapi_extra={"requestBody": _BODY})
 async def undo(request: Request, environment: Environment, caller: Operator) -> Response:
     """Take a merge apart: everything that it changed is restored, what was edited since stays.
 
@@ -128,6 +134,14 @@ def _check(planned: GroupPlan, asked: MergeParameters, target: str) -> None:
         raise RequestRefusedError(409, words, code="business-rule")
     if not planned.replaced:
         raise RequestRefusedError(409, "; ".join(blocking) or "nobody is left to be merged", code="conflict")
+
+
+def _conflicts(planned: GroupPlan) -> list[dict[str, Any]]:
+    """Return what a person has to look at: an error where it stands against the merge, else a warning."""
+    return [
+        _issue("error" if each.blocks else "warning", "conflict", f"{each.code}: {each.text}")
+        for each in planned.conflicts
+    ]
 
 
 def _same(asked: Resource, previewed: Resource) -> bool:

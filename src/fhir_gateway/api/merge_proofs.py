@@ -8,12 +8,13 @@ from starlette.responses import PlainTextResponse, Response
 
 from fhir_gateway.api.addresses import public_url
 from fhir_gateway.api.answers import RequestRefusedError, json_response
+from fhir_gateway.api.documented import CONFLICT, OF_AN_ENVIRONMENT
 from fhir_gateway.api.security import Environment, Reader
 from fhir_gateway.bootstrap.serving import ServedEnvironment
 from fhir_gateway.bootstrap.told_merges import told_verification
 from fhir_gateway.domain.errors import LedgerError
 
-router = APIRouter(prefix="/{environment}/merges", tags=["merges"])
+router = APIRouter(prefix="/{environment}/merges", tags=["merges"], responses=OF_AN_ENVIRONMENT)
 
 _POLL = {"Retry-After": "5"}
 Note = Annotated[str, Field(max_length=4000, description="A checkpoint, as `GET …/checkpoint` has answered it once.")]
@@ -48,7 +49,7 @@ async def verification(environment: Environment, _: Reader) -> Response:
     return json_response(_told(environment))
 
 
-@router.post("/verification", status_code=202, summary="Verify the history anew")
+@router.post("/verification", status_code=202, responses=CONFLICT, summary="Verify the history anew")
 async def verify(request: Request, environment: Environment, _: Reader, wish: VerificationWish) -> Response:
     """Recompute every hash of the history beside the gateway's other work: 202, and `GET` tells what was found.
 
@@ -86,7 +87,9 @@ async def proof(environment: Environment, _: Reader, merge: Number) -> Response:
     return json_response(await environment.history.prove(merge))
 
 
-@router.post("/{merge}/proof", summary="The same proof, and that an earlier checkpoint is of this history")
+@router.post(
+    "/{merge}/proof", responses=CONFLICT, summary="The same proof, and that an earlier checkpoint is of this history"
+)
 async def proof_since(environment: Environment, _: Reader, merge: Number, wish: ProofWish) -> Response:
     """Return the proof with the path from `earlier` to the checkpoint of now (RFC 9162, 2.1.4).
 

@@ -182,3 +182,15 @@ async def test_what_is_wrong_is_told_without_what_was_sent(served):
     answer = await served.ask("POST", "/north/merges", served.key()[1], json={"niks": [NIK + "0"], NIK: 1})
     assert_is_problem(answer, 422)
     assert NIK not in answer.text
+
+
+async def test_a_preview_tells_what_stands_against_the_merge_and_the_merge_is_refused(served):
+    _, key = served.key()
+    one = await served.put(patient(telecom=[{"system": "phone", "value": "+6281210001001"}], address=[{"text": "X"}]))
+    other = await served.put(patient("Gilang Prakoso", gender="male", birthDate="1991-11-30"))
+    answer = await served.ask("POST", "/north/fhir/Patient/$merge", key, json=parameters(other, one, preview=True))
+    issues = next(each["resource"] for each in answer.json()["parameter"] if each["name"] == "outcome")["issue"]
+    assert [each["code"] for each in issues if each["severity"] == "error"]
+    assert "Gilang" not in str(issues)
+    refused = await served.ask("POST", "/north/fhir/Patient/$merge", key, json=parameters(other, one))
+    assert_is_problem(refused, 409, "conflict")

@@ -1,0 +1,194 @@
+"""What the OpenAPI document says of merging is what is answered, to requests that are right and to such that are not."""
+
+import asyncio
+
+import pytest
+from tests.fakes.served_gateway import assert_is_problem
+
+from fhir_gateway.domain.access import Role
+from fhir_gateway.flows.merge import ApplyRequest
+
+NIK = "3303015203200003"
+TAGS = {"access", "merges", "merge operation"}
+
+
+def parameters(**references):
+    given = [
+        {"name": name.replace("_", "-"), "valueReference": {"reference": f"Patient/{patient}"}}
+        for name, patient in references.items()
+    ]
+    return {"resourceType": "Parameters", "parameter": given}
+
+
+GET, POST = "get", "post"
+MERGES = "/{environment}/merges"
+RIGHT = {
+    (GET, "/{environment}/access"): (200, None),
+    (POST, MERGES): (202, {"niks": [NIK], "dry_run": True}),
+    (GET, MERGES): (200, None),
+    (GET, f"{MERGES}/jobs/{{job}}"): ({200, 202}, None),
+    (GET, f"{MERGES}/verification"): (200, None),
+    (POST, f"{MERGES}/verification"): (202, {}),
+    (GET, f"{MERGES}/checkpoint"): (200, None),
+    (GET, f"{MERGES}/checkpoint/key"): (200, None),
+    (GET, f"{MERGES}/{{merge}}/proof"): (200, None),
+    (POST, f"{MERGES}/{{merge}}/proof"): (200, {}),
+    (POST, f"{MERGES}/duplicates"): (202, {"niks": [NIK]}),
+    (GET, f"{MERGES}/duplicates"): (200, None),
+    (POST, f"{MERGES}/search"): (200, {"nik": NIK}),
+    (GET, f"{MERGES}/{{merge}}"): (200, None),
+    (POST, f"{MERGES}/{{merge}}/undo"): (200, {"preview": True}),
+    (POST, "/{environment}/fhir/Patient/$merge"): (404, parameters(source_patient="nobody", target_patient="no-one")),
+    (POST, "/{environment}/fhir/Patient/$undo-merge"): (404, parameters(target_patient="nobody")),
+}
+"""Each operation, what a request that is right is answered with, and its body."""
+OPERATORS = {
+    (POST, MERGES),
+    (POST, f"{MERGES}/duplicates"),
+    (POST, f"{MERGES}/{{merge}}/undo"),
+    (POST, "/{environment}/fhir/Patient/$merge"),
+    (POST, "/{environment}/fhir/Patient/$undo-merge"),
+}
+
+
+@pytest.fixture
+def documented(served):
+    """Return (method, path) → the statuses that the document names, as numbers."""
+    paths = served.app.openapi()["paths"]
+    return {
+        (method, path): {int(status) for status in operation["responses"]}
+        for path, operations in paths.items()
+        for method, operation in operations.items()
+        if TAGS & set(operation["tags"])
+    }
+
+
+@pytest.fixture
+async def content(served):
+    """A merge and a job, both with the number 1."""
+    opened = await served.app.state.serving.environment("north")
+    await served.put_pair(NIK)
+    await opened.merges.apply(await opened.merges.plan(niks=[NIK]), ApplyRequest("tests"))
+    opened.merge_jobs.hand_in([NIK], user="tests", dry_run=True)
+
+
+def address(path, environment="north", number="1"):
+    return path.format(environment=environment, merge=number, job=number)
+
+
+async def asked(served, operation, key="", *, environment="north", number="1", **body):
+    method, path = operation
+    options = body or ({"json": RIGHT[operation][1]} if method == POST else {})
+    return await served.ask(method.upper(), address(path, environment, number), key, **options)
+
+
+def test_the_document_knows_exactly_these_operations(documented):
+    assert set(documented) == set(RIGHT)
+
+
+async def test_what_is_right_is_answered_as_documented(served, content, documented):
+    key = served.key()[1]
+    for operation, (wanted, _) in RIGHT.items():
+        answer = await asked(served, operation, key)
+        assert answer.status_code in (wanted if isinstance(wanted, set) else {wanted}), operation
+        assert answer.status_code in documented[operation], operation
+
+
+async def test_what_is_wrong_is_a_documented_problem(served, documented):
+    operator, auditor = served.key()[1], served.key(Role.AUDITOR)[1]
+    for number, operation in enumerate(RIGHT):
+        wrong = f"fgk-{number:08x}-" + "A" * 43
+        refused = {
+            401: [await asked(served, operation), await asked(served, operation, wrong)],
+            404: [await asked(served, operation, operator, environment="west")],
+        }
+        if operation in OPERATORS:
+            refused[403] = [await asked(served, operation, auditor)]
+        if "{merge}" in operation[1] or "{job}" in operation[1]:
+            refused[404].append(await asked(served, operation, operator, number="999999"))
+            refused[422] = [
+                await asked(served, operation, operator, number=each) for each in ("0", "x", "-1", "9" * 30)
+            ]
+        for status, answers in refused.items():
+            for answer in answers:
+                assert_is_problem(answer, status)
+                assert status in documented[operation], operation
+
+
+HOSTILE = (
+    b"",
+    b"\xff\xfe{}",
+    b'{"niks": ["\xc3\x28"]}',
+    b"[" * 9000,
+    b'{"a":' * 3000,
+    b"nul",
+    b"NaN",
+    b"1e999",
+    b'{"limit": ' + b"9" * 5000 + b"}",
+    b'"\\ud800"',
+    b'{"niks": null, "niks": [1]}',
+    b'{"nik": "\\u0000"}',
+    b"<Parameters/>",
+)
+
+
+NO_JSON = ("text/plain", "application/xml", "multipart/form-data; boundary=x", "application/x-www-form-urlencoded")
+WRITTEN = [
+    (operation, *each)
+    for operation in RIGHT
+    if operation[0] == POST
+    for each in (*((body, "application/json") for body in HOSTILE), *((b'{"x": 1}', kind) for kind in NO_JSON))
+]
+
+
+async def test_a_hostile_body_is_a_documented_problem(served, content, documented):
+    key = served.key()[1]
+    for operation, body, kind in WRITTEN:
+        answer = await asked(served, operation, key, content=body, headers={"Content-Type": kind})
+        assert 400 <= answer.status_code < 500, (operation, body[:20], kind)
+        assert_is_problem(answer, answer.status_code)
+        assert answer.status_code in documented[operation], operation
+
+
+async def test_a_method_is_not_overridden_by_a_header(served, content):
+    key = served.key()[1]
+    for header in ("X-HTTP-Method-Override", "X-Method-Override", "X-HTTP-Method"):
+        answer = await served.get("/north/merges/1/undo", key, headers={header: "POST"})
+        assert_is_problem(answer, 405)
+        assert (await served.get("/north/merges/1", key, headers={header: "DELETE"})).status_code == 200
+
+
+async def test_addresses_in_answers_are_not_led_astray_by_headers(served):
+    headers = {"X-Forwarded-Host": "evil.test", "X-Original-URL": "/south/access", "Forwarded": "host=evil.test"}
+    answer = await served.ask("POST", "/north/merges", served.key()[1], json={"niks": [NIK]}, headers=headers)
+    assert answer.headers["content-location"].startswith("http://gateway.test/north/merges/jobs/")
+
+
+PATHS = [
+    "/north/../south/access",
+    "/north/%2e%2e/south/access",
+    "/north/merges/1%00",
+    "/north/merges/1%0d%0aX-Evil:%201",
+    "/north/merges?cursor=%00",
+    "/north/merges?patient=%0d%0aX-Evil:%201",
+    "/north/" + "a" * 5000,
+    "//north/access",
+    "/north/merges/\u0661",
+]
+
+
+async def test_a_hostile_address_is_a_problem(served):
+    key = served.key()[1]
+    for path in PATHS:
+        answer = await served.get(path, key)
+        assert 400 <= answer.status_code < 500, path
+        assert "x-evil" not in answer.headers
+        assert_is_problem(answer, answer.status_code)
+
+
+async def test_nothing_that_is_refused_leaves_a_task_behind(served, content):
+    key = served.key()[1]
+    before = len(asyncio.all_tasks())
+    for _ in range(5):
+        await asked(served, (POST, MERGES), key, content=b"{")
+    assert len(asyncio.all_tasks()) == before
