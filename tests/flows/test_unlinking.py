@@ -3,6 +3,8 @@
 import pytest
 from tests.flows.conftest import BAYU, RATNA, RATNA_POLIO
 
+from fhir_gateway import bootstrap
+
 TWIN = RATNA_POLIO.replace("081210001001", "081210009999")
 """The same words but for another phone: linked to Ratna without asking."""
 
@@ -180,3 +182,12 @@ def asked(place):
     place.load(place.sheet(BAYU.replace("3303021107190002", "3303015203200003"), name="next.csv"))
     (item,) = place.json("review", "list")
     return item
+
+
+def test_those_taken_apart_are_never_proposed_for_merging_again(linked):
+    done = linked.json("review", "unlink", 1, 2)
+    with bootstrap.ledger_of("embedded") as ledger:
+        run = ledger.runs.all()[0]
+        with ledger.transaction():
+            ledger.keys.propose(run, [(done["from"], done["to"]), (done["from"], "other")], reason="alike")
+        assert [pair[:2] for pair in ledger.keys.proposals()] == [tuple(sorted((done["from"], "other")))]

@@ -56,3 +56,21 @@ def test_an_unlinking_killed_again_and_again_comes_to_its_end(undisturbed, tmp_p
             break
     assert code in {0, 2}  # 2: killed after its last word to the ledger, there is nothing left to unlink
     assert canonical(*place.content()) == content
+
+
+def test_a_load_that_was_cut_off_is_finished_before_its_patient_is_taken_apart(tmp_path):
+    place = loaded(tmp_path)
+    third = place.sheet(RATNA_POLIO.replace("15/05/2020", "15/08/2020"), name="third.csv")
+    moments = command(tmp_path, 0, "load", third, "--dry-run", "--json")[2]
+    for fatal in range(moments, moments + 40):
+        code, _, _ = command(tmp_path, fatal, "load", third, "--json")
+        if code != -9 or _newest_run(tmp_path)["state"] == "posting":
+            break
+    assert code == -9
+    assert command(tmp_path, 0, "review", "unlink", 2, 1)[0] == 2
+    assert command(tmp_path, 0, "load", third, "--json")[0] == 0
+    assert command(tmp_path, 0, "review", "unlink", 2, 1)[0] == 0
+
+
+def _newest_run(home):
+    return max(json.loads(command(home, 0, "runs", "list", "--json")[1]), key=lambda run: run["run"])

@@ -30,7 +30,11 @@ def list_reviews(environment: options.Environment = EMBEDDED, as_json: options.J
     with bootstrap.ledger_of(environment) as ledger:
         items = ledger.reviews.open_items()
         candidates = {item.id: bootstrap.candidate_ids(ledger, item) for item in items} if as_json else {}
-        pairs = len({frozenset(proposal[:2]) for proposal in ledger.keys.proposals()})
+        proposed = {frozenset(proposal[:2]) for proposal in ledger.keys.proposals()}
+        parted = ledger.reviews.unlinked() | ledger.merges.kept_apart(
+            sorted({one for pair in proposed for one in pair})
+        )
+        pairs = len(proposed - parted)
     if as_json:
         print_json([_as_json(item, candidates[item.id]) for item in items])
         return

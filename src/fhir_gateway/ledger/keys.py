@@ -12,6 +12,7 @@ from fhir_gateway.domain.outcomes import Outcome
 from fhir_gateway.domain.runs import KnownKey, Provenance, Run, RunKind
 from fhir_gateway.ledger import codec, tables
 from fhir_gateway.ledger.chunks import chunks
+from fhir_gateway.ledger.reviews import Reviews
 
 
 class Keys:
@@ -150,11 +151,18 @@ class Keys:
         return {digest: tuple(ids) for digest, ids in found.items()}
 
     def propose(self, run: Run, pairs: Iterable[tuple[str, str]], *, reason: str) -> None:
-        """Remember pairs of Patients that seem to be one person; a dry run proposes nothing."""
-        if run.kind is RunKind.DRY_RUN:
+        """Remember pairs of Patients that seem to be one person, but for those that an operator took apart.
+
+        A dry run proposes nothing.
+        """
+        wanted = dict.fromkeys(pairs)
+        if run.kind is RunKind.DRY_RUN or not wanted:
             return
+        parted = Reviews(self._connection).unlinked()
         rows = [
-            {"left": min(pair), "right": max(pair), "run": run.id, "reason": reason} for pair in dict.fromkeys(pairs)
+            {"left": min(pair), "right": max(pair), "run": run.id, "reason": reason}
+            for pair in wanted
+            if frozenset(pair) not in parted
         ]
         if rows:
             self._connection.execute(insert(tables.proposals).prefix_with("OR IGNORE", dialect="sqlite"), rows)

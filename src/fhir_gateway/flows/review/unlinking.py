@@ -22,6 +22,8 @@ from fhir_gateway.domain.runs import (
     ReviewKind,
     ReviewState,
     Run,
+    RunKind,
+    RunState,
     Settlement,
     SpooledRecord,
     StoredDecision,
@@ -35,6 +37,8 @@ from fhir_gateway.flows.review.recalling import recall_changed
 from fhir_gateway.identity.evidence import evidence_of
 
 _TRIES = 6
+_DECISIONS = 500
+_POSTING_KINDS = frozenset({RunKind.LOAD, RunKind.RETRY, RunKind.REVIEW})
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +116,28 @@ async def _begin(request: UnlinkRequest, fingerprint: str, tools: LoadTools) -> 
     if patient is None:
         raise UsageError(f"Patient {found.wrong} has gone from the server: load the file again instead")
     check_target(request, found, patient)
+    _check_nothing_is_half_posted(found.wrong, tools)
     if request.to:
         right = await tools.reader.read("Patient", request.to)
         if right is None or right.get("active") is False:
             raise UsageError(f"there is no active Patient {request.to} on the server")
     ids = sorted({i for entry in found.known.values() for i in entry.doses.values()})
     return journal(request, found, patient, await _doses(ids, tools), fingerprint, tools)
+
+
+def _check_nothing_is_half_posted(patient_id: str, tools: LoadTools) -> None:
+    """Raise UsageError where an interrupted run has decided to link more rows to this Patient: it would do so afterwards."""
+    for run in tools.ledger.runs.all():
+        if run.kind not in _POSTING_KINDS or run.state is not RunState.POSTING:
+            continue
+        after = 0
+        while waiting := tools.ledger.spool.open_decisions(run, after=after, limit=_DECISIONS):
+            if any(stored.decision.patient_id == patient_id for stored in waiting):
+                raise UsageError(
+                    f"run {run.id} was interrupted while it loaded rows for Patient {patient_id}: "
+                    "finish it with the command that began it, then unlink"
+                )
+            after = waiting[-1].number
 
 
 def _journaled(run: Run, tools: LoadTools) -> _Move:
