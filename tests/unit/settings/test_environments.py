@@ -213,3 +213,10 @@ def test_urls_are_shown_without_credentials():
     assert without_credentials("https://u:p@h:1/fhir?k=v") == "https://h:1/fhir"
     assert without_credentials("https://u:p/p@h/fhir") == "https://h/fhir"
     assert without_credentials("sqlite:////a/b.db") == "sqlite:////a/b.db"
+
+
+def test_the_servers_own_merge_is_used_only_where_that_is_said(written, problems):
+    assert written(BASE).merging.use_server_merge is False
+    assert written(BASE + "[merging]\nuse_server_merge = true\n").merging.use_server_merge is True
+    (told,) = problems(BASE + "[merging]\nuse_servers_merge = true\n")
+    assert "use_server_merge" in told
