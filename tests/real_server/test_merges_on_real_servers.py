@@ -1,4 +1,4 @@
-"""Merging, its proof and its undoing on every server: they give back what they were given."""
+"""Merging, its proof and its undoing on other people's servers: they give back what they were given."""
 
 import asyncio
 import json
@@ -52,9 +52,9 @@ class RealPlace(Place):
 
 
 @pytest.fixture
-def there(every_server, tmp_path, monkeypatch, capsys):
+def there(real_server, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("FHIR_GATEWAY_HOME", str(tmp_path))
-    return RealPlace(tmp_path, capsys).settle(every_server)
+    return RealPlace(tmp_path, capsys).settle(real_server)
 
 
 def test_a_family_becomes_one_and_is_taken_apart_again(there):
@@ -131,9 +131,9 @@ def edit_before_it_is_written(patched, people, name, **elements):
     patched.setattr(FhirClient, "send", sent)
 
 
-def test_if_match_is_found_to_hold_inside_of_batches_and_the_probe_is_deleted(every_server):
+def test_if_match_is_found_to_hold_inside_of_batches_and_the_probe_is_deleted(real_server):
     async def probed():
-        async with FhirClient(FhirServerPolicy(every_server, timeout=300)) as client:
+        async with FhirClient(FhirServerPolicy(real_server, timeout=300)) as client:
             reader = ServerReader(client)
             found = await find_locking(client, reader)
             return found, [one async for one in reader.search("Basic", {"identifier": [f"{PROBE}|probe"]})]
