@@ -14,7 +14,7 @@ from fhir_gateway.domain import systems
 from fhir_gateway.synth.dice import Dice
 from fhir_gateway.synth.misspelling import mistyped
 from fhir_gateway.synth.naming import customs
-from fhir_gateway.synth.numbers import make_nik, make_phone
+from fhir_gateway.synth.numbers import make_phone
 
 Patient = dict[str, Any]
 
@@ -98,7 +98,7 @@ def _family(dice: Dice, words: _Words, number: int, *, villages: int) -> Iterato
             born += timedelta(days=dice.randint(300, 2_000))
         if born > _TODAY:
             return
-        nik = make_nik(dice, "3303", born, sex)
+        nik = f"3303{dice.randint(1, 18):02}{born.day + 40 * (sex == 'P'):02}{born:%m%y}{dice.randint(1, 9999):04}"
         yield _Person(number + child, words.name(sex), sex, born, nik, mother, phone, village)
 
 
