@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 import httpx
 
 from fhir_gateway.bootstrap.inputs import open_inputs
+from fhir_gateway.bootstrap.memory import tidy_memory
 from fhir_gateway.bootstrap.views import (
     PatientWithDoses,
     PersonView,
@@ -219,6 +220,7 @@ class Gateway:
                 zone=self.environment.zone,
                 matching=self.environment.matching,
                 environment="" if self.environment.name == EMBEDDED else self.environment.name,
+                tidy=tidy_memory,
             )
             return await action(tools)
 

@@ -8,7 +8,6 @@ from itertools import islice
 
 from fhir_gateway.bundling.digests import DIGITS, content_digest, digest
 from fhir_gateway.domain.outcomes import RIGHTLY_REJECTED, Outcome
-from fhir_gateway.domain.recent import forget_all
 from fhir_gateway.domain.records import (
     Converted,
     MissingDose,
@@ -69,7 +68,7 @@ async def read_into_spool(run: Run, request: LoadRequest, tools: LoadTools) -> N
             await asyncio.sleep(0)  # where Ctrl-C takes effect
         entry.convert.forget()
     forget_valid()
-    forget_all()
+    tools.tidy()
     with tools.ledger.transaction():
         _park_conflicts(run, tools)
 

@@ -8,7 +8,6 @@ from fhir_gateway.bundling.digests import digest
 from fhir_gateway.domain.errors import AccessRefusedError, InterruptedRunError, ServerError, UsageError
 from fhir_gateway.domain.identity import Grade, PersonAction
 from fhir_gateway.domain.outcomes import Outcome
-from fhir_gateway.domain.recent import forget_all
 from fhir_gateway.domain.runs import InputFile, Run, RunKind, RunState, Settlement, SpooledRecord
 from fhir_gateway.flows.load.comparing import compare_people, look_up
 from fhir_gateway.flows.load.deciding import decide_people
@@ -109,9 +108,10 @@ async def _go(run: Run, tools: LoadTools) -> None:
     if run.state is RunState.DECIDING:
         await verify_unchanged(run, tools)
         frequencies = await compare_people(run, tools)
+        tools.tidy()
         await look_up(run, tools, frequencies=frequencies)
         await decide_people(run, tools, frequencies=frequencies)
-        forget_all()
+        tools.tidy()
         if run.kind is RunKind.DRY_RUN:
             return _foretell(run, tools)
         run = _reach(run, RunState.POSTING, tools)

@@ -1,10 +1,11 @@
 """What the load road works with, and what it is asked to do."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from typing import Protocol
 
+from fhir_gateway.domain.recent import forget_all
 from fhir_gateway.domain.records import Converted, Rejected, SourceRecord
 from fhir_gateway.domain.runs import Run
 from fhir_gateway.identity.parameters import MatchingPolicy
@@ -61,6 +62,8 @@ class LoadTools:
     windows_in_flight: int = 4
     environment: str = ""
     """What `--env` names, "" for the environment that is used without it."""
+    tidy: Callable[[], None] = forget_all
+    """Is called between the legs: what one of them remembered is of no use to the next."""
 
     def sent_again_by(self, run: Run, *, when: str = "when the server answers again") -> str:
         """Tell how a run's failed rows are sent again."""
