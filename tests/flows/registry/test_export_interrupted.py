@@ -2,8 +2,12 @@
 
 import asyncio
 import json
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import httpx
 import pytest
@@ -14,6 +18,7 @@ from tests.flows.registry.test_bulk_checklist import KUTASARI, dose, person
 from fhir_gateway.bootstrap.export_files import NdjsonFiles, held
 from fhir_gateway.bootstrap.export_sources import EmbeddedStock, LedgerGroups
 from fhir_gateway.bootstrap.exporting import ExportTerms, ServedExports
+from fhir_gateway.bootstrap.serving import Serving
 from fhir_gateway.domain.exports import Checkpoint, ExportState, FileKind
 from fhir_gateway.domain.registry import PullKind, Request
 from fhir_gateway.fhir_server.client import FhirClient
@@ -31,6 +36,7 @@ from fhir_gateway.registry.exports import ExportOrder, Level, TypeFilter
 from fhir_gateway.registry.parameters import SEARCHES, parse_search
 from fhir_gateway.settings import load_environment
 
+KILLED = str(Path(__file__).with_name("killed_export.py"))
 TYPES = ("Organization", "Patient", "Immunization")
 EVERYTHING = ExportOrder(Level.SYSTEM, TYPES)
 GROUP = ExportOrder(Level.GROUP, TYPES, group="clinic-pkm-1")
@@ -356,3 +362,25 @@ async def test_a_fault_of_the_program_is_told_without_what_it_says(place, people
     told = "".join(path.read_text() for path in folder.glob("*.ndjson"))
     assert "a fault of the program" in told
     assert "Contoh" not in told + caplog.text
+
+
+@pytest.mark.parametrize("fatal", [2, 5])
+async def test_kill_9_loses_nothing_and_doubles_nothing(tmp_path, fatal):
+    async with Serving(tmp_path) as serving:
+        environment = await serving.environment("embedded")
+        region = Region(RegistryTools(environment.reader, None, Clock()), environment.writer)
+        ids = [await region.create(person(n)) for n in range(1, 4)]
+        ids += [await region.create(dose(one, n)) for n, one in enumerate(ids)]
+    command = [sys.executable, KILLED, str(tmp_path), str(fatal)]
+    killed = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=300, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    job_id = killed.stdout.strip()
+    async with Serving(tmp_path) as serving:
+        await serving.go_on()
+        environment = await serving.environment("embedded")
+        await environment.exports.wait()
+        job = environment.exports.get(job_id, client="c-1")
+        folder = environment.settings.folder / "exports" / job_id
+        text = "".join((folder / one.name).read_text() for one in job.checkpoint.files)
+    assert job.state is ExportState.FINISHED
+    assert sorted(json.loads(line)["id"] for line in text.splitlines()) == sorted(ids)
