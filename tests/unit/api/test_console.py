@@ -5,8 +5,10 @@ import json
 import re
 
 import pytest
+from starlette.routing import Mount
 
 from fhir_gateway.domain.access import Role
+from fhir_gateway.domain.history import MergeFilter
 from fhir_gateway.fhir_server.client import Request
 
 NIK = "3303015203200003"
@@ -163,3 +165,118 @@ async def test_logging_out_ends_it(served):
     page = await served.get("/console/merges")
     await post(served, "/console/logout", csrf=token(page))
     assert (await served.get("/console/merges")).status_code == 303
+
+
+def console_of(served):
+    return next(route.app for route in served.app.routes if isinstance(route, Mount))
+
+
+async def test_a_login_that_was_not_used_for_its_time_ends(served):
+    await log_in(served)
+    sessions = console_of(served).state.sessions
+    now = sessions._clock()
+    sessions._clock = lambda: now + 29 * 60
+    assert (await served.get("/console/merges")).status_code == 200
+    sessions._clock = lambda: now + 59 * 60 + 1
+    answer = await served.get("/console/merges")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/console/login")
+    assert "max-age=0" in answer.headers["set-cookie"].lower()
+
+
+async def test_the_console_stands_at_its_address_without_a_slash(served):
+    answer = await served.get("/console")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/console/")
+
+
+async def test_a_form_of_this_site_reaches_it_as_browsers_send_it(served):
+    page = await served.get("/console/login")
+    assert page.headers["referrer-policy"] == "same-origin"
+
+
+@pytest.mark.parametrize("path", ["duplicates", "plans", "jobs", "duplicates/plan", "plans/x"])
+async def test_an_auditor_reaches_nothing_of_an_operator_s(served, path):
+    await log_in(served, Role.AUDITOR)
+    csrf = token(await served.get("/console/merges"))
+    assert (await post(served, f"/console/{path}", csrf=csrf, niks=NIK, patients="a b")).status_code == 403
+
+
+@pytest.mark.parametrize("path", ["duplicates", "plans", "jobs", "merges/verification", "merges/search"])
+async def test_every_form_asks_for_the_login_s_token(served, path):
+    await log_in(served)
+    assert (await post(served, f"/console/{path}", csrf="x", niks=NIK)).status_code == 403
+    assert (await served.client.post(f"/console/{path}")).status_code == 403
+
+
+async def test_an_operator_plans_and_merges_what_was_looked_at(served):
+    await log_in(served)
+    one, other = sorted(await served.put_pair(NIK))
+    form = await served.get("/console/plans")
+    plan = await followed(served, await post(served, "/console/plans", csrf=token(form), niks=NIK))
+    assert NIK not in plan.text
+    assert "Ratna Dewanti" in plan.text
+    end = await followed(served, await post(served, plan.url.path, csrf=token(plan)))
+    assert "What became of the plan" in end.text
+    (record,) = (await served.app.state.serving.environment("north")).merges.records(
+        MergeFilter(), before=None, limit=9
+    )
+    assert {record.merge.survivor, *record.merge.replaced} == {one, other}
+    assert record.via == "console"
+
+
+async def test_a_group_with_conflicts_is_merged_only_by_who_says_to_have_looked(served):
+    await log_in(served)
+    await served.put_pair(NIK)
+    await served.put_pair(NIK, "Gilang Prakoso")
+    form = await served.get("/console/plans")
+    plan = await followed(served, await post(served, "/console/plans", csrf=token(form), niks=NIK))
+    csrf = token(plan)
+    assert (await post(served, plan.url.path, csrf=csrf)).status_code == 409
+    assert (await post(served, plan.url.path, csrf=csrf, group="0")).status_code == 422
+    assert (await post(served, plan.url.path, csrf=csrf, group="7", looked="yes")).status_code == 422
+    end = await followed(served, await post(served, plan.url.path, csrf=csrf, group="0", looked="yes"))
+    assert "Merge 1" in end.text
+
+
+async def test_a_plan_is_seen_by_the_login_that_made_it_only(served):
+    await log_in(served)
+    await served.put_pair(NIK)
+    form = await served.get("/console/plans")
+    plan = await followed(served, await post(served, "/console/plans", csrf=token(form), niks=NIK))
+    await post(served, "/console/logout", csrf=token(plan))
+    await log_in(served)
+    assert (await served.get(plan.url.path)).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        ({"niks": ""}, 422),
+        ({"niks": NIK, "patients": "a b"}, 422),
+        ({"niks": "\x00"}, 422),
+        ({"niks": "<script>"}, 422),
+        ({"niks": "9" * 16 + "\n" + "8" * 17}, 422),
+        ({"patients": " ".join(f"p{number}" for number in range(51))}, 422),
+        ({"niks": "1" * 19_000}, 422),
+    ],
+)
+async def test_a_wish_that_cannot_be_planned_is_told_without_what_was_written(served, fields, status):
+    await log_in(served)
+    form = await served.get("/console/plans")
+    answer = await post(served, "/console/plans", csrf=token(form), **fields)
+    assert answer.status_code == status
+    assert "<script>" not in answer.text
+    assert NIK not in answer.text
+
+
+async def test_a_patient_that_is_not_there_is_told(served):
+    await log_in(served)
+    form = await served.get("/console/plans")
+    end = await followed(served, await post(served, "/console/plans", csrf=token(form), patients="Patient/a, b"))
+    assert end.status_code == 409
+    assert "there is no Patient" in end.text
+
+
+@pytest.mark.parametrize("cookie", ["x", "a" * 5000, "\x7f", "é"])
+async def test_a_cookie_of_nobody_s_opens_nothing(served, cookie):
+    headers = {"Cookie": f"fhir_gateway={cookie}".encode("latin-1")}
+    assert (await served.get("/console/merges", headers=headers)).status_code == 303
