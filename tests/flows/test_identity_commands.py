@@ -54,6 +54,15 @@ def test_a_higher_threshold_parts_what_a_lower_one_joins(place):
     assert flips == [{"a": "sheet.csv:1", "b": "sheet.csv:2", "joined": now["links"] == 0}]
 
 
+def test_thresholds_hold_rows_against_the_server_where_asked(place):
+    place.load(place.sheet(RATNA))
+    path = place.sheet(RATNA_POLIO, BAYU, name="next.csv")
+    alone = place.json("identity", "thresholds", path)[0]
+    beside = place.json("identity", "thresholds", path, "--server")[0]
+    assert (alone["links"], alone["new_persons"]) == (0, 2)
+    assert (beside["links"], beside["new_persons"]) == (1, 1)
+
+
 def test_trying_thresholds_leaves_no_trace(place):
     path = place.sheet(RATNA, RATNA_POLIO)
     place.load(path)

@@ -14,7 +14,7 @@ from fhir_gateway.cli.summary import print_summary, print_summary_json
 from fhir_gateway.domain.errors import UsageError
 from fhir_gateway.domain.runs import ReviewAnswer, ReviewItem, ReviewState, Run
 from fhir_gateway.flows import review as review_road
-from fhir_gateway.flows.review import Unlinked, UnlinkRequest
+from fhir_gateway.flows.review import DoseTakenBack, Unlinked, UnlinkRequest
 from fhir_gateway.settings import EMBEDDED
 
 app = typer.Typer(no_args_is_help=True, help="Doubtful rows, which wait for a person's decision.")
@@ -159,19 +159,30 @@ def undo(
     """Take a decision back: after a rejection the question waits again, a link or a creation is taken apart.
 
     The rows of a link go to a new person unless --to names one; those of a creation need --to. Taking an `unlink` back
-    moves the rows to where they came from.
+    moves the rows to where they came from. A dose that an answer made is marked entered-in-error, and the next load asks
+    again.
     """
     who = user or options.login()
     with ProgressDisplay() as progress, bootstrap.opened(environment, progress) as gateway:
         done = gateway.act(
             lambda tools: review_road.undo(number, to=to, user=who, note=note, tools=tools), to_post=True
         )
-    if done:
+    if isinstance(done, DoseTakenBack):
+        _print_dose_taken_back(done, as_json=as_json)
+    elif done:
         _print_unlinked(done, as_json=as_json)
     elif as_json:
         print_json({"review": number, "state": "open"})
     else:
         print(f"review {number} waits for a decision again")
+
+
+def _print_dose_taken_back(done: DoseTakenBack, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"review": done.review, "state": "undone", "marked": done.marked})
+        return
+    doses = "1 dose is" if done.marked == 1 else f"{done.marked} doses are"
+    print(f"review {done.review} is taken back: {doses} marked entered-in-error; the next load of the file asks again")
 
 
 def _print_unlinked(done: Unlinked, *, as_json: bool) -> None:

@@ -12,12 +12,13 @@ from fhir_gateway.flows.review.sheets import (
     check_sheet,
     version_of,
 )
-from fhir_gateway.flows.review.undoing import undo
+from fhir_gateway.flows.review.undoing import DoseTakenBack, undo
 from fhir_gateway.flows.review.unlinking import Unlinked, unlink
 
 __all__ = [
     "AppliedLine",
     "Choice",
+    "DoseTakenBack",
     "LineResult",
     "SheetDecision",
     "SheetLine",

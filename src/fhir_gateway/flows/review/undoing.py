@@ -1,20 +1,31 @@
 """An operator's answer is taken back: a rejection asks again, a link, a creation or an unlinking is taken apart."""
 
+from dataclasses import dataclass
+
 from fhir_gateway.domain.errors import UsageError
 from fhir_gateway.domain.runs import ReviewAnswer, ReviewItem, ReviewKind, ReviewState
 from fhir_gateway.flows.load.tools import LoadTools
+from fhir_gateway.flows.review.dose_undoing import take_back_dose
 from fhir_gateway.flows.review.parting_plan import UnlinkRequest
 from fhir_gateway.flows.review.unlinking import Unlinked, unlink
 
 _OF_PEOPLE = frozenset({ReviewKind.PERSON, ReviewKind.KEY, ReviewKind.UNLINK})
 
 
-async def undo(number: int, *, to: str, user: str, note: str, tools: LoadTools) -> Unlinked | None:
-    """Take the answer to a question back; return what was moved, None where that was nothing.
+@dataclass(frozen=True, slots=True)
+class DoseTakenBack:
+    """An answer about a dose was taken back: the review, and how many doses were marked entered-in-error for it."""
+
+    review: int
+    marked: int
+
+
+async def undo(number: int, *, to: str, user: str, note: str, tools: LoadTools) -> Unlinked | DoseTakenBack | None:
+    """Take the answer to a question back; return what was moved or marked, None where that was nothing.
 
     A rejection: the question waits again. A link or a creation: the rows go to Patient `to`, or after a link to a new
-    person. An unlinking: the rows go back. Raises UsageError for a question that nobody has answered or that was about
-    a dose, and what unlink() raises.
+    person. An unlinking: the rows go back. Of a dose: see take_back_dose(). Raises UsageError for a question that nobody
+    has answered, and what unlink() raises.
     """
     item = tools.ledger.reviews.get(number)
     if item is None:
@@ -29,9 +40,10 @@ async def undo(number: int, *, to: str, user: str, note: str, tools: LoadTools) 
     if not answers or item.state not in {ReviewState.LINKED, ReviewState.CREATED, ReviewState.UNLINKED}:
         raise UsageError(f"review {number} has no answer to take back ({item.state})")
     if item.kind not in _OF_PEOPLE:
-        raise UsageError(
-            f"review {number} was about a dose: correct that dose on the server, or in the sheet and load it again"
-        )
+        if to:
+            raise UsageError(f"review {number} was about a dose: --to says nothing of it")
+        marked = await take_back_dose(item, answers[-1], user=user, note=note, tools=tools)
+        return DoseTakenBack(number, marked)
     return await unlink(_request(item, answers[-1], to=to, user=user, note=note, tools=tools), tools)
 
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from fhir_gateway.bundling import patients
 from fhir_gateway.bundling.parting import Cleaned, dose_of_its_own, said_by, without
 from fhir_gateway.domain import systems
-from fhir_gateway.domain.errors import PermanentServerError, TransientServerError, UsageError
+from fhir_gateway.domain.errors import PermanentServerError, UsageError
 from fhir_gateway.domain.identity import Grade, PersonAction
 from fhir_gateway.domain.outcomes import Outcome
-from fhir_gateway.domain.posting import BundleEntry, EntryKind, EntryOutcome
+from fhir_gateway.domain.posting import BundleEntry
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.domain.runs import (
     KnownKey,
@@ -34,6 +34,7 @@ from fhir_gateway.flows.load.tools import LoadTools
 from fhir_gateway.flows.review.dose_moving import MovedDose, made_by_gateway, plan_moves
 from fhir_gateway.flows.review.parting_plan import PATIENT, UnlinkRequest, check_target, journal, moving
 from fhir_gateway.flows.review.recalling import recall_changed
+from fhir_gateway.flows.review.sending import read_doses, send_all
 from fhir_gateway.identity.evidence import evidence_of
 
 _TRIES = 6
@@ -122,7 +123,7 @@ async def _begin(request: UnlinkRequest, fingerprint: str, tools: LoadTools) -> 
         if right is None or right.get("active") is False:
             raise UsageError(f"there is no active Patient {request.to} on the server")
     ids = sorted({i for entry in found.known.values() for i in entry.doses.values()})
-    return journal(request, found, patient, await _doses(ids, tools), fingerprint, tools)
+    return journal(request, found, patient, await read_doses(ids, tools), fingerprint, tools)
 
 
 def _check_nothing_is_half_posted(patient_id: str, tools: LoadTools) -> None:
@@ -167,7 +168,7 @@ async def _right_patient(move: _Move, tools: LoadTools) -> str:
         return move.decision.decision.patient_id
     new = patients.combined(said, identifier=move.decision.identifier)
     condition = f"identifier={systems.PERSON}|{move.decision.identifier}"
-    (outcome,) = await _sent([BundleEntry("new", "POST", "Patient", new, if_none_exist=condition)], tools)
+    (outcome,) = await send_all([BundleEntry("new", "POST", "Patient", new, if_none_exist=condition)], tools)
     with tools.ledger.transaction():
         tools.ledger.spool.receive(move.run, {move.decision.number: outcome.resource_id})
     return outcome.resource_id
@@ -186,7 +187,7 @@ async def _until_nothing_is_left(
             return current
         version = str(current.get("meta", {}).get("versionId", ""))
         url = f"Patient/{patient_id}"
-        await _sent([BundleEntry(url, "PUT", url, changed, if_match=version)], tools)
+        await send_all([BundleEntry(url, "PUT", url, changed, if_match=version)], tools)
         tools.finder.forget([current, changed])
     raise PermanentServerError(f"Patient {patient_id} keeps changing on the server: run the same command again")
 
@@ -197,12 +198,12 @@ async def _move_doses(move: _Move, right: str, tools: LoadTools) -> _Standing:
     ids = [dose.immunization_id for dose in moved]
     for _ in range(_TRIES):
         given = [dose async for dose in tools.reader.search("Immunization", {"patient": [right]})] if ids else []
-        current = await _doses(ids, tools)
+        current = await read_doses(ids, tools)
         plan = plan_moves(moved, current, given, right=right, zone=tools.zone)
         if not plan.entries:
             whole = [dose.immunization_id for dose in moved if not dose.stays]
             return _Standing(plan.standing, [current[own] for own in whole if own in current])
-        await _sent(plan.entries, tools)
+        await send_all(plan.entries, tools)
     raise PermanentServerError("the doses keep changing on the server: run the same command again")
 
 
@@ -228,12 +229,6 @@ def _moved_doses(move: _Move) -> list[MovedDose]:
         )
         for own, names in found.items()
     ]
-
-
-async def _doses(ids: Sequence[str], tools: LoadTools) -> dict[str, Resource]:
-    if not ids:
-        return {}
-    return {str(dose["id"]): dose async for dose in tools.reader.search("Immunization", {"_id": sorted(ids)})}
 
 
 def _as_begun(move: _Move, tools: LoadTools) -> list[Resource]:
@@ -262,18 +257,6 @@ async def _clean(move: _Move, request: UnlinkRequest, tools: LoadTools) -> Clean
 
     standing = await _until_nothing_is_left(move.wrong, change, tools)
     return Cleaned(standing, result.left)
-
-
-async def _sent(entries: Sequence[BundleEntry], tools: LoadTools) -> list[EntryOutcome]:
-    """Send entries; raises ServerError for what the server refused or where it has gone, a newer version raises nothing."""
-    outcomes = list(await tools.writer.send(entries))
-    for outcome in outcomes:
-        again = "; what is done is kept, run the same command again"
-        if outcome.kind is EntryKind.REFUSED:
-            raise PermanentServerError(outcome.message + again, status=outcome.status)
-        if outcome.kind is EntryKind.UNAVAILABLE:
-            raise TransientServerError(outcome.message + again)
-    return outcomes
 
 
 def _remember(move: _Move, right: str, standing: Mapping[tuple[str, str], str], tools: LoadTools) -> None:

@@ -1,0 +1,100 @@
+"""An operator's answer about a dose is taken back: what it made is marked as wrong, and the next load asks again."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from fhir_gateway.domain.errors import PermanentServerError
+from fhir_gateway.domain.posting import BundleEntry
+from fhir_gateway.domain.records import Resource
+from fhir_gateway.domain.runs import KnownKey, ReviewAnswer, ReviewItem, ReviewState, Run
+from fhir_gateway.flows.load.tools import LoadTools
+from fhir_gateway.flows.review.dose_moving import made_by_gateway
+from fhir_gateway.flows.review.recalling import recall_changed
+from fhir_gateway.flows.review.sending import read_doses, send_all
+
+_WRONG = "entered-in-error"
+_TRIES = 6
+
+
+async def take_back_dose(item: ReviewItem, answer: ReviewAnswer, *, user: str, note: str, tools: LoadTools) -> int:
+    """Take back what was said of the doses that hang on a question; return how many were marked entered-in-error.
+
+    A dose that `create` made is marked, unless other rows stand for it by now; one that `link` named stays as it is. The
+    rows no longer stand for either, so that the next load of their file asks again. Said again after an interruption it
+    goes on. Raises LedgerError where a load runs, ServerError where the server refuses or has gone.
+    """
+    with tools.ledger.load_lock(f"taking back the answer to review {item.id}"):
+        known = tools.ledger.keys.known({key for key, _ in _settled(answer.run, tools)})
+        asked = _asked_about(item, answer, known, tools)
+        made = _only_theirs(asked, known, tools) if answer.state is ReviewState.CREATED else []
+        before, after = await _mark(made, tools)
+        with tools.ledger.transaction():
+            run = tools.ledger.runs.get(answer.run)
+            if run is not None:
+                tools.ledger.keys.learn(run, [_without(key, asked) for key in known.values()])
+            recall_changed(before.values(), after.values(), tools)
+            tools.ledger.reviews.take_back(item.id)
+            said = ReviewAnswer(ReviewState.UNDONE, user, note, item.patient_id, 0, tools.clock.now())
+            tools.ledger.reviews.answer(item.id, said)
+    return len(after)
+
+
+def _settled(run_number: int, tools: LoadTools) -> list[tuple[str, tuple[str, ...]]]:
+    """Return (key, ids of the doses it stands for) of a run's records."""
+    run: Run | None = tools.ledger.runs.get(run_number)
+    if run is None:
+        return []
+    return [
+        (key, settlement.immunization_ids)
+        for file in range(len(run.files))
+        for _, key, settlement in tools.ledger.spool.settlements(run, file=file)
+    ]
+
+
+def _asked_about(
+    item: ReviewItem, answer: ReviewAnswer, known: Mapping[str, KnownKey], tools: LoadTools
+) -> frozenset[str]:
+    """Return the doses that the rows stand for since the answer: those that the load before it had settled are others."""
+    earlier = {one for key, ids in _settled(item.run, tools) if key in known for one in ids}
+    return frozenset(one for _, ids in _settled(answer.run, tools) for one in ids if one not in earlier)
+
+
+def _only_theirs(asked: Iterable[str], known: Mapping[str, KnownKey], tools: LoadTools) -> list[str]:
+    patients = {key.patient_id for key in known.values()}
+    others = {
+        dose
+        for patient_id in patients
+        for key, entry in tools.ledger.keys.of_patient(patient_id).items()
+        if key not in known
+        for dose in entry.doses.values()
+    }
+    return sorted(set(asked) - others)
+
+
+async def _mark(ids: Sequence[str], tools: LoadTools) -> tuple[dict[str, Resource], dict[str, Resource]]:
+    """Mark the gateway's own of these doses as entered in error; return them as they were and as they are."""
+    standing = await read_doses(ids, tools)
+    before = {one: dose for one, dose in standing.items() if made_by_gateway(dose)}
+    for _ in range(_TRIES):
+        open_doses = [standing[one] for one in before if one in standing and standing[one].get("status") != _WRONG]
+        if not open_doses:
+            return before, {one: standing[one] for one in before if one in standing}
+        await send_all([_wrong(dose) for dose in open_doses], tools)
+        standing = await read_doses(ids, tools)
+    raise PermanentServerError("the doses keep changing on the server: run the same command again")
+
+
+def _wrong(dose: Resource) -> BundleEntry:
+    url = f"Immunization/{dose['id']}"
+    version = str(dose.get("meta", {}).get("versionId", ""))
+    return BundleEntry(url, "PUT", url, {**dose, "status": _WRONG}, if_match=version)
+
+
+def _without(known: KnownKey, asked: frozenset[str]) -> KnownKey:
+    gone = {name for name, dose in known.doses.items() if dose in asked}
+    return replace(
+        known,
+        content="",
+        doses={name: dose for name, dose in known.doses.items() if name not in gone},
+        supplied={name: fields for name, fields in known.supplied.items() if name not in gone},
+    )

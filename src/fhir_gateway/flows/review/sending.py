@@ -1,0 +1,27 @@
+"""What taking apart and taking back send to the server: whatever is refused ends the command, which can be said again."""
+
+from collections.abc import Sequence
+
+from fhir_gateway.domain.errors import PermanentServerError, TransientServerError
+from fhir_gateway.domain.posting import BundleEntry, EntryKind, EntryOutcome
+from fhir_gateway.domain.records import Resource
+from fhir_gateway.flows.load.tools import LoadTools
+
+
+async def send_all(entries: Sequence[BundleEntry], tools: LoadTools) -> list[EntryOutcome]:
+    """Send entries; raises ServerError for what the server refused or where it has gone, a newer version raises nothing."""
+    outcomes = list(await tools.writer.send(entries))
+    for outcome in outcomes:
+        again = "; what is done is kept, run the same command again"
+        if outcome.kind is EntryKind.REFUSED:
+            raise PermanentServerError(outcome.message + again, status=outcome.status)
+        if outcome.kind is EntryKind.UNAVAILABLE:
+            raise TransientServerError(outcome.message + again)
+    return outcomes
+
+
+async def read_doses(ids: Sequence[str], tools: LoadTools) -> dict[str, Resource]:
+    """Return the Immunizations of these ids that the server has."""
+    if not ids:
+        return {}
+    return {str(dose["id"]): dose async for dose in tools.reader.search("Immunization", {"_id": sorted(ids)})}
