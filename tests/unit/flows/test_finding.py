@@ -166,6 +166,12 @@ async def test_where_niks_are_masked_each_is_searched_alone_and_nothing_is_certa
     assert "hides" in finding.notes[0]
 
 
+async def test_niks_that_are_hidden_on_a_server_that_was_thought_open_are_counted(tools):
+    finding = await find(FindRequest(), tools(Server([patient(1), patient(2, nik="#" * 16)])))
+    assert [(one.kind, one.group.grade) for one in finding.found] == [(FoundKind.LIKELY, Grade.PROBABLE)]
+    assert finding.notes[0].startswith("1 of the Patients have a NIK that the server hides")
+
+
 async def test_a_server_that_cannot_be_searched_by_nik_is_no_server_without_duplicates(tools):
     server = Server([])
     server.answers[(f"{systems.NIK}|{NIK}",)] = SearchAnswer((), "it ignores identifier")

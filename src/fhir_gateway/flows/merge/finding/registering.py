@@ -35,6 +35,8 @@ class Registered:
         self.count = FrequencyCount()
         self.numbers: dict[str, int] = {}
         """The numbers of those wanted ids that were met."""
+        self.masked = 0
+        """How many carry a NIK that the server hides."""
         self._likely = likely
         self._wanted = frozenset(wanted)
 
@@ -50,6 +52,7 @@ class Registered:
             raise UsageError(
                 f"more than {_NUMBER:,} active Patients stand on the server: that is more than can be compared"
             )
+        self.masked += person.evidence.masked
         if person.shown.id in self._wanted:
             self.numbers[person.shown.id] = number
         for nik in person.niks:

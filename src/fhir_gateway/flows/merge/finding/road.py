@@ -18,6 +18,11 @@ _MASKED_NIKS = (
     " is better than probable"
 )
 
+_MASKED_PATIENTS = (
+    "of the Patients have a NIK that the server hides: who shares it with them cannot be seen; where all are hidden, set"
+    " masked_identifiers and name NIKs with --niks"
+)
+
 
 async def find(request: FindRequest, tools: FindTools) -> Finding:
     """Find duplicates; nothing is written, on the server or in the ledger.
@@ -43,6 +48,8 @@ async def _find_by_niks(request: FindRequest, tools: FindTools) -> Finding:
 
 async def _find_everywhere(request: FindRequest, proposals: Proposals, tools: FindTools) -> Finding:
     registered, notes = await register(tools, likely=request.likely, wanted=proposals.patient_ids)
+    if registered.masked:
+        notes = (*notes, f"{registered.masked} {_MASKED_PATIENTS}")
     found, parted = await find_sharing(registered, tools)
     if request.likely:
         likely, also_parted, cut = await find_likely(registered, tools)
