@@ -100,7 +100,12 @@ async def measure_reading(server: EmbeddedServer, tools: FindTools, count: int, 
 
 
 async def measure_finding(tools: FindTools, count: int, seed: int) -> None:
-    registered, twice = make_evidence(tools, count, seed)
+    only, _ = read_pages(tools, count, seed, likely=False)
+    watch = Watch("who shares a NIK (--shared-only)", count)
+    with watch:
+        await find_sharing(only, tools)
+    watch.tell()
+    registered, twice = read_pages(tools, count, seed, likely=True)
     watch = Watch("who shares a NIK", count)
     with watch:
         shared, _ = await find_sharing(registered, tools)
@@ -115,11 +120,11 @@ async def measure_finding(tools: FindTools, count: int, seed: int) -> None:
     print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f} MiB")
 
 
-def make_evidence(tools: FindTools, count: int, seed: int) -> tuple[Registered, int]:
+def read_pages(tools: FindTools, count: int, seed: int, *, likely: bool) -> tuple[Registered, int]:
     """Return the registered people, and how many of them stand there twice."""
-    registered = Registered(tools.store, likely=True)
+    registered = Registered(tools.store, likely=likely)
     everybody = patients(count, seed=seed)
-    watch = Watch("evidence and blocking keys", count)
+    watch = Watch("evidence and blocking keys" if likely else "NIKs alone (--shared-only)", count)
     twice, before = 0, ""
     while page := list(islice(everybody, PAGE)):
         for patient in page:

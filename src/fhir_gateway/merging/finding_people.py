@@ -15,6 +15,11 @@ from fhir_gateway.people.nik import read_nik
 _KEPT = tuple(one.name for one in fields(PersonEvidence) if one.name not in {"names", "birth_date"})
 """Comparing looks at the names' keys only."""
 _values_of = attrgetter(*_KEPT)
+_READ = (
+    *("id", "meta", "identifier", "name", "telecom", "gender", "birthDate", "deceasedDateTime", "address", "contact"),
+    "multipleBirthInteger",
+)
+"""The elements of a Patient that evidence is made of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +35,19 @@ def person_of(patient: Resource) -> Person:
     """Read a Patient; never raises, whatever a foreign server's resource holds."""
     evidence = evidence_of(patient)
     name = evidence.names[0].text if evidence.names else ""
+    shown = FoundPatient(str(patient["id"]), name, text(patient.get("birthDate")), evidence.gender)
+    return Person(shown, niks_of(patient), evidence)
+
+
+def niks_of(patient: Resource) -> tuple[str, ...]:
+    """Return the NIKs (16 digits) that may bring a Patient together with others, earlier ones included."""
     read = (read_nik(value) for value in own_niks(patient, old=True))
-    return Person(
-        FoundPatient(str(patient["id"]), name, text(patient.get("birthDate")), evidence.gender),
-        tuple(dict.fromkeys(nik.digits for nik in read if brings_together(nik))),
-        evidence,
-    )
+    return tuple(dict.fromkeys(nik.digits for nik in read if brings_together(nik)))
+
+
+def hides_nik(patient: Resource) -> bool:
+    """Say whether the server hides a NIK of this Patient."""
+    return any(value.startswith("#") for value in own_niks(patient, old=True))
 
 
 def pack(person: Person) -> bytes:
@@ -51,9 +63,20 @@ def pack(person: Person) -> bytes:
     )
 
 
+def pack_unread(patient: Resource) -> bytes:
+    """Return a Patient as bytes, to be read when it is needed: few of a server's people share a NIK."""
+    try:
+        return marshal.dumps({name: patient[name] for name in _READ if name in patient})
+    except ValueError:  # a decimal in an extension
+        return pack(person_of(patient))
+
+
 def unpack(record: bytes) -> Person:
-    """Return what pack() wrote."""
-    shown, niks, born, values = marshal.loads(record)  # noqa: S302 - written by this very process into a file of its own
+    """Return what pack() or pack_unread() wrote."""
+    found = marshal.loads(record)  # noqa: S302 - written by this very process into a file of its own
+    if isinstance(found, dict):
+        return person_of(found)
+    shown, niks, born, values = found
     evidence = PersonEvidence(**dict(zip(_KEPT, values, strict=True)), birth_date=BirthDate(*born))
     return Person(FoundPatient(*shown), niks, evidence)
 

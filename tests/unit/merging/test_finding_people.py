@@ -1,9 +1,11 @@
+from decimal import Decimal
+
 import pytest
 from tests.fakes.invented_people import RIZKI, RIZKIS_NIK, patient
 
 from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.evidence import evidence_of
-from fhir_gateway.merging.finding_people import pack, person_of, unpack, words_of
+from fhir_gateway.merging.finding_people import pack, pack_unread, person_of, unpack, words_of
 
 CUT_NIK = "3303121503200010"
 
@@ -27,6 +29,14 @@ def test_a_person_who_was_packed_compares_as_before(one):
     other = evidence_of(rizki(name="Rizky Pratama"))
     assert compare(person.evidence, other) == compare(evidence_of(one), other)
     assert (person.shown, person.niks) == (person_of(one).shown, person_of(one).niks)
+
+
+def test_a_patient_that_is_read_later_is_the_same_person():
+    one = rizki(record=("1", "00123"), mother_nik="3303125203900001", order=1, died="2021-01-01")
+    one["meta"] = {"source": "urn:fhir-gateway:source:1:simrs", "versionId": "3"}
+    assert unpack(pack_unread(one)) == person_of(one)
+    odd = one | {"address": [{"extension": [{"valueDecimal": Decimal("1.50")}]}]}
+    assert unpack(pack_unread(odd)).shown == person_of(odd).shown
 
 
 def test_a_nik_brings_people_together_whole_or_ending_in_0_and_earlier_ones_too():

@@ -11,7 +11,15 @@ from fhir_gateway.flows.merge.finding.tools import FindTools
 from fhir_gateway.flows.registry.ordered import Order, moments
 from fhir_gateway.identity.blocking import blocking_keys
 from fhir_gateway.identity.frequencies import FrequencyCount
-from fhir_gateway.merging.finding_people import Person, pack, person_of, unpack
+from fhir_gateway.merging.finding_people import (
+    Person,
+    hides_nik,
+    niks_of,
+    pack,
+    pack_unread,
+    person_of,
+    unpack,
+)
 from fhir_gateway.merging.finding_screen import Screen
 from fhir_gateway.ports.finding import FindingNumbers, FindingStore
 
@@ -43,25 +51,33 @@ class Registered:
     def add(self, patients: Sequence[Resource]) -> None:
         """Add Patients; inactive ones are nobody. Raises UsageError where there are too many to be numbered."""
         for patient in patients:
-            if patient.get("active") is not False and patient.get("id"):
-                self._add(person_of(patient))
+            if patient.get("active") is False or not patient.get("id"):
+                continue
+            self.masked += hides_nik(patient)
+            if self._likely:
+                person = person_of(patient)
+                number, niks = self._numbered(person.shown.id, pack(person)), person.niks
+                self._bring_together(number, person)
+            else:
+                number, niks = self._numbered(str(patient["id"]), pack_unread(patient)), niks_of(patient)
+            for nik in niks:
+                self.niks.add("n", nik, number)
 
-    def _add(self, person: Person) -> None:
-        number = self.records.add(pack(person))
+    def _numbered(self, patient_id: str, record: bytes) -> int:
+        number = self.records.add(record)
         if number > _NUMBER:
             raise UsageError(
                 f"more than {_NUMBER:,} active Patients stand on the server: that is more than can be compared"
             )
-        self.masked += person.evidence.masked
-        if person.shown.id in self._wanted:
-            self.numbers[person.shown.id] = number
-        for nik in person.niks:
-            self.niks.add("n", nik, number)
-        if self._likely:
-            self.screen.add(person.evidence)
-            self.count.add(person.evidence)
-            for key in blocking_keys(person.evidence):
-                self.blocks.add(key[0], key, number)
+        if patient_id in self._wanted:
+            self.numbers[patient_id] = number
+        return number
+
+    def _bring_together(self, number: int, person: Person) -> None:
+        self.screen.add(person.evidence)
+        self.count.add(person.evidence)
+        for key in blocking_keys(person.evidence):
+            self.blocks.add(key[0], key, number)
 
     def person(self, number: int) -> Person:
         """Return a person by number."""
