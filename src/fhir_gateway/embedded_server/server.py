@@ -25,6 +25,8 @@ from fhir_gateway.embedded_server.transactions import answer_transaction
 
 LARGEST_BODY = 64 * 1024 * 1024
 BASE_PATH = "/fhir"
+_SMALL_CACHE = "PRAGMA cache_size = -2000"
+"""For whoever reads everything once: what was read is not needed again."""
 _STORAGE = frozenset(
     {
         sqlite3.SQLITE_BUSY,
@@ -104,6 +106,7 @@ class EmbeddedServer:
             " WHERE type = ? AND body IS NOT NULL AND updated > ? AND updated <= ? ORDER BY updated LIMIT ?"
         )
         with self._store.read() as session:
+            session.connection.execute(_SMALL_CACHE)
             return [Stored(*row) for row in session.rows(sql, (resource_type, after, until, limit))]
 
     def stored_under(self, resource_type: str, ids: Sequence[str]) -> list[Stored]:

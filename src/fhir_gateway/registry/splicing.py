@@ -6,9 +6,6 @@ bytes, and what enriching.enrich would add is put before the only one.
 
 import re
 
-from fhir_gateway.fhir import json_text
-from fhir_gateway.registry.enriching import Person
-
 _REFERENCE = b'"reference":'
 _PATIENT = re.compile(rb'"patient":\{"reference":"Patient/([A-Za-z0-9\-.]{1,64})"\}')
 
@@ -27,6 +24,10 @@ def sole_patient(body: bytes) -> str | None:
     return found[1].decode() if found else None
 
 
-def told_line(body: bytes, person: Person) -> bytes:
-    """Return a resource whose only reference tells whom it leads to (sole_patient has found that), on one line."""
-    return body.replace(_REFERENCE, json_text.dump(person)[1:-1] + b"," + _REFERENCE) if person else body
+def told_line(body: bytes, person: bytes) -> bytes:
+    """Return a resource whose only reference tells whom it leads to (sole_patient has found that), on one line.
+
+    `person` is what enriching.person_of says, as compact JSON.
+    """
+    added = person[1:-1]
+    return body.replace(_REFERENCE, added + b"," + _REFERENCE) if added else body

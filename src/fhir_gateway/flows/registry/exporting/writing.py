@@ -27,8 +27,8 @@ async def write_stored(work: Work, resource_type: str, bodies: Sequence[bytes]) 
     if len(simple) < len(bodies):
         await write_resources(work, resource_type, [json_text.parse(one) for one in bodies])
         return
-    people = (await work.references.named(patient for _, patient in simple)).people
-    lines = [told_line(body, people.get(patient, {})) for body, patient in simple]
+    people = await work.references.people(patient for _, patient in simple)
+    lines = [told_line(body, people.get(patient, b"{}")) for body, patient in simple]
     await asyncio.to_thread(work.tools.files.write, FileKind.OUTPUT, resource_type, lines)
 
 
