@@ -33,13 +33,18 @@ def check_history(connection: Connection, given: Mapping[str, Checkpoint], keys:
         own = {row.size: checkpoint for row in stored if (checkpoint := _readable(row.note))}
         sizes = {checkpoint.size for checkpoint in (*given.values(), *own.values())}
         check = HistoryCheck(frozenset(sizes))
-        _check_entries(connection, check)
-        check.finish()
-        _check_merges(connection, check)
-        _check_own_checkpoints(check, stored, own, known := _known_keys(check, keys))
-        for name, checkpoint in given.items():
-            check.check(checkpoint, name)
-            _check_signature(check, checkpoint, name, known)
+        try:
+            _check_entries(connection, check)
+            check.finish()
+            _check_merges(connection, check)
+            _check_own_checkpoints(check, stored, own, known := _known_keys(check, keys))
+            for name, checkpoint in given.items():
+                check.check(checkpoint, name)
+                _check_signature(check, checkpoint, name, known)
+        except (TypeError, ValueError, LookupError, AttributeError, OverflowError) as error:
+            # SQLite takes a value of any kind in any column; whatever that breaks, it was not the gateway that wrote it.
+            words = f"a value of another kind stands in a row and cannot be read ({type(error).__name__}); what follows is unchecked"
+            check.fault(f"history {check.tree.size + 1} or later", words)
         return check
 
 
@@ -160,5 +165,5 @@ def _known_keys(check: HistoryCheck, keys: Sequence[PublicKey]) -> list[PublicKe
 def _readable(note: str) -> Checkpoint | None:
     try:
         return Checkpoint.parse(note)
-    except ValueError:
+    except (ValueError, TypeError):
         return None

@@ -2,7 +2,7 @@
 
 import base64
 import shutil
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from datetime import timedelta
 
@@ -132,6 +132,19 @@ def test_a_change_of_any_column_of_any_row_is_noticed(bare, faults_after, table,
     unnoticed = [
         rowid for rowid, value in rows if not faults_after((update, (with_another_byte(value, 7 * rowid), rowid)))
     ]
+    assert unnoticed == []
+
+
+@pytest.mark.parametrize("value", ["x", 7, b"\xff", 1e300, ""], ids=repr)
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+def test_a_value_of_another_kind_is_a_fault_like_any_other(bare, faults_after, table, value):
+    unnoticed = []
+    for column in table.columns:
+        rowid, stands = cells(bare, table, column.name)[-1]
+        update = f'UPDATE OR REPLACE {table.name} SET "{column.name}" = ? WHERE rowid = ?'
+        with suppress(LedgerError):  # SQLite itself refuses some
+            if stands != value and (stands or value) and not faults_after((update, (value, rowid))):
+                unnoticed.append(column.name)
     assert unnoticed == []
 
 
