@@ -7,6 +7,7 @@ import pytest
 from tests.fakes.duplicated_people import NIK, family
 from tests.fakes.merging_place import everything, fill
 from tests.flows.conftest import RATNA, RATNA_POLIO
+from tests.flows.recalled_copies import copy_everything, recalled
 from tests.flows.test_interruption import command
 from tests.flows.test_load import counts
 
@@ -36,12 +37,15 @@ def folders(tmp_path_factory):
     """Return folders with everything planned, merged and undone, and the moments of merging and undoing."""
     home = tmp_path_factory.mktemp("undisturbed")
     fill(home, family())
+    copy_everything(home)
     assert command(home, 0, "merge", "plan", NIK, "--out", home / "plan.json")[0] == 0
     copies = tmp_path_factory.mktemp("copies")
     copytree(home, copies / "planned")
     code, out, applying = command(home, 0, "merge", "apply", home / "plan.json", "--json")
     assert code == 0
     copytree(home, copies / "merged")
+    copy_everything(home)
+    copytree(home, copies / "merged and pulled")
     code, _, undoing = command(home, 0, "merge", "undo", 1, "--json")
     assert code == 0
     copytree(home, copies / "undone")
@@ -58,9 +62,10 @@ def disturbed(place, folder, fatal, *words):
 
 
 def as_in(folder, place):
-    """Return content and Provenance of the undisturbed folder."""
+    """Return content, Provenance and recalls of the undisturbed folder."""
     other = type(place)(folder, None)
-    return everything(folder), provenances(other)
+    assert recalled(folder)
+    return everything(folder), provenances(other), recalled(folder)
 
 
 @pytest.mark.parametrize("part", range(APPLYING))
@@ -69,15 +74,15 @@ def test_a_merge_killed_once_ends_as_an_undisturbed_one(folders, place, part):
     fatal = moment(moments, part, APPLYING)
     code, out = disturbed(place, copies / "planned", fatal, "merge", "apply", place.home / "plan.json")
     assert (code, told(out)) == (0, summary)
-    assert (everything(place.home), provenances(place)) == as_in(copies / "merged", place)
+    assert (everything(place.home), provenances(place), recalled(place.home)) == as_in(copies / "merged", place)
 
 
 @pytest.mark.parametrize("part", range(UNDOING))
 def test_an_undoing_killed_once_ends_as_an_undisturbed_one(folders, place, part):
     copies, _, _, moments = folders
-    code, out = disturbed(place, copies / "merged", moment(moments, part, UNDOING), "merge", "undo", 1)
+    code, out = disturbed(place, copies / "merged and pulled", moment(moments, part, UNDOING), "merge", "undo", 1)
     assert (code, json.loads(out)["state"]) == (0, "undone")
-    assert (everything(place.home), provenances(place)) == as_in(copies / "undone", place)
+    assert (everything(place.home), provenances(place), recalled(place.home)) == as_in(copies / "undone", place)
 
 
 def test_a_clinics_file_is_unchanged_after_its_patient_was_merged(place):

@@ -4,6 +4,7 @@ import json
 
 import pytest
 from tests.flows.conftest import BAYU, RATNA, RATNA_POLIO, Place
+from tests.flows.recalled_copies import copy_everything, recalled
 from tests.flows.server_content import canonical
 from tests.flows.test_interruption import command
 
@@ -19,6 +20,7 @@ def loaded(home):
     command(home, 0, "load", place.sheet(RATNA, BAYU), "--json")
     second = place.sheet(OTHER_PHONE, SHARED, name="other.csv")
     command(home, 0, "load", second, "--clinic", "other", "--json")
+    copy_everything(home)
     return place
 
 
@@ -28,7 +30,14 @@ def undisturbed(tmp_path_factory):
     place = loaded(home)
     code, out, moments = command(home, 0, "review", "unlink", 2, 1, "--json")
     assert code == 0
+    kinds = kinds_of(recalled(home))
+    assert kinds == [("Immunization", "unlinked"), ("Patient", "unlinked")]
     return canonical(*place.content()), json.loads(out), moments
+
+
+def kinds_of(recalls):
+    """Return of each recall which type of resource it is about (ids differ from place to place), and why."""
+    return sorted((name.partition("/")[0], reason) for name, reason in recalls)
 
 
 def of_one_run(summary):
@@ -44,6 +53,7 @@ def test_an_unlinking_killed_once_ends_as_an_undisturbed_one(undisturbed, tmp_pa
     code, out, _ = command(tmp_path, 0, "review", "unlink", 2, 1, "--json")
     assert (code, of_one_run(json.loads(out))) == (0, of_one_run(summary))
     assert canonical(*place.content()) == content
+    assert kinds_of(recalled(tmp_path)) == [("Immunization", "unlinked"), ("Patient", "unlinked")]
     assert all(run["state"] == "finished" for run in json.loads(command(tmp_path, 0, "runs", "list", "--json")[1]))
 
 
@@ -56,6 +66,7 @@ def test_an_unlinking_killed_again_and_again_comes_to_its_end(undisturbed, tmp_p
             break
     assert code in {0, 2}  # 2: killed after its last word to the ledger, there is nothing left to unlink
     assert canonical(*place.content()) == content
+    assert kinds_of(recalled(tmp_path)) == [("Immunization", "unlinked"), ("Patient", "unlinked")]
 
 
 def test_a_load_that_was_cut_off_is_finished_before_its_patient_is_taken_apart(tmp_path):
