@@ -24,7 +24,6 @@ app.add_typer(client, name="client")
 app.add_typer(keys, name="keys")
 
 _LONGEST_NAME = 100
-_MOST_SHOWN = 1000
 
 
 @client.command()
@@ -113,14 +112,15 @@ def pulls(
     patient: Annotated[
         str, typer.Option(help="Those that told of this Patient (its id), and exports, which tell of all.")
     ] = "",
+    limit: Annotated[int, typer.Option(min=1, help="So many at most.")] = 100,
     environment: options.Environment = EMBEDDED,
     as_json: options.Json = False,
 ) -> None:
     """List who pulled what, when and how much, the newest first."""
     with bootstrap.ledger_of(environment) as ledger:
-        found = ledger.pulls.of_patient(patient) if patient else ledger.pulls.all(client=client_id, limit=_MOST_SHOWN)
+        found = ledger.pulls.of_patient(patient) if patient else ledger.pulls.all(client=client_id, limit=limit)
         names = {one.id: one.name for one in ledger.registry_clients.all()}
-    found = [one for one in found if client_id in ("", one.request.client)]
+    found = [one for one in found if client_id in ("", one.request.client)][:limit]
     if as_json:
         print_json([_pull(one, names) for one in found])
         return

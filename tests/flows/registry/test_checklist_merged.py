@@ -2,21 +2,18 @@
 
 import pytest
 from tests.fakes.pulling_client import answered, newest, pulled, registered
-from tests.flows.conftest import BAYU, RATNA, RATNA_POLIO, Place
+from tests.flows.conftest import BAYU, RATNA, RATNA_POLIO
 
 from fhir_gateway.fhir.references import id_referred_to
 
 
 @pytest.fixture
-def merged(tmp_path, monkeypatch, capsys):
+def merged(place):
     """A place where two Patients were merged after a registry had pulled everything."""
-    monkeypatch.setenv("FHIR_GATEWAY_HOME", str(tmp_path))
-    monkeypatch.chdir(tmp_path)
-    place = Place(tmp_path, capsys)
     place.load(place.sheet(RATNA, RATNA_POLIO, BAYU))
-    place.client = registered(tmp_path)
-    place.before = {one["id"]: one for one in pulled(tmp_path, place.client, "Immunization")}
-    plan = tmp_path / "plan.json"
+    place.client = registered(place.home)
+    place.before = {one["id"]: one for one in pulled(place.home, place.client, "Immunization")}
+    plan = place.home / "plan.json"
     place.json("merge", "plan", *sorted(place.server("Patient")), "--out", plan)
     (merge,) = place.json("merge", "apply", plan, "--accept-conflicts")["merges"]
     place.survivor, (place.replaced,) = merge["survivor"], merge["replaced"]

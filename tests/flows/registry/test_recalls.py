@@ -1,18 +1,10 @@
 """What was taken back after a registry had pulled it: who has it, since when, and when the right version has come."""
 
-import pytest
 from tests.fakes.pulling_client import newest, pulled, registered
-from tests.flows.conftest import BAYU, RATNA, RATNA_POLIO, Place
+from tests.flows.conftest import BAYU, RATNA, RATNA_POLIO
 
 TWIN = RATNA_POLIO.replace("081210001001", "081210009999")
 """The same words but for another phone: linked to Ratna without asking."""
-
-
-@pytest.fixture
-def place(tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("FHIR_GATEWAY_HOME", str(tmp_path))
-    monkeypatch.chdir(tmp_path)
-    return Place(tmp_path, capsys)
 
 
 class Registry:
