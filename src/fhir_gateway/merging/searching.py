@@ -72,7 +72,11 @@ def _unreached(resource_type: str, supported: Supported | None) -> Iterator[str]
 
 
 def _covering(resource_type: str, supported: Collection[str] | None) -> tuple[str, ...]:
-    """Return the fewest parameters that reach all paths which any can reach; `patient` first at a tie."""
+    """Return the fewest parameters that reach all paths which any can reach; `patient` last at a tie.
+
+    Beside `subject` or `actor` it is defined as that element where it resolves to a Patient, which a server has to
+    resolve first (Medplum's memory repository does not: it finds nothing).
+    """
     usable = {
         parameter: set(paths)
         for parameter, paths in _parameters().get(resource_type, {}).items()
@@ -81,7 +85,7 @@ def _covering(resource_type: str, supported: Collection[str] | None) -> tuple[st
     open_paths = set().union(*usable.values()) if usable else set()
     chosen: list[str] = []
     while open_paths:
-        best = min(usable, key=lambda name: (-len(usable[name] & open_paths), name != "patient", name))
+        best = min(usable, key=lambda name: (-len(usable[name] & open_paths), name == "patient", name))
         chosen.append(best)
         open_paths -= usable[best]
     return tuple(sorted(chosen))

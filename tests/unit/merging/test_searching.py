@@ -25,12 +25,14 @@ def test_every_reference_to_a_patient_is_either_searched_or_listed():
 
 
 def test_one_search_is_enough_where_two_parameters_find_the_same():
-    assert [search.parameter for search in search_paths() if search.resource_type == "Encounter"] == ["patient"]
+    assert [search.parameter for search in search_paths() if search.resource_type == "Encounter"] == ["subject"]
+    only = search_paths({"Encounter": ["patient"]})
+    assert [search.parameter for search in only] == ["patient"]
 
 
 def test_every_element_that_refers_to_a_patient_has_its_search():
     parameters = {search.parameter for search in search_paths() if search.resource_type == "Observation"}
-    assert parameters == {"patient", "performer", "focus"}
+    assert parameters == {"subject", "performer", "focus"}
 
 
 def test_what_tells_of_the_past_is_not_searched():

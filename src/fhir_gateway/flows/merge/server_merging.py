@@ -11,6 +11,7 @@ from fhir_gateway.domain.merges import ChangeKind, ChangeState, JournalledChange
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.domain.searches import Search
 from fhir_gateway.flows.merge.tools import MergeTools
+from fhir_gateway.merging.changes import same
 from fhir_gateway.merging.elements import objects
 from fhir_gateway.merging.versions import version_of
 
@@ -23,6 +24,10 @@ _TELL_WHAT_WAS = (
     ("Patient", "link"),
 )
 """Searches for what must not be rewritten."""
+_OTHERWISE = (
+    "the server's own $merge made another Patient than it was asked for; the gateway goes on by itself, but undoing cannot"
+    " tell what the server added: leave [merging] use_server_merge off on this server"
+)
 _log = logging.getLogger(__name__)
 
 
@@ -68,15 +73,21 @@ async def _merge(
     """Merge the replaced into the survivor, one after the other, until the server refuses one."""
     version = survivor.before_version
     for number, one in enumerate(replaced):
-        later = {other.resource for other in replaced[number + 1 :]}
-        said = await tools.server.merge(
-            (one.resource, one.before_version), (survivor.resource, version), _without_links(survivor.after, later)
-        )
+        wanted = _without_links(survivor.after, {other.resource for other in replaced[number + 1 :]})
+        said = await tools.server.merge((one.resource, one.before_version), (survivor.resource, version), wanted)
         if said:
             _log.warning("merge %d: the server's own $merge refused, so it is not used: %s", merge, said)
             return
-        now = await tools.reader.read("Patient", survivor.resource.partition("/")[2])
-        version = version_of(now or {})
+        now = await tools.reader.read("Patient", survivor.resource.partition("/")[2]) or {}
+        version = version_of(now)
+        if not same(_content(now), _content(wanted)):
+            _log.warning("merge %d: %s", merge, _OTHERWISE)
+            return
+
+
+def _content(patient: Resource) -> Resource:
+    """Return a Patient without `meta`, of which servers write some themselves."""
+    return {name: value for name, value in patient.items() if name != "meta"}
 
 
 def _without_links(patient: Resource, names: set[str]) -> Resource:
