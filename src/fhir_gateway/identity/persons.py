@@ -12,7 +12,13 @@ from fhir_gateway.domain.identity import Comparison, Grade, Node
 from fhir_gateway.identity.clustering import Edge, Graph, fits, joins, nameless, veto_codes
 from fhir_gateway.identity.combining import combine
 from fhir_gateway.identity.evidence import PersonEvidence
-from fhir_gateway.identity.settling import LEAD_OF_THE_ONLY_ONE, known_under_name, mistyped, settled_alone
+from fhir_gateway.identity.settling import (
+    LEAD_OF_THE_ONLY_ONE,
+    known_under_name,
+    mistyped,
+    one_letter_apart,
+    settled_alone,
+)
 from fhir_gateway.identity.vetoes import VetoCode
 
 Members = frozenset[Node]
@@ -150,9 +156,7 @@ class Persons:
         if certain and not nameless(comparison):
             return True
         if self._only_child(one, other):
-            return (
-                veto_codes(comparison) <= _DOUBTS and comparison.weight >= self._graph.policy.probable + _NEWBORNS_LEAD
-            )
+            return _born_that_day(comparison) and comparison.weight >= self._graph.policy.probable + _NEWBORNS_LEAD
         if veto_codes(comparison) == _DOUBTS and self._parts_of_one(one, other):
             return comparison.weight >= self._graph.policy.certain - LEAD_OF_THE_ONLY_ONE
         settled = certain or settled_alone(
@@ -186,12 +190,12 @@ class Persons:
         """Say whether two that may be twins are parts of one child: what a list has of the one it lacks of the other.
 
         Twins are given the same, and each has it in a line of its own. Nobody else may be a twin of either, but for
-        further parts; and of the same sex they must be, for a boy and a girl are two.
+        further parts; they are of one sex, for a boy and a girl are two, and no word is more than a letter apart.
         """
         left, right = self._evidence(one), self._evidence(other)
         if left.newborn or right.newborn or max(left.birth_order, right.birth_order) > 0:
             return False
-        if left.gender and right.gender and left.gender != right.gender:
+        if (left.gender and right.gender and left.gender != right.gender) or not one_letter_apart(left, right):
             return False
         twins = (self._twins_of(one) | self._twins_of(other)) - {one, other}
         complement = self._graph.repeats(one, other).complement
@@ -249,3 +253,9 @@ class Persons:
 
 def _on_server(members: Members) -> bool:
     return any(isinstance(node, str) for node in members)
+
+
+def _born_that_day(comparison: Comparison) -> bool:
+    """Say whether two were born on the same day, and nothing but a doubt about twins stands against them."""
+    exact = any(one.field == "birth_date" and one.agreement == "exact" for one in comparison.evidence)
+    return exact and veto_codes(comparison) <= _DOUBTS

@@ -107,8 +107,9 @@ def find_caution(left: PersonEvidence, right: PersonEvidence, levels: Levels) ->
         confirmed = levels.name.level is not NameLevel.UNKNOWN or (
             levels.birth_date in SAME_DAY and levels.household > 0 and (left.newborn or right.newborn)
         )
-        doubtful = levels.name.level not in SAME_NAME or levels.same_gender is False
-        if confirmed and levels.birth_date is BirthDateLevel.DIFFERENT and doubtful:
+        other_day = levels.birth_date is BirthDateLevel.DIFFERENT and levels.name.level not in SAME_NAME
+        other_sex = levels.birth_date not in SAME_DAY and levels.same_gender is False
+        if confirmed and (other_day or other_sex):
             return _NO_BIRTH_DATE  # a brother's or sister's number
         return None if confirmed else _NAMELESS
     if levels.same_record and levels.name.level not in _OTHER_NAME and levels.birth_date in SAME_DAY:
