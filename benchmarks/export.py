@@ -190,7 +190,8 @@ async def search(client: Client, *, searches: int, clients: int, pause: float, p
     chance = random.Random(7)
     asked = iter([chance.randrange(people) for _ in range(searches)])
     seconds: list[float] = []
-    limits = httpx.Limits(max_connections=clients, max_keepalive_connections=clients)
+    # Shorter than the server keeps a connection that is not used, or one could be closed while it is taken.
+    limits = httpx.Limits(max_connections=clients, max_keepalive_connections=clients, keepalive_expiry=2)
     async with httpx.AsyncClient(timeout=120, trust_env=False, limits=limits) as http:
         headers = await client.headers(http)
 

@@ -28,6 +28,7 @@ from fhir_gateway.domain.exports import ExportFile, ExportJob, ExportState, File
 from fhir_gateway.domain.registry import PullKind
 from fhir_gateway.fhir import json_text
 from fhir_gateway.registry.exports import (
+    ASSOCIATED,
     EXPORTED_TYPES,
     Asking,
     ExportOrder,
@@ -161,7 +162,7 @@ async def _kick_off(let_in: Visit, exports: ServedExports, level: Level, *, grou
     asking = Asking(
         level=level,
         served={one: names for one, names in (await let_in.registry.served()).items() if one in EXPORTED_TYPES},
-        permitted=[one for one in EXPORTED_TYPES if _permits(let_in, one)],
+        permitted=[one for one in (*EXPORTED_TYPES, ASSOCIATED) if _permits(let_in, one)],
         now=SystemClock().now(),
         group=group,
         lenient=lenient,

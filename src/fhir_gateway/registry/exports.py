@@ -26,15 +26,26 @@ from fhir_gateway.registry.parameters import (
 EXPORTED_TYPES = ("Immunization", "Organization", "Patient")
 """What can be exported; also the only types that a job's order may name."""
 
+ASSOCIATED = "Provenance"
+"""What includeAssociatedData brings along."""
+
 FORMATS = frozenset({"application/fhir+ndjson", "application/ndjson", "ndjson"})
 MOST_PATIENTS = 1000
 _BETWEEN_FILTERS = re.compile(r",(?=[A-Z][A-Za-z]*\?)")
 _TYPE = re.compile(r"[A-Z][A-Za-z]{1,63}")
 _ONCE = ("_since", "_until", "_outputFormat")
-_LISTS = ("_type", "_typeFilter", "_elements", "patient")
+_LISTS = ("_type", "_typeFilter", "_elements", "patient", "includeAssociatedData")
 _CONTROLS = frozenset(
     {"_count", "_sort", "_summary", "_total", "_include", "_elements", "_format", "_pretty", "_totalMethod"}
 )
+
+
+class Associated(StrEnum):
+    """Which Provenance comes along: none, of each exported resource the newest one, or every one."""
+
+    NONE = ""
+    LATEST = "LatestProvenanceResources"
+    RELEVANT = "RelevantProvenanceResources"
 
 
 class Level(StrEnum):
@@ -68,6 +79,7 @@ class ExportOrder:
     filters: tuple[TypeFilter, ...] = ()
     elements: tuple[str, ...] = ()
     patients: tuple[str, ...] = ()
+    provenance: Associated = Associated.NONE
     ignored: tuple[str, ...] = ()
 
     def searches(self, resource_type: str) -> tuple[RegistrySearch, ...]:
@@ -130,6 +142,7 @@ def parse_export(pairs: Iterable[tuple[str, str]], asking: Asking) -> ExportOrde
         filters=_filters(read, types, asking),
         elements=elements,
         patients=_patients(read),
+        provenance=_provenance(read, asking),
         ignored=tuple(read.ignored),
     )
 
@@ -155,6 +168,7 @@ def to_json(order: ExportOrder) -> dict[str, Any]:
         "filters": [[one.resource_type, to_pairs(one.search)] for one in order.filters],
         "elements": order.elements,
         "patients": order.patients,
+        "provenance": order.provenance,
         "ignored": order.ignored,
     }
 
@@ -174,6 +188,7 @@ def from_json(said: Mapping[str, Any]) -> ExportOrder:
         ),
         elements=tuple(said["elements"]),
         patients=tuple(said["patients"]),
+        provenance=Associated(said["provenance"]),
         ignored=tuple(said["ignored"]),
     )
 
@@ -257,6 +272,20 @@ def _patients(read: _Read) -> tuple[str, ...]:
     if "patient" in read.texts and not 1 <= len(texts) <= MOST_PATIENTS:
         raise SearchProblemError("value", f"patient names 1 to {MOST_PATIENTS} Patients")
     return tuple(dict.fromkeys(reference_id(text, "Patient") for text in texts))
+
+
+def _provenance(read: _Read, asking: Asking) -> Associated:
+    texts = read.texts.get("includeAssociatedData", [])
+    named = [part.strip() for text in texts for part in text.split(",") if part.strip()]
+    known = [one for one in Associated if one and one in named]
+    if len(known) < len(set(named)):
+        if not asking.lenient:
+            words = " and ".join(one for one in Associated if one)
+            raise SearchProblemError("not-supported", f"includeAssociatedData can be {words}")
+        read.ignored.append("a value of includeAssociatedData")
+    if known and ASSOCIATED not in asking.permitted:
+        raise NotPermittedError(f"the token does not permit this: system/{ASSOCIATED}.rs is needed")
+    return known[-1] if known else Associated.NONE
 
 
 def _instant(name: str, texts: Sequence[str]) -> datetime | None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from fhir_gateway.domain.registry import Scope
 from fhir_gateway.fhir.validation import resource_types
 
-SERVED_TYPES = ("Group", "Immunization", "Organization", "Patient")
+SERVED_TYPES = ("Group", "Immunization", "Organization", "Patient", "Provenance")
 """What a registry can pull."""
 
 EVERY_TYPE = "*"

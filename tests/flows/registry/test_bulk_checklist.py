@@ -165,7 +165,8 @@ async def test_output_formats_are_ndjson_by_three_names(exporter, region, name):
         {"_typeFilter": f"Patient?identifier={NIK}|3201014101900001"},
         {"_elements": "a-b"},
         {"patient": "Patient/1"},
-        {"includeAssociatedData": "LatestProvenanceResources"},
+        {"includeAssociatedData": "AllResources"},
+        {"includeAssociatedData": "LatestProvenanceResources,_custom"},
         {"organizeOutputBy": "Patient"},
         {"nonsense": "1"},
     ],
@@ -468,6 +469,37 @@ async def test_what_is_there_again_is_no_deletion(exporter, region):
     second = await exporter.export(_since=first["transactionTime"])
     assert [one["id"] for one in await exporter.lines(second["output"])] == [doses[0]]
     assert second["deleted"] == []
+
+
+def provenance(name, *targets):
+    return BundleEntry(
+        name,
+        "PUT",
+        f"Provenance/{name}",
+        {
+            "resourceType": "Provenance",
+            "id": name,
+            "target": [{"reference": one} for one in targets],
+            "recorded": "2024-05-01T00:00:00Z",
+            "agent": [{"who": {"display": "Sari"}}],
+        },
+    )
+
+
+@pytest.mark.parametrize(
+    ("which", "expected"),
+    [("LatestProvenanceResources", {"pv-3", "pv-2"}), ("RelevantProvenanceResources", {"pv-1", "pv-2", "pv-3"})],
+)
+async def test_provenance_comes_along_when_asked_for(exporter, region, which, expected):
+    people, doses = region
+    both = [f"Patient/{people[0]}/_history/1", f"Immunization/{doses[1]}"]
+    for name, targets in (("pv-1", both[:1]), ("pv-2", both), ("pv-3", both[:1]), ("pv-4", [f"Patient/{people[2]}"])):
+        await exporter.send(provenance(name, *targets))
+    manifest = await exporter.export(f"Group/district-{BOBOTSARI}/$export", includeAssociatedData=which)
+    found = await exporter.lines([one for one in manifest["output"] if one["type"] == "Provenance"])
+    assert {one["id"] for one in found} == expected
+    token = await exporter.token("system/Patient.rs")
+    assert_is_problem(await exporter.kick_off(token=token, _type="Patient", includeAssociatedData=which), 403)
 
 
 # Groups

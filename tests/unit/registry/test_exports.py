@@ -22,7 +22,7 @@ from fhir_gateway.registry.parameters import SEARCHES, SearchProblemError
 NOW = datetime(2024, 5, 1, tzinfo=UTC)
 
 
-def parsed(*pairs, level=Level.SYSTEM, permitted=tuple(SEARCHES), **changes):
+def parsed(*pairs, level=Level.SYSTEM, permitted=(*SEARCHES, "Provenance"), **changes):
     return parse_export(pairs, Asking(level, SEARCHES, permitted, NOW, **changes))
 
 
@@ -84,6 +84,7 @@ def test_an_order_is_kept_as_json():
         ("_until", "2025-01-01T00:00:00Z"),
         ("_typeFilter", "Immunization?status=completed&date=ge2024"),
         ("_elements", "status"),
+        ("includeAssociatedData", "LatestProvenanceResources"),
         level=Level.GROUP,
         group="clinic-a",
     )

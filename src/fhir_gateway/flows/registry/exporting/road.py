@@ -5,12 +5,13 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from fhir_gateway.domain.exports import Checkpoint, FileKind
+from fhir_gateway.flows.registry.exporting.associated import write_provenance
 from fhir_gateway.flows.registry.exporting.past import transaction_time, write_deletions, write_overtaken
 from fhir_gateway.flows.registry.exporting.tools import PERSONAL, ExportTools, Work
 from fhir_gateway.flows.registry.exporting.walking import walk, walk_joined, walk_people, walk_stock
 from fhir_gateway.flows.registry.exporting.writing import problem_line
 from fhir_gateway.flows.registry.grouping import refresh_groups
-from fhir_gateway.registry.exports import ExportOrder, Level
+from fhir_gateway.registry.exports import ASSOCIATED, ExportOrder, Level
 
 
 class Action(StrEnum):
@@ -23,6 +24,7 @@ class Action(StrEnum):
     JOINED = "joined"
     OVERTAKEN = "overtaken"
     DELETIONS = "deletions"
+    PROVENANCE = "provenance"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,8 @@ def steps_of(order: ExportOrder) -> tuple[Step, ...]:
         steps.append(Step(Action.OVERTAKEN, one))
         if order.since is not None:
             steps.append(Step(Action.DELETIONS, one))
+    if order.provenance:
+        steps.append(Step(Action.PROVENANCE, ASSOCIATED))
     return tuple(steps)
 
 
@@ -104,7 +108,7 @@ def _tell_ignored(work: Work) -> None:
 
 async def _set_moment(work: Work, _: str) -> None:
     # Of both personal types in any case: who is a member of a group is told by them.
-    types = sorted({*work.order.types, *PERSONAL})
+    types = sorted({*work.order.types, *PERSONAL, *([ASSOCIATED] if work.order.provenance else [])})
     work.done = replace(work.done, transaction_time=await transaction_time(types, work.tools))
 
 
@@ -128,4 +132,5 @@ _ACTIONS: Mapping[Action, Callable[[Work, str], Awaitable[None]]] = {
     Action.JOINED: walk_joined,
     Action.OVERTAKEN: write_overtaken,
     Action.DELETIONS: write_deletions,
+    Action.PROVENANCE: write_provenance,
 }
