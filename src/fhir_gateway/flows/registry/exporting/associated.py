@@ -18,7 +18,7 @@ async def write_provenance(work: Work, resource_type: str) -> None:
     order = Order(resource_type, (), lambda _: True, newest_first=True)
     told: set[str] = set()
     async for batch in batches(work.tools.server, order, after=None, size=work.tools.page):
-        found = [one for position, one in reversed(batch) if position.updated <= work.moment]
+        found = [one for position, one in batch if position.updated <= work.moment]
         exported = await asyncio.to_thread(_exported, work, found)
         kept = []
         for one in found:
