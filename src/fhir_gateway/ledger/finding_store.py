@@ -129,5 +129,5 @@ def _plain_errors(folder: Path | None) -> Iterator[None]:
         where = f" in {folder}" if folder else ""
         raise LedgerError(
             f"there is no room for the people of the server beside the ledger{where}: {error.strerror};"
-            " about 700 bytes a Patient are needed while duplicates are looked for"
+            " about 500 bytes a Patient are needed while duplicates are looked for"
         ) from error
