@@ -7,7 +7,7 @@ from itertools import islice
 from fhir_gateway.bundling.digests import DIGITS, digest
 from fhir_gateway.domain.outcomes import Outcome, RowOutcome
 from fhir_gateway.domain.recent import Recent
-from fhir_gateway.domain.records import Converted, Rejected, Resource, UnmappedValue, UnreadableRow, dose_identifier
+from fhir_gateway.domain.records import Converted, Rejected, Resource, UnmappedValue, UnreadableRow
 from fhir_gateway.fhir.json_text import fingerprint
 from fhir_gateway.flows.load.reading import leading_code, missing_text, rejection
 from fhir_gateway.flows.load.tools import LoadInput
@@ -75,7 +75,7 @@ class _Out:
         reference = {"reference": f"Patient/{patient_id}"}
         ids = []
         for dose in result.doses:
-            dose_id = dose_identifier(result.key, dose.name)
+            dose_id = dose.resource["identifier"][0]["value"]  # the gateway's own, made of the row's key
             ids.append(dose_id)
             if self._first_time(dose_id):
                 start = {"resourceType": "Immunization", "id": dose_id}

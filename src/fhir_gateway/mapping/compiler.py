@@ -74,11 +74,15 @@ def _assemble(root: Node, compiling: Compiling) -> CompiledMapping:
     key = _key(root.value.get("key"), compiling)
     of_person = of_patient | compiling.nik_columns
     key = tuple([replace(part, of_person=of_person.keys() >= set(part.columns)) for part in key])
+    layout = _layout(name_node.text, root.value.get("source"), compiling)
+    of_key = {column for part in key for column in part.columns}
+    needed = layout.required.union(of_key, of_row, compiling.nik_columns)
     of_row |= dict.fromkeys(column for part in key if not part.of_person for column in part.columns)
+    of_row |= dict.fromkeys(column for group in groups if group.when is None for column in group.columns)
     return CompiledMapping(
         name=name_node.text,
         title=root.value["title"].text if "title" in root.value else "",
-        layout=_layout(name_node.text, root.value.get("source"), compiling),
+        layout=layout,
         key=key,
         clinic=clinic,
         patient=patient,
@@ -88,6 +92,7 @@ def _assemble(root: Node, compiling: Compiling) -> CompiledMapping:
         person_columns=tuple(of_person),
         row_columns=tuple(of_row),
         conditions=frozenset(compiling.conditions),
+        needed=frozenset(needed),
     )
 
 

@@ -111,8 +111,9 @@ class _Memory:
 class CompiledMapping:
     """A mapping, ready to convert records; `layout` tells a source what to expect of a file.
 
-    `person_columns` tell all of the person, `row_columns` are read in every row beside them and beside the doses' own;
-    in `conditions` a value that a spreadsheet lost still says that there is one.
+    `person_columns` tell all of the person, `row_columns` are read in every row beside them and beside those of doses that a
+    row may have; in `conditions` a value that a spreadsheet lost still says that there is one; without those `needed` (the key,
+    the clinic, a NIK, what is required) a row says too little.
     """
 
     name: str
@@ -127,6 +128,7 @@ class CompiledMapping:
     person_columns: tuple[str, ...]
     row_columns: tuple[str, ...]
     conditions: frozenset[str]
+    needed: frozenset[str] = frozenset()
     memory: _Memory = field(default_factory=_Memory, compare=False, repr=False)
 
     def forget(self) -> None:
@@ -153,7 +155,7 @@ class CompiledMapping:
             return Rejected(record.ref, lost, key if corrected else "", nik_cells=person.nik_cells)
         facts.birth_date, facts.gender, facts.name = person.birth_date, person.gender, person.name
         facts.unmapped = list(person.unmapped)
-        doses, missing = self._doses(record, facts, key, clinic)
+        doses, missing = self._doses(record, cells, facts, key, clinic)
         problems = person.problems
         if missing and not self.wide:
             problems = (*problems, *(one.problem for one in missing))
@@ -184,9 +186,7 @@ class CompiledMapping:
 
     def _lost_for_all(self, lost: frozenset[str]) -> tuple[Problem, ...]:
         """Return the problems of lost cells without which the row says too little: of the key, a NIK, what is required."""
-        of_key = {column for part in self.key for column in part.columns}
-        needed = self.layout.required.union(of_key, self.nik_columns, self.row_columns)
-        return tuple([_lost(column) for column in self.columns if column in lost and column in needed])
+        return tuple([_lost(column) for column in self.columns if column in lost and column in self.needed])
 
     def _clinic(self, cells: Cells, context: ConversionContext) -> _Clinic:
         named = self.clinic(cells) if self.clinic and not context.clinic else ""
@@ -239,7 +239,7 @@ class CompiledMapping:
         )
 
     def _doses(
-        self, record: SourceRecord, facts: Facts, key: str, clinic: _Clinic
+        self, record: SourceRecord, of_row: Cells, facts: Facts, key: str, clinic: _Clinic
     ) -> tuple[tuple[Dose, ...], tuple[MissingDose, ...]]:
         written, lost = record.cells, record.lost
         doses: list[Dose] = []
@@ -250,7 +250,7 @@ class CompiledMapping:
                 continue
             if group.when is not None and not any(map(written.get, group.conditions)):
                 continue  # the most usual case of a wide row
-            cells = self._said(group.columns, written)
+            cells = of_row if group.when is None else self._said(group.columns, written)
             if group.when is not None and not group.when(cells):
                 continue
             facts.start_dose()

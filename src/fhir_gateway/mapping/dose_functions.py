@@ -210,14 +210,11 @@ def _refusal(text: str) -> tuple[str, str] | None:
 
 
 def _build_dose_status(setup: Setup) -> Apply:  # noqa: ARG001 - the signature of all functions
-    @lru_cache(maxsize=_MEMORY // 4)
-    def refused(texts: tuple[str, ...]) -> bool:
-        return any(text and _refusal(text) for text in texts)
-
     def apply(texts: tuple[str, ...], facts: Facts) -> Any:
-        if refused(texts):
-            facts.not_done = True
-            return "not-done"
+        for text in texts:
+            if text and _refusal(text):
+                facts.not_done = True
+                return "not-done"
         return "completed"
 
     return apply

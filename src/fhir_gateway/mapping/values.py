@@ -105,9 +105,11 @@ def compile_value(node: Node, path: str, compiling: Compiling) -> Evaluate:
             faults.add(node.place, f"the function {step.function.name} needs a column")
     known = ("",) if constant is not None else columns
     functions = [_build(step, known, path, compiling) for step in steps]
-    if required:
-        return _required(_applied(columns, readers, fixed, functions), _missing_problem(path, columns))
-    return _optional(_applied(columns, readers, fixed, functions))
+    missing = _missing_problem(path, columns) if required else None
+    if len(columns) == 1 and fixed is None and len(functions) == 1:
+        return _one_function_of_one_column(readers[0], functions[0], missing)
+    applied = _applied(columns, readers, fixed, functions)
+    return _required(applied, missing) if missing else _optional(applied)
 
 
 def always(value: Any) -> Evaluate:
@@ -126,6 +128,22 @@ def _applied(columns: tuple[str, ...], readers: tuple[Read, ...], fixed: str | N
         return lambda cells, facts: apply((only(cells),), facts)
     texts = _texts_reader(columns, readers, fixed)
     return lambda cells, facts: apply(texts(cells), facts)
+
+
+def _one_function_of_one_column(only: Read, function: Any, missing: Problem | None) -> Evaluate:
+    """Return what _optional or _required make of it, for the most usual value, in one call."""
+
+    def evaluate(cells: Cells, facts: Facts) -> Any:
+        value = function((only(cells),), facts)
+        if value.__class__ is Problem:
+            facts.problems.append(value)
+            return None
+        if missing is not None and (value is None or value == ""):
+            facts.problems.append(missing)
+            return None
+        return value
+
+    return evaluate
 
 
 def _optional(apply: Evaluate) -> Evaluate:
