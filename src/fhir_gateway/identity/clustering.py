@@ -87,6 +87,8 @@ class Graph:
                 left, right = sorted(key, key=self.rank)
                 self._edges[left].append(Edge(left, right, comparison))
                 self._edges[right].append(Edge(right, left, comparison))
+        for own in self._edges.values():
+            own.sort(key=lambda edge: (-edge.comparison.weight, self._rank[edge.other]))
 
     def _add(self, key: frozenset[Node], comparison: Comparison) -> None:
         """Keep the comparison of a pair; of two for the same pair the one that says more against it."""
@@ -100,7 +102,7 @@ class Graph:
 
     def edges(self, node: Node) -> list[Edge]:
         """Return the given comparisons of a node, best first."""
-        return sorted(self._edges[node], key=lambda edge: (-edge.comparison.weight, self.rank(edge.other)))
+        return self._edges[node]
 
     def between(self, one: Node, other: Node) -> Comparison:
         """Return two nodes' comparison, made now where blocking did not bring it."""
@@ -127,6 +129,8 @@ class Graph:
         """Say whether a clinic's list has the same doses of two who share neither name nor number: twins, most likely."""
         if one not in self._given or other not in self._given:
             return False
+        if numbered_alike(self.nodes[one], self.nodes[other]):
+            return False
         return self.doses_part(self.nodes[one], self.nodes[other], self.repeats((one,), (other,)))
 
     @staticmethod
@@ -135,7 +139,7 @@ class Graph:
 
         Where the names tell nothing, or lie a sound apart, one is enough.
         """
-        if not (found.half or found.contradict) or _share(left.niks, right.niks) or _share(left.records, right.records):
+        if not (found.half or found.contradict) or numbered_alike(left, right):
             return False
         if found.contradict:
             return True
@@ -174,6 +178,11 @@ class Graph:
             if joins(edge.comparison) and self.rank(edge.node) < self.rank(edge.other)
         ]
         return sorted(edges, key=lambda edge: (-edge.comparison.weight, self.rank(edge.node), self.rank(edge.other)))
+
+
+def numbered_alike(left: PersonEvidence, right: PersonEvidence) -> bool:
+    """Say whether two have a NIK or a record number in common, against which doses say nothing."""
+    return _share(left.niks, right.niks) or _share(left.records, right.records)
 
 
 def _share(left: tuple[object, ...], right: tuple[object, ...]) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from itertools import combinations
 
 from fhir_gateway.domain.identity import Comparison, Grade, Node
-from fhir_gateway.identity.clustering import Edge, Graph, fits, joins, nameless, veto_codes
+from fhir_gateway.identity.clustering import Edge, Graph, fits, joins, nameless, numbered_alike, veto_codes
 from fhir_gateway.identity.combining import combine
 from fhir_gateway.identity.evidence import PersonEvidence
 from fhir_gateway.identity.settling import (
@@ -88,7 +88,7 @@ class Persons:
 
     def _doses_part(self, one: Members, other: Members) -> bool:
         left, right = self._evidence(one), self._evidence(other)
-        if left.newborn or right.newborn:
+        if left.newborn or right.newborn or numbered_alike(left, right):
             return False
         return self._graph.doses_part(left, right, self._graph.repeats(one, other))
 

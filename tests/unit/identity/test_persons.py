@@ -6,18 +6,25 @@ from fhir_gateway.domain.identity import ComparedPair, PersonAction
 from fhir_gateway.identity.combining import combine
 from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.decision import decide
+from fhir_gateway.identity.given import GivenDose
+
+BCG = GivenDose("clinic:0", "19", "1", "2020-05-01")
+POLIO = GivenDose("clinic:0", "198", "2", "2020-07-01")
+MEASLES = GivenDose("clinic:0", "04", "1", "2021-01-04")
 
 
-def decided(*people):
+def decided(*people, given=None):
     numbered = dict(enumerate(people, start=1))
     pairs = [
         ComparedPair(left, right, compare(numbered[left], numbered[right])) for left, right in combinations(numbered, 2)
     ]
-    return decide(numbered, {}, pairs)
+    return decide(numbered, {}, pairs, given=given)
 
 
-def members(*people):
-    return sorted(decision.members for decision in decided(*people) if decision.action is not PersonAction.REVIEW)
+def members(*people, given=None):
+    return sorted(
+        decision.members for decision in decided(*people, given=given) if decision.action is not PersonAction.REVIEW
+    )
 
 
 def waiting(*people):
@@ -109,3 +116,28 @@ def test_namesakes_of_one_village_with_other_mothers_are_not_joined():
         evidence("Rizki Pratama", mother="Siti Aminah", nik=RIZKIS_NIK, **one),
         evidence("Rizki Pratama", mother="Dewi Lestari", **one),
     ) == [(1,)]
+
+
+def test_parts_of_a_list_that_complement_each_other_are_one_child():
+    likely_twins = rizki(name="Rizki Pratama", nik=RIZKIS_NIK), rizki(name="Rizka Pratama")
+    assert members(*likely_twins) == [(1,)]
+    assert members(*likely_twins, given={1: frozenset({BCG, MEASLES}), 2: frozenset({POLIO})}) == [(1, 2)]
+    assert members(*likely_twins, given={1: frozenset({BCG, POLIO}), 2: frozenset({POLIO})}) == [(1,)]
+
+
+def test_parts_of_a_list_are_not_one_child_where_a_third_may_be_the_twin():
+    twin = rizki(name="Rizka Pratama", nik=TWINS_NIK)
+    given = {1: frozenset({BCG}), 2: frozenset({POLIO}), 3: frozenset({BCG, POLIO})}
+    assert (1, 2) not in members(rizki(nik=RIZKIS_NIK), rizki(name="Rizka Pratama"), twin, given=given)
+
+
+def test_all_newborns_of_a_mothers_only_child_are_that_child():
+    first_days = newborn(village="Kalimanah"), newborn(phone="+6281234567890")
+    given = {1: frozenset({BCG}), 2: frozenset({BCG}), 3: frozenset({POLIO})}
+    assert members(*first_days, rizki(nik=RIZKIS_NIK), given=given) == [(1, 2, 3)]
+
+
+def test_a_brothers_number_links_nobody_of_the_other_sex():
+    brother = rizki(name="Rizki", nik=RIZKIS_NIK)
+    sister = rizki(name="Rizki", nik=RIZKIS_NIK, gender="female", born="2021-09-11")
+    assert (1, 2) not in members(brother, sister)
