@@ -391,3 +391,27 @@ def test_a_server_without_batches_of_searches_is_asked_one_by_one(place, region)
     code, (merge,), _ = applied(place, plan, environment="region")
     assert (code, merge["failed"]) == (0, [])
     assert referring_to(read_all(server.server), ["p2", "p3"]) == []
+
+
+@pytest.mark.parametrize("broken", [("subject=",), ("subject=", "patient=")])
+def test_a_search_that_another_one_shows_to_have_missed_something_is_not_believed(place, region, broken):
+    def miss(request, response):
+        """Find no Observation by these, as Medplum does by parameters that it cannot resolve."""
+        said = orjson.loads(response.content)
+        if request.url.path.endswith("/Observation/_search") and "patient=" in broken:
+            return answer(200, said | {"entry": [], "total": 0})
+        if not is_bundle(request):
+            return None
+        for asked, one in zip(orjson.loads(request.content)["entry"], said["entry"], strict=True):
+            url = asked["request"]["url"]
+            if url.startswith("Observation?") and any(parameter in url for parameter in broken):
+                one["resource"] |= {"entry": [], "total": 0}
+        return answer(200, said)
+
+    server = region(after=miss)
+    put_all(server.server, family(), base=BASE)
+    _, said = planned(place, environment="region")
+    (group,) = said["groups"]
+    another_works = len(broken) == 1
+    assert ("Observation.subject" in group["unsearched"]) is not another_works
+    assert group["changes"]["Observation"] == (3 if another_works else 2)

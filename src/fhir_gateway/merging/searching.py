@@ -47,6 +47,11 @@ def search_paths(supported: Supported | None = None) -> tuple[PatientSearch, ...
     )
 
 
+def finds(search: PatientSearch, path: str) -> bool:
+    """Say whether a search should find a resource of its type that refers to the Patient at this path."""
+    return path in _parameters().get(search.resource_type, {}).get(search.parameter, ())
+
+
 def unsearchable_paths(supported: Supported | None = None) -> tuple[str, ...]:
     """Return `Type.path` of the references to Patients that no search finds.
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from fhir_gateway.domain.errors import UntrustedAnswerError
 from fhir_gateway.domain.records import Resource
-from fhir_gateway.domain.searches import Search
+from fhir_gateway.domain.searches import Search, SearchAnswer
 from fhir_gateway.fhir.references import paths_to
 from fhir_gateway.flows.merge.tools import MergeTools
 from fhir_gateway.merging.repointing import patients_referred_to, references_to
-from fhir_gateway.merging.searching import PatientSearch, search_paths, unsearchable_paths
+from fhir_gateway.merging.searching import PatientSearch, Supported, finds, search_paths, unsearchable_paths
 from fhir_gateway.merging.versions import name_of
 
 
@@ -71,28 +71,51 @@ async def find_referring(
 ) -> tuple[dict[str, Resource], tuple[str, ...]]:
     """Return what refers to these Patients by `Type/id`, and the `Type.path`s that no search of this server finds."""
     declared = await tools.server.search_parameters()
-    wanted = search_paths(declared)
     base, ids = tools.server.base, frozenset(patient_ids)
     values = [f"Patient/{patient_id}" for patient_id in patient_ids]
-    answers = await tools.reader.search_together(
-        [Search(one.resource_type, {one.parameter: values}) for one in wanted],
-        check=lambda resource: bool(references_to(resource, ids, base=base)),
-        count=count,
-    )
+    answers: dict[PatientSearch, SearchAnswer] = {}
     found: dict[str, Resource] = {}
     failed: set[PatientSearch] = set()
-    for one, answer in zip(wanted, answers, strict=True):
-        if answer.problem:
-            failed.add(one)
-        found |= {name_of(resource): resource for resource in answer.resources}
-    if len(failed) == len(wanted):
+    usable: Supported | None = declared
+    while wanted := [one for one in search_paths(usable) if one not in answers]:
+        said = await tools.reader.search_together(
+            [Search(one.resource_type, {one.parameter: values}) for one in wanted],
+            check=lambda resource: bool(references_to(resource, ids, base=base)),
+            count=count,
+        )
+        answers |= zip(wanted, said, strict=True)
+        found |= {name_of(resource): resource for answer in said for resource in answer.resources}
+        failed |= {one for one, answer in answers.items() if answer.problem}
+        failed |= _contradicted(found, answers, ids, base)
+        # Where a search failed, another one that reaches the same elements is asked, if there is one.
+        usable = None if declared is None else _believed(declared, failed)
+    if len(failed) == len(answers):
         raise UntrustedAnswerError(
             "The FHIR server cannot be searched for what refers to a Patient, so nothing can be merged on it"
         )
-    unsearched = unsearchable_paths(_believed(declared, failed))
     if scan:
         return found | await _scanned(ids, tools), ()
-    return found, unsearched
+    return found, unsearchable_paths(_believed(declared, failed))
+
+
+def _contradicted(
+    found: Mapping[str, Resource], answers: Mapping[PatientSearch, SearchAnswer], ids: frozenset[str], base: str
+) -> set[PatientSearch]:
+    """Return searches that did not find what another one shows them to have missed: their "nothing" is none.
+
+    Seen: Medplum's memory repository finds nothing by a parameter that it declares, and no versioned references.
+    """
+    names = {one: {name_of(resource) for resource in answer.resources} for one, answer in answers.items()}
+    by_type: dict[str, list[PatientSearch]] = {}
+    for one in answers:
+        by_type.setdefault(one.resource_type, []).append(one)
+    return {
+        one
+        for name, resource in found.items()
+        for path in references_to(resource, ids, base=base)
+        for one in by_type.get(str(resource["resourceType"]), ())
+        if finds(one, path) and name not in names[one]
+    }
 
 
 def _believed(declared: Mapping[str, Collection[str]] | None, failed: Collection[PatientSearch]) -> dict[str, set[str]]:
