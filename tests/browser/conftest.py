@@ -6,7 +6,7 @@ the place of one that the gateway is tested with. Set FHIR_GATEWAY_SCREENSHOTS t
 
 import os
 import shutil
-import site
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,10 +18,8 @@ from tests.fakes.serving_process import ServingProcess, run_command
 REQUIRED = "FHIR_GATEWAY_REQUIRE_BROWSER"
 SCREENSHOTS = "FHIR_GATEWAY_SCREENSHOTS"
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+BROWSER_PACKAGES = (Path(__file__).parents[2] / ".venv-browser" / "lib").glob("python3.*/site-packages")
 SIZES = {"desk": (1280, 900), "phone": (390, 844)}
-
-for packages in (Path(__file__).parents[2] / ".venv-browser" / "lib").glob("python3.*/site-packages"):
-    site.addsitedir(str(packages))
 
 
 @pytest.fixture(scope="session")
@@ -31,6 +29,7 @@ def chromium():
     program = next(filter(None, map(shutil.which, CHROMIUM)), None)
     if program is None:
         pytest.fail(f"no Chromium is on the PATH ({REQUIRED}=1)", pytrace=False)
+    sys.path += map(str, BROWSER_PACKAGES)
     from playwright.sync_api import sync_playwright  # noqa: PLC0415 - has an environment of its own
 
     sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []

@@ -54,7 +54,7 @@ async def merge(served):
 
 async def followed(served, answer):
     """Follow an answer to the page at its end, waiting where a page says so."""
-    for _ in range(300):
+    for _ in range(6000):
         while answer.status_code == 303:
             answer = await served.get(answer.headers["location"])
         if 'http-equiv="refresh"' not in answer.text:

@@ -32,7 +32,7 @@ async def pair(served):
 
 
 async def finished(served, key, where):
-    for _ in range(500):
+    for _ in range(6000):
         answer = await served.get(where, key)
         if answer.status_code == 200:
             return answer.json()
