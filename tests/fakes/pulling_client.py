@@ -105,9 +105,10 @@ class Puller:
         assert outcome.kind == "updated", outcome
 
 
-def registered(home, environment="embedded", granted=EVERYTHING, name="Registry"):
-    """Register a client whose key is KEY, and return its id."""
-    client = RegistryClient(str(uuid.uuid4()), name, parse_scopes(granted), datetime.now(UTC), jwks=JWKS)
+def registered(home, environment="embedded", granted=EVERYTHING, name="Registry", jwks_url=""):
+    """Register a client whose key is KEY, or what it publishes at a URL, and return its id."""
+    keys = {"jwks_url": jwks_url} if jwks_url else {"jwks": JWKS}
+    client = RegistryClient(str(uuid.uuid4()), name, parse_scopes(granted), datetime.now(UTC), **keys)
     with Ledger(load_environment(environment, home).ledger_url) as ledger, ledger.transaction():
         ledger.registry_clients.add(client)
     return client.id

@@ -4,13 +4,15 @@ import base64
 import hmac
 import json
 import logging
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 
 import pytest
 from joserfc.jwk import ECKey, RSAKey
 from tests.fakes.fhir_samples import NIK, sample_immunization, sample_patient
-from tests.fakes.pulling_client import JWKS, KEY, Puller, signed
+from tests.fakes.pulling_client import JWKS, KEY, Puller, registered, signed
 from tests.fakes.served_gateway import assert_is_problem
 
 from fhir_gateway.domain.access import Role
@@ -55,6 +57,32 @@ async def test_the_smart_configuration_names_token_endpoint_method_algorithms_an
 
 async def test_an_assertion_with_iss_sub_aud_exp_kid_and_a_new_jti_is_taken(registry):
     assert (await registry.ask_token()).status_code == 200
+
+
+class Published(BaseHTTPRequestHandler):
+    """A client's JWKS at an address of its own."""
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Cache-Control", "max-age=60")
+        self.end_headers()
+        self.wfile.write(JWKS.encode())
+
+    def log_message(self, *_):
+        """Say nothing."""
+
+
+async def test_a_client_may_publish_its_keys_at_a_url_and_name_it_as_jku(served):
+    with ThreadingHTTPServer(("127.0.0.1", 0), Published) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/jwks.json"
+        puller = Puller(served, client_id=registered(served.home, "north", jwks_url=url))
+        for header in ({}, {"jku": url}):
+            answer = await puller.ask_token(assertion=signed(puller.claims(), **header))
+            assert answer.status_code == 200
+        elsewhere = signed(puller.claims(), jku=f"{url}?other")
+        assert (await puller.ask_token(assertion=elsewhere)).json()["error"] == "invalid_client"
+        server.shutdown()
 
 
 @pytest.mark.parametrize(
