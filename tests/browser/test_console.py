@@ -5,6 +5,7 @@ import json
 
 from tests.browser.people import (
     DOUBTFUL,
+    ENVIRONMENT,
     FRESH_NIK,
     LONG_NAME,
     LONG_NIK,
@@ -15,6 +16,7 @@ from tests.browser.people import (
 )
 from tests.browser.visiting import PATIENCE
 from tests.fakes.duplicated_people import OTHER_NIK
+from tests.fakes.merging_place import everything, fill
 
 UNAUTHORISED = "status of 401"
 
@@ -115,6 +117,21 @@ def test_an_operator_undoes_a_merge(visitor):
     page.get_by_text("Merge 3 was taken apart").wait_for(timeout=PATIENCE)
     assert "two sisters" in page.inner_text("main")
     visitor.picture("undone")
+
+
+def test_conflicts_of_an_undoing_are_decided_one_by_one(visitor, served):
+    moved = everything(served.home, ENVIRONMENT)["Observation/o2-p2"] | {"subject": {"reference": "Patient/p9"}}
+    fill(served.home, [moved], ENVIRONMENT)
+    page = visitor.log_in()
+    page.get_by_role("link", name="Merge 1").click()
+    page.get_by_role("button", name="Undo this merge").click()
+    page.get_by_role("button", name="Undo merge 1").wait_for(timeout=PATIENCE)
+    assert page.get_by_role("heading", name="To be decided").count() == 1
+    visitor.picture("undo-with-conflicts")
+    page.get_by_label("Reason").fill("two people")
+    page.get_by_role("button", name="Undo merge 1").click()
+    assert page.get_by_role("radio").first.evaluate("one => !one.checkValidity()")
+    assert page.get_by_role("heading", name="To be decided").count() == 1
 
 
 def test_the_console_is_used_by_keyboard_alone(visitor):
