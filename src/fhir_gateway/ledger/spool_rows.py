@@ -101,13 +101,6 @@ def read_record(row: Row[Any]) -> SpooledRecord:
 
 def read_decision(row: Row[Any]) -> StoredDecision:
     """Return a decision with its receipt."""
-    """Return the record of a row of with_patient() that still has its payload."""
-    """Return the settlement of a settled record's row."""
-    """Return the columns that a settlement fills."""
-    """Return (person, other person or Patient id, weight)."""
-    """Return the statement for a run's edges."""
-    """Return the row of a new record; one that is rejected already keeps no payload."""
-    """Return the statement for records with their persons' Patients, of one run or of all."""
     decision = codec.unpack_decision(row.body)
     return StoredDecision(
         number=row.number,
