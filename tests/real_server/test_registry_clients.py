@@ -11,6 +11,7 @@ from tests.fakes.serving_process import ServingProcess, run_command
 from tests.flows.conftest import HEADER
 from tests.real_server.conftest import require
 from tests.real_server.registry_clients import PULLS, TYPES, Registry
+from tests.real_server.servers import HAPI_PLAIN, RunningServer
 
 from fhir_gateway.embedded_server.server import EmbeddedServer
 
@@ -111,11 +112,21 @@ class Region:
             time.sleep(0.2)
 
 
+@pytest.fixture(scope="module")
+def own_hapi(tmp_path_factory):
+    """A HAPI FHIR of these tests' own: on the one that all share stand resources that no client's model takes."""
+    require(HAPI_PLAIN)
+    server = RunningServer(HAPI_PLAIN, log=tmp_path_factory.mktemp("own-hapi") / "server.log")
+    server.start()
+    yield server.base_url
+    server.stop()
+
+
 @pytest.fixture(scope="module", params=["embedded", "hapi"])
 def region(request, tmp_path_factory):
     for software, _ in PULLS.values():
         require(software)
-    base_url = "embedded" if request.param == "embedded" else request.getfixturevalue("hapi")
+    base_url = "embedded" if request.param == "embedded" else request.getfixturevalue("own_hapi")
     region = Region(tmp_path_factory.mktemp(f"clients-{request.param}"), base_url)
     yield region
     assert region.serving.stop() == 0
