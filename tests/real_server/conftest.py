@@ -65,15 +65,24 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server.close()
 
 
-@pytest.fixture
-def killable_hapi(tmp_path: Path) -> Iterator[RunningServer]:
-    """A started HAPI FHIR of the test's own, on disk: `kill()`, `stop()` and `start()` it; it keeps its port."""
-    software = hapi_on_disk(tmp_path / "database")
+@pytest.fixture(scope="session")
+def hapi_that_is_killed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """One HAPI FHIR on disk for all tests that kill it: every start takes as long as many tests."""
+    folder = tmp_path_factory.mktemp("hapi-on-disk")
+    software = hapi_on_disk(folder / "database")
     require(software)
-    server = RunningServer(software, log=tmp_path / "server.log")
+    server = RunningServer(software, log=folder / "server.log")
     server.start()
     yield server
     server.kill()
+
+
+@pytest.fixture
+def killable_hapi(hapi_that_is_killed: RunningServer) -> RunningServer:
+    """A HAPI FHIR on disk that runs: `kill()`, `stop()` and `start()` it; it keeps its port and what it has stored."""
+    if not hapi_that_is_killed.is_running:
+        hapi_that_is_killed.start()
+    return hapi_that_is_killed
 
 
 @pytest.fixture(params=["hapi", "hapi_validating", "medplum"])

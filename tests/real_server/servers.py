@@ -20,6 +20,8 @@ _READY = "listening on "
 
 # Small heap, one collector thread and the quick compiler: HAPI answers after half the time that the defaults take.
 _JAVA = ("java", "-Xmx1g", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", "lib/classes:lib/*")
+# Thousands of resources are worth the compiler that takes its time.
+_JAVA_AT_WORK = tuple(option for option in _JAVA if option != "-XX:TieredStopAtLevel=1")
 # Node 20 has the WebSocket that Medplum's core names only behind this flag; later ones take the flag and ignore it.
 _NODE = ("node", "--experimental-websocket")
 
@@ -48,7 +50,7 @@ _MEDPLUM_BUILT = (MEDPLUM / "node_modules/@medplum/fhir-router/package.json",)
 HAPI_PLAIN = Software("HAPI FHIR", HAPI, (*_JAVA, "realserver.HapiServer"), _HAPI_BUILT)
 HAPI_VALIDATING = Software("HAPI FHIR (validating)", HAPI, (*HAPI_PLAIN.command, "--validate"), _HAPI_BUILT)
 MEDPLUM_ROUTER = Software("Medplum", MEDPLUM, (*_NODE, "server.mjs"), _MEDPLUM_BUILT)
-HAPI_VALIDATOR = Software("HAPI FHIR's validator", HAPI, (*_JAVA, "realserver.HapiValidator"), _HAPI_BUILT)
+HAPI_VALIDATOR = Software("HAPI FHIR's validator", HAPI, (*_JAVA_AT_WORK, "realserver.HapiValidator"), _HAPI_BUILT)
 MEDPLUM_VALIDATOR = Software("Medplum's validator", MEDPLUM, (*_NODE, "validate.mjs"), _MEDPLUM_BUILT)
 
 
@@ -75,6 +77,11 @@ class RunningServer:
         """The process, for those who want to measure or signal it."""
         assert self._process is not None
         return self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started and neither ended by itself nor by `stop()` or `kill()`."""
+        return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
         """Start the process and return when it listens; a second start takes the port of the first.
