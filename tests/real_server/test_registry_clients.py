@@ -60,8 +60,11 @@ class Region:
         for name, registry in self.registries.items():
             words = ("registry", "client", "add", name, "--jwks", registry.public, "--scope", "system/*.rs")
             registry.id = run_command(home, *words, "--env", "region").strip()
-        self.serving = ServingProcess(home).start()
-        self.base = f"{self.serving.url}/region/fhir"
+        self.serving = ServingProcess(home)
+
+    def begin(self):
+        """Serve it, and let everybody pull for the first time."""
+        self.base = f"{self.serving.start().url}/region/fhir"
         self.content = self.everything()
         self.first = {name: self.pull(name) for name in PULLS}
 
@@ -128,8 +131,12 @@ def region(request, tmp_path_factory):
         require(software)
     base_url = "embedded" if request.param == "embedded" else request.getfixturevalue("own_hapi")
     region = Region(tmp_path_factory.mktemp(f"clients-{request.param}"), base_url)
-    yield region
-    assert region.serving.stop() == 0
+    try:
+        region.begin()
+        yield region
+    finally:
+        code = region.serving.stop()
+    assert code == 0
 
 
 @pytest.fixture(scope="module")
