@@ -1,5 +1,7 @@
 """A wrong link is taken apart: doses, what the rows said of the person, and what later loads make of them."""
 
+import json
+
 import pytest
 from tests.flows.conftest import BAYU, RATNA, RATNA_POLIO
 
@@ -191,3 +193,13 @@ def test_those_taken_apart_are_never_proposed_for_merging_again(linked):
         with ledger.transaction():
             ledger.keys.propose(run, [(done["from"], done["to"]), (done["from"], "other")], reason="alike")
         assert [pair[:2] for pair in ledger.keys.proposals()] == [tuple(sorted((done["from"], "other")))]
+
+
+def test_those_taken_apart_are_merged_only_on_purpose(linked):
+    done = linked.json("review", "unlink", 1, 2)
+    plan = linked.home / "plan.json"
+    (group,) = linked.json("merge", "plan", done["from"], done["to"], "--out", plan)["groups"]
+    assert [one["code"] for one in group["conflicts"] if one["blocks"]] == ["kept-apart"]
+    code, said, _ = linked.run("merge", "apply", plan, "--json")
+    assert (code, json.loads(said)["merges"][0]["changed"]) == (3, 0)
+    assert linked.json("merge", "apply", plan, "--accept-conflicts")["merges"][0]["failed"] == []

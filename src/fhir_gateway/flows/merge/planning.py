@@ -26,7 +26,7 @@ async def plan_together(groups: Sequence[DuplicateGroup], tools: MergeTools, *, 
     """Plan groups upon one combined fetch, with the resources as they stand and as they will be."""
     ids = {patient_id for group in groups for patient_id in group.patient_ids}
     fetched = await fetch(ids, tools, scan=scan)
-    parted = tools.journal.kept_apart(sorted(ids))
+    parted = tools.kept_apart(ids)
     return [
         plan_group(
             group,
