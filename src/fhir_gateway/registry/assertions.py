@@ -54,14 +54,14 @@ def claimed(text: str) -> Claimed:
     except ValueError:
         raise InvalidClientError("the client_assertion is no signed JWT") from None
     algorithm = header.get("alg")
-    if algorithm not in ALGORITHMS:
+    if not isinstance(algorithm, str) or algorithm not in ALGORITHMS:
         raise InvalidClientError(
             f"the client_assertion is signed with another algorithm than {' or '.join(ALGORITHMS)}"
         )
     if "crit" in header:
         raise InvalidClientError("the client_assertion has critical headers that are not known here")
     return Claimed(
-        algorithm=str(algorithm),
+        algorithm=algorithm,
         key_id=_text(header, "kid", needed=False),
         keys_url=_text(header, "jku", needed=False),
         client=_text(claims, "iss"),
@@ -100,7 +100,7 @@ def check_assertion(
 
 def _text(content: dict[str, Any], name: str, *, needed: bool = True) -> str:
     value = content.get(name, None if needed else "")
-    if not isinstance(value, str) or (needed and not value) or len(value) > _LONGEST_ID:
+    if not isinstance(value, str) or (needed and not value) or len(value) > _LONGEST_ID or not value.isprintable():
         raise InvalidClientError(f"the assertion's {name} is missing, or no text of at most {_LONGEST_ID} characters")
     return value
 

@@ -66,9 +66,10 @@ def candidates(keys: Sequence[ClientKey], *, algorithm: str, key_id: str) -> lis
 
 
 def _read(content: dict[str, Any]) -> ClientKey | None:
-    if content.get("use", "sig") != "sig" or content.get("alg", "RS384") not in ALGORITHMS:
+    if content.get("use", "sig") != "sig" or content.get("alg", "RS384") not in list(ALGORITHMS):
         return None
-    if "key_ops" in content and "verify" not in content["key_ops"]:
+    operations = content.get("key_ops", ["verify"])
+    if not isinstance(operations, list) or "verify" not in operations:
         return None
     try:
         key = JWKRegistry.import_key(content)

@@ -16,6 +16,7 @@ MOST_VALUES = 200
 _LONGEST_VALUE = 512
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 _REFERENCE = re.compile(r"(?:(?:https?://\S+/)?(?P<type>[A-Z][A-Za-z]+)/)?(?P<id>[A-Za-z0-9\-.]{1,64})")
+_TOKEN = re.compile(r"(?!\|$)(?:[^|\\]|\\.)*(?:\|(?:[^|\\]|\\.)*)?")
 _DATE = re.compile(r"(?P<prefix>eq|gt|ge|lt|le)?(?P<date>\d.*)")
 _FORMATS = frozenset({"json", "application/json", "application/fhir+json", "application/fhir json"})
 _COUNTS = {"count": True, "false": False}
@@ -189,6 +190,8 @@ def _values(parameter: Parameter, text: str) -> tuple[str, ...]:
         return tuple("".join(split_date(value)) for value in values)
     if parameter.kind is Kind.REFERENCE:
         return tuple(reference_id(value, "Patient" if parameter.name == "patient" else "Location") for value in values)
+    if parameter.kind in (Kind.TOKEN, Kind.PERSON) and not all(_TOKEN.fullmatch(value) for value in values):
+        raise SearchProblemError("value", f"a value of {parameter.name} looks like code, system|code, system| or |code")
     if parameter.kind is Kind.ID and not all(_ID.fullmatch(value) for value in values):
         raise SearchProblemError("value", "an id has letters, digits, - and . only, 64 at most")
     return values

@@ -88,6 +88,7 @@ def test_a_url_of_keys_is_heeded_only_where_it_is_the_registered_one():
         {"jti": ""},
         {"jti": 7},
         {"jti": "x" * 300},
+        {"jti": "once\x00"},
     ],
 )
 def test_claims_that_prove_nothing_are_refused(changes):
@@ -113,6 +114,12 @@ def test_no_algorithm_is_refused():
     for algorithm in ("none", "None", "NONE", "", None):
         with pytest.raises(InvalidClientError, match="algorithm"):
             check(f"{part({'alg': algorithm, 'kid': 'ec-1'})}.{part(claims())}.")
+
+
+@pytest.mark.parametrize("algorithm", [None, 7, ["ES384"], {"ES384": "ES384"}])
+def test_an_algorithm_that_is_no_text_is_refused(algorithm):
+    with pytest.raises(InvalidClientError, match="another algorithm"):
+        check(".".join([part({"alg": algorithm, "kid": "ec-1"}), part(claims()), "AAAA"]))
 
 
 def test_a_secret_made_of_the_public_key_is_refused():
@@ -165,6 +172,9 @@ def test_a_private_key_is_never_registered():
         json.dumps({"keys": [ECKey.generate_key("P-256").as_dict(private=False)]}),
         json.dumps({"keys": [EC.as_dict(private=False), OTHER.as_dict(private=False)]}),
         json.dumps({"keys": [EC.as_dict(private=False) | {"use": "enc"}]}),
+        json.dumps({"keys": [EC.as_dict(private=False) | {"alg": ["ES384"]}]}),
+        json.dumps({"keys": [EC.as_dict(private=False) | {"key_ops": 7}]}),
+        json.dumps({"keys": [EC.as_dict(private=False) | {"key_ops": "verify"}]}),
         json.dumps({"keys": [{"kty": "EC", "crv": "P-384", "x": "AA", "y": "AA"}]}),
         '{"keys": [' + "1," * 40000 + "1]}",
     ],

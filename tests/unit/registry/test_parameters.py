@@ -44,6 +44,8 @@ def test_commas_can_be_part_of_a_value():
         ("status", ","),
         ("vaccine-code", "a\x00b"),
         ("vaccine-code", "x" * 600),
+        ("vaccine-code", "|"),
+        ("vaccine-code", "a|b|c"),
         ("status", ",".join(map(str, range(300)))),
         ("_count", "-1"),
         ("_count", "ten"),
