@@ -1,15 +1,11 @@
 """Who may pull: clients prove who they are, get a token for five minutes, and show it with each request."""
 
 import secrets
-import time
 from collections.abc import Mapping
 from datetime import timedelta
 
-from limits import RateLimitItem, RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import FixedWindowRateLimiter
-
 from fhir_gateway.bootstrap.registry_keys import RegistryKeys
+from fhir_gateway.bootstrap.request_rates import RequestRates
 from fhir_gateway.domain.registry import Puller, RegistryClient
 from fhir_gateway.key_sets.fetching import KeySets
 from fhir_gateway.ledger.store import Ledger
@@ -17,11 +13,12 @@ from fhir_gateway.ports import Clock
 from fhir_gateway.registry.assertions import InvalidClientError, check_assertion, claimed
 from fhir_gateway.registry.client_keys import ClientKey, UnusableKeysError, read_keys
 from fhir_gateway.registry.scopes import InvalidScopeError, narrow, parse_scopes
-from fhir_gateway.registry.tokens import TOKEN_LIFE, RefusedTokenError, check_token, issue
+from fhir_gateway.registry.tokens import TOKEN_LIFE, ProvedTokens, RefusedTokenError, issue
 from fhir_gateway.settings import Environment
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-_FAILURES_OF_AN_ADDRESS = RateLimitItemPerMinute(60)
+_FAILURES_OF_AN_ADDRESS = 60
+"""In a minute."""
 
 
 class TokenRefusedError(Exception):
@@ -52,7 +49,8 @@ class RegistryDoor:
         self._keys = keys
         self._clock = clock
         self._key_sets = KeySets(clock)
-        self._limiter = FixedWindowRateLimiter(MemoryStorage())
+        self._rates = RequestRates()
+        self._proved = ProvedTokens(settings.name)
 
     async def let_in(self, form: Mapping[str, str], *, base: str, address: str) -> dict[str, object]:
         """Return the token answer for a client's form; `base` is the endpoint's own address. Raises TokenRefusedError."""
@@ -60,16 +58,14 @@ class RegistryDoor:
             raise TokenRefusedError("unsupported_grant_type", "grant_type must be client_credentials")
         if form.get("client_assertion_type") != ASSERTION_TYPE:
             raise TokenRefusedError("invalid_client", f"client_assertion_type must be {ASSERTION_TYPE}")
-        if retry := self._exceeded(_FAILURES_OF_AN_ADDRESS, "address", address):
+        if retry := self._rates.wait(_FAILURES_OF_AN_ADDRESS, "address", address):
             raise TokenRefusedError("invalid_client", "too many failures, wait", status=429, retry_after=retry)
         try:
             client = await self._client(form.get("client_assertion", ""), base=base)
         except (InvalidClientError, UnusableKeysError) as error:
-            self._limiter.hit(_FAILURES_OF_AN_ADDRESS, "address", address)
+            self._rates.hit(_FAILURES_OF_AN_ADDRESS, "address", address)
             raise TokenRefusedError("invalid_client", str(error)) from None
-        tokens = RateLimitItemPerMinute(self._policy.tokens_per_minute)
-        if not self._limiter.hit(tokens, "token", client.id):
-            retry = self._exceeded(tokens, "token", client.id)
+        if retry := self._rates.hit(self._policy.tokens_per_minute, "token", client.id):
             raise TokenRefusedError(
                 "invalid_request", "too many tokens, keep one for its life", status=429, retry_after=retry
             )
@@ -93,13 +89,12 @@ class RegistryDoor:
         Raises RefusedTokenError, for a client that was revoked as well, and TooManyRequestsError.
         """
         now = self._clock.now()
-        puller = check_token(token, environment=self._environment, base=base, keys=self._keys.all(now), now=now)
+        puller = self._proved.check(token, base=base, keys=self._keys.all(now), now=now)
         client = self._ledger.registry_clients.get(puller.client)
         if client is None or client.revoked:
             raise RefusedTokenError("the client was revoked")
-        requests = RateLimitItemPerMinute(self._policy.requests_per_minute)
-        if not self._limiter.hit(requests, "request", puller.client):
-            raise TooManyRequestsError(self._exceeded(requests, "request", puller.client) or 1)
+        if retry := self._rates.hit(self._policy.requests_per_minute, "request", puller.client):
+            raise TooManyRequestsError(retry)
         return puller
 
     async def _client(self, text: str, *, base: str) -> RegistryClient:
@@ -119,9 +114,3 @@ class RegistryDoor:
         if client.jwks_url:
             return await self._key_sets.keys(client.jwks_url, key_id=key_id)
         return read_keys(client.jwks)
-
-    def _exceeded(self, limit: RateLimitItem, *names: str) -> int:
-        """Return in how many seconds there is room again, 0 where there is room."""
-        if self._limiter.test(limit, *names):
-            return 0
-        return max(1, round(self._limiter.get_window_stats(limit, *names).reset_time - time.time()))

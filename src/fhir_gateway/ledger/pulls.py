@@ -91,6 +91,25 @@ recalls = Table(
     PrimaryKeyConstraint("client", "resource", "noted"),
 )
 
+# What is written down of every search: building these statements anew would take longer than the database does.
+_ADD_PULL = insert(pulls)
+_ADD_PATIENT = insert(pulled_patients)
+_DROP_VERSION = delete(pulled).where(pulled.c.client == bindparam("c"), pulled.c.resource == bindparam("r"))
+_ADD_VERSION = insert(pulled).values(
+    client=bindparam("c"), resource=bindparam("r"), version=bindparam("v"), at=bindparam("a")
+)
+_IS_OPEN = select(recalls.c.client).where(recalls.c.client == bindparam("c"), recalls.c.settled.is_(None)).limit(1)
+_SETTLE = (
+    update(recalls)
+    .where(
+        recalls.c.client == bindparam("c"),
+        recalls.c.resource == bindparam("r"),
+        recalls.c.settled.is_(None),
+        recalls.c.version != bindparam("v"),
+    )
+    .values(settled=bindparam("a"))
+)
+
 
 class Pulls:
     """The pulls and recalls of one environment."""
@@ -102,23 +121,22 @@ class Pulls:
         self, request: Request, *, count: int, versions: Sequence[PulledVersion] = (), patients: Iterable[str] = ()
     ) -> int:
         """Write a pull down with what it gave: `versions` of resources, and the `patients` (ids) whom it told of."""
-        result = self._connection.execute(
-            insert(pulls).values(
-                client=request.client,
-                token=request.token,
-                kind=request.kind,
-                resource_type=request.resource_type,
-                query=request.query,
-                address=request.address,
-                at=request.at.isoformat(),
-                resources=count,
-            )
-        )
+        row = {
+            "client": request.client,
+            "token": request.token,
+            "kind": request.kind,
+            "resource_type": request.resource_type,
+            "query": request.query,
+            "address": request.address,
+            "at": request.at.isoformat(),
+            "resources": count,
+        }
+        result = self._connection.execute(_ADD_PULL, row)
         assert result.inserted_primary_key  # noqa: S101 - it is the database that numbers them
         number = int(result.inserted_primary_key[0])
         told = [{"pull": number, "patient": patient} for patient in sorted(set(patients))]
         if told:
-            self._connection.execute(insert(pulled_patients), told)
+            self._connection.execute(_ADD_PATIENT, told)
         self.give(request.client, versions, at=request.at)
         return number
 
@@ -131,24 +149,10 @@ class Pulls:
         rows = [{"c": client, "r": one.resource, "v": one.version, "a": at.isoformat()} for one in versions]
         if not rows:
             return
-        same = (pulled.c.client == bindparam("c"), pulled.c.resource == bindparam("r"))
-        self._connection.execute(delete(pulled).where(*same), rows)
-        added = insert(pulled).values(
-            client=bindparam("c"), resource=bindparam("r"), version=bindparam("v"), at=bindparam("a")
-        )
-        self._connection.execute(added, rows)
-        if self._connection.execute(_open(client).limit(1)).first() is not None:
-            settle = (
-                update(recalls)
-                .where(
-                    recalls.c.client == bindparam("c"),
-                    recalls.c.resource == bindparam("r"),
-                    recalls.c.settled.is_(None),
-                    recalls.c.version != bindparam("v"),
-                )
-                .values(settled=bindparam("a"))
-            )
-            self._connection.execute(settle, rows)
+        self._connection.execute(_DROP_VERSION, rows)
+        self._connection.execute(_ADD_VERSION, rows)
+        if self._connection.execute(_IS_OPEN, {"c": client}).first() is not None:
+            self._connection.execute(_SETTLE, rows)
 
     def recall(self, corrections: Iterable[Correction], *, reason: RecallReason, at: datetime) -> int:
         """Note for every client what it was given and is wrong; return how many resources of clients those are.

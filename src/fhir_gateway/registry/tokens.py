@@ -1,5 +1,6 @@
 """Access tokens: signed by the gateway, for one client, one environment, five minutes at most (RFC 9068)."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -63,6 +64,45 @@ def check_token(text: str, *, environment: str, base: str, keys: Sequence[Signin
     if expires <= now:
         raise RefusedTokenError("the token has expired")
     return Puller(str(claims["client_id"]), environment, scopes, str(claims["jti"]), expires)
+
+
+@dataclass(frozen=True, slots=True)
+class _Proved:
+    puller: Puller
+    base: str
+    key: SigningKey
+
+    def opens(self, base: str, keys: Sequence[SigningKey], now: datetime) -> bool:
+        """Say whether the token lets in at an endpoint still."""
+        believed = any(one is self.key for one in keys) and checks(self.key, now)
+        return believed and self.base == base and self.puller.expires > now
+
+
+class ProvedTokens:
+    """Checks the tokens of one environment, and proves the signature of each but once: that costs more than all else.
+
+    What was proved is known by the token's hash. It counts for the same endpoint only, until the token expires, and
+    while its key is one of those that are given, the very same object: once keys were read anew, all is proved anew.
+    """
+
+    def __init__(self, environment: str, *, most: int = 10_000) -> None:
+        self._environment = environment
+        self._most = most
+        self._proved: dict[bytes, _Proved] = {}
+
+    def check(self, text: str, *, base: str, keys: Sequence[SigningKey], now: datetime) -> Puller:
+        """Return whom a token lets in, as check_token does; raises RefusedTokenError."""
+        digest = hashlib.sha256(text.encode("utf-8", "replace")).digest()
+        found = self._proved.get(digest)
+        if found is not None and found.opens(base, keys, now):
+            return found.puller
+        self._proved.pop(digest, None)
+        puller = check_token(text, environment=self._environment, base=base, keys=keys, now=now)
+        if len(self._proved) >= self._most:
+            self._proved = {key: one for key, one in self._proved.items() if one.puller.expires > now}
+        if len(self._proved) < self._most:
+            self._proved[digest] = _Proved(puller, base, _key(text, keys, now))
+        return puller
 
 
 def published(keys: Sequence[SigningKey]) -> dict[str, Any]:

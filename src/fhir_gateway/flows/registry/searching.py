@@ -48,7 +48,7 @@ async def search(asked: RegistrySearch, tools: RegistryTools, *, after: Position
         if few is not None
         else await stretch(tools.puller, _order(asked, tools), after=after, count=asked.count)
     )
-    told, patients = await tell(found.resources, tools)
+    told, patients = await tell(found.resources, tools, known=people.patients if people else ())
     return SearchResult(
         matches=tuple(subset(one, asked.elements) for one in told),
         included=tuple(patients) if asked.with_patients else (),
@@ -59,10 +59,16 @@ async def search(asked: RegistrySearch, tools: RegistryTools, *, after: Position
     )
 
 
-async def tell(resources: Sequence[Resource], tools: RegistryTools) -> tuple[list[Resource], list[Resource]]:
-    """Return resources whose references say who and what they lead to, and the Patients that doses are of."""
-    ids = sorted({patient_in(one) for one in resources} - {""})
-    patients = await by_id("Patient", ids, tools)
+async def tell(
+    resources: Sequence[Resource], tools: RegistryTools, *, known: Sequence[Resource] = ()
+) -> tuple[list[Resource], list[Resource]]:
+    """Return resources whose references say who and what they lead to, and the Patients that doses are of.
+
+    `known` are Patients that were read for this search already.
+    """
+    ids = {patient_in(one) for one in resources} - {""}
+    patients = [one for one in known if one["id"] in ids]
+    patients += await by_id("Patient", sorted(ids - {one["id"] for one in patients}), tools)
     organizations = await by_id("Organization", sorted({i for one in resources for i in organizations_in(one)}), tools)
     people = {one["id"]: person_of(one) for one in patients}
     names = {one["id"]: one["name"] for one in organizations if isinstance(one.get("name"), str)}
@@ -73,6 +79,7 @@ async def tell(resources: Sequence[Resource], tools: RegistryTools) -> tuple[lis
 class _People:
     ids: tuple[str, ...]
     replaced: tuple[tuple[str, str], ...]
+    patients: tuple[Resource, ...]
 
 
 async def _people(asked: RegistrySearch, tools: RegistryTools) -> _People | None:
@@ -82,6 +89,7 @@ async def _people(asked: RegistrySearch, tools: RegistryTools) -> _People | None
         return None
     allowed: set[str] | None = None
     replaced: dict[str, str] = {}
+    known: dict[str, Resource] = {}
     for one in named:
         if one.name == "patient":
             patients = await by_id("Patient", one.values, tools)
@@ -89,17 +97,19 @@ async def _people(asked: RegistrySearch, tools: RegistryTools) -> _People | None
         else:
             patients = [found async for found in tools.reader.search("Patient", {"identifier": one.values})]
             missing = set()
-        survivors = {patient["id"]: await _survivor(patient, tools) for patient in patients}
+        masters = {patient["id"]: await _master(patient, tools) for patient in patients}
+        survivors = {patient_id: str(master["id"]) for patient_id, master in masters.items()}
+        known |= {master["id"]: master for master in masters.values()}
         replaced |= {before: now for before, now in survivors.items() if before != now}
         ids = {*survivors.values(), *missing}
         allowed = ids if allowed is None else allowed & ids
-    return _People(tuple(sorted(allowed or ())), tuple(sorted(replaced.items())))
+    patients_of = [known[patient_id] for patient_id in sorted(known)]
+    return _People(tuple(sorted(allowed or ())), tuple(sorted(replaced.items())), tuple(patients_of))
 
 
-async def _survivor(patient: Resource, tools: RegistryTools) -> str:
-    """Return the id of who stands for a Patient now; the Patient's own where nobody does."""
-    master = await master_of(patient, lambda patient_id: tools.reader.read("Patient", patient_id))
-    return str((master or patient)["id"])
+async def _master(patient: Resource, tools: RegistryTools) -> Resource:
+    """Return the Patient that stands for one now; the Patient itself where nobody does."""
+    return await master_of(patient, lambda patient_id: tools.reader.read("Patient", patient_id)) or patient
 
 
 async def _few(asked: RegistrySearch, tools: RegistryTools, people: _People | None) -> list[Resource] | None:
