@@ -319,3 +319,24 @@ def test_a_server_that_is_lost_midway_is_told_and_the_same_command_goes_on(place
     code, (merge,), _ = applied(place, plan, environment="region")
     assert (code, merge["merge"], merge["failed"]) == (0, 1, [])
     assert referring_to(read_all(server.server), ["p2", "p3"]) == []
+
+
+def test_a_merge_that_stands_takes_along_what_only_reading_everything_finds(people):
+    hidden = {
+        "resourceType": "Task",
+        "id": "t1",
+        "status": "requested",
+        "intent": "order",
+        "input": [{"type": {"text": "who"}, "valueReference": {"reference": "Patient/p2"}}],
+    }
+    fill(people.home, [hidden])
+    before = everything(people.home)
+    plan, _ = planned(people)
+    assert applied(people, plan)[0] == 0
+    assert referring_to(everything(people.home), ["p2", "p3"]) == ["Task/t1"]
+    code, (merge,), _ = applied(people, plan, "--scan")
+    assert (code, merge["merge"], merge["changed"], merge["failed"]) == (0, 1, 12, [])
+    assert referring_to(everything(people.home), ["p2", "p3"]) == []
+    assert people.run("merge", "verify")[0] == 0
+    assert people.run("merge", "undo", 1)[0] == 0
+    assert everything(people.home) == before

@@ -51,7 +51,8 @@ class PersonEvidence:
     `niks` are the person's own valid NIKs, `old_niks` earlier ones, `damaged_niks` the trusted leading digits (12 or
     more) of ones that a spreadsheet rounded, `odd_niks` written ones that are no NIK, `parent_niks` the mother's (or
     father's). `names` are all, current ones first; `own_keys` are the keys of the person's own ones, `newborn` says
-    that there is only a temporary one. `mother_keys` and `parent_keys` are those of the mother and of a parent whose
+    that there is only a temporary one, `unread_names` are those without any comparable word (in another script than
+    ours), in lower case. `mother_keys` and `parent_keys` are those of the mother and of a parent whose
     sex is unknown. `phones` are national numbers without 0, `places` comparable villages (codes or words), `records`
     (clinic, medical record number), `persons` the gateway's own identifiers. `birth_order` is multipleBirthInteger, -1
     where unknown. `masked` says that the server hides the NIK, `deceased` is an ISO date.
@@ -64,6 +65,7 @@ class PersonEvidence:
     parent_niks: tuple[str, ...] = ()
     names: tuple[PersonName, ...] = ()
     own_keys: tuple[str, ...] = ()
+    unread_names: tuple[str, ...] = ()
     newborn: bool = False
     gender: str = ""
     birth_date: BirthDate = UNKNOWN_BIRTH_DATE
@@ -101,6 +103,7 @@ def evidence_of(patient: Resource) -> PersonEvidence:
         parent_niks=tuple(numbers.parents),
         names=names,
         own_keys=_unique(name.key for name in names if name.key),
+        unread_names=_unique(name.text.casefold() for name in names if not name.key and not name.newborn and name.text),
         newborn=newborn,
         gender=gender if gender in {"male", "female"} else "",
         birth_date=birth_date,

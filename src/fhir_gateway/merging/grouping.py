@@ -40,6 +40,7 @@ _BIRTH_DATE_SLIPS = frozenset({"digit", "close", "year"})
 _SURE_BIRTH_DATES = frozenset({"exact", "default_day"})
 _WORDS = {
     "birth-date-disagrees": "the birth dates disagree",
+    "names-unread": "the names are not written alike, and in this script they cannot be compared",
     "gender-disagrees": "the one is recorded as male, the other as female",
     "kept-apart": "these two were merged once and undone, or an operator said that they are two people",
     "not-confirmed": "nothing but the number shows that they are one person",
@@ -152,7 +153,7 @@ def contradictions_of(
     parted: Collection[frozenset[str]] = (),
     cut_nik: bool = False,
 ) -> tuple[MergeConflict, ...]:
-    """Return what speaks against two Patients being one person: vetoes, disagreeing birth dates or genders.
+    """Return what speaks against two Patients being one person: vetoes, other birth dates, genders, or unread names.
 
     `cut_nik` says that all they share is a NIK that may be cut: then what does not agree speaks against it, too.
     """
@@ -163,6 +164,8 @@ def contradictions_of(
     levels = _levels(pair.comparison)
     if _birth_dates_disagree(levels.get("birth_date", ""), evidence[left], evidence[right]):
         found.setdefault("birth-date-disagrees", _WORDS["birth-date-disagrees"])
+    if _names_unread(evidence[left], evidence[right]):
+        found.setdefault("names-unread", _WORDS["names-unread"])
     if levels.get("gender") == "different":
         found["gender-disagrees"] = _WORDS["gender-disagrees"]
     if cut_nik and not found and not _all_agree(levels, (evidence[left], evidence[right])):
@@ -175,6 +178,14 @@ def _birth_dates_disagree(level: str, left: PersonEvidence, right: PersonEvidenc
     if level == "different":
         return True
     return level in _BIRTH_DATE_SLIPS and birth_date_fits_nik(left) == birth_date_fits_nik(right)
+
+
+def _names_unread(left: PersonEvidence, right: PersonEvidence) -> bool:
+    """Say whether two have names that differ and cannot be compared, as the one's or both are in another script."""
+    if left.own_keys and right.own_keys:
+        return False
+    named = all(one.own_keys or one.unread_names for one in (left, right))
+    return named and not set(left.unread_names) & set(right.unread_names)
 
 
 def _all_agree(levels: Mapping[str, str], both: tuple[PersonEvidence, PersonEvidence]) -> bool:

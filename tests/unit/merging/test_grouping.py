@@ -35,6 +35,21 @@ def test_a_shared_nik_whose_names_disagree_is_a_conflict():
     assert group.conflicts[0].resources == ("Patient/a", "Patient/b")
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "told"),
+    [
+        ("李小龍", "王明", {"names-unread"}),
+        ("Анна Петрова", "Rizki Pratama", {"names-unread"}),
+        ("李小龍", "李小龍", set()),
+        ("ЖЮЛИ", "Жюли", set()),
+        ("", "李小龍", set()),
+    ],
+)
+def test_names_in_another_script_must_be_written_alike(one, other, told):
+    (group,) = group_by_nik([rizki("a", name=one), rizki("b", name=other)])
+    assert codes(group) == told
+
+
 def test_a_shared_nik_whose_birth_dates_disagree_is_a_conflict():
     (group,) = group_by_nik([rizki("a"), rizki("b", born="2016-11-02")])
     assert "birth-date-disagrees" in codes(group)

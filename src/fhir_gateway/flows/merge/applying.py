@@ -70,7 +70,7 @@ async def apply(plan: MergePlan, request: ApplyRequest, tools: MergeTools) -> li
     """Merge a plan's groups and return what became of each, in the plan's order.
 
     Groups whose merges were begun before go on where they stopped, changes that failed are tried again, merges that
-    are complete stay as they are: the same plan can be applied again and again. Groups that share a resource follow
+    are complete stay as they are, but with `scan` what still refers to their replaced Patients follows: the same plan can be applied again and again. Groups that share a resource follow
     each other, others go side by side. Raises LedgerError where somebody else merges in this environment, and
     ServerError where the server has gone; then the same command goes on.
     """
@@ -83,7 +83,7 @@ async def apply(plan: MergePlan, request: ApplyRequest, tools: MergeTools) -> li
             earlier = merge_of(group.group, tools)
             if earlier is None:
                 fresh.append(group)
-            elif _open(earlier):
+            elif _open(earlier) or (request.scan and tools.journal.plan_of(earlier.id) is not None):
                 begun.append(earlier)
             else:
                 work.outcomes[group.group.patient_ids] = outcome_of(earlier, tools)
