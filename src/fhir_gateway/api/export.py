@@ -18,7 +18,7 @@ from limits.strategies import MovingWindowRateLimiter
 from starlette.responses import Response, StreamingResponse
 
 from fhir_gateway.api.answers import FHIR_JSON, JSON, RequestRefusedError, json_response, problem_response
-from fhir_gateway.api.registry import LetIn, Visit
+from fhir_gateway.api.registry import INSUFFICIENT_SCOPE, LetIn, Visit, takes_gzip
 from fhir_gateway.api.security import Environment, client_address
 from fhir_gateway.bootstrap.export_giving import Given
 from fhir_gateway.bootstrap.exporting import ServedExports, TooManyExportsError
@@ -125,7 +125,7 @@ async def fetch(job_id: str, name: str, let_in: LetIn, exports: Exports) -> Resp
     except FileNotFoundError:
         return problem_response(404, _GONE, media_type=JSON)
     headers = {"Cache-Control": "no-store", "Vary": "Accept-Encoding, Authorization"}
-    if "gzip" in let_in.request.headers.get("accept-encoding", ""):
+    if takes_gzip(let_in.request):
         headers["Content-Encoding"] = "gzip"
         return StreamingResponse(_streamed(given, packed=True), headers=headers, media_type=_NDJSON)
     headers["Content-Length"] = str(file.size)
@@ -183,7 +183,7 @@ async def _kick_off(let_in: Visit, exports: ServedExports, level: Level, *, grou
     except SearchProblemError as error:
         raise RequestRefusedError(400, str(error), code=error.code) from None
     except NotPermittedError as error:
-        raise RequestRefusedError(403, str(error), headers=_INSUFFICIENT) from None
+        raise RequestRefusedError(403, str(error), headers=INSUFFICIENT_SCOPE) from None
     except TooManyExportsError as error:
         raise RequestRefusedError(429, str(error), headers={"Retry-After": str(error.retry_after)}) from None
     return Response(None, 202, {"Content-Location": f"{let_in.base}/{STATUS_PATH}/{job.id}"})
@@ -267,7 +267,7 @@ def _permits(let_in: Visit, resource_type: str) -> bool:
 def _check(let_in: Visit, resource_type: str, *, permission: str = "rs") -> None:
     if not all(allows(let_in.puller.scopes, resource_type, one) for one in permission):
         words = f"the token does not permit this: system/{resource_type}.{permission} is needed"
-        raise RequestRefusedError(403, words, headers=_INSUFFICIENT)
+        raise RequestRefusedError(403, words, headers=INSUFFICIENT_SCOPE)
 
 
 async def _streamed(given: Given, *, packed: bool) -> AsyncIterator[bytes]:
@@ -311,5 +311,4 @@ async def _searched(let_in: Visit, exports: ServedExports, *, form: bytes) -> Re
     return json_response(bundle | ({"entry": entries} if entries else {}), media_type=FHIR_JSON)
 
 
-_INSUFFICIENT = {"WWW-Authenticate": 'Bearer error="insufficient_scope"'}
 _GROUP_PARAMETERS = frozenset({"_id", "_format", "_pretty", "_count"})

@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -20,6 +21,7 @@ from fhir_gateway.bootstrap.serving import ServedEnvironment
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.domain.registry import Puller
 from fhir_gateway.fhir import json_text
+from fhir_gateway.registry.exports import NotPermittedError
 from fhir_gateway.registry.parameters import SEARCHES, SearchProblemError
 from fhir_gateway.registry.scopes import SERVED_TYPES, allows
 from fhir_gateway.registry.tokens import RefusedTokenError
@@ -29,6 +31,7 @@ router = APIRouter(prefix="/{environment}/fhir", tags=["registry"])
 _WORTH_PACKING = 1000
 _MOST_PARAMETERS = 100
 _FORM = "application/x-www-form-urlencoded"
+INSUFFICIENT_SCOPE = {"WWW-Authenticate": 'Bearer error="insufficient_scope"'}
 _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
 
@@ -87,7 +90,7 @@ class Visit:
             raise RequestRefusedError(
                 403,
                 f"the token does not permit this: system/{resource_type}.{permission} is needed",
-                headers={"WWW-Authenticate": 'Bearer error="insufficient_scope"'},
+                headers=INSUFFICIENT_SCOPE,
             )
 
 
@@ -182,13 +185,13 @@ async def _searched(let_in: Visit, resource_type: str, *, form: bytes) -> Respon
         pairs = parse_qsl(raw.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=_MOST_PARAMETERS)
     except ValueError:
         raise RequestRefusedError(400, f"a search has at most {_MOST_PARAMETERS} parameters") from None
-    if any(name == "_include" for name, _ in pairs):
-        let_in.check("Patient", "r")
     try:
         return packed(let_in.request, await let_in.registry.search(let_in.asked(resource_type, pairs, raw)))
     except SearchProblemError as error:
         status = 410 if error.code == "expired" else 400
         raise RequestRefusedError(status, str(error), code=error.code) from None
+    except NotPermittedError as error:
+        raise RequestRefusedError(403, str(error), headers=INSUFFICIENT_SCOPE) from None
 
 
 def _is_form(request: Request) -> bool:
@@ -211,14 +214,31 @@ def _form(request: Request, body: bytes) -> dict[str, str]:
 def packed(request: Request, content: Resource) -> Response:
     """Return a resource with its weak ETag, 304 where the client has it, packed where it takes that."""
     body = json_text.dump(content)
-    etag = f'W/"{_version(content)}{hashlib.blake2b(body, digest_size=8).hexdigest()}"'
+    etag = f'W/"{_version(content)}{hashlib.blake2b(_told(content, body), digest_size=8).hexdigest()}"'
     headers = {"ETag": etag, "Cache-Control": "private, no-cache", "Vary": "Accept-Encoding, Authorization"}
     if etag in request.headers.get("if-none-match", ""):
         return Response(None, 304, headers)
-    if len(body) > _WORTH_PACKING and "gzip" in request.headers.get("accept-encoding", ""):
+    if len(body) > _WORTH_PACKING and takes_gzip(request):
         body = gzip.compress(body, 5, mtime=0)
         headers["Content-Encoding"] = "gzip"
     return Response(body, 200, headers, FHIR_JSON)
+
+
+def _told(content: Resource, body: bytes) -> bytes:
+    """Return what an ETag is made of: not the next link, which is sealed anew each time, but the day, since it expires."""
+    links: Any = content.get("link") if content.get("resourceType") == "Bundle" else None
+    following = [str(one["url"]) for one in links or () if one["relation"] == "next"]
+    day = SystemClock().now().date().isoformat()
+    return body.replace(following[0].encode(), day.encode(), 1) if following else body
+
+
+def takes_gzip(request: Request) -> bool:
+    """Say whether an answer may be packed (RFC 9110, 12.5.3): gzip is named, and not with a weight of 0."""
+    for part in request.headers.get("accept-encoding", "").lower().split(","):
+        coding, _, weight = part.partition(";")
+        if coding.strip() in ("gzip", "x-gzip"):
+            return not re.fullmatch(r"\s*q\s*=\s*0(\.0*)?\s*", weight)
+    return False
 
 
 def _version(content: Resource) -> str:

@@ -24,6 +24,7 @@ from fhir_gateway.registry.bundles import searchset, self_url, warnings
 from fhir_gateway.registry.capabilities import Endpoint, capability_statement, served_searches
 from fhir_gateway.registry.cursors import read_cursor, write_cursor
 from fhir_gateway.registry.enriching import patient_in
+from fhir_gateway.registry.exports import NotPermittedError
 from fhir_gateway.registry.histories import (
     HISTORY_TYPES,
     history_bundle,
@@ -34,6 +35,7 @@ from fhir_gateway.registry.histories import (
     write_place,
 )
 from fhir_gateway.registry.parameters import SearchProblemError, parse_search, to_pairs
+from fhir_gateway.registry.scopes import allows
 from fhir_gateway.registry.tokens import published
 from fhir_gateway.settings import Environment
 
@@ -89,7 +91,11 @@ class Registry:
         )
 
     async def search(self, asked: Asked) -> Resource:
-        """Return the Bundle that answers a search, written down as a pull; raises SearchProblemError."""
+        """Return the Bundle that answers a search, written down as a pull.
+
+        Raises SearchProblemError, and NotPermittedError where Patients are to be included without their scope: a page's
+        link is followed with the token of now, which may permit less than the one that the search began with.
+        """
         now = self._clock.now()
         given = dict(asked.pairs)
         if CURSOR in given:
@@ -100,6 +106,8 @@ class Registry:
         else:
             served = (await self.served()).get(asked.resource_type, frozenset())
             wanted, after = parse_search(asked.resource_type, asked.pairs, served=served, lenient=asked.lenient), None
+        if wanted.with_patients and not allows(asked.puller.scopes, "Patient", "r"):
+            raise NotPermittedError("the token does not permit this: system/Patient.r is needed")
         found = await search(wanted, self.tools, after=after)
         self._write_down(asked, PullKind.SEARCH, [*found.originals, *found.included], now)
         following = ""

@@ -293,11 +293,12 @@ def _instant(name: str, texts: Sequence[str]) -> datetime | None:
         return None
     try:
         moment = datetime.fromisoformat(texts[0].replace(" ", "+"))  # a + that was not encoded arrives as a blank
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None or "T" not in texts[0]:
+        at = moment.astimezone(UTC) if moment.tzinfo and "T" in texts[0] else None
+    except (ValueError, OverflowError):
+        at = None
+    if at is None:
         raise SearchProblemError("value", f"{name} is an instant such as 2024-01-31T08:00:00+07:00")
-    return moment.astimezone(UTC)
+    return at
 
 
 def _shown(name: str) -> str:

@@ -140,8 +140,9 @@ def _version_id(version: PastVersion) -> str:
 def _instant(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text.replace(" ", "+"))  # a + that was not encoded arrives as a blank
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
+        at = moment.astimezone(UTC) if moment.tzinfo else None
+    except (ValueError, OverflowError):
+        at = None
+    if at is None:
         raise SearchProblemError("value", "_since is an instant such as 2024-01-31T08:00:00+07:00")
-    return moment
+    return at

@@ -129,6 +129,13 @@ async def test_a_scope_opens_its_type_only(registry):
     assert_is_problem(await registry.get("Immunization?_include=Immunization:patient", token), 403)
 
 
+async def test_a_page_s_link_opens_no_more_than_the_token_of_now(registry):
+    await doses(registry)
+    following = link((await registry.get("Immunization?_include=Immunization:patient&_count=1")).json(), "next")
+    assert_is_problem(await registry.get(following, await registry.token("system/Immunization.rs")), 403)
+    assert (await registry.get(following)).status_code == 200
+
+
 async def test_pages_are_followed_by_their_links(registry):
     _, expected = await doses(registry)
     token, got, url = await registry.token(), [], "Immunization?_count=2"
@@ -199,6 +206,15 @@ async def test_a_resource_that_has_not_changed_is_not_sent_again(registry):
     assert (again.status_code, again.content) == (304, b"")
 
 
+async def test_a_page_that_has_not_changed_is_not_sent_again_although_its_link_is_sealed_anew(registry):
+    await doses(registry)
+    token = await registry.token()
+    first = await registry.get("Immunization?_count=2", token)
+    headers = {"If-None-Match": first.headers["etag"]}
+    assert (await registry.get("Immunization?_count=2", token, headers=headers)).status_code == 304
+    assert (await registry.get("Immunization?_count=1", token, headers=headers)).status_code == 200
+
+
 async def test_large_answers_are_packed_for_those_who_take_it(registry):
     await doses(registry)
     token = await registry.token()
@@ -207,6 +223,9 @@ async def test_large_answers_are_packed_for_those_who_take_it(registry):
     packed = await registry.get("Immunization", token, headers={"Accept-Encoding": "gzip"})
     assert packed.headers["content-encoding"] == "gzip"
     assert packed.json() == plain.json()
+    for unwilling in ("gzip;q=0", "br, gzip; q=0.000", "notgzip"):
+        answer = await registry.get("Immunization", token, headers={"Accept-Encoding": unwilling})
+        assert "content-encoding" not in answer.headers
 
 
 async def test_every_pull_is_written_down(registry):

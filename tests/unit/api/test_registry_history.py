@@ -95,6 +95,7 @@ async def test_what_became_of_one_resource(registry):
         ("Practitioner/_history", 404),
         ("Immunization/_history?_since=2024-01-01", 400),
         ("Immunization/_history?_since=x", 400),
+        ("Immunization/_history?_since=0001-01-01T00:00:00%2B07:00", 400),
         ("Immunization/_history?_count=-1", 400),
         ("Immunization/_history?_at=2024", 400),
         ("Immunization/_history?_count=1&_count=2", 400),

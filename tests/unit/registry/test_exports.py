@@ -77,6 +77,12 @@ def test_people_are_named_by_reference():
         parsed(("patient", ",".join(map(str, range(1001)))), level=Level.PATIENT, by_post=True)
 
 
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+07:00", "9999-12-31T23:59:59-07:00"])
+def test_an_instant_beyond_the_calendar_is_refused(text):
+    with pytest.raises(SearchProblemError, match="instant"):
+        parsed(("_since", text))
+
+
 def test_an_order_is_kept_as_json():
     order = parsed(
         ("_type", "Immunization"),
