@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import traceback
+from io import TextIOWrapper
 from types import FrameType
 
 import typer
@@ -53,6 +54,10 @@ app.add_typer(server)
 
 def main() -> None:
     """Run the command and exit with its code; SIGTERM ends it as Ctrl-C does."""
+    for stream in (sys.stdout, sys.stderr):
+        # A console or a pipe of another encoding shows what it lacks by its number: no letter may end a command.
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # Started in the background by a shell: Ctrl-C stays unheeded, but SIGTERM needs its handler.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})

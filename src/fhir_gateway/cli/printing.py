@@ -5,6 +5,7 @@ import sys
 import textwrap
 from collections.abc import Sequence
 from decimal import Decimal
+from io import TextIOWrapper
 from typing import Any, TextIO
 
 import orjson
@@ -17,7 +18,9 @@ _NEVER_BROKEN = ("id", "dose", "run", "row", "rows", "read", "since", *Outcome)
 
 
 def print_json(value: Any) -> None:
-    """Print one JSON value, indented; a server's decimals keep their digits."""
+    """Print one JSON value, indented, in UTF-8 whatever the console's own; a server's decimals keep their digits."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")
     sys.stdout.write(orjson.dumps(value, default=_number, option=orjson.OPT_INDENT_2).decode() + "\n")
 
 

@@ -1,5 +1,7 @@
 """What every command pays at its start: only what it needs is imported."""
 
+import json
+import os
 import subprocess
 import sys
 
@@ -18,3 +20,21 @@ def imported():
 @pytest.mark.parametrize("package", LARGE)
 def test_a_large_package_is_imported_by_what_needs_it_only(imported, package):
     assert package not in imported
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_a_name_beyond_the_consoles_letters_ends_no_command(tmp_path, options):
+    sheet = tmp_path / "sheet.csv"
+    sheet.write_text("Nama Lengkap;Tgl Lahir;Tgl Vaksin;Vaksin\nZoë Ratna;01/02/2020;03/04/2021;BCG\n", "utf-8")
+    words = "from fhir_gateway.cli.app import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", words, "mapping", "preview", str(sheet), *options],
+        env={**os.environ, "PYTHONIOENCODING": "ascii", "FHIR_GATEWAY_HOME": str(tmp_path)},
+        check=True,
+        capture_output=True,
+        timeout=300,
+    )
+    if options:
+        assert "Zoë Ratna" in json.dumps(json.loads(done.stdout), ensure_ascii=False)
+    else:
+        assert b"Zo\\xeb Ratna" in done.stdout

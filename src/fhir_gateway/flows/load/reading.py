@@ -37,6 +37,10 @@ _REPLACED = "a later export has replaced what this row says: it changes nothing"
 _IF_RIGHT = "nothing, if this export is the older one; if what it says holds again, load the row from its report"
 
 
+_AS_NUMBER = "\x1fnumber"
+"""Behind a column's name in the ledger: what stood there was stored as a number."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Row:
     number: int
@@ -45,6 +49,8 @@ class _Row:
     result: Converted | Rejected
     person: str = ""
     """The digest of the Patient that it was converted to."""
+    numeric: frozenset[str] = frozenset()
+    """The columns whose cells were stored as numbers."""
 
 
 async def read_into_spool(run: Run, request: LoadRequest, tools: LoadTools) -> None:
@@ -86,7 +92,8 @@ def _convert(
             result = validated(
                 entry.convert(with_niks_restored(record, niks.get(record.cells.get(GATEWAY_KEY, ""), {})))
             )
-        rows.append(_Row(number, file, record.ref.row, result, _person(result)))
+        numeric = record.numeric if isinstance(record, SourceRecord) else frozenset()
+        rows.append(_Row(number, file, record.ref.row, result, _person(result), numeric))
     return rows
 
 
@@ -100,19 +107,32 @@ def _person(result: Converted | Rejected) -> str:
 def with_niks_restored(record: SourceRecord, remembered: dict[str, str]) -> SourceRecord:
     """Return the record with NIKs restored that a spreadsheet has damaged since the report was written.
 
-    A cell is restored only where its remaining digits agree with those that the ledger remembers for the row's key.
+    A cell is restored only where its remaining digits agree with those that the ledger remembers for the row's key. One
+    that was a number at first is one again: a report as CSV knows no numbers, and must not make a whole NIK of it.
     """
     restored: dict[str, str] = {}
-    for column, text in remembered.items():
+    numbers: dict[str, str] = {}
+    for remembered_as, text in remembered.items():
+        column = remembered_as.removesuffix(_AS_NUMBER)
         cell = record.cells.get(column, "")
         now = read_nik(cell, numeric=column in record.numeric)
+        if column != remembered_as:
+            if (
+                column not in remembered
+                and column not in record.numeric
+                and now.trusted
+                and text.startswith(now.trusted)
+            ):
+                numbers[column] = text
+            continue
         was = read_nik(text)
         damaged = now.status is NikStatus.TRUNCATED and cell.strip() != text.strip()
         if damaged and was.status is NikStatus.VALID and was.digits.startswith(now.trusted) and now.trusted:
             restored[column] = text
-    if not restored:
+    if not restored and not numbers:
         return record
-    return replace(record, cells={**record.cells, **restored}, numeric=record.numeric.difference(restored))
+    numeric = record.numeric.difference(restored).union(numbers)
+    return replace(record, cells={**record.cells, **restored, **numbers}, numeric=numeric)
 
 
 def _spool(run: Run, rows: Sequence[_Row], tools: LoadTools, *, exported: datetime) -> None:
@@ -129,10 +149,20 @@ def _spool(run: Run, rows: Sequence[_Row], tools: LoadTools, *, exported: dateti
         record, problems = _record(row, numbers)
         spooled.append((record, problems or _settled_already(record, known.get(record.key), refused, exported)))
         unmapped.extend(row.result.unmapped)
-        niks.extend((row.result.key, column, text) for column, text in row.result.nik_cells if row.result.key)
+        niks.extend(_niks(row))
     ledger.spool.add(run, spooled)
     ledger.runs.count_unmapped(run, unmapped)
-    ledger.keys.remember_niks([cell for cell in niks if read_nik(cell[2]).status is NikStatus.VALID])
+    ledger.keys.remember_niks(niks)
+
+
+def _niks(row: _Row) -> Iterator[tuple[str, str, str]]:
+    """Yield (key, column, text) of the row's NIKs, by which its report is read again."""
+    for column, text in row.result.nik_cells if row.result.key else ():
+        status = read_nik(text, numeric=column in row.numeric).status
+        if column in row.numeric and status is NikStatus.TRUNCATED:
+            yield row.result.key, f"{column}{_AS_NUMBER}", text
+        elif status is NikStatus.VALID:
+            yield row.result.key, column, text
 
 
 def _record(row: _Row, numbers: dict[str, int]) -> tuple[SpooledRecord, Settlement | None]:
