@@ -1,5 +1,6 @@
 """Fetches the JWKS that a client has registered: from that address only, small, soon, and not again for a while."""
 
+import asyncio
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -38,8 +39,11 @@ class _Kept:
 class KeySets:
     """The sets that were fetched; an unknown key's id lets a set be fetched again, at most once a minute."""
 
-    def __init__(self, clock: Clock, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
+    def __init__(
+        self, clock: Clock, *, transport: httpx.AsyncBaseTransport | None = None, seconds: float = _SECONDS
+    ) -> None:
         self._clock = clock
+        self._seconds = seconds
         self._transport = transport
         self._kept: dict[str, _Kept] = {}
 
@@ -62,7 +66,8 @@ class KeySets:
         options = {"transport": self._transport, "trust_env": not is_loopback(httpx.URL(url).host)}
         try:
             async with (
-                httpx.AsyncClient(timeout=_SECONDS, follow_redirects=False, **options) as client,  # type: ignore[arg-type]
+                asyncio.timeout(self._seconds),  # for all of it: each byte could come just in time
+                httpx.AsyncClient(timeout=self._seconds, follow_redirects=False, **options) as client,  # type: ignore[arg-type]
                 client.stream("GET", url, headers={"Accept": "application/json"}) as response,
             ):
                 content = b""
@@ -70,7 +75,7 @@ class KeySets:
                     content += chunk
                     if len(content) > LARGEST_SET:
                         raise UnusableKeysError("the client's JWKS URL answers with too much")
-        except (httpx.HTTPError, httpx.InvalidURL):
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError):
             raise UnusableKeysError("the client's JWKS URL does not answer") from None
         if response.status_code != httpx.codes.OK:
             raise UnusableKeysError(f"the client's JWKS URL answers {response.status_code}")

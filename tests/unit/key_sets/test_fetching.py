@@ -1,5 +1,6 @@
 """Clients' keys at an address of theirs: fetched from there only, and kept as long as they say."""
 
+import asyncio
 import json
 from datetime import UTC, datetime, timedelta
 
@@ -126,3 +127,19 @@ async def test_an_address_that_is_none_is_never_asked(url):
 def test_loopback_may_speak_plain_http():
     assert keys_url_problem("http://127.0.0.1:8080/jwks.json") == ""
     assert keys_url_problem(URL) == ""
+
+
+class Drip(httpx.AsyncByteStream):
+    """A body that never ends, byte by byte."""
+
+    async def __aiter__(self):
+        while True:
+            await asyncio.sleep(0.001)
+            yield b""
+
+
+async def test_an_answer_that_drips_is_given_up():
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, stream=Drip()))
+    sets = KeySets(HeldClock(), transport=transport, seconds=0.02)
+    with pytest.raises(UnusableKeysError, match="does not answer"):
+        await sets.keys(URL, key_id="k-1")
