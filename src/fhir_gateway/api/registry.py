@@ -45,7 +45,12 @@ def registry_of(request: Request, environment: ServedEnvironment) -> Registry:
     built: dict[int, Registry] = request.app.state.__dict__.setdefault("registries", {})
     if id(environment) not in built:
         built[id(environment)] = Registry(
-            environment.settings, environment.ledger, environment.client, environment.reader, clock=SystemClock()
+            environment.settings,
+            environment.ledger,
+            environment.client,
+            environment.reader,
+            clock=SystemClock(),
+            transport=environment.transport,
         )
     return built[id(environment)]
 

@@ -6,11 +6,15 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote, urlencode
 
+import httpx
+
 from fhir_gateway import __version__
+from fhir_gateway.bootstrap.embedded_reading import nearest
 from fhir_gateway.bootstrap.registry_door import RegistryDoor
 from fhir_gateway.bootstrap.registry_keys import RegistryKeys
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.domain.registry import PulledVersion, Puller, PullKind, Request
+from fhir_gateway.fhir_server.capabilities import Capabilities
 from fhir_gateway.fhir_server.client import FhirClient
 from fhir_gateway.fhir_server.history import ServerHistory
 from fhir_gateway.fhir_server.pulling import ServerPuller
@@ -58,17 +62,26 @@ class Asked:
 class Registry:
     """One environment's registry endpoint, without HTTP."""
 
-    def __init__(
-        self, settings: Environment, ledger: Ledger, client: FhirClient, reader: ServerReader, *, clock: Clock
+    def __init__(  # noqa: PLR0913 - the parts of an opened environment
+        self,
+        settings: Environment,
+        ledger: Ledger,
+        client: FhirClient,
+        reader: ServerReader,
+        *,
+        clock: Clock,
+        transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._ledger = ledger
         self._reader = reader
         self._clock = clock
         self._started = clock.now()
+        self._served: tuple[Capabilities, dict[str, frozenset[str]]] | None = None
         self._keys = RegistryKeys(settings.folder)
         settling = 0.0 if settings.embedded_data else settings.registry.settling_seconds
         self.policy = settings.registry
-        self.tools = RegistryTools(reader, ServerPuller(client), clock, settling=timedelta(seconds=settling))
+        near = nearest(reader, transport)
+        self.tools = RegistryTools(near, ServerPuller(client), clock, settling=timedelta(seconds=settling))
         self._past = ServerHistory(client, reader)
         self.door = RegistryDoor(settings, ledger, self._keys, clock=clock)
 
@@ -79,7 +92,10 @@ class Registry:
     async def served(self) -> dict[str, frozenset[str]]:
         """Return which search parameters work; raises ServerError where the FHIR server does not answer."""
         declared = await self._reader.capabilities()
-        return served_searches({name: one.search_parameters for name, one in declared.types.items()})
+        if self._served is None or self._served[0] is not declared:
+            found = served_searches({name: one.search_parameters for name, one in declared.types.items()})
+            self._served = declared, found
+        return self._served[1]
 
     async def metadata(self, base: str) -> Resource:
         """Return the CapabilityStatement."""

@@ -14,7 +14,7 @@ class EmbeddedTransport(httpx.AsyncBaseTransport):
     """Hands requests under BASE_URL to an EmbeddedServer; a thread does the work, the event loop goes on."""
 
     def __init__(self, server: EmbeddedServer) -> None:
-        self._server = server
+        self.server = server
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Answer one request of httpx."""
@@ -27,6 +27,6 @@ class EmbeddedTransport(httpx.AsyncBaseTransport):
         if raw_path != BASE_PATH and not raw_path.startswith(f"{BASE_PATH}/"):
             return json_response(404, outcome("error", "not-found", f"the embedded server is at {BASE_URL}"))
         path = raw_path.removeprefix(BASE_PATH)
-        return self._server.handle(
+        return self.server.handle(
             request.method, path, query=query, headers=dict(request.headers), body=body, base=BASE_URL
         )
