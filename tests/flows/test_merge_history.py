@@ -68,6 +68,11 @@ def test_a_merge_that_is_not_there_is_wrong_usage(merged):
     assert merged.run("merge", "prove", "7", "--out", merged.home / "proof.json")[0] == 2
 
 
+@pytest.mark.parametrize("words", [("show", "9" * 20), ("undo", "9" * 20), ("history", "--run", "9" * 20)])
+def test_a_number_that_no_ledger_can_hold_is_wrong_usage(place, words):
+    assert place.run("merge", *words)[0] == 2
+
+
 def test_an_unaltered_history_passes_and_says_what_it_cannot_know(merged):
     code, said, _ = merged.run("merge", "verify")
     assert code == 0

@@ -24,6 +24,7 @@ router = APIRouter(prefix="/{environment}/merges", tags=["merges"], responses=OF
 _MOST = 500
 _CURSOR = re.compile(rb"m(\d{1,10})")
 _CHANGES_A_PAGE = 200
+_ASKED = frozenset({"patient", "run", "user", "since", "until", "limit", "cursor"})
 Limit = Annotated[int, Query(ge=1, le=_MOST, description="So many merges at most.")]
 Cursor = Annotated[str, Query(max_length=40, description="Where to go on: `next` of the answer before.")]
 Number = Annotated[int, Path(ge=1, le=2**31, description="The merge's number.")]
@@ -74,8 +75,12 @@ async def history(  # noqa: PLR0913, PLR0917 - what FastAPI hands over
 ) -> Response:
     """Return merges page by page; `next` is the address of the following page, absent on the last.
 
-    A NIK is asked for by `POST …/merges/search`, since addresses end up in logs.
+    A NIK is asked for by `POST …/merges/search`, since addresses end up in logs. Any other parameter is refused, so that
+    nobody takes all merges for those of one person.
     """
+    if not _ASKED.issuperset(request.query_params):
+        known = ", ".join(sorted(_ASKED))
+        raise RequestRefusedError(400, f"only {known} can be asked for here; a NIK in the body of POST …/merges/search")
     wanted = MergeFilter(patient=patient, run=run, user=user, since=since, until=until)
     records = _page(environment, wanted, limit, cursor)
     body: dict[str, Any] = {"merges": [told_record(each) for each in records]}

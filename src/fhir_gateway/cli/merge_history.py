@@ -20,7 +20,9 @@ CHECK_FAILED = 3
 
 app = typer.Typer()
 
-Merge = Annotated[int, typer.Argument(metavar="MERGE", min=1, help="The merge's number, as `merge history` shows it.")]
+Merge = Annotated[
+    int, typer.Argument(metavar="MERGE", min=1, max=2**31, help="The merge's number, as `merge history` shows it.")
+]
 Patient = Annotated[str, typer.Option("--patient", metavar="ID", help="A Patient's id, surviving or replaced.")]
 Nik = Annotated[str, typer.Option("--nik", metavar="NIK", help="A person's NIK.")]
 
@@ -29,7 +31,9 @@ Nik = Annotated[str, typer.Option("--nik", metavar="NIK", help="A person's NIK."
 def list_merges(
     nik: Nik = "",
     patient: Patient = "",
-    run: Annotated[int | None, typer.Option("--run", metavar="RUN", help="The run that merged.")] = None,
+    run: Annotated[
+        int | None, typer.Option("--run", metavar="RUN", min=1, max=2**31, help="The run that merged.")
+    ] = None,
     user: Annotated[str, typer.Option("--user", metavar="WHO", help="Who merged or undid.")] = "",
     since: Annotated[
         str, typer.Option("--since", metavar="TIME", help="From then on (2024-01-31, or with a time).")

@@ -178,6 +178,13 @@ async def test_a_cursor_of_nobody_s_is_refused(served, cursor):
     assert answer.status_code in {200, 400} if cursor == "bTA=" else answer.status_code == 400
 
 
+async def test_a_parameter_that_is_not_known_is_refused_and_a_nik_above_all(served):
+    for query in (f"nik={NIK}", "patinet=p1"):
+        answer = await served.get(f"/north/merges?{query}", served.key(Role.AUDITOR)[1])
+        assert_is_problem(answer, 400)
+        assert NIK not in answer.text
+
+
 async def test_what_is_wrong_is_told_without_what_was_sent(served):
     answer = await served.ask("POST", "/north/merges", served.key()[1], json={"niks": [NIK + "0"], NIK: 1})
     assert_is_problem(answer, 422)
