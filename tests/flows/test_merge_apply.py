@@ -289,6 +289,24 @@ def test_a_resource_that_changed_meanwhile_is_planned_anew_and_keeps_both_change
     )
 
 
+def test_a_survivor_whom_a_load_completes_meanwhile_is_merged_and_keeps_both_changes(place, region):
+    edited = []
+
+    def edit(request):
+        if writes(request, "Patient/p1") and not edited:
+            edited.append(1)
+            newer = read_all(server.server)["Patient/p1"] | {"contact": [{"name": {"text": "Siti Aminah"}}]}
+            put_all(server.server, [newer], base=BASE)
+
+    server, plan = in_region(place, region, before=edit)
+    code, (merge,), _ = applied(place, plan, environment="region")
+    assert (code, merge["failed"], len(edited)) == (0, [], 1)
+    now = read_all(server.server)["Patient/p1"]
+    assert now["contact"] == [{"name": {"text": "Siti Aminah"}}]
+    assert now["meta"]["tag"]
+    assert {one["type"] for one in now["link"]} == {"replaces"}
+
+
 def test_a_dose_that_comes_to_a_replaced_patient_meanwhile_is_moved_before_the_end(place, region):
     come = []
 

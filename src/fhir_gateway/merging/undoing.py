@@ -79,7 +79,8 @@ def restore(before: Resource, after: Resource, current: Resource) -> Restored:
 
 def _restore_resource(before: Resource, after: Resource, current: Any) -> _Outcome:
     """Take back a resource's changes; `meta` may be the merge's or the server's own, so it is looked into always."""
-    outcome = _restore({"meta": {}} | before, {"meta": {}} | after, current)
+    now = {"meta": {}} | current if isinstance(current, dict) else current
+    outcome = _restore({"meta": {}} | before, {"meta": {}} | after, now)
     if isinstance(outcome.value, dict) and outcome.value.get("meta") == {} and before.get("meta") != {}:
         return _Outcome({name: value for name, value in outcome.value.items() if name != "meta"}, outcome.conflicts)
     return outcome

@@ -31,6 +31,13 @@ BEFORE = appointment(actor("r"), actor("z"))
 AFTER = appointment(actor("s"), actor("z"))
 
 
+def test_meta_that_nobody_had_is_added_whatever_else_was_edited():
+    bare = {"resourceType": "Patient", "id": "1", "gender": "male"}
+    tagged = bare | {"meta": {"tag": [{"code": "golden"}]}}
+    done = restore(tagged, bare, bare | {"gender": "female"})
+    assert (done.resource, done.conflicts) == (tagged | {"gender": "female"}, ())
+
+
 def test_what_nobody_touched_since_is_as_before():
     assert restore(BEFORE, AFTER, AFTER).resource == BEFORE
 
