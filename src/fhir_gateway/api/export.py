@@ -18,7 +18,7 @@ from limits.strategies import MovingWindowRateLimiter
 from starlette.responses import Response, StreamingResponse
 
 from fhir_gateway.api.answers import FHIR_JSON, JSON, RequestRefusedError, json_response, problem_response
-from fhir_gateway.api.registry import INSUFFICIENT_SCOPE, LetIn, Visit, takes_gzip
+from fhir_gateway.api.registry import FORM, INSUFFICIENT_SCOPE, LetIn, Visit, is_form, takes_gzip
 from fhir_gateway.api.security import Environment, client_address
 from fhir_gateway.bootstrap.export_giving import Given
 from fhir_gateway.bootstrap.exporting import ServedExports, TooManyExportsError
@@ -27,6 +27,7 @@ from fhir_gateway.domain import registry as pulled
 from fhir_gateway.domain.exports import ExportFile, ExportJob, ExportState, FileKind
 from fhir_gateway.domain.registry import PullKind
 from fhir_gateway.fhir import json_text
+from fhir_gateway.registry.bundles import warnings
 from fhir_gateway.registry.exports import (
     ASSOCIATED,
     EXPORTED_TYPES,
@@ -39,7 +40,7 @@ from fhir_gateway.registry.exports import (
     parse_export,
 )
 from fhir_gateway.registry.groups import group_resource
-from fhir_gateway.registry.parameters import SearchProblemError
+from fhir_gateway.registry.parameters import SearchProblemError, shown_name
 from fhir_gateway.registry.scopes import allows
 
 router = APIRouter(prefix="/{environment}/fhir", tags=["bulk export"])
@@ -141,6 +142,8 @@ async def search_groups(let_in: LetIn, exports: Exports) -> Response:
 @router.post("/Group/_search", summary="Which groups can be exported? Parameters in the body")
 async def search_groups_by_post(let_in: LetIn, exports: Exports) -> Response:
     """List the groups."""
+    if not is_form(let_in.request):
+        raise RequestRefusedError(415, f"the body of a search must be {FORM}")
     return await _searched(let_in, exports, form=await let_in.request.body())
 
 
@@ -293,8 +296,8 @@ async def _searched(let_in: Visit, exports: ServedExports, *, form: bytes) -> Re
     _check(let_in, "Group", permission="s")
     raw = b"&".join(filter(None, (let_in.request.url.query.encode(), form)))
     pairs = parse_qsl(raw.decode("utf-8", "replace"), keep_blank_values=True)
-    unknown = [name for name, _ in pairs if name not in _GROUP_PARAMETERS]
-    if unknown and "handling=lenient" not in let_in.request.headers.get("prefer", ""):
+    unknown = [shown_name(name) for name, _ in pairs if name not in _GROUP_PARAMETERS]
+    if unknown and not let_in.asked("Group").lenient:
         raise RequestRefusedError(400, "Groups can be searched by _id here", code="not-supported")
     wanted = {value for name, text in pairs if name == "_id" for value in text.split(",")}
     found = {one: size for one, size in (await exports.groups()).items() if not wanted or one in wanted}
@@ -307,6 +310,7 @@ async def _searched(let_in: Visit, exports: ServedExports, *, form: bytes) -> Re
         for one, size in found.items()
     ]
     bundle: dict[str, Any] = {"resourceType": "Bundle", "type": "searchset", "total": len(entries)}
+    entries += [{"resource": one, "search": {"mode": "outcome"}} for one in warnings(ignored=unknown, replaced=())]
     bundle["link"] = [{"relation": "self", "url": f"{let_in.base}/Group"}]
     return json_response(bundle | ({"entry": entries} if entries else {}), media_type=FHIR_JSON)
 

@@ -30,7 +30,7 @@ router = APIRouter(prefix="/{environment}/fhir", tags=["registry"])
 
 _WORTH_PACKING = 1000
 _MOST_PARAMETERS = 100
-_FORM = "application/x-www-form-urlencoded"
+FORM = "application/x-www-form-urlencoded"
 INSUFFICIENT_SCOPE = {"WWW-Authenticate": 'Bearer error="insufficient_scope"'}
 _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
@@ -168,8 +168,8 @@ async def search(resource_type: str, let_in: LetIn) -> Response:
 @router.post("/{resource_type}/_search", summary="Search, parameters in the body")
 async def search_by_post(resource_type: str, let_in: LetIn) -> Response:
     """Search with parameters in the body (and the address), so that what names a person stands in no address."""
-    if not _is_form(let_in.request):
-        raise RequestRefusedError(415, f"the body of a search must be {_FORM}")
+    if not is_form(let_in.request):
+        raise RequestRefusedError(415, f"the body of a search must be {FORM}")
     return await _searched(let_in, resource_type, form=await let_in.request.body())
 
 
@@ -199,14 +199,15 @@ async def _searched(let_in: Visit, resource_type: str, *, form: bytes) -> Respon
         raise RequestRefusedError(403, str(error), headers=INSUFFICIENT_SCOPE) from None
 
 
-def _is_form(request: Request) -> bool:
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower() == _FORM
+def is_form(request: Request) -> bool:
+    """Say whether a request's body is a form."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower() == FORM
 
 
 def _form(request: Request, body: bytes) -> dict[str, str]:
     """Return the fields of a form; raises TokenRefusedError."""
-    if not _is_form(request):
-        raise TokenRefusedError("invalid_request", f"the body must be {_FORM}")
+    if not is_form(request):
+        raise TokenRefusedError("invalid_request", f"the body must be {FORM}")
     try:
         pairs = parse_qsl(body.decode("utf-8", "replace"), max_num_fields=20)
     except ValueError:

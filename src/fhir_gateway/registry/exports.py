@@ -20,6 +20,7 @@ from fhir_gateway.registry.parameters import (
     is_personal,
     parse_search,
     reference_id,
+    shown_name,
     to_pairs,
 )
 
@@ -208,11 +209,11 @@ def _sorted_out(pairs: Iterable[tuple[str, str]], asking: Asking) -> _Read:
         if name in _ONCE or (name in _LISTS and (name != "patient" or _takes_patients(asking))):
             read.texts.setdefault(name, []).append(value)
         elif asking.lenient:
-            read.ignored.append(f"the parameter {_shown(name)}")
+            read.ignored.append(f"the parameter {shown_name(name)}")
         elif name == "patient":
             raise SearchProblemError("not-supported", "patient is for POST at the levels of Patient and Group")
         else:
-            raise SearchProblemError("not-supported", f"{_shown(name)} is not supported by $export here")
+            raise SearchProblemError("not-supported", f"{shown_name(name)} is not supported by $export here")
     for name in _ONCE:
         if len(read.texts.get(name, [])) > 1:
             raise SearchProblemError("value", f"{name} may be given once")
@@ -299,7 +300,3 @@ def _instant(name: str, texts: Sequence[str]) -> datetime | None:
     if at is None:
         raise SearchProblemError("value", f"{name} is an instant such as 2024-01-31T08:00:00+07:00")
     return at
-
-
-def _shown(name: str) -> str:
-    return name if re.fullmatch(r"[A-Za-z_:.\-]{1,40}", name) else "a parameter of that name"

@@ -135,9 +135,9 @@ def parse_search(
         elif parameter is not None and name in served:
             filters.append(Filter(name, _values(parameter, text)))
         elif lenient:
-            ignored.append(_shown(key))
+            ignored.append(shown_name(key))
         else:
-            raise SearchProblemError("not-supported", f"{resource_type} cannot be searched by {_shown(key)} here")
+            raise SearchProblemError("not-supported", f"{resource_type} cannot be searched by {shown_name(key)} here")
     return _controlled(RegistrySearch(resource_type, tuple(filters), ignored=tuple(ignored)), controls)
 
 
@@ -254,7 +254,7 @@ def _escaped(value: str) -> str:
     return re.sub(r"([,$]|\\(?!\|))", r"\\\1", value)
 
 
-def _shown(name: str) -> str:
+def shown_name(name: str) -> str:
     """Return a parameter's name for a message: a name can hold anything, too."""
     return name if re.fullmatch(r"[A-Za-z_:.\-]{1,40}", name) else "a parameter of that name"
 

@@ -520,6 +520,17 @@ async def test_groups_are_the_districts_and_the_clinics(exporter, region):
     assert_is_problem(await exporter.get("Group", await exporter.token("system/Patient.rs")), 403)
 
 
+async def test_a_search_of_groups_is_as_strict_as_any(exporter, region):
+    assert_is_problem(await exporter.get("Group?name=x"), 400)
+    lenient = (await exporter.get("Group?name=x", headers={"Prefer": "handling = Lenient"})).json()
+    assert validate(lenient) == ()
+    assert lenient["total"] == len(lenient["entry"]) - 1
+    assert "name is not known" in lenient["entry"][-1]["resource"]["issue"][0]["diagnostics"]
+    token = await exporter.token()
+    refused = await exporter.served.ask("POST", "/north/fhir/Group/_search", token, content=b"{}")
+    assert_is_problem(refused, 415)
+
+
 async def test_a_group_export_holds_its_members_and_nobody_else(exporter, region):
     people, doses = region
     assert await exporter.exported(f"Group/district-{BOBOTSARI}/$export") == {*people[:2], *doses[:2]}
