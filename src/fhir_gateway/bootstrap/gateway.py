@@ -262,7 +262,7 @@ class Gateway:
         if not wait.down:
             self._display.say("the FHIR server is back, going on")
             return
-        patience = "for ever" if wait.patience_left is None else f"for another {wait.patience_left:.0f} s"
+        patience = "for ever" if wait.patience_left is None else f"for another {max(0.0, wait.patience_left):.0f} s"
         self._display.say(f"the FHIR server does not answer, waiting for it {patience}: {wait.reason}")
 
 

@@ -33,7 +33,19 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, tit
         column.no_wrap = column.header in _NEVER_BROKEN
     for row in rows:
         table.add_row(*(_plain(cell) for cell in row))
-    console().print(table)
+    screen = console()
+    if (least := _least_width(columns, rows)) > screen.width:
+        screen.width = least  # the terminal breaks the lines: a number that is cut off would be another number
+    screen.print(table)
+
+
+def _least_width(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> int:
+    """Return the width in which a table's unbroken columns are whole and the others have room for a short word."""
+    widths = [
+        max(len(name), *(len(_plain(row[place])) for row in rows)) if name in _NEVER_BROKEN and rows else len(name)
+        for place, name in enumerate(columns)
+    ]
+    return sum(widths) + 2 * len(widths)
 
 
 def print_text(text: str, *, file: TextIO | None = None) -> None:

@@ -2,7 +2,7 @@ import io
 
 import pytest
 
-from fhir_gateway.cli.printing import print_text
+from fhir_gateway.cli.printing import print_table, print_text
 
 
 class _Terminal(io.StringIO):
@@ -48,3 +48,12 @@ def test_lines_stay_lines_of_their_own():
     screen = _Terminal()
     print_text("first\n  second", file=screen)
     assert screen.getvalue() == "first\n  second\n"
+
+
+def test_no_number_is_cut_off_in_a_narrow_terminal(monkeypatch):
+    screen = _Terminal()
+    monkeypatch.setattr("sys.stdout", screen)
+    columns = ["run", "started", "files", "read", "loaded", "unchanged", "review", "rejected", "failed"]
+    print_table(columns, [[1234, "2026-01-15 10:00", "sheet.csv", 987654, 1, 2, 3, 4, 5]])
+    shown = screen.getvalue()
+    assert [text for text in ("1234", "987654", *columns) if text not in shown] == []
