@@ -120,6 +120,14 @@ def test_a_person_can_be_erased_and_the_chain_holds(merged):
     assert NIK.encode() not in b"".join(p.read_bytes() for p in (merged.home / ".fhir-gateway").rglob("ledger.db*"))
 
 
+@pytest.mark.parametrize("options", [(), ("--preview",)])
+def test_an_erased_merge_cannot_be_undone_and_no_repeat_is_asked_for(merged, options):
+    assert merged.run("merge", "erase", "--nik", NIK, "--reason", "asked for it", "--yes")[0] == 0
+    code, _, err = merged.run("merge", "undo", "1", *options)
+    assert code == 2
+    assert "erased" in err
+
+
 def test_erasing_needs_one_person(merged):
     assert merged.run("merge", "erase", "--reason", "x", "--yes")[0] == 2
     assert merged.run("merge", "erase", "--reason", "x", "--yes", "--patient", "p99")[0] == 2

@@ -109,6 +109,8 @@ def _undoable(number: int, tools: MergeTools) -> Merge:
         raise UsageError(f"there is no merge {number}; `fhir-gateway merge history` lists all")
     if merge.state is MergeState.UNDONE:
         raise UsageError(f"merge {number} is undone already")
+    if tools.journal.plan_of(number) is None:
+        raise UsageError(f"merge {number} cannot be undone: what it changed was erased")
     people = {merge.survivor, *merge.replaced}
     for later in tools.journal.by_patient(sorted(people)):
         builds_upon = merge.survivor in later.replaced or set(later.replaced) & set(merge.replaced)
