@@ -16,7 +16,7 @@ demo: $(READY)
 	$(BIN)/fhir-gateway demo
 
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 # The console in Chromium, which has to be on the PATH; Playwright has an environment of its own.
 browser: $(READY) .venv-browser/.ready
