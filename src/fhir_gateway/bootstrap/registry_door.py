@@ -58,12 +58,14 @@ class RegistryDoor:
             raise TokenRefusedError("unsupported_grant_type", "grant_type must be client_credentials")
         if form.get("client_assertion_type") != ASSERTION_TYPE:
             raise TokenRefusedError("invalid_client", f"client_assertion_type must be {ASSERTION_TYPE}")
-        if retry := self._rates.wait(_FAILURES_OF_AN_ADDRESS, "address", address):
-            raise TokenRefusedError("invalid_client", "too many failures, wait", status=429, retry_after=retry)
         try:
             client = await self._client(form.get("client_assertion", ""), base=base)
         except (InvalidClientError, UnusableKeysError) as error:
-            self._rates.hit(_FAILURES_OF_AN_ADDRESS, "address", address)
+            # Who proves itself gets in whatever others fail at: behind a proxy all may have one address.
+            if retry := self._rates.hit(_FAILURES_OF_AN_ADDRESS, "address", address):
+                raise TokenRefusedError(
+                    "invalid_client", "too many failures, wait", status=429, retry_after=retry
+                ) from None
             raise TokenRefusedError("invalid_client", str(error)) from None
         if retry := self._rates.hit(self._policy.tokens_per_minute, "token", client.id):
             raise TokenRefusedError(

@@ -108,6 +108,13 @@ async def test_wrong_claims_are_invalid_client(registry, changes):
     assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
 
 
+async def test_failures_of_others_at_the_same_address_shut_nobody_out(registry):
+    refused = [await registry.ask_token(assertion="no assertion") for _ in range(62)]
+    assert [one.status_code for one in refused[58:]] == [401, 401, 429, 429]
+    assert int(refused[-1].headers["Retry-After"]) > 0
+    assert (await registry.ask_token()).status_code == 200
+
+
 async def test_a_replayed_jti_is_invalid_client_also_in_another_assertion(registry):
     assert (await registry.ask_token(assertion=registry.assertion(jti="once"))).status_code == 200
     answer = await registry.ask_token(assertion=registry.assertion(jti="once", exp=int(time.time()) + 100))
