@@ -11,7 +11,7 @@ from typing import cast, get_args
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from fhir_gateway.domain.errors import ConfigurationError, ConfigurationProblem
+from fhir_gateway.domain.errors import ConfigurationError, ConfigurationProblem, UsageError
 from fhir_gateway.embedded_server.transport import BASE_URL
 from fhir_gateway.fhir_server.address import base_url_problem
 from fhir_gateway.fhir_server.policy import (
@@ -85,8 +85,11 @@ class Environment:
 
 
 def home() -> Path:
-    """Return the working folder: `$FHIR_GATEWAY_HOME`, else the current one."""
-    return Path(os.environ.get("FHIR_GATEWAY_HOME") or ".").resolve()
+    """Return the working folder: `$FHIR_GATEWAY_HOME`, else the current one; raises UsageError for a file."""
+    folder = Path(os.environ.get("FHIR_GATEWAY_HOME") or ".").resolve()
+    if folder.exists() and not folder.is_dir():
+        raise UsageError("FHIR_GATEWAY_HOME names a file; it has to be a folder")
+    return folder
 
 
 def environment_names(home: Path) -> list[str]:

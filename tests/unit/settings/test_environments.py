@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fhir_gateway.domain.errors import ConfigurationError
+from fhir_gateway.domain.errors import ConfigurationError, UsageError
 from fhir_gateway.fhir_server.policy import BasicAuth, BearerAuth, ClientCredentialsAuth, FhirServerPolicy
 from fhir_gateway.identity.parameters import MatchingPolicy
 from fhir_gateway.settings import (
@@ -205,6 +205,14 @@ def test_unknown_environment_is_told_with_the_nearest(written, tmp_path):
 def test_file_that_is_no_toml_is_told_with_its_place(problems):
     (found,) = problems("[fhir_server]\nbase_url = x\n")
     assert found.startswith("environments/region.toml:2:12: is no TOML")
+
+
+def test_a_home_that_is_a_file_is_wrong_usage(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    path.touch()
+    monkeypatch.setenv("FHIR_GATEWAY_HOME", str(path))
+    with pytest.raises(UsageError, match="FHIR_GATEWAY_HOME names a file"):
+        home()
 
 
 def test_home_is_the_variables_or_the_current_folder(tmp_path, monkeypatch):
