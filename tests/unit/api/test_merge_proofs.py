@@ -71,7 +71,8 @@ async def test_a_checkpoint_kept_elsewhere_finds_a_cut_off_end(served, merge):
     key = served.key(Role.AUDITOR)[1]
     note = (await served.get("/north/merges/checkpoint", key)).text
     assert (await verified(served, key, checkpoints=[note]))["result"]["passed"] is True
-    ahead = note.replace(note.splitlines()[1], "999", 1)
+    origin, _, rest = note.split("\n", 2)
+    ahead = f"{origin}\n999\n{rest}"
     result = (await verified(served, key, checkpoints=[ahead]))["result"]
     assert result["passed"] is False
     assert any("cut off" in fault for fault in result["faults"])
