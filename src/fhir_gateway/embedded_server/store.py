@@ -153,6 +153,9 @@ class Store:
         self._writing = threading.Lock()
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
+        self._use = threading.Condition()
+        self._users = 0
+        self._closed = False
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
         with _folder_lock(folder):
@@ -167,19 +170,18 @@ class Store:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """Give a session that sees one state of the data."""
-        connection = self._connection()
-        connection.execute("BEGIN")
-        try:
-            yield Session(connection, 0)
-        finally:
-            if connection.in_transaction:  # SQLite ends it by itself where the disk fails
-                connection.execute("ROLLBACK")
+        with self._using() as connection:
+            connection.execute("BEGIN")
+            try:
+                yield Session(connection, 0)
+            finally:
+                if connection.in_transaction:  # SQLite ends it by itself where the disk fails
+                    connection.execute("ROLLBACK")
 
     @contextmanager
     def write(self) -> Iterator[Session]:
         """Give a session that may change the data; it is committed at the end, rolled back on any exception."""
-        connection = self._connection()
-        with self._writing:
+        with self._using() as connection, self._writing:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 last = connection.execute("SELECT last FROM clock").fetchone()[0]
@@ -193,9 +195,26 @@ class Store:
                 raise
 
     def close(self) -> None:
-        """Close all connections; the store cannot be used afterwards."""
-        while self._connections:
-            self._connections.pop().close()
+        """Close all connections once nobody uses one; the store cannot be used afterwards."""
+        with self._use:
+            self._closed = True
+            self._use.wait_for(lambda: self._users == 0)
+            while self._connections:
+                self._connections.pop().close()
+
+    @contextmanager
+    def _using(self) -> Iterator[sqlite3.Connection]:
+        """Give this thread's connection and hold `close` up: SQLite crashes where one is closed while it is used."""
+        with self._use:
+            if self._closed:
+                raise GatewayError("the embedded server was stopped")
+            self._users += 1
+        try:
+            yield self._connection()
+        finally:
+            with self._use:
+                self._users -= 1
+                self._use.notify_all()
 
     def _connection(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
