@@ -66,11 +66,6 @@ def new_key(*, name: str, role: Role, at: datetime) -> tuple[AccessKey, str]:
     return AccessKey(id=key_id, name=name, role=role, digest=_digest(text), created=at), text
 
 
-def is_access_key(text: str) -> bool:
-    """Tell whether a text has the form of an access key (a token of another kind has not)."""
-    return _KEY.fullmatch(text) is not None
-
-
 class Doorkeeper:
     """Looks at the keys that are shown at one environment's door; too many wrong ones, and it looks at none."""
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from fhir_gateway.bundling import patients
 from fhir_gateway.domain import systems
@@ -194,9 +194,3 @@ def _received(person: PersonPost, outcome: EntryOutcome | None) -> bool:
         case EntryKind.UNAVAILABLE:
             person.refusal = Refusal(outcome.message, again=True)
     return False
-
-
-def linked_to(decision: PersonDecision, patient_id: str) -> PersonDecision:
-    """Return the decision as an operator's word: the people are this Patient ("" for a new one)."""
-    action = PersonAction.LINK if patient_id else PersonAction.CREATE
-    return replace(decision, action=action, patient_id=patient_id)
