@@ -1,8 +1,7 @@
 """The second wave: the doses of people whose Patients are on the server."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
 from fhir_gateway.bundling.immunizations import for_patient
 from fhir_gateway.domain import systems
@@ -11,36 +10,15 @@ from fhir_gateway.domain.posting import BundleEntry, EntryKind, EntryOutcome
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.flows.load.dose_planning import Answer, DoseAction, DosePlan, plan_doses
 from fhir_gateway.flows.load.following import Written, follow_replaced
+from fhir_gateway.flows.load.sent import DoseResult, PersonPost
 from fhir_gateway.flows.load.tools import LoadTools
-
-if TYPE_CHECKING:
-    from fhir_gateway.flows.load.posting import PersonPost
 
 _CHANGED_MEANWHILE_TRIES = 5
 _ON_THE_SERVER = frozenset({EntryKind.CREATED, EntryKind.EXISTED, EntryKind.UPDATED})
 
 
-@dataclass(frozen=True, slots=True)
-class DoseResult:
-    """How one dose ended: LOADED with its Immunization's id, REVIEW, or FAILED with the server's words.
-
-    `again` says that it can simply be sent again.
-    """
-
-    number: int
-    name: str
-    outcome: Outcome
-    immunization_id: str = ""
-    code: str = ""
-    text: str = ""
-    suggestion: str = ""
-    again: bool = False
-    version: str = ""
-    """Of a dose that its own record has changed, or found changed so: the version that the server has now."""
-
-
 async def post_doses(
-    people: Sequence["PersonPost"], tools: LoadTools, answer: Answer | None
+    people: Sequence[PersonPost], tools: LoadTools, answer: Answer | None
 ) -> dict[int, list[DoseResult]]:
     """Post the doses of these people and return each person's results, by the decision's number.
 
@@ -71,7 +49,7 @@ async def post_doses(
     return {person.number: _results(person, plans[person.number], outcomes, moved) for person in ready}
 
 
-def _written(person: "PersonPost", plans: Sequence[DosePlan], outcomes: Mapping[str, EntryOutcome]) -> Written:
+def _written(person: PersonPost, plans: Sequence[DosePlan], outcomes: Mapping[str, EntryOutcome]) -> Written:
     written = Written()
     for index, plan in enumerate(plans):
         outcome = outcomes.get(_entry_key(person, plans, index)) if plan.resource is not None else None
@@ -83,11 +61,11 @@ def _written(person: "PersonPost", plans: Sequence[DosePlan], outcomes: Mapping[
     return written
 
 
-def _each_key_once(person: "PersonPost") -> list:  # type: ignore[type-arg]
+def _each_key_once(person: PersonPost) -> list:  # type: ignore[type-arg]
     return list({record.key: record for record in person.records}.values())
 
 
-async def _existing_doses(people: Sequence["PersonPost"], tools: LoadTools) -> Mapping[str, list[Resource]]:
+async def _existing_doses(people: Sequence[PersonPost], tools: LoadTools) -> Mapping[str, list[Resource]]:
     """Return Patient id → Immunizations; somebody who was created a moment ago has none."""
     ids = sorted({person.patient_id for person in people if not person.created})
     found: dict[str, list[Resource]] = {}
@@ -98,7 +76,7 @@ async def _existing_doses(people: Sequence["PersonPost"], tools: LoadTools) -> M
     return found
 
 
-def _entries(person: "PersonPost", plans: Sequence[DosePlan]) -> list[BundleEntry]:
+def _entries(person: PersonPost, plans: Sequence[DosePlan]) -> list[BundleEntry]:
     entries: dict[str, BundleEntry] = {}
     for index, plan in enumerate(plans):
         if plan.resource is None:
@@ -116,14 +94,14 @@ def _entries(person: "PersonPost", plans: Sequence[DosePlan]) -> list[BundleEntr
     return list(entries.values())
 
 
-def _entry_key(person: "PersonPost", plans: Sequence[DosePlan], index: int) -> str:
+def _entry_key(person: PersonPost, plans: Sequence[DosePlan], index: int) -> str:
     plan = plans[index]
     if plan.action is DoseAction.UPDATE:
         return f"{person.number}:{plan.immunization_id}"
     return f"{person.number}#{plan.twin if plan.action is DoseAction.SAME_AS else index}"
 
 
-def _changed_meanwhile(person: "PersonPost", plans: Sequence[DosePlan], outcomes: Mapping[str, EntryOutcome]) -> bool:
+def _changed_meanwhile(person: PersonPost, plans: Sequence[DosePlan], outcomes: Mapping[str, EntryOutcome]) -> bool:
     """Tell whether an update met a newer version; then the person's doses are read and planned again."""
     changed = False
     for index, plan in enumerate(plans):
@@ -136,7 +114,7 @@ def _changed_meanwhile(person: "PersonPost", plans: Sequence[DosePlan], outcomes
 
 
 def _results(
-    person: "PersonPost", plans: Sequence[DosePlan], outcomes: Mapping[str, EntryOutcome], moved: Mapping[str, str]
+    person: PersonPost, plans: Sequence[DosePlan], outcomes: Mapping[str, EntryOutcome], moved: Mapping[str, str]
 ) -> list[DoseResult]:
     results = []
     for index, plan in enumerate(plans):

@@ -7,18 +7,14 @@ replaced: no dose is left behind, whichever of the two is later.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from fhir_gateway.bundling.immunizations import for_patient
 from fhir_gateway.domain.posting import BundleEntry, EntryKind
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.fhir.references import id_referred_to
-from fhir_gateway.flows.load.settling import Refusal
+from fhir_gateway.flows.load.sent import PersonPost, Refusal
 from fhir_gateway.flows.load.standing import patients_now
 from fhir_gateway.flows.load.tools import LoadTools
-
-if TYPE_CHECKING:
-    from fhir_gateway.flows.load.posting import PersonPost
 
 _TRIES = 5
 _STUCK = "another merged this Patient meanwhile, and not every dose could be moved to the Patient who replaced it"
@@ -33,7 +29,7 @@ class Written:
 
 
 async def follow_replaced(
-    people: Sequence["PersonPost"], written: Mapping[int, Written], tools: LoadTools
+    people: Sequence[PersonPost], written: Mapping[int, Written], tools: LoadTools
 ) -> dict[str, str]:
     """Let people whose Patients were replaced while their doses were posted go on to who replaced them, doses included.
 
@@ -58,7 +54,7 @@ async def follow_replaced(
     return moved
 
 
-async def _replaced(people: Sequence["PersonPost"], tools: LoadTools) -> list["PersonPost"]:
+async def _replaced(people: Sequence[PersonPost], tools: LoadTools) -> list[PersonPost]:
     """Return those of the people whose Patients were replaced; they are who replaced them from now on."""
     now = await patients_now((person.patient_id for person in people), tools)
     replaced = [
@@ -70,7 +66,7 @@ async def _replaced(people: Sequence["PersonPost"], tools: LoadTools) -> list["P
     return replaced
 
 
-async def _moves(doses: Mapping[str, "PersonPost"], tools: LoadTools) -> list[BundleEntry]:
+async def _moves(doses: Mapping[str, PersonPost], tools: LoadTools) -> list[BundleEntry]:
     """Return what moves the doses that stand with a Patient whom another one replaced."""
     found = await _read(doses, tools)
     owners = {dose: id_referred_to(resource.get("patient"), "Patient") for dose, resource in found.items()}

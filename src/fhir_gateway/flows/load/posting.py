@@ -2,39 +2,22 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 from fhir_gateway.bundling import patients
 from fhir_gateway.domain import systems
 from fhir_gateway.domain.errors import AccessRefusedError, ServerError
-from fhir_gateway.domain.identity import PersonAction, PersonDecision
+from fhir_gateway.domain.identity import PersonAction
 from fhir_gateway.domain.posting import BundleEntry, EntryKind, EntryOutcome
 from fhir_gateway.domain.records import Resource
-from fhir_gateway.domain.runs import KnownKey, Run, SpooledRecord
+from fhir_gateway.domain.runs import Run, SpooledRecord
 from fhir_gateway.flows.load.dose_planning import Answer
 from fhir_gateway.flows.load.dose_posting import post_doses
-from fhir_gateway.flows.load.settling import Refusal, settle_failed, settle_people, settle_reviews
+from fhir_gateway.flows.load.sent import PersonPost, Refusal
+from fhir_gateway.flows.load.settling import settle_failed, settle_people, settle_reviews
 from fhir_gateway.flows.load.standing import is_out_of_use, patients_now
 from fhir_gateway.flows.load.tools import LoadTools
 
 _CHANGED_MEANWHILE_TRIES = 5
-
-
-@dataclass(slots=True)
-class PersonPost:
-    """One person on the way to the server: its decision, records, and what has become of it so far."""
-
-    number: int
-    decision: PersonDecision
-    identifier: str
-    records: list[SpooledRecord]
-    known: Mapping[str, KnownKey]
-    patient_id: str = ""
-    patient: Resource = field(default_factory=dict)
-    created: bool = False
-    existed: bool = False
-    """A Patient with its identifier was there already: an earlier run was cut off before it noted that."""
-    refusal: Refusal | None = None
 
 
 async def post(run: Run, tools: LoadTools, *, total: int, answer: Answer | None = None) -> None:

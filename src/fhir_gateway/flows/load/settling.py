@@ -1,8 +1,7 @@
 """The last leg: every record gets its one outcome, and the ledger learns what is on the server now."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
 from fhir_gateway.bundling.digests import digest, remembered
 from fhir_gateway.domain.identity import Grade
@@ -11,25 +10,14 @@ from fhir_gateway.domain.registry import Correction, RecallReason
 from fhir_gateway.domain.runs import KnownKey, ReviewKind, Run, Settlement, SpooledRecord
 from fhir_gateway.flows.load.blocks import block_numbers
 from fhir_gateway.flows.load.reading import leading_code, missing_text
+from fhir_gateway.flows.load.sent import DoseResult, PersonPost, Refusal
 from fhir_gateway.flows.load.tools import LoadTools
 from fhir_gateway.identity.evidence import evidence_of
-
-if TYPE_CHECKING:
-    from fhir_gateway.flows.load.dose_posting import DoseResult
-    from fhir_gateway.flows.load.posting import PersonPost
 
 _PATIENT = "patient"
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why a person's Patient is not on the server; `again` says that it can simply be sent again."""
-
-    text: str
-    again: bool
-
-
-def settle_reviews(run: Run, people: Sequence["PersonPost"], tools: LoadTools) -> None:
+def settle_reviews(run: Run, people: Sequence[PersonPost], tools: LoadTools) -> None:
     """Park the records of people whom an operator has to decide."""
     for person in people:
         decision = person.decision
@@ -61,7 +49,7 @@ def settle_reviews(run: Run, people: Sequence["PersonPost"], tools: LoadTools) -
     tools.ledger.spool.close(run, [person.number for person in people])
 
 
-def settle_failed(run: Run, people: Sequence["PersonPost"], message: str, tools: LoadTools) -> None:
+def settle_failed(run: Run, people: Sequence[PersonPost], message: str, tools: LoadTools) -> None:
     """Note that the server could not be reached for these people; what can be sent again is kept."""
     for person in people:
         person.refusal = person.refusal or Refusal(message, again=True)
@@ -69,7 +57,7 @@ def settle_failed(run: Run, people: Sequence["PersonPost"], message: str, tools:
 
 
 def settle_people(
-    run: Run, people: Sequence["PersonPost"], doses: Mapping[int, Sequence["DoseResult"]], tools: LoadTools
+    run: Run, people: Sequence[PersonPost], doses: Mapping[int, Sequence[DoseResult]], tools: LoadTools
 ) -> None:
     """Settle the records of people who have been posted, whatever became of each of them."""
     again = tools.sent_again_by(run)
@@ -95,14 +83,12 @@ def settle_people(
     tools.ledger.spool.close(run, [person.number for person in people])
 
 
-def _once(person: "PersonPost") -> Mapping[str, SpooledRecord]:
+def _once(person: PersonPost) -> Mapping[str, SpooledRecord]:
     """Return key → record: identical rows are one record."""
     return {record.key: record for record in person.records}
 
 
-def _settlement(
-    person: "PersonPost", record: SpooledRecord, results: Sequence["DoseResult"], *, again: str
-) -> Settlement:
+def _settlement(person: PersonPost, record: SpooledRecord, results: Sequence[DoseResult], *, again: str) -> Settlement:
     if person.refusal:
         code = "server-unavailable" if person.refusal.again else "server-refused"
         suggestion = again if person.refusal.again else "correct what the server names, then load again"
@@ -133,9 +119,9 @@ def _settlement(
 
 def _learned(
     run: Run,
-    person: "PersonPost",
+    person: PersonPost,
     settlements: Mapping[str, Settlement],
-    results: Mapping[int, Sequence["DoseResult"]],
+    results: Mapping[int, Sequence[DoseResult]],
 ) -> list[KnownKey]:
     learned = []
     for key, record in _once(person).items():
@@ -162,7 +148,7 @@ def _learned(
     return learned
 
 
-def _remember(run: Run, people: Sequence["PersonPost"], learned: Sequence[KnownKey], tools: LoadTools) -> None:
+def _remember(run: Run, people: Sequence[PersonPost], learned: Sequence[KnownKey], tools: LoadTools) -> None:
     """Tell the ledger what is on the server now, and whom it will recognise."""
     ledger = tools.ledger
     loaded = [known.key for known in learned if known.content]
@@ -183,7 +169,7 @@ def _remember(run: Run, people: Sequence["PersonPost"], learned: Sequence[KnownK
     )
 
 
-def _recall(person: "PersonPost", results: Mapping[int, Sequence["DoseResult"]], tools: LoadTools) -> None:
+def _recall(person: PersonPost, results: Mapping[int, Sequence[DoseResult]], tools: LoadTools) -> None:
     """Note which registries have a dose as given that its own record says by now was not."""
     not_given = {
         (record.number, dose.name)
@@ -203,8 +189,8 @@ def _recall(person: "PersonPost", results: Mapping[int, Sequence["DoseResult"]],
 
 def _ask_about_doses(
     run: Run,
-    person: "PersonPost",
-    results: Mapping[int, Sequence["DoseResult"]],
+    person: PersonPost,
+    results: Mapping[int, Sequence[DoseResult]],
     tools: LoadTools,
 ) -> None:
     for record in _once(person).values():
