@@ -1,29 +1,20 @@
-"""Merging and its history as a server offers them: one merge road at a time in an environment, jobs beside it."""
+"""Merging and its history as a server offers them: one merge road at a time in an environment."""
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import TypeVar
 
 from fhir_gateway.bootstrap.merging import MergeRoad
-from fhir_gateway.domain.errors import GatewayError, LedgerError
+from fhir_gateway.domain.errors import LedgerError
 from fhir_gateway.domain.history import MergeFilter, MergeRecord, ToldEntry
-from fhir_gateway.domain.merge_jobs import GroupState, JobGroup, JobState, MergeJob
-from fhir_gateway.domain.merges import DuplicateGroup, GroupPlan, JournalledChange, Merge, MergePlan
+from fhir_gateway.domain.merges import DuplicateGroup, GroupPlan, JournalledChange, MergePlan
 from fhir_gateway.flows.merge import ApplyRequest, GroupOutcome, UndoDecisions, UndoOutcome
 from fhir_gateway.flows.merge.planning import plan_together
 from fhir_gateway.ledger.store import Ledger
 
 T = TypeVar("T")
-
-_LOG = logging.getLogger(__name__)
-
-PORTION = 100
-"""NIKs of a job that are fetched and merged together, and then written down."""
-PAUSE = 15.0
-"""Seconds until a job that could not go on is tried again."""
 
 
 class MergingBusyError(LedgerError):
@@ -137,140 +128,3 @@ class ServedMerges:
             raise MergingBusyError("merges are made in this environment just now, try again in a moment")
         async with self._turn:
             yield
-
-
-class MergeJobs:
-    """The jobs of one environment, worked off one after the other; what is begun goes on after a restart."""
-
-    def __init__(
-        self, ledger: Ledger, merges: ServedMerges, *, now: Callable[[], datetime], pause: float = PAUSE
-    ) -> None:
-        self._ledger = ledger
-        self._merges = merges
-        self._now = now
-        self._pause = pause
-        self._called = asyncio.Event()
-        self._worker: asyncio.Task[None] | None = None
-
-    def hand_in(self, niks: Sequence[str], *, user: str, dry_run: bool) -> MergeJob:
-        """Write a job down and let it be worked off; it survives the server."""
-        with self._ledger.transaction():
-            number = self._ledger.merge_jobs.add(niks, user=user, dry_run=dry_run, at=self._now())
-        self.work_off()
-        job = self._ledger.merge_jobs.get(number)
-        assert job is not None  # noqa: S101 - it has just been written
-        return job
-
-    def get(self, number: int) -> MergeJob | None:
-        """Return a job, None where there is none of this number."""
-        return self._ledger.merge_jobs.get(number)
-
-    def newest(self, *, limit: int) -> list[MergeJob]:
-        """Return the jobs that were handed in last, the newest first."""
-        return self._ledger.merge_jobs.newest(limit=limit)
-
-    def groups(self, number: int, *, after: int, limit: int) -> list[JobGroup]:
-        """Return what has become of a job's NIKs, page by page."""
-        return self._ledger.merge_jobs.groups(number, after=after, limit=limit)
-
-    def work_off(self) -> None:
-        """Let the jobs that are not finished be worked off, those of an earlier server too."""
-        if self._worker is None:
-            self._worker = asyncio.create_task(self._work())
-        self._called.set()
-
-    async def close(self) -> None:
-        """Stop working."""
-        if self._worker is not None:
-            self._worker.cancel()
-            await asyncio.gather(self._worker, return_exceptions=True)
-
-    async def _work(self) -> None:
-        while True:
-            await self._called.wait()
-            self._called.clear()
-            for number in self._ledger.merge_jobs.unfinished():
-                await self._work_on(number)
-
-    async def _work_on(self, number: int) -> None:
-        """Work a job off; where that is not possible just now, say so and try again later."""
-        while True:
-            try:
-                await self._finish(number)
-            except Exception as error:  # noqa: BLE001 - a job must not take the others with it
-                words = str(error) if isinstance(error, GatewayError) else "a fault of the program"
-                _LOG.warning("merge job %d waits: %s", number, type(error).__name__)
-                self._reach(number, JobState.WAITING, problem=words)
-                await asyncio.sleep(self._pause)
-            else:
-                return
-
-    async def _finish(self, number: int) -> None:
-        job = self._ledger.merge_jobs.get(number)
-        if job is None or job.state is JobState.FINISHED:
-            return
-        self._reach(number, JobState.RUNNING)
-        await self._merges.resume(ApplyRequest(job.user, via=_via(job)))
-        while waiting := self._ledger.merge_jobs.waiting(number, limit=PORTION):
-            await self._settle_portion(job, waiting)
-        self._reach(number, JobState.FINISHED, finished=self._now())
-
-    async def _settle_portion(self, job: MergeJob, waiting: Sequence[JobGroup]) -> None:
-        plan = await self._merges.plan(niks=[group.nik for group in waiting])
-        plans = {planned.group.nik: planned for planned in plan.groups}
-        outcomes: dict[str, GroupOutcome] = {}
-        if not job.dry_run and plan.groups:
-            merged = await self._merges.merge_patiently(plan, ApplyRequest(job.user, via=_via(job)))
-            outcomes = dict(zip(plans, merged, strict=True))
-        with self._ledger.transaction():
-            for group in waiting:
-                earlier = self._earlier(job, group.nik) if group.nik not in plans else None
-                state, result = settlement(plans.get(group.nik), outcomes.get(group.nik), earlier=earlier)
-                self._ledger.merge_jobs.settle(job.id, group.number, state, result)
-
-    def _earlier(self, job: MergeJob, nik: str) -> Merge | None:
-        """Return what this job merged before it was interrupted and could write that down."""
-        records = self._merges.records(MergeFilter(nik=nik), before=None, limit=10)
-        return next((record.merge for record in records if record.via == _via(job)), None)
-
-    def _reach(self, number: int, state: JobState, *, finished: datetime | None = None, problem: str = "") -> None:
-        with self._ledger.transaction():
-            self._ledger.merge_jobs.reach(number, state, finished=finished, problem=problem)
-
-
-def _via(job: MergeJob) -> str:
-    return f"job {job.id}"
-
-
-def settlement(
-    planned: GroupPlan | None, outcome: GroupOutcome | None, *, earlier: Merge | None = None
-) -> tuple[GroupState, dict[str, object]]:
-    """Return what is told of one NIK of a job: ids and words, no patient's data.
-
-    `earlier` is what the job merged already; with a plan and without an outcome it was a dry run.
-    """
-    if planned is None:
-        return (GroupState.MERGED, _told_merge(earlier)) if earlier else (GroupState.NOTHING, {})
-    told: dict[str, object] = {
-        "survivor": planned.survivor,
-        "replaced": list(planned.replaced),
-        "conflicts": [{"code": each.code, "text": each.text} for each in planned.conflicts],
-    }
-    if outcome is None:
-        blocked = any(conflict.blocks for conflict in planned.conflicts)
-        return (GroupState.CONFLICT if blocked else GroupState.PLANNED), told | {"changes": len(planned.changes)}
-    if outcome.merge is None:
-        return GroupState.CONFLICT, told | {"refused": list(outcome.refused)}
-    return (GroupState.MERGED if outcome.whole else GroupState.FAILED), told | _told_merge(outcome.merge)
-
-
-def _told_merge(merge: Merge) -> dict[str, object]:
-    return {
-        "merge": merge.id,
-        "survivor": merge.survivor,
-        "replaced": list(merge.replaced),
-        "changed": merge.changed,
-        "requests": merge.requests,
-        "failed": list(merge.failed),
-        "remaining": list(merge.remaining),
-    }

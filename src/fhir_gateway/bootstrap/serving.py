@@ -17,7 +17,8 @@ from fhir_gateway.bootstrap.gateway import SystemClock
 from fhir_gateway.bootstrap.merging import road_of
 from fhir_gateway.bootstrap.served_finding import ServedFinding
 from fhir_gateway.bootstrap.served_history import ServedHistory
-from fhir_gateway.bootstrap.served_merges import MergeJobs, ServedMerges
+from fhir_gateway.bootstrap.served_merge_jobs import ServedMergeJobs
+from fhir_gateway.bootstrap.served_merges import ServedMerges
 from fhir_gateway.domain.errors import ConfigurationError, GatewayError, LedgerError, ServerError
 from fhir_gateway.embedded_server.server import EmbeddedServer
 from fhir_gateway.embedded_server.transport import EmbeddedTransport
@@ -66,7 +67,7 @@ class ServedEnvironment:
     transport: httpx.AsyncBaseTransport | None
     doorkeeper: Doorkeeper
     merges: ServedMerges
-    merge_jobs: MergeJobs
+    merge_jobs: ServedMergeJobs
     history: ServedHistory
     finding: ServedFinding
     exports: ServedExports
@@ -182,7 +183,7 @@ class Serving:
             clock = SystemClock()
             merges = ServedMerges(ledger, road_of(client, own, settings, progress=_Quiet(), clock=clock))
             stack.push_async_callback(merges.close)
-            jobs = MergeJobs(ledger, merges, now=clock.now)
+            jobs = ServedMergeJobs(ledger, merges, now=clock.now)
             stack.push_async_callback(jobs.close)
             history = ServedHistory(settings, now=clock.now)
             stack.push_async_callback(history.close)

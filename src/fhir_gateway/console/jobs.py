@@ -1,4 +1,4 @@
-"""Jobs for operators: long lists of NIKs, merged beside the gateway's other work, also after a restart."""
+"""Jobs for operators: plans and long lists of NIKs, merged beside the gateway's other work, also after a restart."""
 
 from typing import Annotated
 
@@ -48,7 +48,7 @@ async def show(
     job: Annotated[int, Path(ge=1, le=2**31)],
     after: Annotated[int, Query(ge=0, le=2**31)] = 0,
 ) -> Response:
-    """Show how far a job has come, and what became of each NIK."""
+    """Show how far a job has come, and what became of each NIK or group."""
     found = environment.merge_jobs.get(job)
     if found is None:
         raise PageRefusedError(404, "There is no job of this number here.")
@@ -59,6 +59,7 @@ async def show(
         session,
         job=found,
         groups=groups,
+        after=after,
         going_on=found.state is not JobState.FINISHED,
         following=groups[-1].number if len(groups) == _A_PAGE else 0,
     )

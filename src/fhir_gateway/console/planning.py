@@ -1,6 +1,6 @@
 """Plans for operators: who would become whom, looked at before anything is written, and then carried out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated
 
@@ -15,7 +15,6 @@ from fhir_gateway.console.niks import many_niks
 from fhir_gateway.console.rendering import page, told_person
 from fhir_gateway.console.sessions import Session
 from fhir_gateway.domain.merges import GroupPlan, MergePlan, PlannedChange
-from fhir_gateway.flows.merge import ApplyRequest, GroupOutcome
 
 router = APIRouter(prefix="/plans")
 
@@ -31,13 +30,6 @@ class _Planned:
 
     plan: MergePlan
     people: Mapping[str, Mapping[str, str]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Merged:
-    """What became of a plan's groups, kept for the page that tells of it."""
-
-    outcomes: Sequence[GroupOutcome]
 
 
 @router.get("")
@@ -71,9 +63,6 @@ async def plan(
 @router.get("/{handle}")
 async def show(request: Request, session: Operating, environment: Environment, handle: str) -> Response:
     """Show a plan: who stays and why, what changes, and what a person has to look at."""
-    kept = session.kept.get(handle)
-    if isinstance(kept, _Merged):
-        return page(request, "merged.html", session, outcomes=kept.outcomes)
     planned = _kept(session, handle)
     found = planned.plan
     policy = environment.settings.matching
@@ -106,7 +95,7 @@ async def apply(
     group: Annotated[int | None, Form(ge=0, le=2**31)] = None,
     looked: Annotated[str, Form(max_length=3)] = "",
 ) -> Response:
-    """Carry a plan out: all groups that nothing blocks, or one that somebody has looked at."""
+    """Hand a plan in as a job: all groups that nothing blocks, or one that somebody has looked at."""
     found = _kept(session, handle).plan
     if group is None:
         chosen = tuple(each for each in found.groups if is_ready(each))
@@ -116,14 +105,10 @@ async def apply(
         raise PageRefusedError(422, "Please look at the conflicts first, and say that you have.")
     if not chosen:
         raise PageRefusedError(409, "No group of this plan can be merged.")
-    request = ApplyRequest(session.caller.user, via="console", accept_conflicts=group is not None)
-
-    async def act() -> str:
-        outcomes = await environment.merges.apply(replace(found, groups=chosen), request)
-        return f"/console/plans/{session.keep(_Merged(outcomes))}"
-
-    what = "1 group is being merged" if len(chosen) == 1 else f"{len(chosen)} groups are being merged"
-    return RedirectResponse(f"/console/work/{session.begin(what, act)}", 303)
+    job = environment.merge_jobs.hand_in_plan(
+        replace(found, groups=chosen), user=session.caller.user, accept_conflicts=group is not None
+    )
+    return RedirectResponse(f"/console/jobs/{job.id}", 303)
 
 
 async def keep_plan(session: Session, environment: ServedEnvironment, plan: MergePlan) -> str:

@@ -1,6 +1,7 @@
 """Erases a person from the journal and the jobs of merges: identifiers, plans and resources go, salted hashes stay."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +12,7 @@ from fhir_gateway.domain.history import ERASABLE, Erasure, HistoryEvent
 from fhir_gateway.domain.merge_jobs import GroupState
 from fhir_gateway.domain.merges import MergeState
 from fhir_gateway.ledger.chunks import chunks
-from fhir_gateway.ledger.codec import pack
+from fhir_gateway.ledger.codec import pack, unpack
 from fhir_gateway.ledger.history import Addition, History
 from fhir_gateway.ledger.merge_jobs import merge_job_groups
 from fhir_gateway.ledger.merge_tables import (
@@ -56,7 +57,9 @@ class MergeErasing:
             )
         standing = [merge for merge, state in found.items() if state == MergeState.APPLIED]
         niks = self._values(table.c.value, table.c.merge, found, table.c.kind == "nik") | ({nik} if nik else set())
-        return Erasure(tuple(sorted(found)), tuple(sorted(entries)), tuple(sorted(standing)), self._jobs(niks))
+        people = self._values(table.c.value, table.c.merge, found, table.c.kind == "patient") | {patient} - {""}
+        jobs = {*self._jobs_by_nik(niks), *self._jobs_by_patient(people)}
+        return Erasure(tuple(sorted(found)), tuple(sorted(entries)), tuple(sorted(standing)), tuple(sorted(jobs)))
 
     def erase(self, what: Erasure, *, user: str, reason: str, at: datetime, via: str = "command") -> int:
         """Erase that and return the number of the entry that tells of it; `reason` stays and names nobody."""
@@ -83,17 +86,24 @@ class MergeErasing:
         facts = {"user": user, "via": via, "reason": reason}
         return self._history.add(Addition(HistoryEvent.ERASED, facts=facts, notes=notes), at=at)
 
-    def _jobs(self, niks: Iterable[str]) -> tuple[tuple[int, int], ...]:
-        table, found = merge_job_groups, set()
+    def _jobs_by_nik(self, niks: Iterable[str]) -> Iterator[tuple[int, int]]:
+        table = merge_job_groups
         for chunk in chunks(niks):
             rows = self._connection.execute(
                 select(table.c.job, table.c.number, table.c.state).where(table.c.nik.in_(chunk), table.c.nik != "")
             )
-            for row in rows:
-                if row.state == GroupState.WAITING:
-                    raise UsageError(f"merge job {row.job} is not finished and names this person: let it end first")
-                found.add((row.job, row.number))
-        return tuple(sorted(found))
+            yield from self._finished(rows)
+
+    def _jobs_by_patient(self, people: AbstractSet[str]) -> Iterator[tuple[int, int]]:
+        """Yield the lines without a NIK, of Patients that somebody named; which ones stands in what is told of them."""
+        rows = self._connection.execute(select(merge_job_groups).where(merge_job_groups.c.nik == ""))
+        yield from self._finished(row for row in rows if not people.isdisjoint(_named(unpack(row.result))))
+
+    def _finished(self, rows: Iterable[Any]) -> Iterator[tuple[int, int]]:
+        for row in rows:
+            if row.state == GroupState.WAITING:
+                raise UsageError(f"merge job {row.job} is not finished and names this person: let it end first")
+            yield row.job, row.number
 
     def _select(self, column: Any, condition: ColumnElement[bool]) -> list[Any]:
         return list(self._connection.execute(select(column).where(condition).distinct()).scalars())
@@ -112,3 +122,7 @@ class MergeErasing:
                 for row in self._connection.execute(select(merges.c.id, merges.c.state).where(merges.c.id.in_(chunk)))
             }
         return found
+
+
+def _named(told: Mapping[str, Any]) -> list[str]:
+    return [told.get("survivor", ""), *told.get("replaced", ())]

@@ -15,6 +15,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    delete,
     func,
     insert,
     select,
@@ -22,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import Row
 
-from fhir_gateway.domain.merge_jobs import GroupState, JobGroup, JobState, MergeJob
+from fhir_gateway.domain.merge_jobs import GroupState, JobGroup, JobPart, JobState, MergeJob, ReviewedPlan
 from fhir_gateway.ledger.codec import pack, unpack
 
 metadata = MetaData()
@@ -51,6 +52,18 @@ merge_job_groups = Table(
     PrimaryKeyConstraint("job", "number"),
 )
 
+plans_metadata = MetaData()
+"""Came with a later migration than the jobs themselves."""
+
+merge_job_plans = Table(
+    "merge_job_plans",
+    plans_metadata,
+    Column("job", Integer, primary_key=True, autoincrement=False),
+    Column("plan", LargeBinary, nullable=False),
+    Column("accept_conflicts", Boolean, nullable=False),
+)
+"""What somebody has reviewed and handed in: patients' data, deleted when its job is finished."""
+
 
 class MergeJobs:
     """The jobs; what is written counts when the ledger's transaction is committed."""
@@ -58,21 +71,43 @@ class MergeJobs:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def add(self, niks: Sequence[str], *, user: str, dry_run: bool, at: datetime) -> int:
-        """Write a job down and return its number."""
+    def add(
+        self,
+        parts: Sequence[JobPart],
+        *,
+        user: str,
+        at: datetime,
+        dry_run: bool = False,
+        plan: ReviewedPlan | None = None,
+    ) -> int:
+        """Write a job down and return its number; `plan` has its parts in their order."""
         inserted = self._connection.execute(
             insert(merge_jobs).values(
                 user=user, dry_run=dry_run, state=JobState.WAITING, created=at.isoformat(), problem=""
             )
         )
         (job,) = inserted.inserted_primary_key or (0,)
-        nothing = pack({})
         rows = [
-            {"job": job, "number": number, "nik": nik, "state": GroupState.WAITING, "result": nothing}
-            for number, nik in enumerate(niks, start=1)
+            {
+                "job": job,
+                "number": number,
+                "nik": part.nik,
+                "state": GroupState.WAITING,
+                "result": pack(dict(part.told)),
+            }
+            for number, part in enumerate(parts, start=1)
         ]
         self._connection.execute(insert(merge_job_groups), rows)
+        if plan is not None:
+            self._connection.execute(
+                insert(merge_job_plans).values(job=job, plan=pack(plan.text), accept_conflicts=plan.accept_conflicts)
+            )
         return int(job)
+
+    def plan_of(self, job: int) -> ReviewedPlan | None:
+        """Return the plan that a job carries out, None where it plans by itself or has finished."""
+        row = self._connection.execute(select(merge_job_plans).where(merge_job_plans.c.job == job)).first()
+        return ReviewedPlan(unpack(row.plan), row.accept_conflicts) if row else None
 
     def get(self, job: int) -> MergeJob | None:
         """Return a job with its counts."""
@@ -92,11 +127,13 @@ class MergeJobs:
         return [row.id for row in rows]
 
     def reach(self, job: int, state: JobState, *, finished: datetime | None = None, problem: str = "") -> None:
-        """Write down how far a job has come, and why it stands still."""
+        """Write down how far a job has come, and why it stands still; the plan of one that has finished is deleted."""
         at = finished.isoformat() if finished else None
         self._connection.execute(
             update(merge_jobs).where(merge_jobs.c.id == job).values(state=state, finished=at, problem=problem)
         )
+        if state is JobState.FINISHED:
+            self._connection.execute(delete(merge_job_plans).where(merge_job_plans.c.job == job))
 
     def waiting(self, job: int, *, limit: int) -> list[JobGroup]:
         """Return the next NIKs of a job that nothing has become of yet."""

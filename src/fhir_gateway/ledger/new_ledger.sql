@@ -17,6 +17,7 @@ CREATE TABLE known_blocks ( "key" BIGINT NOT NULL, patient_id VARCHAR(64) NOT NU
 CREATE TABLE known_people ( digest VARCHAR(16) NOT NULL, patient_id VARCHAR(64) NOT NULL, PRIMARY KEY (digest, patient_id) ) WITHOUT ROWID;
 CREATE TABLE merge_changes ( entry INTEGER NOT NULL, merge INTEGER NOT NULL, number INTEGER NOT NULL, resource VARCHAR(128) NOT NULL, kind VARCHAR(16) NOT NULL, before_version TEXT NOT NULL, bodies BLOB NOT NULL, PRIMARY KEY (entry, number) );
 CREATE TABLE merge_job_groups ( job INTEGER NOT NULL, number INTEGER NOT NULL, nik VARCHAR(16) NOT NULL, state VARCHAR(16) NOT NULL, result BLOB NOT NULL, PRIMARY KEY (job, number) );
+CREATE TABLE merge_job_plans ( job INTEGER NOT NULL, "plan" BLOB NOT NULL, accept_conflicts BOOLEAN NOT NULL, PRIMARY KEY (job) );
 CREATE TABLE merge_jobs ( id INTEGER NOT NULL, user TEXT NOT NULL, dry_run BOOLEAN NOT NULL, state VARCHAR(16) NOT NULL, created VARCHAR(40) NOT NULL, finished VARCHAR(40), problem TEXT NOT NULL, PRIMARY KEY (id) );
 CREATE TABLE merge_steps ( entry INTEGER NOT NULL, merge INTEGER NOT NULL, number INTEGER NOT NULL, resource VARCHAR(128) NOT NULL, after_version TEXT NOT NULL, state VARCHAR(16) NOT NULL, message TEXT NOT NULL, PRIMARY KEY (entry, number) );
 CREATE TABLE merge_subjects ( entry INTEGER NOT NULL, merge INTEGER NOT NULL, kind VARCHAR(16) NOT NULL, value VARCHAR(64) NOT NULL, PRIMARY KEY (entry, kind, value) );
@@ -73,4 +74,4 @@ CREATE TRIGGER history_unchanged BEFORE UPDATE ON history BEGIN SELECT RAISE(ABO
 CREATE TRIGGER merge_changes_unchanged BEFORE UPDATE ON merge_changes BEGIN SELECT RAISE(ABORT, 'merge_changes is append-only'); END;
 CREATE TRIGGER merge_steps_unchanged BEFORE UPDATE ON merge_steps BEGIN SELECT RAISE(ABORT, 'merge_steps is append-only'); END;
 CREATE TRIGGER merge_subjects_unchanged BEFORE UPDATE ON merge_subjects BEGIN SELECT RAISE(ABORT, 'merge_subjects is append-only'); END;
-INSERT INTO alembic_version VALUES ('0006');
+INSERT INTO alembic_version VALUES ('0007');

@@ -3,12 +3,16 @@
 import asyncio
 import json
 import re
+from datetime import UTC, datetime
 
 import pytest
 from starlette.routing import Mount
+from tests.fakes.served_gateway import served_from
 
 from fhir_gateway.domain.access import Role
+from fhir_gateway.domain.errors import LedgerError
 from fhir_gateway.domain.history import MergeFilter
+from fhir_gateway.domain.merge_jobs import JobPart, ReviewedPlan
 from fhir_gateway.fhir_server.client import Request
 
 NIK = "3303015203200003"
@@ -215,12 +219,73 @@ async def test_an_operator_plans_and_merges_what_was_looked_at(served):
     assert NIK not in plan.text
     assert "Ratna Dewanti" in plan.text
     end = await followed(served, await post(served, plan.url.path, csrf=token(plan)))
-    assert "What became of the plan" in end.text
+    assert "Merge 1</a>" in end.text
     (record,) = (await served.app.state.serving.environment("north")).merges.records(
         MergeFilter(), before=None, limit=9
     )
     assert {record.merge.survivor, *record.merge.replaced} == {one, other}
-    assert record.via == "console"
+    assert record.via == "job 1"
+
+
+async def test_a_plan_that_was_handed_in_is_carried_out_by_the_next_server(served):
+    await log_in(served)
+    one, other = await served.put_pair(NIK)
+    form = await served.get("/console/plans")
+    plan = await followed(served, await post(served, "/console/plans", csrf=token(form), patients=f"{one} {other}"))
+    environment = await served.app.state.serving.environment("north")
+    environment.merge_jobs.work_off = lambda: None  # as if it were killed at this moment
+    answer = await post(served, plan.url.path, csrf=token(plan))
+    assert answer.headers["location"] == "/console/jobs/1"
+    async with served_from(served.home) as after:
+        await after.app.state.serving.go_on()
+        await log_in(after)
+        end = await followed(after, await after.get("/console/jobs/1"))
+    assert "Merge 1</a>" in end.text
+    assert environment.ledger.merge_jobs.plan_of(1) is None
+
+
+async def test_a_plan_that_two_operators_hand_in_at_once_is_merged_once(served):
+    await log_in(served)
+    await served.put_pair(NIK)
+    form = await served.get("/console/plans")
+    plan = await followed(served, await post(served, "/console/plans", csrf=token(form), niks=NIK))
+    both = [await post(served, plan.url.path, csrf=token(plan)) for _ in range(2)]
+    for answer in both:
+        end = await followed(served, answer)
+        assert "Merge 1</a>" in end.text
+    environment = await served.app.state.serving.environment("north")
+    assert len(environment.merges.records(MergeFilter(), before=None, limit=9)) == 1
+
+
+async def test_a_plan_that_the_server_has_overtaken_is_told_as_refused(served):
+    await log_in(served)
+    one, other = await served.put_pair(NIK)
+    form = await served.get("/console/plans")
+    plan = await followed(served, await post(served, "/console/plans", csrf=token(form), niks=NIK))
+    environment = await served.app.state.serving.environment("north")
+    for each in (one, other):
+        await environment.client.send(Request("DELETE", f"Patient/{each}"))
+    end = await followed(served, await post(served, plan.url.path, csrf=token(plan)))
+    assert "refused" in end.text
+    assert "plan it anew" in end.text
+
+
+async def test_a_job_that_cannot_be_done_yet_does_not_hold_up_the_next_one(served, monkeypatch):
+    await log_in(served)
+    await served.put_pair(NIK)
+    environment = await served.app.state.serving.environment("north")
+    go_on = environment.merges.resume
+
+    async def busy_at_first(request):
+        if request.via == "job 1":
+            raise LedgerError("a command merges here just now")
+        await go_on(request)
+
+    monkeypatch.setattr(environment.merges, "resume", busy_at_first)
+    for _ in range(2):
+        environment.merge_jobs.hand_in([NIK], user="u", dry_run=False)
+    end = await followed(served, await served.get("/console/jobs/2"))
+    assert "Merge 1</a>" in end.text
 
 
 async def test_a_group_with_conflicts_is_merged_only_by_who_says_to_have_looked(served):
@@ -280,3 +345,14 @@ async def test_a_patient_that_is_not_there_is_told(served):
 async def test_a_cookie_of_nobody_s_opens_nothing(served, cookie):
     headers = {"Cookie": f"fhir_gateway={cookie}".encode("latin-1")}
     assert (await served.get("/console/merges", headers=headers)).status_code == 303
+
+
+async def test_a_plan_that_nobody_can_read_any_more_is_refused_and_not_tried_for_ever(served):
+    await log_in(served)
+    environment = await served.app.state.serving.environment("north")
+    with environment.ledger.transaction():
+        plan = ReviewedPlan("{}", accept_conflicts=False)
+        environment.ledger.merge_jobs.add([JobPart("", {"survivor": "p1"})], user="u", at=datetime.now(UTC), plan=plan)
+    environment.merge_jobs.work_off()
+    end = await followed(served, await served.get("/console/jobs/1"))
+    assert "this is no merge plan" in end.text

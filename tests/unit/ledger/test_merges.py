@@ -8,7 +8,7 @@ from sqlalchemy import create_engine, text
 from tests.fakes.merge_plans import NIK, NOW, group_plan, provenance
 
 from fhir_gateway.domain.errors import LedgerError, UsageError
-from fhir_gateway.domain.merge_jobs import GroupState
+from fhir_gateway.domain.merge_jobs import GroupState, JobPart
 from fhir_gateway.domain.merges import ChangeState, MergeState
 from fhir_gateway.ledger.store import Ledger
 
@@ -208,7 +208,7 @@ def test_a_ledger_of_the_first_schema_is_given_the_journal(tmp_path, url, ledger
 def test_erasing_a_person_empties_what_merge_jobs_tell_of_the_nik(ledger):
     applied(ledger)
     with ledger.transaction():
-        job = ledger.merge_jobs.add([NIK, "3303015203200003"], user="ani", dry_run=False, at=NOW)
+        job = ledger.merge_jobs.add([JobPart(NIK), JobPart("3303015203200003")], user="ani", at=NOW)
         for number in (1, 2):
             ledger.merge_jobs.settle(job, number, GroupState.MERGED, {"survivor": "p1"})
     what = ledger.merges.erasing.find(patient="p1")
@@ -222,6 +222,6 @@ def test_erasing_a_person_empties_what_merge_jobs_tell_of_the_nik(ledger):
 
 def test_a_person_is_not_erased_while_a_job_waits_for_the_nik(ledger):
     with ledger.transaction():
-        ledger.merge_jobs.add([NIK], user="ani", dry_run=False, at=NOW)
+        ledger.merge_jobs.add([JobPart(NIK)], user="ani", at=NOW)
     with pytest.raises(UsageError, match="job 1 is not finished"):
         ledger.merges.erasing.find(nik=NIK)

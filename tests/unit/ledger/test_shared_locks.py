@@ -5,6 +5,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 
+from fhir_gateway.domain.merge_jobs import JobPart
 from fhir_gateway.embedded_server.server import EmbeddedServer
 from fhir_gateway.ledger.store import Ledger
 
@@ -30,7 +31,9 @@ def test_a_ledger_opened_twice_keeps_its_log_when_another_process_leaves(tmp_pat
         visit(database)
         assert database.with_name("ledger.db-wal").exists()
         with first.transaction():
-            first.merge_jobs.add(["3303015203200003"], user="u", dry_run=True, at=datetime(2026, 1, 2, tzinfo=UTC))
+            first.merge_jobs.add(
+                [JobPart("3303015203200003")], user="u", dry_run=True, at=datetime(2026, 1, 2, tzinfo=UTC)
+            )
         with sqlite3.connect(database) as seen:
             assert seen.execute("SELECT count(*) FROM merge_jobs").fetchone() == (1,)
         seen.close()
