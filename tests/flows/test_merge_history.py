@@ -1,5 +1,6 @@
 """The history of merges as an auditor asks for it on the command line."""
 
+import io
 import json
 import sqlite3
 import subprocess
@@ -131,3 +132,39 @@ def test_an_erased_merge_cannot_be_undone_and_no_repeat_is_asked_for(merged, opt
 def test_erasing_needs_one_person(merged):
     assert merged.run("merge", "erase", "--reason", "x", "--yes")[0] == 2
     assert merged.run("merge", "erase", "--reason", "x", "--yes", "--patient", "p99")[0] == 2
+
+
+@pytest.mark.parametrize("answer", ["n\n", "\n", "", "no way\nn\n"])
+def test_erasing_that_is_not_confirmed_erases_nothing_and_says_so(merged, monkeypatch, answer):
+    monkeypatch.setattr(sys, "stdin", io.StringIO(answer))
+    code, _, err = merged.run("merge", "erase", "--nik", NIK, "--reason", "asked for it")
+    assert code == 1
+    assert "nothing was erased" in err
+    assert "interrupted" not in err
+    assert listed(merged, "--nik", NIK) == [1]
+
+
+def test_erasing_that_is_confirmed_is_told_as_json(merged, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
+    told = merged.json("merge", "erase", "--nik", NIK, "--reason", "asked for it")
+    assert (told["merges"], told["standing"]) == ([1], [1])
+    assert told["entry"] == merged.json("merge", "verify")["entries"]
+
+
+def test_checkpoints_keys_and_proofs_are_told_as_json(merged):
+    checkpoint = merged.json("merge", "checkpoint")
+    assert checkpoint["entries"] == merged.json("merge", "verify")["signed"]
+    assert checkpoint["root"] == checkpoint["checkpoint"].splitlines()[2]
+    key = merged.json("merge", "checkpoint", "--public-key")["public_key"]
+    note, proof = merged.home / "note.txt", merged.home / "proof.json"
+    note.write_text(checkpoint["checkpoint"])
+    assert merged.json("merge", "prove", "1", "--out", proof)["proof"] == str(proof)
+    command = [sys.executable, "-I", verify_history.__file__, proof, "--checkpoint", note, "--public-key", key]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stdout + found.stderr
+
+
+def test_an_export_is_told_as_json(merged):
+    exported = merged.home / "history.ndjson"
+    assert merged.json("merge", "history", "--export", exported) == {"export": str(exported), "personal": False}
+    assert exported.exists()
