@@ -65,7 +65,7 @@ class Layout:
     """What a mapping expects of a file, so that a source can find its header and the mapping that fits.
 
     `required` columns must all be there, `known` are all that the mapping reads. Names are compared without regard to
-    case, surrounding blanks and repeated blanks. `sheet`, `delimiter` and `encoding` are given where the mapping fixes
+    case, surrounding blanks and repeated blanks, and to punctuation where that leaves no doubt. `sheet`, `delimiter` and `encoding` are given where the mapping fixes
     them, else "" (detect).
     """
 

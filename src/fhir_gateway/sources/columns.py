@@ -1,6 +1,7 @@
 """Which row is a file's header and which mapping's layout fits it best."""
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,8 @@ HEADER_WITHIN = 50
 GATEWAY_PREFIX = "gateway_"
 
 _RUNNABLE = ("'=", "'+", "'-", "'@", "'\t", "'\r")
+_FORMULA_OF_TEXT = re.compile(r'="((?:[^"]|"")*)"\s*')
+_BETWEEN_WORDS = re.compile(r"[\W_]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +36,16 @@ def column_key(name: str) -> str:
     return " ".join(name.replace("\ufeff", "").split()).casefold()
 
 
-def without_apostrophe(cell: str) -> str:
-    """Take off the apostrophe that a report puts before what a spreadsheet would run."""
-    return cell[1:] if cell.startswith(_RUNNABLE) else cell
+def as_typed(cell: str) -> str:
+    """Take off what stands around a text for a spreadsheet program's sake.
+
+    The apostrophe that a report puts before what the program would run; and `="0123"`, by which exports keep it from
+    taking a text of digits for a number.
+    """
+    if cell.startswith(_RUNNABLE):
+        return cell[1:]
+    text = _FORMULA_OF_TEXT.fullmatch(cell) if cell.startswith('="') else None
+    return text[1].replace('""', '"') if text else cell
 
 
 def fitting_headers(rows: Sequence[Sequence[str]], layouts: Iterable[Layout]) -> list[Header]:
@@ -67,7 +77,7 @@ def best_header(headers: Sequence[Header], file: str) -> Header:
 
 def _as_header(index: int, row: Sequence[str], layout: Layout) -> Header | None:
     names = _without_blank_end(row)
-    compared = [column_key(name) for name in names]
+    compared = _compared(names, layout)
     if not {column_key(name) for name in layout.required}.issubset(compared):
         return None
     spelling = {column_key(name): name for name in layout.known | layout.required}
@@ -75,8 +85,32 @@ def _as_header(index: int, row: Sequence[str], layout: Layout) -> Header | None:
     return Header(layout, names, _unique_keys(compared, names, spelling), index, known) if known else None
 
 
+@remembered(4096)
+def _words(key: str) -> str:
+    """Return what is left of a column's name when punctuation counts as a blank: `Tgl. Lahir` and `tgl_lahir` are one."""
+    return " ".join(_BETWEEN_WORDS.sub(" ", key).split())
+
+
+def _compared(names: Sequence[str], layout: Layout) -> list[str]:
+    """Return a row's names as they are compared; one that is a column's but for punctuation stands as that column.
+
+    It does not where another name of the row is the column's to the letter, or two are so but for punctuation.
+    """
+    compared = [column_key(name) for name in names]
+    wanted = sorted({column_key(name) for name in layout.known | layout.required})
+    free: dict[str, list[int]] = {}
+    for place, key in enumerate(compared):
+        if key not in wanted and (words := _words(key)):
+            free.setdefault(words, []).append(place)
+    for key in wanted:
+        places = free.get(_words(key), ()) if key not in compared else ()
+        if len(places) == 1:
+            compared[places[0]] = key
+    return compared
+
+
 def _without_blank_end(row: Sequence[str]) -> tuple[str, ...]:
-    names = [without_apostrophe(name.strip("\r\n")) for name in row]
+    names = [as_typed(name.strip("\r\n")) for name in row]
     while names and not names[-1].strip():
         names.pop()
     return tuple(names)
@@ -123,13 +157,13 @@ def _nearest(rows: Sequence[Sequence[str]], layouts: Sequence[Layout]) -> tuple[
     """Return the layout and the row that share the largest part of the required columns, and what is missing."""
 
     def share(layout: Layout, row: Sequence[str]) -> tuple[float, int]:
-        compared = {column_key(name) for name in row}
+        compared = set(_compared(row, layout))
         required = {column_key(name) for name in layout.required}
         known = {column_key(name) for name in layout.known}
         return len(required & compared) / max(1, len(required)), len(known & compared)
 
     layout, row = max(((layout, row) for layout in layouts for row in [*rows, ()]), key=lambda pair: share(*pair))
-    compared = {column_key(name) for name in row}
+    compared = _compared(row, layout)
     return layout, row, sorted(name for name in layout.required if column_key(name) not in compared)
 
 

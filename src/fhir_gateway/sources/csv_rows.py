@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fhir_gateway.domain.records import Problem
-from fhir_gateway.sources.columns import without_apostrophe
+from fhir_gateway.sources.columns import as_typed
 from fhir_gateway.sources.text_lines import LONGEST_ROW, UNDECODABLE, readable
 
 _BLANKS = " \t\r\n\v\f\xa0\x1a"  # \x1a: DOS's mark of the end of a file
@@ -51,8 +51,8 @@ class CsvRows:
                 row = line.split(delimiter)
                 if len(row) != width:
                     row = self._fitted(row, line)
-            if "'" in line and isinstance(row, list):
-                row = [without_apostrophe(cell) for cell in row]
+            if ("'" in line or '"' in line) and isinstance(row, list):
+                row = [as_typed(cell) for cell in row]
             yield row
 
     def _unusual(self, line: str) -> list[str] | BrokenRow | None:

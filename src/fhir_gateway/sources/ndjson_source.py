@@ -63,6 +63,10 @@ def open_ndjson(path: Path, layouts: Sequence[Layout], *, encoding: str, others:
     """Open an NDJSON file; raises SourceError where no layout fits it."""
     codec = detect_encoding(path, given=encoding, expected="utf-8")
     names = _all_keys(path, codec)
+    if not names:
+        raise SourceError(
+            f"{path}: no line of it is a JSON object with keys: write one object a line (NDJSON), as `jq -c` does"
+        )
     found = fitting_headers([names], layouts)
     if not found:
         raise misfit(str(path), [names], layouts, others=others)

@@ -8,7 +8,7 @@ from typing import Any
 
 from openpyxl.utils.datetime import from_excel
 
-from fhir_gateway.sources.columns import without_apostrophe
+from fhir_gateway.sources.columns import as_typed
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Cell:
 @lru_cache(maxsize=8192)
 def text_cell(text: str) -> Cell:
     """Return a text as a cell; sheets repeat their dates, places and words."""
-    return Cell(without_apostrophe(text))
+    return Cell(as_typed(text))
 
 
 EMPTY = Cell("")

@@ -70,7 +70,9 @@ def open_xlsx(path: Path, layouts: Sequence[Layout], *, sheet: str, others: Sequ
     if not fits and not widest:
         raise SourceError(f"{path}: its sheets are empty" if sheets else f"{path}: has no sheet that can be read")
     if not fits:
-        raise misfit(str(path), widest, layouts, others=others)
+        error = misfit(str(path), widest, layouts, others=others)
+        unread = ", ".join(f"'{each.name}'" for each in workbook.sheets if each not in sheets)
+        raise SourceError(f"{error}; not looked at: {unread}") if unread else error
     fit = _best(path, fits)
     return XlsxSource(path, fit.header, workbook=workbook, sheet=fit.sheet)
 

@@ -23,6 +23,15 @@ def test_delimiter_is_detected(opened, first, delimiter):
     assert first(source).cells == {"Nama": "Ani", "NIK": "1", "Vaksin": "HB0 satu"}
 
 
+def test_text_that_an_export_wrote_as_a_formula_is_the_text(opened, first):
+    for written in ('Ani;="0123";"=""B """"2"""""""\n', '"Ani";"=""0123""";"=""B """"2"""""""\n'):
+        assert first(opened(HEAD + written)).cells == {"Nama": "Ani", "NIK": "0123", "Vaksin": 'B "2"'}
+
+
+def test_apostrophe_of_a_report_goes_below_a_cell_with_a_line_break_too(opened, first):
+    assert first(opened(HEAD + '"Ani\nB";\'+62;BCG\n')).cells["NIK"] == "+62"
+
+
 def test_given_delimiter_is_used(opened, told):
     assert told(opened("Nama#NIK\nAni#1\n", delimiter="#")) == ["Ani"]
 

@@ -8,11 +8,11 @@ from fhir_gateway.domain.errors import SourceError
 from fhir_gateway.sources import open_source
 
 
-def _zip(*names: str) -> bytes:
+def _zip(*names: str, content: str = "x") -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name in names:
-            archive.writestr(zipfile.ZipInfo(name), "x")  # which bears no time of writing
+            archive.writestr(zipfile.ZipInfo(name), content)  # which bears no time of writing
     return buffer.getvalue()
 
 
@@ -36,7 +36,13 @@ OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600
         (_zip("xl/workbook.bin"), r"\.xlsb"),
         (_zip("xl/workbook.xml"), "workbook is damaged"),
         (_zip("xl/workbook.xml")[:-30], "damaged or cut off"),
+        (_zip("xl/workbook.xml", content='<x xmlns="http://purl.oclc.org/ooxml/spreadsheetml/main"/>'), "Strict"),
+        (b"<div><table><tr><td>Nama</td></tr></table></div>", "an HTML or XML page"),
+        (b"ID;PWXL;N;E\r\n", "an old workbook"),
+        (b"\x09\x04\x06\x00\x00\x00\x10\x00", "an old workbook"),
+        (b"MIME-Version: 1.0\r\nX-Document-Type: Workbook\r\n", "a web archive"),
         (b'[\n{"Nama": "Ani"}]', "a JSON array"),
+        (b'{\n "Nama": "Ani",\n "NIK": "1"\n}', "one object a line"),
     ],
 )
 def test_what_cannot_be_read_is_told_with_advice(opened, content, message):

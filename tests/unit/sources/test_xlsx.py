@@ -107,6 +107,9 @@ def test_sheet_is_found_by_its_header_and_hidden_ones_are_passed_over(opened, to
     content = _bytes(book)
     assert told(opened(content)) == ["Baru"]
     assert told(opened(content, sheet="lama")) == ["Lama"]
+    book["Baru"].sheet_state = "hidden"
+    with pytest.raises(SourceError, match="not looked at: 'Lama', 'Baru'"):
+        opened(_bytes(book))
     with pytest.raises(SourceError, match="no sheet 'Besok', only Baca dulu, Lama, Baru"):
         opened(content, sheet="Besok")
 

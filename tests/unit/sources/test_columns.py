@@ -1,0 +1,37 @@
+import pytest
+
+from fhir_gateway.domain.errors import SourceError
+from fhir_gateway.domain.records import Layout
+from fhir_gateway.sources.columns import best_header, fitting_headers, misfit
+
+LAYOUT = Layout(
+    "sheet", frozenset({"Nama Lengkap", "Tgl Lahir"}), frozenset({"Nama Lengkap", "Tgl Lahir", "L/P", "NIK"})
+)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("nama_lengkap", "TGL. LAHIR", "l / p"),
+        ("Nama  Lengkap", "Tgl-Lahir", "L/P"),
+        ("Nama.Lengkap", "(Tgl Lahir)", "L P"),
+    ],
+)
+def test_punctuation_in_a_column_name_does_not_matter(names):
+    (header,) = fitting_headers([names], [LAYOUT])
+    assert (header.keys, header.names, header.known) == (("Nama Lengkap", "Tgl Lahir", "L/P"), names, 3)
+
+
+def test_a_name_to_the_letter_goes_before_one_but_for_punctuation():
+    (header,) = fitting_headers([("Tgl Lahir", "Tgl. Lahir", "Nama Lengkap")], [LAYOUT])
+    assert header.keys == ("Tgl Lahir", "Tgl. Lahir", "Nama Lengkap")
+    assert best_header([header], "x.csv") is header
+
+
+def test_two_names_but_for_punctuation_are_not_chosen_between():
+    row = ("Tgl. Lahir", "Tgl_Lahir", "Nama_Lengkap")
+    assert fitting_headers([row], [LAYOUT]) == []
+    error = misfit("x.csv", [row], [LAYOUT])
+    assert isinstance(error, SourceError)
+    assert "lacks columns of mapping sheet: 'Tgl Lahir' (did you mean 'Tgl" in str(error)
+    assert "Nama Lengkap" not in str(error)
