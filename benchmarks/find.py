@@ -1,35 +1,40 @@
 """Prints how fast duplicates are found among a server's Patients, and how many of them.
 
-    python benchmarks/find.py [--patients 100000] [--read 5000] [--seed 1]
+    python benchmarks/find.py [--patients 100000] [--read 5000] [--seed 1] [--processes N]
 
 The finding itself is measured on invented Patients that are handed over as pages, without a server: making evidence and
-blocking keys of each, who shares a NIK, who is likely one person. Reading is measured apart, on the embedded server over
-HTTP's own code but without a socket; other servers are slower. About 3 % of the people stand there twice with a NIK in
-common and 2 % without, written otherwise; families, twins and namesakes stand beside them. A million Patients take
-about 1 GB of disk in the folder for temporary files.
+blocking keys of each, who shares a NIK, who is likely one person. Pages are made beforehand and kept in a file. Reading
+is measured apart, on the embedded server over HTTP's own code but without a socket; other servers are slower. About 3 %
+of the people stand there twice with a NIK in common and 2 % without, written otherwise; families, twins and namesakes
+stand beside them. A million Patients take about 1.2 GB of disk in the folder for temporary files.
 """
 
 import argparse
 import asyncio
+import marshal
 import resource
 import time
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import closing, suppress
+from dataclasses import replace
 from itertools import combinations, islice
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, TemporaryFile
+from typing import BinaryIO
 
 from duplicates import bundle_of
 from registered import is_one_person, patients
 
 from fhir_gateway.bootstrap.finding import find_tools
+from fhir_gateway.bootstrap.finding_workers import Workers
 from fhir_gateway.domain.finding import Found, FoundKind
 from fhir_gateway.domain.identity import Grade
+from fhir_gateway.domain.records import Resource
 from fhir_gateway.embedded_server.server import EmbeddedServer
 from fhir_gateway.embedded_server.transport import BASE_URL, EmbeddedTransport
 from fhir_gateway.fhir_server.client import FhirClient
 from fhir_gateway.flows.merge.finding.likely import find_likely
-from fhir_gateway.flows.merge.finding.registering import PAGE, Registered, register
+from fhir_gateway.flows.merge.finding.registering import PAGE, look_through, register
 from fhir_gateway.flows.merge.finding.shared import find_sharing
 from fhir_gateway.flows.merge.finding.tools import FindTools
 from fhir_gateway.ledger.finding_store import finding_store
@@ -44,11 +49,12 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--patients", type=int, default=100_000)
     parser.add_argument("--read", type=int, default=5_000, help="so many are read from the embedded server; 0: none")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--processes", type=int, help="as many as there are processors if not given")
     arguments = parser.parse_args(words)
-    asyncio.run(run(arguments.patients, arguments.read, arguments.seed))
+    asyncio.run(run(arguments.patients, arguments.read, arguments.seed, arguments.processes))
 
 
-async def run(count: int, read: int, seed: int) -> None:
+async def run(count: int, read: int, seed: int, processes: int | None) -> None:
     with TemporaryDirectory() as name, closing(EmbeddedServer(Path(name) / "server")) as server:
         environment = load_environment(EMBEDDED, Path(name))
         with Ledger(environment.ledger_url) as ledger, finding_store(Path(name)) as store:
@@ -56,7 +62,7 @@ async def run(count: int, read: int, seed: int) -> None:
                 tools = find_tools(client, ledger, environment, store=store, progress=Quiet())
                 if read:
                     await measure_reading(server, tools, read, seed)
-                await measure_finding(tools, count, seed)
+                await measure_finding(tools, count, seed, processes)
 
 
 class Quiet:
@@ -99,13 +105,34 @@ async def measure_reading(server: EmbeddedServer, tools: FindTools, count: int, 
     watch.tell()
 
 
-async def measure_finding(tools: FindTools, count: int, seed: int) -> None:
-    only, _ = read_pages(tools, count, seed, likely=False)
-    watch = Watch("who shares a NIK (--shared-only)", count)
+async def measure_finding(tools: FindTools, count: int, seed: int, processes: int | None) -> None:
+    with TemporaryFile() as made:
+        twice = make_pages(made, count, seed)
+        begun = resource.getrusage(resource.RUSAGE_CHILDREN)
+        watch = Watch("NIKs alone (--shared-only)", count)
+        with watch:
+            only = await look_through(pages_in(made), tools, likely=False)
+        watch.tell()
+        watch = Watch("who shares a NIK (--shared-only)", count)
+        with watch:
+            await find_sharing(only, tools)
+        watch.tell()
+        async with Workers(processes=processes) as workers:
+            found, notes = await measure_all(made, replace(tools, workers=workers), count)
+    tell_found(found, twice)
+    for note in notes:
+        print(note)
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    print(f"the other processes took {ended.ru_utime + ended.ru_stime - begun.ru_utime - begun.ru_stime:,.1f} s CPU")
+    print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f} MiB", end="")
+    print(f", of each other process {ended.ru_maxrss / 1024:,.0f} MiB at most")
+
+
+async def measure_all(made: BinaryIO, tools: FindTools, count: int) -> tuple[list[Found], Sequence[str]]:
+    watch = Watch("evidence and blocking keys", count)
     with watch:
-        await find_sharing(only, tools)
+        registered = await look_through(pages_in(made), tools, likely=True)
     watch.tell()
-    registered, twice = read_pages(tools, count, seed, likely=True)
     watch = Watch("who shares a NIK", count)
     with watch:
         shared, _ = await find_sharing(registered, tools)
@@ -114,26 +141,26 @@ async def measure_finding(tools: FindTools, count: int, seed: int) -> None:
     with watch:
         likely, _, notes = await find_likely(registered, tools)
     watch.tell()
-    tell_found([*shared, *likely], twice)
-    for note in notes:
-        print(note)
-    print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f} MiB")
+    return [*shared, *likely], notes
 
 
-def read_pages(tools: FindTools, count: int, seed: int, *, likely: bool) -> tuple[Registered, int]:
-    """Return the registered people, and how many of them stand there twice."""
-    registered = Registered(tools.store, likely=likely)
+def make_pages(made: BinaryIO, count: int, seed: int) -> int:
+    """Write the Patients page by page; return how many people stand there twice."""
     everybody = patients(count, seed=seed)
-    watch = Watch("evidence and blocking keys" if likely else "NIKs alone (--shared-only)", count)
     twice, before = 0, ""
     while page := list(islice(everybody, PAGE)):
         for patient in page:
             twice += bool(before) and is_one_person(before, patient["id"])
             before = patient["id"]
-        with watch:
-            registered.add(page)
-    watch.tell()
-    return registered, twice
+        marshal.dump(page, made)
+    return twice
+
+
+async def pages_in(made: BinaryIO) -> AsyncGenerator[list[Resource]]:
+    made.seek(0)
+    with suppress(EOFError):
+        while True:
+            yield marshal.load(made)
 
 
 def tell_found(found: Sequence[Found], twice: int) -> None:

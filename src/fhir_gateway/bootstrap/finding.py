@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from fhir_gateway.bootstrap.finding_workers import Workers
 from fhir_gateway.bootstrap.gateway import Gateway
 from fhir_gateway.bootstrap.merging import BatchedReader
 from fhir_gateway.bootstrap.told_merges import told_group, waterfalls
@@ -38,8 +39,9 @@ async def find(  # noqa: PLR0913 - what an environment is made of
     ServerError where the server has gone or cannot be read, LedgerError where there is no room beside the ledger.
     """
     with finding_store(environment.folder) as store:
-        tools = find_tools(client, ledger, environment, store=store, progress=progress)
-        return await find_road(request, replace(tools, second=second))
+        async with Workers() as workers:
+            tools = find_tools(client, ledger, environment, store=store, progress=progress)
+            return await find_road(request, replace(tools, second=second, workers=workers))
 
 
 def find_tools(

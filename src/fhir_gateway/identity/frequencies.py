@@ -143,6 +143,14 @@ class FrequencyCount:
         day = (born.year * 372 + born.month * 31 + born.day) % (1 << _DAY_BITS)
         self._phones.extend(int(phone) << _DAY_BITS | day for phone in person.phones)  # 13 digits have 44 bits
 
+    def extend(self, other: "FrequencyCount") -> None:
+        """Add what another count has counted."""
+        self._words.extend(other._words)
+        for sex, words in self._of_sex.items():
+            words.extend(other._of_sex[sex])
+        self._phones.extend(other._phones)
+        self._people += other._people
+
     def result(self) -> Frequencies:
         """Return what was counted; only what several share is kept."""
         phones: dict[str, int] = {}

@@ -94,6 +94,15 @@ class NumberFile:
         if len(buffer) >= _BUFFERED_NUMBERS:
             self._spill(part, buffer)
 
+    def extend(self, part: int, values: "array[int]") -> None:
+        """Write numbers into a part. Raises LedgerError where the disk is full."""
+        buffer = self._buffers.get(part)
+        if buffer is None:
+            buffer = self._buffers[part] = array("Q")
+        buffer.extend(values)
+        if len(buffer) >= _BUFFERED_NUMBERS:
+            self._spill(part, buffer)
+
     def parts(self) -> list[int]:
         """Return the parts that have numbers, in order."""
         return sorted(self._buffers)

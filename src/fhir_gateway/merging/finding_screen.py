@@ -1,123 +1,63 @@
-"""Which of the people in a block are worth a full comparison: cheap looks at numbers, a pair in a microsecond.
+"""Which of the people who meet in a block are worth a full comparison.
 
-A screen passes over a pair only where the full comparison could not make an operator look at it: names that are too far
-apart to be spellings, slips or shortenings of each other, or not the same where the birth dates have nothing in common.
-What it cannot tell (a newborn without a name of its own, a person of several names) it lets through.
+A pair is passed over only where the full comparison cannot make an operator look at it, whatever else agrees: what is
+left of the evidence is bounded, and the bound stays below what an operator is asked about. A property test holds that
+against the comparison itself.
 """
 
-from array import array
-from collections.abc import Iterator, Sequence
-from functools import lru_cache
-from zlib import crc32
+from collections.abc import Iterable, Mapping
 
 from fhir_gateway.identity.comparators import BirthDateLevel, compare_birth_dates, compare_own_names
-from fhir_gateway.identity.evidence import BirthDate, PersonEvidence
+from fhir_gateway.identity.evidence import PersonEvidence
 from fhir_gateway.identity.parameters import MatchingPolicy
+from fhir_gateway.identity.vetoes import SAME_NAME
+from fhir_gateway.merging.finding_people import unpack
 from fhir_gateway.people.name_agreement import NameLevel
-from fhir_gateway.people.name_sounds import sound_form
 
-_BITS = 128
-_ALPHABET = 32
-_SLIPS = 3
-"""Pairs of letters of the one name that the other may lack: so many go with a slip of the finger."""
-_TWO_SLIPS = 6
-_OTHER_LETTERS = 3
-"""Two slips are believed where the names are made of the same letters, but for so many."""
-_SAME = 1
-"""Names that differ by how they are divided into words lack no more than this of each other."""
-_MONTHS, _DAYS = 13, 32
 _OTHER_NAME = frozenset({NameLevel.PARTIAL, NameLevel.DIFFERENT})
 _SHIPPED = MatchingPolicy()
 
 
-class Screen:
-    """What is kept of everybody in memory: the letters of the name, the birth date and the NIK, some seventy bytes."""
+def worth_of(
+    pairs: Iterable[tuple[int, int]], records: Mapping[int, bytes], policy: MatchingPolicy
+) -> list[tuple[int, int]]:
+    """Return the pairs (numbers of records, see finding_people.pack) that are worth a comparison.
 
-    def __init__(self) -> None:
-        self._names: list[int] = []
-        self._letters = array("I")
-        self._niks = array("Q")
-        self._dates = array("I")
-
-    def add(self, person: PersonEvidence) -> None:
-        """Add the next person."""
-        pairs, letters = _letters_of(person)
-        self._names.append(pairs)
-        self._letters.append(letters)
-        self._niks.append(int(person.niks[0]) if len(person.niks) == 1 and not person.old_niks else 0)
-        born = person.birth_date
-        self._dates.append((born.year * _MONTHS + born.month) * _DAYS + born.day if born.whole else 0)
-
-    def pairs(self, block: Sequence[int]) -> Iterator[tuple[int, int]]:
-        """Yield the pairs of a block (numbers, rising) that may be one person without a NIK in common."""
-        names, niks, dates = self._names, self._niks, self._dates
-        for position, one in enumerate(block):
-            name, nik, date = names[one], niks[one], dates[one]
-            for other in block[position + 1 :]:
-                if nik and niks[other] == nik:
-                    continue
-                another = names[other]
-                if name and another:
-                    mine, others = (name & ~another).bit_count(), (another & ~name).bit_count()
-                    if mine > _SLIPS and others > _SLIPS:
-                        if mine > _TWO_SLIPS and others > _TWO_SLIPS:
-                            continue
-                        if (self._letters[one] ^ self._letters[other]).bit_count() > _OTHER_LETTERS:
-                            continue
-                    if (mine > _SAME or others > _SAME) and _nothing_in_common(date, dates[other]):
-                        continue
-                yield one, other
+    Not worth one are the same Patient, written again while the server was read, and who shares a NIK, listed already.
+    """
+    people = {number: unpack(record) for number, record in records.items()}
+    found = []
+    for left, right in pairs:
+        one, other = people[left], people[right]
+        if one.shown.id == other.shown.id or not set(one.niks).isdisjoint(other.niks):
+            continue
+        if worth_comparing(one.evidence, other.evidence, policy):
+            found.append((left, right))
+    return found
 
 
 def worth_comparing(one: PersonEvidence, other: PersonEvidence, policy: MatchingPolicy) -> bool:
-    """Say whether a pair could be one that an operator looks at, by the names alone.
+    """Say whether a pair without a NIK in common could be one that an operator looks at, by names and birth dates alone.
 
-    Under another name the sum of all else stays below, and where it does not they are vetoed as twins; only a number
-    in common could make up for it. Where an environment asks about less than the shipped settings do, all is compared.
+    Under another name the sum of all else stays below; where birth date and household alone would reach it, they are
+    vetoed as twins. With another birth date only the same name counts: else no caution is lifted, and what a veto leaves
+    (a subset of the name, a whole household) stays below certainty. Only a number in common could make up for it. Where
+    an environment asks about less than the shipped settings do, all is compared.
     """
-    if policy.probable < _SHIPPED.probable or policy.prior > _SHIPPED.prior:
+    if policy.probable < _SHIPPED.probable or policy.certain < _SHIPPED.certain or policy.prior > _SHIPPED.prior:
         return True
-    if compare_own_names(one, other).level not in _OTHER_NAME:
+    level = compare_own_names(one, other).level
+    if level in SAME_NAME:
         return True
-    numbers = (one.damaged_niks or other.damaged_niks, one.odd_niks or other.odd_niks)
-    shared = (one.records, other.records), (one.persons, other.persons), (one.parent_niks, other.niks)
-    return any(numbers) or any(not set(left).isdisjoint(right) for left, right in shared) or bool(other.parent_niks)
+    if level not in _OTHER_NAME and compare_birth_dates(one, other) is not BirthDateLevel.DIFFERENT:
+        return True
+    return _number_in_common(one, other)
 
 
-@lru_cache(maxsize=65536)
-def _nothing_in_common(one: int, other: int) -> bool:
-    """Say whether two birth dates are both known and no slip of each other."""
-    if not one or not other or one == other:
-        return False
-    left, right = (PersonEvidence(birth_date=_date_of(packed)) for packed in (one, other))
-    return compare_birth_dates(left, right) is BirthDateLevel.DIFFERENT
-
-
-def _date_of(packed: int) -> BirthDate:
-    months, day = divmod(packed, _DAYS)
-    year, month = divmod(months, _MONTHS)
-    return BirthDate(year, month, day)
-
-
-def _letters_of(person: PersonEvidence) -> tuple[int, int]:
-    """Return the pairs of letters in a person's name, as it sounds, and its letters, as bits; 0 where it is no single name."""
-    own = [name for name in person.names if name.key]
-    if len(own) != 1 or person.newborn:
-        return 0, 0
-    pairs = letters = 0
-    for word in own[0].tokens:
-        more_pairs, more_letters = _letters(word)
-        pairs |= more_pairs
-        letters |= more_letters
-    return pairs, letters
-
-
-@lru_cache(maxsize=65536)
-def _letters(word: str) -> tuple[int, int]:
-    """Return a word's pairs of neighbouring letters, its beginning among them, and its letters, as bits."""
-    heard = sound_form(word)
-    pairs = letters = 0
-    for first, second in zip(f" {heard}", heard, strict=False):
-        pairs |= 1 << (crc32(f"{first}{second}".encode()) % _BITS)
-        letters |= 1 << (ord(second) % _ALPHABET)
-    return pairs, letters
+def _number_in_common(one: PersonEvidence, other: PersonEvidence) -> bool:
+    """Say whether a number is or may be shared: a damaged NIK may be the other's, a parent's may be the person's own."""
+    if one.damaged_niks or other.damaged_niks or one.odd_niks or other.odd_niks:
+        return True
+    if one.parent_niks or other.parent_niks:
+        return True
+    return not (set(one.records).isdisjoint(other.records) and set(one.persons).isdisjoint(other.persons))

@@ -1,8 +1,10 @@
 """What finding duplicates needs of the outside: room on disk for a whole server's people, and a second opinion."""
 
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Protocol, TypeVar
+
+Result = TypeVar("Result")
 
 
 class FindingRecords(Protocol):
@@ -26,6 +28,10 @@ class FindingNumbers(Protocol):
         """Write a number into a part."""
         ...
 
+    def extend(self, part: int, values: "array[int]") -> None:
+        """Write numbers into a part."""
+        ...
+
     def parts(self) -> list[int]:
         """Return the parts that have numbers, in order."""
         ...
@@ -44,6 +50,19 @@ class FindingStore(Protocol):
 
     def numbers(self) -> FindingNumbers:
         """Return an empty file of numbers."""
+        ...
+
+
+class FindingWorkers(Protocol):
+    """Who does what takes long, beside the event loop and, where there are several, beside each other."""
+
+    @property
+    def together(self) -> int:
+        """How many pieces of work are worth having under way."""
+        ...
+
+    async def run(self, work: Callable[..., Result], *arguments: object) -> Result:
+        """Return what a pure function of a module returns; what goes in and comes out can be pickled."""
         ...
 
 

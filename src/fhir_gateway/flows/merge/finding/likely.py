@@ -1,10 +1,11 @@
-"""Who is likely one person without a NIK in common: blocks of people, a screen, the comparison, groups."""
+"""Who is likely one person without a NIK in common: blocks of people, who is worth it, the comparison, groups."""
 
 import asyncio
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import combinations
 
 from fhir_gateway.domain.finding import Found, FoundKind
 from fhir_gateway.domain.identity import ComparedPair, Grade
@@ -17,7 +18,7 @@ from fhir_gateway.identity.frequencies import Frequencies
 from fhir_gateway.identity.parameters import MatchingPolicy
 from fhir_gateway.merging.finding_groups import fitting_two, found_of, join_people, overlapping
 from fhir_gateway.merging.finding_people import Person
-from fhir_gateway.merging.finding_screen import worth_comparing
+from fhir_gateway.merging.finding_screen import worth_of
 from fhir_gateway.merging.grouping import contradictions_of, grade_people
 
 _REMEMBERED = 4_000
@@ -49,27 +50,27 @@ class LikelyPair:
 
 async def find_likely(registered: Registered, tools: FindTools) -> tuple[list[Found], int, tuple[str, ...]]:
     """Return groups of likely duplicates, how many pairs were parted before, and which blocks were too large."""
-    notes = await _screen(registered, tools)
+    notes = await _bring_together(registered, tools)
     frequencies = await asyncio.to_thread(registered.count.result)
     pairs = await _compared(registered, frequencies, tools)
     found, parted = await _grouped(registered, pairs, frequencies, tools)
     return found, parted, notes
 
 
-async def _screen(registered: Registered, tools: FindTools) -> tuple[str, ...]:
-    """Keep the pairs of all blocks that are worth a comparison."""
+async def _bring_together(registered: Registered, tools: FindTools) -> tuple[str, ...]:
+    """Note the pairs of all blocks that tell somebody from others."""
     tools.progress.phase("bringing people together")
     cut: Counter[str] = Counter()
     largest: Counter[str] = Counter()
-    kept = 0
+    noted = 0
     for part in registered.blocks.parts():
-        screened = await asyncio.to_thread(_screen_part, registered, part)
-        kept += screened.kept
-        if screened.cut:
+        paired = await asyncio.to_thread(_pair_off, registered, part)
+        noted += paired.pairs
+        if paired.cut:
             kind = Keys.kind_of(part)
-            cut[kind] += screened.cut
-            largest[kind] = max(largest[kind], screened.largest)
-        tools.progress.advance(kept)
+            cut[kind] += paired.cut
+            largest[kind] = max(largest[kind], paired.largest)
+        tools.progress.advance(noted)
     return tuple(
         f"{cut[kind]} blocks of people who share {_KEYS.get(kind, 'a key')} were passed over, since more than"
         f" {LARGEST_BLOCK} stand in each (at most {largest[kind]}): who meets nowhere else was not compared"
@@ -78,37 +79,67 @@ async def _screen(registered: Registered, tools: FindTools) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Screened:
-    kept: int
+class _Paired:
+    pairs: int
     cut: int
     largest: int
 
 
-def _screen_part(registered: Registered, part: int) -> _Screened:
-    kept = cut = largest = 0
+def _pair_off(registered: Registered, part: int) -> _Paired:
+    pairs = cut = largest = 0
     for block in registered.blocks.blocks(part):
         if len(block) > LARGEST_BLOCK:
             cut, largest = cut + 1, max(largest, len(block))
             continue
-        for one, other in registered.screen.pairs(block):
+        for one, other in combinations(block, 2):
             registered.pairs.add(*packed_pair(one, other))
-            kept += 1
-    return _Screened(kept, cut, largest)
+        pairs += len(block) * (len(block) - 1) // 2
+    return _Paired(pairs, cut, largest)
 
 
 async def _compared(registered: Registered, frequencies: Frequencies, tools: FindTools) -> list[LikelyPair]:
+    """Compare the pairs that are worth it; those that are found stand in the order of their numbers."""
     tools.progress.phase("comparing people")
     people = _People(registered)
     found: list[LikelyPair] = []
+    under_way: deque[asyncio.Future[list[tuple[int, int]]]] = deque()
     done = 0
+
+    async def compare_next() -> None:
+        worth = await under_way[0]
+        under_way.popleft()
+        found.extend(await asyncio.to_thread(_compare, worth, people, frequencies, tools.matching))
+
+    try:
+        portions = _portions(registered)
+        while (portion := await asyncio.to_thread(next, portions, None)) is not None:
+            work = tools.workers.run(worth_of, portion.pairs, portion.records, tools.matching)
+            under_way.append(asyncio.ensure_future(work))
+            while len(under_way) >= tools.workers.together:
+                await compare_next()
+            done += len(portion.pairs)
+            tools.progress.advance(done)
+        while under_way:
+            await compare_next()
+    finally:
+        for each in under_way:
+            each.cancel()
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Portion:
+    pairs: list[tuple[int, int]]
+    records: dict[int, bytes]
+
+
+def _portions(registered: Registered) -> Iterator[_Portion]:
     for part in registered.pairs.parts():
         pairs = list(unpacked_pairs(registered.pairs.of(part)))
         for start in range(0, len(pairs), _PAIRS_TOGETHER):
             together = pairs[start : start + _PAIRS_TOGETHER]
-            found += await asyncio.to_thread(_compare, together, people, frequencies, tools.matching)
-            done += len(together)
-            tools.progress.advance(done)
-    return found
+            numbers = {number for pair in together for number in pair}
+            yield _Portion(together, {number: registered.records.get(number) for number in sorted(numbers)})
 
 
 def _compare(
@@ -116,12 +147,8 @@ def _compare(
 ) -> list[LikelyPair]:
     found = []
     for left, right in pairs:
-        one, other = people[left], people[right]
-        if one.shown.id == other.shown.id or not set(one.niks).isdisjoint(other.niks):
-            continue  # the same Patient, written again while the server was read; or who shares a NIK, listed already
-        if not worth_comparing(one.evidence, other.evidence, policy):
-            continue
-        comparison = compare(one.evidence, other.evidence, policy=policy, frequencies=frequencies)
+        one, other = people[left].evidence, people[right].evidence
+        comparison = compare(one, other, policy=policy, frequencies=frequencies)
         if comparison.grade in _ASKED:
             found.append(LikelyPair(left, right, comparison.grade, comparison.weight))
     return found

@@ -2,33 +2,29 @@
 
 import asyncio
 from array import array
+from collections import deque
 from collections.abc import AsyncGenerator, Collection, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 
 from fhir_gateway.domain.errors import AccessRefusedError, PermanentServerError, UsageError
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.flows.merge.finding.tools import FindTools
 from fhir_gateway.flows.registry.ordered import Order, moments
-from fhir_gateway.identity.blocking import blocking_keys
 from fhir_gateway.identity.frequencies import FrequencyCount
-from fhir_gateway.merging.finding_people import (
-    Person,
-    hides_nik,
-    niks_of,
-    pack,
-    pack_unread,
-    person_of,
-    unpack,
-)
-from fhir_gateway.merging.finding_screen import Screen
+from fhir_gateway.merging.finding_pages import NUMBER, NUMBER_BITS, Noted, Page, kind_of, look_at, note
+from fhir_gateway.merging.finding_people import Person, hides_nik, niks_of, pack_unread, unpack
 from fhir_gateway.ports.finding import FindingNumbers, FindingStore
 
 PAGE = 500
-_NUMBER_BITS = 28
-"""A person's number and 36 bits of a key's hash stand in one 64-bit number."""
-_NUMBER = (1 << _NUMBER_BITS) - 1
-_HASH = (1 << 36) - 1
-_PARTS_A_KIND = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A page of active Patients, numbered from `first` on, that is still to be looked at; bytes only."""
+
+    records: tuple[bytes, ...]
+    first: int
 
 
 class Registered:
@@ -39,45 +35,55 @@ class Registered:
         self.niks = Keys(store.numbers())
         self.blocks = Keys(store.numbers())
         self.pairs = store.numbers()
-        self.screen = Screen()
         self.count = FrequencyCount()
         self.numbers: dict[str, int] = {}
         """The numbers of those wanted ids that were met."""
         self.masked = 0
         """How many carry a NIK that the server hides."""
-        self._likely = likely
+        self.likely = likely
         self._wanted = frozenset(wanted)
+        self._begun = 0
 
     def add(self, patients: Sequence[Resource]) -> None:
         """Add Patients; inactive ones are nobody. Raises UsageError where there are too many to be numbered."""
+        begun = self.begin(patients)
+        if self.likely:
+            self.take(look_at(begun.records, begun.first))
+
+    def begin(self, patients: Sequence[Resource]) -> Begun:
+        """Give the active ones of some Patients their numbers, and keep them where likely duplicates are not looked for.
+
+        Else what look_at() says of them is to be taken, page after page. Raises UsageError where there are too many.
+        """
+        first, niks = self._begun, Noted()
+        records: list[bytes] = []
         for patient in patients:
             if patient.get("active") is False or not patient.get("id"):
                 continue
+            number = first + len(records)
+            records.append(pack_unread(patient))
             self.masked += hides_nik(patient)
-            if self._likely:
-                person = person_of(patient)
-                number, niks = self._numbered(person.shown.id, pack(person)), person.niks
-                self._bring_together(number, person)
-            else:
-                number, niks = self._numbered(str(patient["id"]), pack_unread(patient)), niks_of(patient)
-            for nik in niks:
-                self.niks.add("n", nik, number)
+            if patient["id"] in self._wanted:
+                self.numbers[str(patient["id"])] = number
+            for nik in () if self.likely else niks_of(patient):
+                note(niks, "n", nik, number)
+        self._begun += len(records)
+        if self._begun > NUMBER:
+            raise UsageError(f"more than {NUMBER:,} active Patients stand on the server: more than can be compared")
+        if not self.likely:
+            self._keep(records, niks)
+        return Begun(tuple(records), first)
 
-    def _numbered(self, patient_id: str, record: bytes) -> int:
-        number = self.records.add(record)
-        if number > _NUMBER:
-            raise UsageError(
-                f"more than {_NUMBER:,} active Patients stand on the server: that is more than can be compared"
-            )
-        if patient_id in self._wanted:
-            self.numbers[patient_id] = number
-        return number
+    def take(self, page: Page) -> None:
+        """Keep what a page comes to; pages are taken in the order in which they were begun."""
+        self._keep(page.records, page.niks)
+        self.blocks.add(page.blocks)
+        self.count.extend(page.count)
 
-    def _bring_together(self, number: int, person: Person) -> None:
-        self.screen.add(person.evidence)
-        self.count.add(person.evidence)
-        for key in blocking_keys(person.evidence):
-            self.blocks.add(key[0], key, number)
+    def _keep(self, records: Sequence[bytes], niks: Noted) -> None:
+        for record in records:
+            self.records.add(record)
+        self.niks.add(niks)
 
     def person(self, number: int) -> Person:
         """Return a person by number."""
@@ -93,11 +99,10 @@ class Keys:
     def __init__(self, numbers: FindingNumbers) -> None:
         self._numbers = numbers
 
-    def add(self, kind: str, key: str, number: int) -> None:
-        """Note that a person has a key of a kind (a letter)."""
-        hashed = hash(key)
-        part = ord(kind) * _PARTS_A_KIND + hashed % _PARTS_A_KIND
-        self._numbers.add(part, ((hashed >> 4) & _HASH) << _NUMBER_BITS | number)
+    def add(self, noted: Noted) -> None:
+        """Add the keys of a page."""
+        for part, values in noted.items():
+            self._numbers.extend(part, values)
 
     def parts(self) -> list[int]:
         """Return the parts that can be looked at one by one."""
@@ -106,19 +111,19 @@ class Keys:
     @staticmethod
     def kind_of(part: int) -> str:
         """Return the kind of the keys in a part."""
-        return chr(part // _PARTS_A_KIND)
+        return kind_of(part)
 
     def blocks(self, part: int) -> Iterator[list[int]]:
         """Yield the numbers of two or more people who share a key, rising; keys of one hash are taken for one."""
         noted = sorted(set(self._numbers.of(part)))
         for _, together in groupby(noted, key=_hash_in):
-            block = [value & _NUMBER for value in together]
+            block = [value & NUMBER for value in together]
             if len(block) > 1:
                 yield block
 
 
 def _hash_in(value: int) -> int:
-    return value >> _NUMBER_BITS
+    return value >> NUMBER_BITS
 
 
 async def register(
@@ -130,29 +135,44 @@ async def register(
     """
     tools.progress.phase("reading the server's Patients", await _total(tools))
     try:
-        return await _registered(_in_order(tools), tools, likely=likely, wanted=wanted), ()
+        return await look_through(_in_order(tools), tools, likely=likely, wanted=wanted), ()
     except AccessRefusedError:
         raise
     except PermanentServerError as error:
-        read = await _registered(_as_given(tools), tools, likely=likely, wanted=wanted)
+        read = await look_through(_as_given(tools), tools, likely=likely, wanted=wanted)
         note = f"{error}; read page by page instead: what was written meanwhile may be missing"
         return read, (note,)
 
 
-async def _registered(
-    pages: AsyncGenerator[list[Resource]], tools: FindTools, *, likely: bool, wanted: Collection[str]
+async def look_through(
+    pages: AsyncGenerator[list[Resource]], tools: FindTools, *, likely: bool, wanted: Collection[str] = ()
 ) -> Registered:
-    """Look at a page while the next one is fetched."""
+    """Return the active Patients of pages; some pages are looked at while the next one is fetched."""
     registered = Registered(tools.store, likely=likely, wanted=wanted)
+    under_way: deque[asyncio.Future[Page]] = deque()
     following = asyncio.ensure_future(anext(pages, None))
     try:
         while (page := await following) is not None:
             following = asyncio.ensure_future(anext(pages, None))
-            await asyncio.to_thread(registered.add, page)
+            begun = await asyncio.to_thread(registered.begin, page)
+            if likely:
+                under_way.append(asyncio.ensure_future(tools.workers.run(look_at, begun.records, begun.first)))
+            while len(under_way) >= tools.workers.together:
+                await _take(registered, under_way)
             tools.progress.advance(len(registered))
+        while under_way:
+            await _take(registered, under_way)
     finally:
         following.cancel()
+        for each in under_way:
+            each.cancel()
     return registered
+
+
+async def _take(registered: Registered, under_way: "deque[asyncio.Future[Page]]") -> None:
+    page = await under_way[0]
+    under_way.popleft()
+    await asyncio.to_thread(registered.take, page)
 
 
 async def _total(tools: FindTools) -> int | None:
@@ -187,10 +207,10 @@ async def _as_given(tools: FindTools) -> AsyncGenerator[list[Resource]]:
 
 def packed_pair(one: int, other: int) -> tuple[int, int]:
     """Return the part and the number under which a pair is kept; pairs of one part are near each other on disk."""
-    return one >> 16, one << _NUMBER_BITS | other
+    return one >> 16, one << NUMBER_BITS | other
 
 
 def unpacked_pairs(values: "array[int]") -> Iterator[tuple[int, int]]:
     """Yield the pairs of a part, each once, rising."""
     for value in sorted(set(values)):
-        yield value >> _NUMBER_BITS, value & _NUMBER
+        yield value >> NUMBER_BITS, value & NUMBER

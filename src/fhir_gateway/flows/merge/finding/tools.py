@@ -1,13 +1,17 @@
 """What finding duplicates works with, and what it is asked to do."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 from fhir_gateway.flows.merge.tools import MergeReader
 from fhir_gateway.identity.parameters import MatchingPolicy
 from fhir_gateway.ports import Ledger, MergeJournal, Progress
-from fhir_gateway.ports.finding import FindingStore, SecondOpinion
+from fhir_gateway.ports.finding import FindingStore, FindingWorkers, SecondOpinion
 from fhir_gateway.ports.registry import FhirPuller
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +24,16 @@ class FindRequest:
 
     niks: Sequence[str] | None = None
     likely: bool = True
+
+
+class OneThread:
+    """Works beside the event loop, one thing after another (ports.FindingWorkers)."""
+
+    together = 1
+
+    async def run(self, work: Callable[..., Result], *arguments: object) -> Result:
+        """Return what a pure function returns."""
+        return await asyncio.to_thread(work, *arguments)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +49,7 @@ class FindTools:
     matching: MatchingPolicy
     masked: bool = False
     second: SecondOpinion | None = None
+    workers: FindingWorkers = field(default_factory=OneThread)
 
     def kept_apart(self, patient_ids: Sequence[str]) -> set[frozenset[str]]:
         """Return the pairs that are never proposed: merged once and undone, unlinked, or parted by an operator."""

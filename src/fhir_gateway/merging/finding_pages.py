@@ -1,0 +1,64 @@
+"""A page of a server's Patients, looked at by itself, so that several can be looked at beside each other.
+
+What comes out is bytes and numbers, quickly put together with those of other pages.
+"""
+
+import hashlib
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fhir_gateway.identity.blocking import blocking_keys
+from fhir_gateway.identity.frequencies import FrequencyCount
+from fhir_gateway.merging.finding_people import pack, unpack
+
+NUMBER_BITS = 28
+"""A person's number and 36 bits of a key's hash stand in one 64-bit number."""
+NUMBER = (1 << NUMBER_BITS) - 1
+_HASH = (1 << 36) - 1
+_PARTS_A_KIND = 16
+
+Noted = dict[int, "array[int]"]
+"""Keys' hashes with people's numbers, by part."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a page comes to: its people as bytes, under which NIKs and blocking keys they meet, how common words are."""
+
+    records: tuple[bytes, ...]
+    niks: Noted
+    blocks: Noted
+    count: FrequencyCount
+
+
+def look_at(records: Sequence[bytes], first: int) -> Page:
+    """Return what a page of people (see finding_people.pack_unread) comes to; `first` is the first one's number."""
+    packed: list[bytes] = []
+    niks: Noted = {}
+    blocks: Noted = {}
+    count = FrequencyCount()
+    for number, record in enumerate(records, start=first):
+        person = unpack(record)
+        packed.append(pack(person))
+        count.add(person.evidence)
+        for nik in person.niks:
+            note(niks, "n", nik, number)
+        for key in blocking_keys(person.evidence):
+            note(blocks, key[0], key, number)
+    return Page(tuple(packed), niks, blocks, count)
+
+
+def note(noted: Noted, kind: str, key: str, number: int) -> None:
+    """Note that a person has a key of a kind (a letter)."""
+    hashed = int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest())
+    part = ord(kind) * _PARTS_A_KIND + hashed % _PARTS_A_KIND
+    values = noted.get(part)
+    if values is None:
+        values = noted[part] = array("Q")
+    values.append(((hashed >> 4) & _HASH) << NUMBER_BITS | number)
+
+
+def kind_of(part: int) -> str:
+    """Return the kind of the keys in a part."""
+    return chr(part // _PARTS_A_KIND)
