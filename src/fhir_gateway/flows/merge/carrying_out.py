@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from fhir_gateway.domain.merges import ChangeKind, ChangeState, GroupPlan, JournalledChange, Merge
 from fhir_gateway.domain.records import Resource
+from fhir_gateway.flows.merge.arriving import Arrivals, journalled
 from fhir_gateway.flows.merge.fetching import read_together
 from fhir_gateway.flows.merge.provenance_writing import journalled_provenance, write_provenance
 from fhir_gateway.flows.merge.proving import Finding, prove
@@ -15,7 +16,7 @@ from fhir_gateway.flows.merge.sending import Settled, Write, ids_of, send_all
 from fhir_gateway.flows.merge.server_merging import merged_by_server
 from fhir_gateway.flows.merge.tools import MergeTools
 from fhir_gateway.merging.provenance import provenance_of
-from fhir_gateway.merging.versions import name_of, version_of, without_version
+from fhir_gateway.merging.versions import name_of
 
 MOST_ROUNDS = 3
 """How often what still refers to a replaced Patient is moved after it came meanwhile (a load may be running)."""
@@ -80,7 +81,14 @@ class _Work:
 
     async def ask_server(self) -> bool:
         """Let the server merge by itself, where it can and is to; return whether it was asked."""
-        return await merged_by_server({merge: self._open(merge) for merge in self._underway}, self._tools)
+        if not await self._tools.server.merges_itself():
+            return False
+        arrivals = Arrivals({merge: one.group for merge, one in self._underway.items()}, self._tools)
+        await arrivals.note()
+        asked = await merged_by_server({merge: self._open(merge) for merge in self._underway}, self._tools)
+        if asked:
+            await arrivals.look_again()
+        return asked
 
     async def send(self, wanted: Callable[[JournalledChange], bool], *, reread: bool) -> None:
         """Send the open changes of one kind; those of merges begun before are read first."""
@@ -184,23 +192,11 @@ class _Work:
         by_merge: dict[int, dict[str, Resource]] = {}
         for one in found:
             by_merge.setdefault(one.merge, {})[name_of(one.resource)] = one.resource
-        writes = []
+        writes: list[Write] = []
         for merge, resources in by_merge.items():
-            changes = list(self._tools.journal.changes(merge))
-            failed = {change.resource for change in changes if change.state is ChangeState.FAILED}
-            group = self._underway[merge].group
-            number = max(change.number for change in changes)
-            for name, resource in sorted(resources.items()):
-                if name in failed:
-                    continue
-                number += 1
-                bare = without_version(resource)
-                after = group.repointed(bare)
-                change = JournalledChange(number, name, ChangeKind.REFERENCE, bare, after, version_of(resource))
-                writes.append(Write(merge, change, after, change.before_version))
-        with self._tools.ledger.transaction():
-            for write in writes:
-                self._tools.journal.replace(write.merge, write.change)
+            failed = {change.resource for change in self._tools.journal.changes(merge, ChangeState.FAILED)}
+            arrived = {name: one for name, one in resources.items() if name not in failed}
+            writes += journalled(merge, arrived, self._underway[merge].group, self._tools)
         return writes
 
     def _provenance(self, one: Underway, plan: GroupPlan) -> Write | None:

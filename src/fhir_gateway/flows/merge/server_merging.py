@@ -32,13 +32,11 @@ _log = logging.getLogger(__name__)
 
 
 async def merged_by_server(changes: Mapping[int, Sequence[JournalledChange]], tools: MergeTools) -> bool:
-    """Ask the server to merge, by merge's number its journalled changes; return whether anything was asked of it.
+    """Ask a server that can merge, by merge's number its journalled changes; return whether anything was asked of it.
 
     What it did, and what it left, is found out by reading the resources again, also where it refused. Raises
     TransientServerError where the server has gone.
     """
-    if not await tools.server.merges_itself():
-        return False
     asked = False
     for merge, planned in changes.items():
         survivor = next((one for one in planned if one.kind is ChangeKind.SURVIVOR), None)

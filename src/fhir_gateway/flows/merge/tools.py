@@ -51,6 +51,10 @@ class MergeServer(Protocol):
         """Ask for a `$merge` of (`Patient/id`, version) into another, with this result; return its refusal, "" if none."""
         ...
 
+    async def versions(self, name: str) -> list[Resource] | None:
+        """Return the newest versions of a resource (`Type/id`), the newest first; None where the server tells none."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class MergeTools:
