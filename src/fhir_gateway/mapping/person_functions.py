@@ -38,7 +38,7 @@ def _build_person_name(setup: Setup) -> Apply:
         if not text:
             return None
         name = read_name(text)
-        if not name.tokens and not name.newborn:
+        if not name.words and not name.newborn:
             return unreadable
         facts.name = name
         return {"use": "temp" if name.newborn else "official", **human_name(name)}
@@ -169,7 +169,7 @@ def _build_contact_person(setup: Setup) -> Apply:
         if not text and relationship == "mother" and facts.name is not None:
             text = facts.name.newborn_of
         name = read_name(text) if text else None
-        if name is None or not (name.tokens or name.newborn):
+        if name is None or not (name.words or name.newborn):
             return None
         return {"relationship": coded, "name": human_name(name)}
 

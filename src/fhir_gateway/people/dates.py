@@ -106,7 +106,8 @@ def read_date(
     if stripped.lower() in _MISSING or _ZEROS.fullmatch(stripped):
         return _ABSENT
     day_text, clock, offset = _split_clock(stripped)
-    day_text = _WEEKDAY.sub("", day_text, count=1) if _WEEKDAY.match(day_text) else day_text
+    if not day_text[:1].isdigit():
+        day_text = _WEEKDAY.sub("", day_text, count=1) if _WEEKDAY.match(day_text) else day_text
     if offset:
         return _read_instant(day_text, clock, offset, zone)
     latest_year = today.year + _YEARS_AHEAD if future else _LATEST_YEAR
@@ -142,7 +143,7 @@ def make_instant(iso: str, clock: str, zone: tzinfo) -> str:
 
 
 def _split_clock(text: str) -> tuple[str, str, str]:
-    match = _CLOCK.fullmatch(text)
+    match = _CLOCK.fullmatch(text) if ":" in text else None
     if not match:
         return text, "", ""
     clock = read_clock(match["clock"])

@@ -93,6 +93,8 @@ def _read(text: str, numeric: bool) -> Nik:  # noqa: FBT001 - lru_cache is twice
     stripped = text.strip().strip("'\u2019`\"").strip()
     if not stripped:
         return Nik("", NikStatus.MISSING, reason="it is empty")
+    if stripped.isascii() and stripped.isdigit():
+        return _classify(stripped, numeric=numeric)
     scientific = _SCIENTIFIC.fullmatch(stripped)
     if scientific:
         return _from_scientific(scientific[1], scientific[2] or "", int(scientific[3]))

@@ -48,12 +48,12 @@ def read_phones(text: str) -> ReadPhones:
     stripped = " ".join(text.replace("\n", " / ").split()).strip("'\u2019`\"").strip()
     if stripped.lower() in _EMPTY:
         return ReadPhones()
-    if _SCIENTIFIC.fullmatch(stripped):
+    if not stripped.isdigit() and _SCIENTIFIC.fullmatch(stripped):
         return ReadPhones(as_written=stripped)
     numbers: list[str] = []
     lossy = False
     for piece in _pieces(stripped):
-        bare = _LABEL.sub(" ", _REMARK.sub(" ", piece)).strip()
+        bare = piece if piece.isdigit() else _LABEL.sub(" ", _REMARK.sub(" ", piece)).strip()
         lossy = lossy or bare != piece
         if bare.lower() in _EMPTY or _is_placeholder(bare):
             continue
@@ -66,11 +66,13 @@ def read_phones(text: str) -> ReadPhones:
 
 def _pieces(text: str) -> list[str]:
     """Split a cell where several numbers stand; a comma that ends in zeros is a spreadsheet's decimal."""
+    if text.isdigit():
+        return [text]
     return [piece.strip() for piece in _SEPARATORS.split(_DECIMALS.sub("", text)) if piece.strip()]
 
 
 def _is_placeholder(text: str) -> bool:
-    digits = "".join(character for character in text if character.isdigit())
+    digits = text if text.isdigit() else "".join(character for character in text if character.isdigit())
     return not digits.strip("0") or bool(_PLACEHOLDER.fullmatch(digits))
 
 
