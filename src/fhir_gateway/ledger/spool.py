@@ -1,8 +1,9 @@
 """The spool: a run's records, people, comparisons and decisions on disk, so that memory stays flat."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
-from sqlalchemy import and_, bindparam, distinct, func, insert, or_, select, update
+from sqlalchemy import Select, and_, bindparam, distinct, func, insert, or_, select, update
 
 from fhir_gateway.domain.outcomes import Outcome
 from fhir_gateway.domain.runs import Run, Settlement, SpooledRecord
@@ -10,7 +11,7 @@ from fhir_gateway.ledger import tables
 from fhir_gateway.ledger.chunks import CHUNK, chunks
 from fhir_gateway.ledger.spool_decisions import SpooledDecisions
 from fhir_gateway.ledger.spool_people import SpooledPeople
-from fhir_gateway.ledger.spool_rows import read_record, read_settlement, record_row, settlement_row, with_patient
+from fhir_gateway.ledger.spool_rows import read_records, read_settlement, record_row, settlement_row, with_patient
 
 _PARKED = (Outcome.REVIEW, Outcome.FAILED)
 _SETTLE = update(tables.records).where(
@@ -27,13 +28,14 @@ class Spool(SpooledPeople, SpooledDecisions):
             self._connection.execute(insert(tables.records), [record_row(run, *record) for record in records])
 
     def conflicts(self, run: Run) -> list[str]:
-        """Return the keys that stand in the run with more than one content."""
+        """Return the keys that stand in the run with more than one content, in the order of their first records."""
         records = tables.records
         statement = (
             select(records.c.key)
             .where(records.c.run == run.id, records.c.key != "", records.c.content != "")
             .group_by(records.c.key)
             .having(func.count(distinct(records.c.content)) > 1)
+            .order_by(func.min(records.c.number))
         )
         return list(self._connection.execute(statement).scalars())
 
@@ -47,7 +49,7 @@ class Spool(SpooledPeople, SpooledDecisions):
             .limit(CHUNK)
         )
         while rows := self._connection.execute(statement.where(tables.records.c.number > last)).all():
-            yield from ((read_record(row), read_settlement(row)) for row in rows)
+            yield from zip(read_records(rows), map(read_settlement, rows), strict=True)
             last = rows[-1].number
 
     def keys_of(self, run: Run, people: Iterable[int]) -> dict[int, list[str]]:
@@ -68,15 +70,23 @@ class Spool(SpooledPeople, SpooledDecisions):
         found: list[SpooledRecord] = []
         for chunk in chunks(people):
             statement = with_patient(run).where(records.c.person.in_(chunk), records.c.outcome.is_(None))
-            found.extend(read_record(row) for row in self._connection.execute(statement))
+            found.extend(read_records(self._connection.execute(statement)))
+        return sorted(found, key=lambda record: record.number)
+
+    def records_with(self, run: Run, keys: Iterable[str]) -> list[SpooledRecord]:
+        """Return the unsettled records with these keys, by number."""
+        records = tables.records
+        found: list[SpooledRecord] = []
+        for chunk in chunks(keys):
+            statement = with_patient(run).where(records.c.key.in_(chunk), records.c.outcome.is_(None))
+            found.extend(read_records(self._connection.execute(statement)))
         return sorted(found, key=lambda record: record.number)
 
     def parked(self, run: Run, outcome: Outcome) -> Iterator[SpooledRecord]:
         """Yield the records that the run left with this outcome and that can still be sent."""
         records = tables.records
         statement = with_patient(run).where(records.c.outcome == outcome, records.c.payload.is_not(None))
-        statement = statement.order_by(records.c.number)
-        yield from (read_record(row) for row in self._connection.execute(statement))
+        yield from self._by_number(statement)
 
     def parked_numbers(self, pairs: Iterable[tuple[int, int]]) -> list[SpooledRecord]:
         """Return parked records by (run, number)."""
@@ -87,7 +97,7 @@ class Spool(SpooledPeople, SpooledDecisions):
                 records.c.payload.is_not(None),
                 or_(*(and_(records.c.run == run, records.c.number == number) for run, number in chunk)),
             )
-            found.extend(read_record(row) for row in self._connection.execute(statement))
+            found.extend(read_records(self._connection.execute(statement)))
         return found
 
     def settle(self, run: Run, settlements: Sequence[Settlement]) -> None:
@@ -120,26 +130,36 @@ class Spool(SpooledPeople, SpooledDecisions):
                     .values(payload=None)
                 )
 
+    def settle_open(self, run: Run, settlement: Settlement) -> int:
+        """Give every record that has no outcome yet this one, which is parked; return how many they were."""
+        records = tables.records
+        statement = update(records).where(records.c.run == run.id, records.c.outcome.is_(None))
+        return self._connection.execute(statement.values(settlement_row(settlement))).rowcount
+
     def unsettled(self, run: Run) -> Iterator[SpooledRecord]:
         """Yield every record that has no outcome yet."""
-        records = tables.records
+        yield from self._by_number(with_patient(run).where(tables.records.c.outcome.is_(None)))
+
+    def _by_number(self, statement: Select[Any]) -> Iterator[SpooledRecord]:
         last = 0
-        statement = with_patient(run).where(records.c.outcome.is_(None)).order_by(records.c.number).limit(CHUNK)
-        while rows := self._connection.execute(statement.where(records.c.number > last)).all():
-            yield from (read_record(row) for row in rows)
-            last = rows[-1].number
+        page = statement.order_by(tables.records.c.number).limit(CHUNK)
+        while found := read_records(self._connection.execute(page.where(tables.records.c.number > last))):
+            yield from found
+            last = found[-1].number
 
     def settlements(self, run: Run, *, file: int) -> Iterator[tuple[int, str, Settlement]]:
-        """Yield (row, key, settlement) of a file's settled records, by row."""
+        """Yield (row, key, settlement) of a file's settled records, by row: they were numbered in that order."""
         records = tables.records
-        statement = (
+        last = 0
+        page = (
             select(records)
             .where(records.c.run == run.id, records.c.file == file, records.c.outcome.is_not(None))
-            .order_by(records.c.row)
+            .order_by(records.c.number)
+            .limit(CHUNK)
         )
-        with self._engine.connect() as reading:
-            for row in reading.execution_options(yield_per=CHUNK).execute(statement):
-                yield row.row, row.key, read_settlement(row)
+        while rows := self._connection.execute(page.where(records.c.number > last)).all():
+            yield from ((row.row, row.key, read_settlement(row)) for row in rows)
+            last = rows[-1].number
 
     def record_at(self, run: Run, *, file: int, row: int) -> tuple[int, str, Settlement | None] | None:
         """Return (spooled person, key, settlement) of a row, None where the run has no such row."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Engine, and_, bindparam, func, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, func, insert, select, update
 
 from fhir_gateway.domain.identity import PersonAction, PersonDecision
 from fhir_gateway.domain.records import Resource
@@ -23,9 +23,8 @@ _RECEIVE = update(tables.decisions).where(
 class SpooledDecisions:
     """The decisions of one environment's runs."""
 
-    def __init__(self, connection: Connection, engine: Engine) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._engine = engine
 
     def decide(self, run: Run, decisions: Sequence[tuple[PersonDecision, str]]) -> None:
         """Write decisions, each with the PERSON identifier that it would create, and whose they are."""
@@ -89,11 +88,14 @@ class SpooledDecisions:
     def created(self, run: Run) -> Iterator[tuple[str, Resource]]:
         """Yield (Patient id, Patient as its records had it) of everybody whom the run created."""
         table, persons = tables.decisions, tables.persons
-        statement = (
-            select(table.c.number, table.c.patient_id, persons.c.payload)
+        last = 0
+        page = (
+            select(persons.c.number, table.c.patient_id, persons.c.payload)
             .join(persons, and_(persons.c.run == table.c.run, persons.c.decision == table.c.number))
             .where(table.c.run == run.id, table.c.action == PersonAction.CREATE, table.c.patient_id != "")
+            .order_by(persons.c.number)
+            .limit(CHUNK)
         )
-        with self._engine.connect() as reading:
-            for _, patient_id, payload in reading.execution_options(yield_per=CHUNK).execute(statement):
-                yield patient_id, codec.unpack(payload)
+        while rows := self._connection.execute(page.where(persons.c.number > last)).all():
+            yield from ((patient_id, codec.unpack(payload)) for _, patient_id, payload in rows)
+            last = rows[-1].number

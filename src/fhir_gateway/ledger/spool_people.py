@@ -67,10 +67,12 @@ class SpooledPeople:
     def open_numbers(self, run: Run) -> Iterator[int]:
         """Yield the number of every person who has an unsettled record, the smallest first."""
         records = tables.records
+        last = 0
         waiting = select(records.c.person).where(records.c.run == run.id, records.c.outcome.is_(None))
-        statement = waiting.distinct().order_by(records.c.person)
-        with self._engine.connect() as reading:
-            yield from reading.execution_options(yield_per=CHUNK).execute(statement).scalars()
+        page = waiting.distinct().order_by(records.c.person).limit(CHUNK)
+        while numbers := self._connection.execute(page.where(records.c.person > last)).scalars().all():
+            yield from numbers
+            last = numbers[-1]
 
     def patients_of(self, run: Run, numbers: Iterable[int]) -> dict[int, Resource]:
         """Return number → Patient of spooled people; who has been settled is no longer kept."""

@@ -1,6 +1,6 @@
 """How the spool's records, settlements, edges and decisions stand in the ledger's rows."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +9,7 @@ from sqlalchemy.engine import Row
 
 from fhir_gateway.domain.identity import Grade
 from fhir_gateway.domain.outcomes import Outcome
+from fhir_gateway.domain.records import Resource
 from fhir_gateway.domain.runs import Run, Settlement, SpooledRecord, StoredDecision
 from fhir_gateway.ledger import codec, tables
 
@@ -81,8 +82,19 @@ def read_settlement(row: Row[Any]) -> Settlement:
     )
 
 
-def read_record(row: Row[Any]) -> SpooledRecord:
-    """Return the record of a row of with_patient() that still has its payload."""
+def read_records(rows: Iterable[Row[Any]]) -> list[SpooledRecord]:
+    """Return the records of rows of with_patient() that still have their payloads; a person's share one Patient."""
+    patients: dict[tuple[int, int], Resource] = {}
+    found = []
+    for row in rows:
+        person = (row.run, row.person)
+        if person not in patients:
+            patients[person] = codec.unpack(row.patient)
+        found.append(_record(row, patients[person]))
+    return found
+
+
+def _record(row: Row[Any], patient: Resource) -> SpooledRecord:
     doses, missing = codec.unpack_doses(row.payload)
     return SpooledRecord(
         number=row.number,
@@ -92,7 +104,7 @@ def read_record(row: Row[Any]) -> SpooledRecord:
         clinic=row.clinic,
         content=row.content,
         person=row.person,
-        patient=codec.unpack(row.patient),
+        patient=patient,
         doses=doses,
         missing=missing,
         corrected=row.corrected,

@@ -12,9 +12,6 @@ _log = logging.getLogger(__name__)
 
 def fail_open_rows(run: Run, error: ServerError, tools: LoadTools) -> None:
     """Settle every row that has not come to its end as failed, with a reason code that says what kind of failure it is."""
-    numbers = [record.number for record in tools.ledger.spool.unsettled(run)]
-    if not numbers:  # every row has come to its end: only the look for other writers' duplicates is missing
-        _log.warning("Run %d was not looked through for people whom others created meanwhile: %s", run.id, error)
     code = reason_code(error)
     suggestion = tools.sent_again_by(run)
     if code != "server-unavailable":
@@ -23,9 +20,9 @@ def fail_open_rows(run: Run, error: ServerError, tools: LoadTools) -> None:
             run, when=f"when `fhir-gateway env check{option}` finds nothing wrong any more"
         )
     with tools.ledger.transaction():
-        tools.ledger.spool.settle(
-            run, [Settlement(number, Outcome.FAILED, code, str(error), suggestion) for number in numbers]
-        )
+        failed = tools.ledger.spool.settle_open(run, Settlement(0, Outcome.FAILED, code, str(error), suggestion))
+    if not failed:  # every row has come to its end: only the look for other writers' duplicates is missing
+        _log.warning("Run %d was not looked through for people whom others created meanwhile: %s", run.id, error)
 
 
 def reason_code(error: ServerError) -> str:

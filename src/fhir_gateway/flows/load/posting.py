@@ -9,7 +9,7 @@ from fhir_gateway.domain.errors import AccessRefusedError, ServerError
 from fhir_gateway.domain.identity import PersonAction
 from fhir_gateway.domain.posting import BundleEntry, EntryKind, EntryOutcome
 from fhir_gateway.domain.records import Resource
-from fhir_gateway.domain.runs import Run, SpooledRecord
+from fhir_gateway.domain.runs import Run, SpooledRecord, StoredDecision
 from fhir_gateway.flows.load.dose_planning import Answer
 from fhir_gateway.flows.load.dose_posting import post_doses
 from fhir_gateway.flows.load.sent import PersonPost, Refusal
@@ -47,7 +47,7 @@ async def post(run: Run, tools: LoadTools, *, total: int, answer: Answer | None 
 
 def _next_window(run: Run, tools: LoadTools, *, after: int) -> list[PersonPost]:
     spool = tools.ledger.spool
-    decisions = spool.open_decisions(run, after=after, limit=tools.window)
+    decisions = _next_decisions(run, tools, after=after)
     records: dict[int, list[SpooledRecord]] = {}
     for record in spool.records_of(run, [m for stored in decisions for m in stored.decision.members]):
         records.setdefault(record.person, []).append(record)
@@ -66,6 +66,21 @@ def _next_window(run: Run, tools: LoadTools, *, after: int) -> list[PersonPost]:
             )
         )
     return people
+
+
+def _next_decisions(run: Run, tools: LoadTools, *, after: int) -> list[StoredDecision]:
+    """Return the next decisions, of so many people and rows that all windows in flight stay small.
+
+    A person has one row in one export and twenty in another; who has too many for a window has one alone.
+    """
+    decisions = tools.ledger.spool.open_decisions(run, after=after, limit=tools.window)
+    keys = tools.ledger.spool.keys_of(run, [member for stored in decisions for member in stored.decision.members])
+    rows = 0
+    for place, stored in enumerate(decisions):
+        rows += sum(len(keys.get(member, ())) for member in stored.decision.members)
+        if place and rows > tools.window_rows:
+            return decisions[:place]
+    return decisions
 
 
 async def _post_window(run: Run, people: Sequence[PersonPost], tools: LoadTools, answer: Answer | None) -> None:

@@ -233,25 +233,27 @@ def _settled_already(
 
 
 def _park_conflicts(run: Run, tools: LoadTools) -> None:
-    conflicting = set(tools.ledger.spool.conflicts(run))
-    if not conflicting:
-        return
+    conflicting = iter(tools.ledger.spool.conflicts(run))
+    while keys := list(islice(conflicting, CHUNK)):
+        found: dict[str, list[SpooledRecord]] = {key: [] for key in keys}
+        for record in tools.ledger.spool.records_with(run, keys):
+            found[record.key].append(record)
+        for records in filter(None, found.values()):
+            _park_conflict(run, records, tools)
+
+
+def _park_conflict(run: Run, records: Sequence[SpooledRecord], tools: LoadTools) -> None:
     text = "the same record stands in this load more than once, with different contents"
     suggestion = "correct or remove the wrong row and load again; or `review create` to load the last of them"
-    found: dict[str, list[SpooledRecord]] = {}
-    for record in tools.ledger.spool.unsettled(run):
-        if record.key in conflicting:
-            found.setdefault(record.key, []).append(record)
-    for records in found.values():
-        tools.ledger.spool.settle(
-            run, [Settlement(r.number, Outcome.REVIEW, "key-conflict", text, suggestion) for r in records]
-        )
-        tools.ledger.reviews.ask(
-            run,
-            records,
-            kind=ReviewKind.KEY,
-            code="key-conflict",
-            text=text,
-            suggestion=suggestion,
-            opened=tools.clock.now(),
-        )
+    tools.ledger.spool.settle(
+        run, [Settlement(r.number, Outcome.REVIEW, "key-conflict", text, suggestion) for r in records]
+    )
+    tools.ledger.reviews.ask(
+        run,
+        records,
+        kind=ReviewKind.KEY,
+        code="key-conflict",
+        text=text,
+        suggestion=suggestion,
+        opened=tools.clock.now(),
+    )

@@ -1,8 +1,9 @@
 """The load road from its first row to its books; every leg can be killed and is gone over again."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 
 from fhir_gateway.bundling.digests import digest
 from fhir_gateway.domain.errors import AccessRefusedError, InterruptedRunError, ServerError, UsageError
@@ -53,7 +54,8 @@ async def retry(number: int, *, user: str, tools: LoadTools) -> Run | None:
 
 
 def _retry_begun(old: Run, *, user: str, tools: LoadTools) -> Run | None:
-    records = list(tools.ledger.spool.parked(old, Outcome.FAILED))
+    failed = tools.ledger.spool.parked(old, Outcome.FAILED)
+    records = list(islice(failed, _CHUNK))
     if not records:
         return None
     with tools.ledger.transaction():
@@ -65,7 +67,11 @@ def _retry_begun(old: Run, *, user: str, tools: LoadTools) -> Run | None:
             user=user,
             started=tools.clock.now(),
         )
-        respool(run, records, tools)
+        number = 1
+        while records:
+            respool(run, records, tools, first=number)
+            number += len(records)
+            records = list(islice(failed, _CHUNK))
         tools.ledger.runs.reach(run, RunState.DECIDING)
     return tools.ledger.runs.get(run.id) or run
 
@@ -74,15 +80,17 @@ def _retry_of(number: int) -> str:
     return f"retry:{number}"
 
 
-def respool(run: Run, records: Iterable[SpooledRecord], tools: LoadTools) -> dict[int, int]:
-    """Copy parked records into a new run's spool and return its people: their number there → here."""
-    copied: dict[int, int] = {}
-    for number, record in enumerate(list(records), start=1):
-        name = digest(record.patient)
-        person = tools.ledger.spool.people(run, {name: record.patient})[name]
-        tools.ledger.spool.add(run, [(replace(record, number=number, person=person), None)])
-        copied[record.person] = person
-    return copied
+def respool(run: Run, records: Sequence[SpooledRecord], tools: LoadTools, *, first: int = 1) -> set[int]:
+    """Copy parked records into a new run's spool, numbered from `first`; return the numbers of their people there."""
+    names = [digest(record.patient) for record in records]
+    patients = {name: record.patient for name, record in zip(names, records, strict=True)}
+    people = tools.ledger.spool.people(run, patients)
+    copies = [
+        (replace(record, number=number, person=people[name]), None)
+        for number, (name, record) in enumerate(zip(names, records, strict=True), start=first)
+    ]
+    tools.ledger.spool.add(run, copies)
+    return set(people.values())
 
 
 async def travel(run: Run, tools: LoadTools, *, closing: Callable[[], None] | None = None) -> Run:

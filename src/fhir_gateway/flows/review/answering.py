@@ -204,7 +204,7 @@ def _run(  # noqa: PLR0913 - a run is what its columns say
     ledger = tools.ledger
     with ledger.transaction():
         run = _started(item, user=user, tools=tools)
-        members = tuple(sorted(set(respool(run, records, tools).values())))
+        members = tuple(sorted(respool(run, records, tools)))
         if patient is not None:
             ledger.spool.keep_candidates(run, {decision.patient_id: patient})
         identifier = person_identifier(min(record.key for record in records))
