@@ -16,6 +16,8 @@ PLACEHOLDERS = (
     "belum ada",
     "1234567890123456",
 )
+_SCATTERED = 0x9E3779B97F4A7C15
+"""Knuth's multiplier: neighbouring numbers fall on distant bits."""
 _PHONE_PREFIXES = (
     "0812",
     "0813",
@@ -40,6 +42,25 @@ def make_nik(dice: Dice, regency: str, born: date, sex: str) -> str:
     day = born.day + (40 if sex == "P" else 0)
     serial = dice.randint(1, 9) if dice.happens(0.7) else dice.randint(10, 9999)
     return f"{regency}{dice.randint(1, 18):02d}{day:02d}{born:%m%y}{serial:04d}"
+
+
+class IssuedNiks:
+    """Which NIKs have been issued: the country gives none to two people. Eight MiB, however many they are.
+
+    A number may pass for issued although it is not, when another falls on the same bit: then the next one is drawn.
+    """
+
+    def __init__(self) -> None:
+        self._bits = bytearray(1 << 23)
+
+    def issue(self, dice: Dice, regency: str, born: date, sex: str) -> str:
+        """Return a NIK that nobody has."""
+        while True:
+            nik = make_nik(dice, regency, born, sex)
+            place, bit = divmod(int(nik) * _SCATTERED >> 13 & 0x3FFFFFF, 8)
+            if not self._bits[place] >> bit & 1:
+                self._bits[place] |= 1 << bit
+                return nik
 
 
 def make_phone(dice: Dice) -> str:

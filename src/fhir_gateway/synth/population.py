@@ -7,7 +7,7 @@ from itertools import count
 
 from fhir_gateway.synth.dice import Dice, dice_for
 from fhir_gateway.synth.naming import GivenName, customs, give_name, named_alike, one_sound_apart
-from fhir_gateway.synth.numbers import make_nik, make_phone
+from fhir_gateway.synth.numbers import IssuedNiks, make_phone
 from fhir_gateway.synth.places import OTHER_REGENCIES, REGENCY, Village, street, village, villages_for
 from fhir_gateway.synth.rates import Rates
 from fhir_gateway.synth.schedule import TODAY, Child, Dose, childhood_doses, covid_doses, maternal_doses
@@ -78,16 +78,18 @@ class Region:
 
 
 def families(region: Region) -> Iterator[Family]:
-    """Yield families without end; the same number is always the same family, and none remembers another."""
+    """Yield families without end; the same number is always the same family. All that is remembered are issued NIKs."""
+    issued = IssuedNiks()
     for number in count(1):
-        yield _FamilyMaker(region, number).make()
+        yield _FamilyMaker(region, number, issued).make()
 
 
 class _FamilyMaker:
     """Invents one family: its customs, its people in the order of their births, what they were given."""
 
-    def __init__(self, region: Region, number: int) -> None:
+    def __init__(self, region: Region, number: int, issued: IssuedNiks) -> None:
         self._region = region
+        self._issued = issued
         self._rates = region.rates
         self._key = f"P{number:07d}"
         self._dice = dice = dice_for(region.seed, region.population, "family", number)
@@ -175,10 +177,7 @@ class _FamilyMaker:
         name = one_sound_apart(dice, child.name) if alike else self._childs_name(sex)
         if name.words == child.name.words:
             name = one_sound_apart(dice, name)
-        niks = self._niks(child.born, sex)
-        while set(niks) & set(child.niks):  # a serial number is given once
-            niks = self._niks(child.born, sex)
-        return Person(key, "child", name, sex, child.born, niks, twin_of=child.id, birth_order=2)
+        return Person(key, "child", name, sex, child.born, self._niks(child.born, sex), twin_of=child.id, birth_order=2)
 
     def _with_doses(self, child: Person) -> Person:
         home, _ = self._household.homes[0]
@@ -192,9 +191,9 @@ class _FamilyMaker:
         written = born
         if dice.happens(rates.nik_disagrees_with_person):
             written = born + timedelta(days=dice.pick((-30, -1, 1, 9, 31, 365, -365)))
-        niks = [make_nik(dice, regency, written, sex)]
+        niks = [self._issued.issue(dice, regency, written, sex)]
         if dice.happens(rates.two_niks):
-            niks.append(make_nik(dice, dice.pick(OTHER_REGENCIES), written, sex))
+            niks.append(self._issued.issue(dice, dice.pick(OTHER_REGENCIES), written, sex))
         return tuple(niks)
 
 

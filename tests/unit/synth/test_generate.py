@@ -147,6 +147,18 @@ def test_strangers_share_name_and_birth_date():
     assert any(len(people) > 1 for people in alike.values())
 
 
+def test_no_two_people_have_one_nik():
+    crowded = Region(seed=3, persons=3000, population="A", rates=replace(Rates(), same_name_and_birth_date=0.9))
+    niks = [
+        nik
+        for family, _ in zip(families(crowded), range(3000), strict=False)
+        for person in family.people
+        for nik in person.niks
+    ]
+    assert len(niks) > 9000
+    assert len(set(niks)) == len(niks)
+
+
 def test_a_family_does_not_depend_on_the_ones_before():
     def nth(number):
         return next(family for at, family in enumerate(families(REGION)) if at == number)
