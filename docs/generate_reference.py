@@ -10,7 +10,7 @@ from typing import Any
 
 import typer
 
-from fhir_gateway.cli.app import app
+from fhir_gateway.cli.app import command_line
 from fhir_gateway.mapping.compiler import FUNCTIONS
 from fhir_gateway.mapping.functions import Option
 
@@ -33,7 +33,7 @@ Results go to stdout, progress and messages to stderr.
 
 def commands_page() -> str:
     """Return the page of all commands, in the order in which the help shows them."""
-    root = typer.main.get_command(app)
+    root = typer.main.get_command(command_line())
     context = root.make_context("fhir-gateway", [], resilient_parsing=True)
     sections = [
         _section(command, context, ("fhir-gateway", *names)) for names, command in _commands(root, context) if names

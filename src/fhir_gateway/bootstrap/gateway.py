@@ -28,8 +28,6 @@ from fhir_gateway.domain.errors import ConfigurationError, ConfigurationProblem,
 from fhir_gateway.domain.outcomes import Outcome, RowOutcome
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.domain.runs import Provenance, ReviewItem, Run
-from fhir_gateway.embedded_server.server import EmbeddedServer
-from fhir_gateway.embedded_server.transport import EmbeddedTransport
 from fhir_gateway.fhir_server.check import ServerCheck, check_server, what_hinders_a_load
 from fhir_gateway.fhir_server.client import FhirClient
 from fhir_gateway.fhir_server.reader import ServerReader
@@ -126,6 +124,10 @@ class Gateway:
     def write_report(self, run: Run, source: Source, *, file: int, target: Path) -> None:
         """Write what became of every row of a file."""
         write_report(source, self._row_outcomes(run, file), target)
+
+    def files_without_rows(self, run: Run) -> list[str]:
+        """Return the names of the files of which the run has no row."""
+        return [file.name for n, file in enumerate(run.files) if next(self._row_outcomes(run, n), None) is None]
 
     def review(self, number: int) -> ReviewView | None:
         """Return a review with its rows and candidates, None where there is no such review."""
@@ -287,6 +289,10 @@ def _transport(environment: Environment) -> Iterator[httpx.AsyncBaseTransport | 
     if environment.embedded_data is None:
         yield None
         return
+    # Imported here: only who runs it needs it.
+    from fhir_gateway.embedded_server.server import EmbeddedServer  # noqa: PLC0415
+    from fhir_gateway.embedded_server.transport import EmbeddedTransport  # noqa: PLC0415
+
     with closing(EmbeddedServer(environment.embedded_data)) as server:
         yield EmbeddedTransport(server)
 

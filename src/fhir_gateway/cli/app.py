@@ -4,16 +4,14 @@ import os
 import signal
 import sys
 import traceback
+from collections.abc import Mapping
+from importlib import import_module
 from io import TextIOWrapper
 from types import FrameType
 
 import typer
 
-from fhir_gateway.cli import access, demo, env, identity, load, mapping, merge, persons, registry, review, runs
-from fhir_gateway.cli.fhir_server import fhir_server
 from fhir_gateway.cli.printing import print_text
-from fhir_gateway.cli.serve import serve
-from fhir_gateway.cli.synth import synth
 from fhir_gateway.domain.errors import GatewayError, UsageError
 
 FINISHED_WITH_OPEN_ROWS = 3
@@ -24,32 +22,50 @@ _INTERRUPTED = 130
 """What Typer makes of Ctrl-C."""
 _PACKAGE = f"fhir_gateway{os.sep}"
 
-app = typer.Typer(
-    name="fhir-gateway",
-    help="Makes clinics' legacy records FHIR R4 Patients and Immunizations: each person once, each dose once.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-)
+_MODULES: Mapping[str, str] = {
+    "demo": "demo",
+    "load": "load",
+    "convert": "load",
+    "mapping": "mapping",
+    "runs": "runs",
+    "review": "review",
+    "person": "persons",
+    "identity": "identity",
+    "merge": "merge",
+    "env": "env",
+    "access": "access",
+    "registry": "registry",
+    "synth": "synth",
+    "serve": "serve",
+    "fhir-server": "fhir_server",
+}
+"""A command's first word and the module that has it, in the order in which the help shows them."""
+_UNGROUPED = frozenset({"demo", "load", "serve", "fhir_server"})
+"""Modules whose commands stand by themselves; elsewhere the word is the group's name."""
 
-server = typer.Typer()
-server.command("serve")(serve)
-server.command("fhir-server")(fhir_server)
 
-# The help shows the groups in this order.
-app.add_typer(demo.app)
-app.add_typer(load.app)
-app.add_typer(mapping.app, name="mapping")
-app.add_typer(runs.app, name="runs")
-app.add_typer(review.app, name="review")
-app.add_typer(persons.app, name="person")
-app.add_typer(identity.app, name="identity")
-app.add_typer(merge.app, name="merge")
-app.add_typer(env.app, name="env")
-app.add_typer(access.app, name="access")
-app.add_typer(registry.app, name="registry")
-app.add_typer(synth)
-app.add_typer(server)
+def command_line(first: str = "") -> typer.Typer:
+    """Return the command line with the commands that begin with the word `first` alone, with all where none does.
+
+    A command pays for what it needs: all of them together take 15 MiB.
+    """
+    root = typer.Typer(
+        name="fhir-gateway",
+        help="Makes clinics' legacy records FHIR R4 Patients and Immunizations: each person once, each dose once.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        add_completion=False,
+    )
+    root.callback()(_nothing)
+    chosen = [first] if first in _MODULES else _MODULES
+    for module, word in {_MODULES[word]: word for word in chosen}.items():
+        part = import_module(f"fhir_gateway.cli.{module}")
+        root.add_typer(part.app, name=None if module in _UNGROUPED else word)
+    return root
+
+
+def _nothing() -> None:
+    pass  # a command line with a callback stays a group where it has a single command
 
 
 def main() -> None:
@@ -69,7 +85,8 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Run the command with these arguments and return its exit code; errors go to stderr."""
     try:
-        code = app(args=arguments, prog_name="fhir-gateway", standalone_mode=False)
+        command = command_line(*arguments[:1])
+        code = command(args=arguments, prog_name="fhir-gateway", standalone_mode=False)
         sys.stdout.flush()
     except typer.TyperException as error:
         error.show()  # type: ignore[attr-defined]  # Typer's own copy of click raises only such as can be shown

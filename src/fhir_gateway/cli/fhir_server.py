@@ -7,7 +7,10 @@ import typer
 
 from fhir_gateway.settings import home
 
+app = typer.Typer()
 
+
+@app.command("fhir-server")
 def fhir_server(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8080,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",

@@ -10,7 +10,10 @@ import typer
 
 from fhir_gateway.settings import home
 
+app = typer.Typer()
 
+
+@app.command("serve")
 def serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",

@@ -30,15 +30,14 @@ class _WriteUnlessNamed(TyperGroup):
         return super().parse_args(ctx, args)
 
 
-synth = typer.Typer(
-    name="synth",
+app = typer.Typer(
     cls=_WriteUnlessNamed,
     help="Invented clinics with the truth, to try and to score.",
     no_args_is_help=True,
 )
 
 
-@synth.command(_WRITE)
+@app.command(_WRITE)
 def write(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder for the exports and truth.csv.")],
     persons: Annotated[int, typer.Option(min=1, help="How many persons stand in at least one row.")],
@@ -66,7 +65,7 @@ def write(
     print(f"{written.persons:>9,} persons, {written.doses:,} doses: the truth is in {folder / 'truth.csv'}")
 
 
-@synth.command("score")
+@app.command("score")
 def score_(
     truth: Annotated[Path, typer.Option(metavar="DIR", help="Folder that `synth` wrote.")],
     report: Annotated[list[str], typer.Option(metavar="SOURCE=FILE", help="A report of `load`, per source.")],
@@ -89,7 +88,7 @@ def _report_files(words: list[str]) -> dict[str, Path]:
     return files
 
 
-@synth.command("rates")
+@app.command("rates")
 def rates_(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:

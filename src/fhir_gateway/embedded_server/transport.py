@@ -4,10 +4,11 @@ import asyncio
 
 import httpx
 
+from fhir_gateway.embedded_server.address import BASE_URL
 from fhir_gateway.embedded_server.answers import Response, json_response, outcome
 from fhir_gateway.embedded_server.server import BASE_PATH, EmbeddedServer
 
-BASE_URL = "http://embedded/fhir"
+__all__ = ["BASE_URL", "EmbeddedTransport"]
 
 
 class EmbeddedTransport(httpx.AsyncBaseTransport):

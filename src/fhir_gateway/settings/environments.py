@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from fhir_gateway.domain.errors import ConfigurationError, ConfigurationProblem, UsageError
-from fhir_gateway.embedded_server.transport import BASE_URL
+from fhir_gateway.embedded_server.address import BASE_URL
 from fhir_gateway.fhir_server.address import base_url_problem
 from fhir_gateway.fhir_server.policy import (
     AuthPolicy,

@@ -8,18 +8,33 @@ import sys
 import pytest
 
 LARGE = ("alembic", "fastapi", "fhir", "openpyxl", "uvicorn")
+NOT_OF_A_LOAD = ("cli.demo", "cli.merge", "embedded_server.server", "merging", "registry", "synth")
+
+
+def imported_by(first):
+    words = f"import sys, fhir_gateway.cli.app as app; app.command_line({first!r}); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", words], check=True, capture_output=True, text=True)
+    return set(done.stdout.split())
 
 
 @pytest.fixture(scope="module")
 def imported():
-    words = "import sys, fhir_gateway.cli.app; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", words], check=True, capture_output=True, text=True)
-    return set(done.stdout.split())
+    return imported_by("")
+
+
+@pytest.fixture(scope="module")
+def imported_by_load():
+    return imported_by("load")
 
 
 @pytest.mark.parametrize("package", LARGE)
 def test_a_large_package_is_imported_by_what_needs_it_only(imported, package):
     assert package not in imported
+
+
+@pytest.mark.parametrize("package", NOT_OF_A_LOAD)
+def test_a_load_imports_nothing_that_only_other_commands_need(imported_by_load, package):
+    assert f"fhir_gateway.{package}" not in imported_by_load
 
 
 @pytest.mark.parametrize("options", [(), ("--json",)])

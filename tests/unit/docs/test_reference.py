@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from fhir_gateway.cli.app import app
+from fhir_gateway.cli.app import command_line
 from fhir_gateway.domain.identity import Grade
 from fhir_gateway.domain.outcomes import Outcome
 from fhir_gateway.fhir_server.policy import FhirServerPolicy
@@ -72,7 +72,7 @@ def every_command(command, names=("fhir-gateway",)):
     return found
 
 
-@pytest.mark.parametrize(("command", "options"), every_command(typer.main.get_command(app)).items())
+@pytest.mark.parametrize(("command", "options"), every_command(typer.main.get_command(command_line())).items())
 def test_every_command_and_option_stands_in_its_section(command, options):
     section = re.split(r"^##+ ", page("reference/commands.md"), flags=re.MULTILINE)
     own = next(text for text in section if text.startswith(f"`{command}`\n"))
