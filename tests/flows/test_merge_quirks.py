@@ -1,5 +1,7 @@
 """Merging on servers that do not keep to what others keep to: nothing is lost, and what cannot be known is told."""
 
+import asyncio
+
 import orjson
 import pytest
 from tests.fakes.disturbed_server import BASE, is_bundle
@@ -8,7 +10,13 @@ from tests.fakes.merging_place import everything, fill, read_all, referring_to
 from tests.fakes.scripted_server import answer, outcome
 from tests.flows.test_merge_apply import applied, in_region, planned
 
-from fhir_gateway.fhir_server.locking import PROBE
+from fhir_gateway.domain.posting import Locking
+from fhir_gateway.fhir_server.client import FhirClient
+from fhir_gateway.fhir_server.locking import PROBE, find_locking
+from fhir_gateway.fhir_server.policy import FhirServerPolicy
+from fhir_gateway.fhir_server.reader import ServerReader
+from fhir_gateway.ledger.store import Ledger
+from fhir_gateway.settings import load_environment
 
 
 def without_if_match(request):
@@ -32,11 +40,32 @@ def test_a_server_that_ignores_if_match_in_batches_gets_single_requests(place, r
 
 def test_a_probe_that_a_killed_command_left_behind_is_cleared_away(place):
     fill(place.home, family())
-    left = {"resourceType": "Basic", "id": "left", "code": {"text": "probe"}}
-    fill(place.home, [left | {"identifier": [{"system": PROBE, "value": "probe"}]}, left | {"id": "anothers"}])
     plan, _ = planned(place)
     assert applied(place, plan)[0] == 0
+    with Ledger(load_environment("embedded", place.home).ledger_url) as ledger:
+        own = ledger.merges.history.ledger_id()
+    probes = {"left": own, "anothers": "0123456789abcdef"}
+    fill(place.home, [probe(name, owner) for name, owner in probes.items()])
+    assert place.run("merge", "undo", "1")[0] == 0
     assert [name for name in everything(place.home) if name.startswith("Basic/")] == ["Basic/anothers"]
+
+
+def probe(name, owner):
+    identifier = [{"system": PROBE, "value": owner}]
+    return {"resourceType": "Basic", "id": name, "identifier": identifier, "code": {"text": "probe"}}
+
+
+async def test_two_gateways_that_look_at_the_same_moment_find_the_same(place, region):
+    server = region()
+
+    async def looked(owner):
+        policy = FhirServerPolicy(BASE)
+        async with FhirClient(policy, transport=server, timing=server.time.timing()) as client:
+            return await find_locking(client, ServerReader(client), owner=owner)
+
+    found = await asyncio.gather(*(looked(f"ledger-{number}") for number in range(6)))
+    assert set(found) == {Locking.BATCH}
+    assert not [name for name in read_all(server.server) if name.startswith("Basic/")]
 
 
 def test_a_server_that_ignores_if_match_altogether_is_compared_with_before_each_write(place, region):

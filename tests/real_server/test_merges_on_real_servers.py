@@ -135,8 +135,8 @@ def test_if_match_is_found_to_hold_inside_of_batches_and_the_probe_is_deleted(re
     async def probed():
         async with FhirClient(FhirServerPolicy(real_server, timeout=300)) as client:
             reader = ServerReader(client)
-            found = await find_locking(client, reader)
-            return found, [one async for one in reader.search("Basic", {"identifier": [f"{PROBE}|probe"]})]
+            found = await find_locking(client, reader, owner="this-test")
+            return found, [one async for one in reader.search("Basic", {"identifier": [f"{PROBE}|this-test"]})]
 
     assert asyncio.run(probed()) == (Locking.BATCH, [])
 

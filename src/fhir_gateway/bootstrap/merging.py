@@ -87,7 +87,12 @@ def road_of(
         ledger=ledger,
         journal=ledger.merges,
         reader=reader,
-        server=MergeServer(client, reader, use_server_merge=environment.merging.use_server_merge),
+        server=MergeServer(
+            client,
+            reader,
+            owner=ledger.merges.history.ledger_id,
+            use_server_merge=environment.merging.use_server_merge,
+        ),
         writer=ServerWriter(client, reader, whole_meta=True),
         single_writer=ServerWriter(client, reader, bundles=False, whole_meta=True),
         finder=finder,

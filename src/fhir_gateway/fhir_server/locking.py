@@ -11,26 +11,23 @@ from fhir_gateway.fhir_server.client import FhirClient, Request
 from fhir_gateway.fhir_server.reader import ServerReader
 
 PROBE = "urn:fhir-gateway:if-match"
-"""System of the identifier by which what a killed command left behind is found again."""
+"""System of the identifier by which what a killed command left behind is found again; its value says whose it is."""
 
 _CHANGED = frozenset({409, 412})
-_PROBE: Resource = {
-    "resourceType": "Basic",
-    "identifier": [{"system": PROBE, "value": "probe"}],
-    "code": {"text": "fhir-gateway looks whether If-Match holds here; nothing hangs on this resource"},
-}
+_WORDS = "fhir-gateway looks whether If-Match holds here; nothing hangs on this resource"
 _log = logging.getLogger(__name__)
 
 
-async def find_locking(client: FhirClient, reader: ServerReader) -> Locking:
+async def find_locking(client: FhirClient, reader: ServerReader, *, owner: str) -> Locking:
     """Return how this server locks, by writing to a resource of our own upon a version that it does not have.
 
-    The resource (a Basic) is deleted again, and so are those that commands left behind which were killed meanwhile.
+    The resource (a Basic) is deleted again, and so are those that commands of the same owner left behind which were
+    killed meanwhile. An owner is a ledger: its merges never run side by side, and those of others keep their probes.
     Where the server takes none, nobody knows, and COMPARE is the safest.
     """
     try:
-        await _clear(client, reader)
-        found = await _probed(client)
+        await _clear(client, reader, owner)
+        found = await _probed(client, owner)
     except (AccessRefusedError, PermanentServerError):
         found = None
     if found is None:
@@ -46,18 +43,23 @@ async def find_locking(client: FhirClient, reader: ServerReader) -> Locking:
     return found
 
 
-async def _clear(client: FhirClient, reader: ServerReader) -> None:
-    """Delete earlier probes. Two commands at once may take each other's: then COMPARE is found, which is safe."""
+async def _clear(client: FhirClient, reader: ServerReader, owner: str) -> None:
+    """Delete earlier probes of the same owner."""
     try:
-        left = [one["id"] async for one in reader.search("Basic", {"identifier": [f"{PROBE}|probe"]})]
+        left = [one["id"] async for one in reader.search("Basic", {"identifier": [f"{PROBE}|{owner}"]})]
     except PermanentServerError:
         return  # it cannot be searched: what is left behind hangs on nothing
     for probe_id in left:
         await client.send(Request("DELETE", f"Basic/{probe_id}"))
 
 
-async def _probed(client: FhirClient) -> Locking | None:
-    created = await client.send(Request("POST", "Basic", content=json_text.dump(_PROBE), repeat=False))
+async def _probed(client: FhirClient, owner: str) -> Locking | None:
+    probe: Resource = {
+        "resourceType": "Basic",
+        "identifier": [{"system": PROBE, "value": owner}],
+        "code": {"text": _WORDS},
+    }
+    created = await client.send(Request("POST", "Basic", content=json_text.dump(probe), repeat=False))
     kind, own_id, version = read_location(created.headers.get("Location"))
     body = created.body if isinstance(created.body, dict) else {}
     own_id = own_id or str(body.get("id") or "")
@@ -65,7 +67,7 @@ async def _probed(client: FhirClient) -> Locking | None:
     if created.status != 201 or not own_id or not version or kind not in {"", "Basic"}:
         return None
     try:
-        return await _judged(client, f"Basic/{own_id}", {**_PROBE, "id": own_id}, other=_another(version))
+        return await _judged(client, f"Basic/{own_id}", {**probe, "id": own_id}, other=_another(version))
     finally:
         await client.send(Request("DELETE", f"Basic/{own_id}"))
 

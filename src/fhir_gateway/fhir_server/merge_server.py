@@ -1,7 +1,7 @@
 """What merging asks of a FHIR server besides reading and writing (flows.merge.MergeServer)."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fhir_gateway.domain.errors import AccessRefusedError, PermanentServerError, TransientServerError
@@ -29,11 +29,14 @@ _STILL = "The FHIR server's own $merge has not ended yet; run the same command a
 
 
 class MergeServer:
-    """One server's address, declared searches, locking, and how many requests it was sent."""
+    """One server's address, declared searches, locking, and how many requests it was sent; `owner` names the ledger, once it has an id."""
 
-    def __init__(self, client: FhirClient, reader: ServerReader, *, use_server_merge: bool = False) -> None:
+    def __init__(
+        self, client: FhirClient, reader: ServerReader, *, owner: Callable[[], str], use_server_merge: bool = False
+    ) -> None:
         self._client = client
         self._reader = reader
+        self._owner = owner
         self._use_server_merge = use_server_merge
         self._locking: Locking | None = None
         self._finding_out = asyncio.Lock()
@@ -125,7 +128,7 @@ class MergeServer:
         """Return how If-Match works here, found out once."""
         async with self._finding_out:
             if self._locking is None:
-                self._locking = await find_locking(self._client, self._reader)
+                self._locking = await find_locking(self._client, self._reader, owner=self._owner())
             return self._locking
 
 
