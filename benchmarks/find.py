@@ -139,9 +139,10 @@ async def measure_all(made: BinaryIO, tools: FindTools, count: int) -> tuple[lis
     watch.tell()
     watch = Watch("likely duplicates", count)
     with watch:
-        likely, _, notes = await find_likely(registered, tools)
+        likely = await find_likely(registered, tools, shared)
     watch.tell()
-    return [*shared, *likely], notes
+    alone = [one for one in shared if one.group.patient_ids not in likely.joined]
+    return [*alone, *likely.found], likely.notes
 
 
 def make_pages(made: BinaryIO, count: int, seed: int) -> int:

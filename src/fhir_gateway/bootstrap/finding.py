@@ -8,7 +8,7 @@ from fhir_gateway.bootstrap.finding_workers import Workers
 from fhir_gateway.bootstrap.gateway import Gateway
 from fhir_gateway.bootstrap.merging import BatchedReader
 from fhir_gateway.bootstrap.told_merges import told_group, waterfalls
-from fhir_gateway.domain.finding import Finding, Found
+from fhir_gateway.domain.finding import Finding, Found, FoundKind
 from fhir_gateway.fhir_server.client import FhirClient
 from fhir_gateway.fhir_server.pulling import ServerPuller
 from fhir_gateway.flows.merge.finding import FindRequest, FindTools
@@ -98,11 +98,12 @@ def told_found(found: Found, policy: MatchingPolicy) -> dict[str, Any]:
 
 def why(found: Found) -> str:
     """Return in a line, without a patient's data, what speaks against a group, or what brings it together."""
-    if found.group.conflicts:
-        return "; ".join(dict.fromkeys(conflict.text for conflict in found.group.conflicts))
+    against = dict.fromkeys(conflict.text for conflict in found.group.conflicts)
+    if against and found.kind is not FoundKind.LIKELY:
+        return "; ".join(against)
     weakest = min(found.group.pairs, key=lambda pair: pair.comparison.weight, default=None)
     words = [one.words for one in weakest.comparison.evidence] if weakest else []
-    return ", ".join([*words, *([f"run {found.run}: {found.reason}"] if found.run else [])])
+    return ", ".join([*against, *words, *([f"run {found.run}: {found.reason}"] if found.run else [])])
 
 
 def waterfall(found: Found, policy: MatchingPolicy) -> Iterator[str]:

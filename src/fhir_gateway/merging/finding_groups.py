@@ -14,15 +14,15 @@ Pair = tuple[str, str]
 
 
 class Linked(Protocol):
-    """Two people, by number."""
+    """Two people, by id."""
 
     @property
-    def left(self) -> int:
+    def left(self) -> str:
         """The one."""
         ...
 
     @property
-    def right(self) -> int:
+    def right(self) -> str:
         """The other."""
         ...
 
@@ -35,9 +35,12 @@ _ORDER = {
 }
 
 
-def found_of(kind: FoundKind, group: DuplicateGroup, people: Mapping[str, Person]) -> Found:
-    """Return a group as it was found; one that something speaks against is a conflict, whatever brought it together."""
-    if any(conflict.blocks for conflict in group.conflicts):
+def found_of(kind: FoundKind, group: DuplicateGroup, people: Mapping[str, Person], *, settled: bool = False) -> Found:
+    """Return a group as it was found; one that something speaks against is a conflict, whatever brought it together.
+
+    Not so where that is `settled`: then what speaks against it is named, and the group is what it is all the same.
+    """
+    if not settled and any(conflict.blocks for conflict in group.conflicts):
         kind = FoundKind.CONFLICT
     return Found(kind, group, tuple(people[one].shown for one in group.patient_ids), weight_of(group))
 
@@ -61,10 +64,10 @@ def in_order(found: list[Found]) -> tuple[Found, ...]:
 
 
 def overlapping(pairs: Iterable[LinkedPair]) -> list[list[LinkedPair]]:
-    """Return pairs by connected component, the components by their smallest number."""
-    parent: dict[int, int] = {}
+    """Return pairs by connected component, the components by their smallest id."""
+    parent: dict[str, str] = {}
 
-    def root(node: int) -> int:
+    def root(node: str) -> str:
         while parent.setdefault(node, node) != node:
             parent[node] = parent[parent[node]]
             node = parent[node]
@@ -74,7 +77,7 @@ def overlapping(pairs: Iterable[LinkedPair]) -> list[list[LinkedPair]]:
     for pair in kept:
         one, other = root(pair.left), root(pair.right)
         parent[max(one, other)] = min(one, other)
-    components: dict[int, list[LinkedPair]] = defaultdict(list)
+    components: dict[str, list[LinkedPair]] = defaultdict(list)
     for pair in kept:
         components[root(pair.left)].append(pair)
     return [components[first] for first in sorted(components)]
@@ -90,9 +93,17 @@ class Joined:
     """Pairs that agree, but to join them would bring others together who contradict each other."""
 
 
-def join_people(pairs: Iterable[Pair], contradict: Callable[[str, str], bool]) -> Joined:
-    """Join pairs, which come best first, into groups; `contradict` says whether two cannot stand in one group."""
-    members: dict[str, set[str]] = {}
+def join_people(
+    pairs: Iterable[Pair], contradict: Callable[[str, str], bool], together: Iterable[Iterable[str]] = ()
+) -> Joined:
+    """Join pairs, which come best first, into groups; `contradict` says whether two cannot stand in one group.
+
+    Who stands `together` already, in groups that do not overlap, is joined as a whole; such a group that nobody joins is
+    left out.
+    """
+    before = [set(known) for known in together]
+    members = {one: known for known in before for one in known}
+    sizes = {id(known): len(known) for known in before}
     contradicting: list[Pair] = []
     torn: list[Pair] = []
     for one, other in pairs:
@@ -107,8 +118,8 @@ def join_people(pairs: Iterable[Pair], contradict: Callable[[str, str], bool]) -
             continue
         mine |= theirs
         members.update(dict.fromkeys(theirs, mine))
-    distinct = {id(together): together for together in members.values() if len(together) > 1}
-    groups = sorted(tuple(sorted(together)) for together in distinct.values())
+    distinct = {id(each): each for each in members.values() if len(each) > sizes.get(id(each), 1)}
+    groups = sorted(tuple(sorted(each)) for each in distinct.values())
     return Joined(tuple(groups), tuple(contradicting), tuple(torn))
 
 

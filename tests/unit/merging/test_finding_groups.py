@@ -4,8 +4,8 @@ from fhir_gateway.merging.finding_groups import join_people, overlapping
 
 
 class Linked(NamedTuple):
-    left: int
-    right: int
+    left: str
+    right: str
 
 
 def contradicting(*pairs):
@@ -30,5 +30,15 @@ def test_the_better_pair_stands_where_all_together_would_contradict():
 
 
 def test_components_hold_every_pair_once():
-    pairs = [Linked(5, 6), Linked(1, 2), Linked(6, 9), Linked(2, 3)]
-    assert overlapping(pairs) == [[Linked(1, 2), Linked(2, 3)], [Linked(5, 6), Linked(6, 9)]]
+    pairs = [Linked("5", "6"), Linked("1", "2"), Linked("6", "9"), Linked("2", "3")]
+    assert overlapping(pairs) == [[pairs[1], pairs[3]], [pairs[0], pairs[2]]]
+
+
+def test_who_stands_together_already_is_joined_as_a_whole_or_left_out():
+    joined = join_people([("a", "x")], contradicting(), together=[("a", "b"), ("c", "d")])
+    assert joined.groups == (("a", "b", "x"),)
+
+
+def test_who_contradicts_one_of_those_who_stand_together_is_not_joined_to_the_other():
+    joined = join_people([("a", "x")], contradicting("bx"), together=[("a", "b")])
+    assert (joined.groups, joined.torn) == ((), (("a", "x"),))

@@ -2,24 +2,21 @@
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from itertools import combinations
 
-from fhir_gateway.domain.finding import Found, FoundKind
-from fhir_gateway.domain.identity import ComparedPair, Grade
-from fhir_gateway.domain.merges import DuplicateGroup, GroupRule
+from fhir_gateway.domain.finding import Found
+from fhir_gateway.domain.identity import Grade
 from fhir_gateway.flows.load.blocks import LARGEST_BLOCK
+from fhir_gateway.flows.merge.finding.likely_groups import LikelyGroups, LikelyPair
 from fhir_gateway.flows.merge.finding.registering import Keys, Registered, packed_pair, unpacked_pairs
 from fhir_gateway.flows.merge.finding.tools import FindTools
 from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.frequencies import Frequencies
 from fhir_gateway.identity.parameters import MatchingPolicy
-from fhir_gateway.merging.finding_groups import fitting_two, found_of, join_people, overlapping
 from fhir_gateway.merging.finding_people import Person
 from fhir_gateway.merging.finding_screen import worth_of
-from fhir_gateway.merging.grouping import contradictions_of, grade_people
 
 _REMEMBERED = 4_000
 _PAIRS_TOGETHER = 5_000
@@ -39,22 +36,32 @@ _ASKED = frozenset({Grade.CERTAIN, Grade.PROBABLE})
 
 
 @dataclass(frozen=True, slots=True)
-class LikelyPair:
-    """Two registered people, by number, who may be one."""
+class Likely:
+    """Groups of likely duplicates. `joined` are the ids of shared NIKs' groups that stand in one of these as a whole."""
 
-    left: int
-    right: int
-    grade: Grade
-    weight: float
+    found: list[Found]
+    joined: frozenset[tuple[str, ...]]
+    parted: int
+    notes: tuple[str, ...]
 
 
-async def find_likely(registered: Registered, tools: FindTools) -> tuple[list[Found], int, tuple[str, ...]]:
-    """Return groups of likely duplicates, how many pairs were parted before, and which blocks were too large."""
+async def find_likely(registered: Registered, tools: FindTools, shared: Sequence[Found] = ()) -> Likely:
+    """Return groups of likely duplicates, how many pairs were parted before, and which blocks were too large.
+
+    Who is likely somebody of those who share a NIK (`shared`, as they were found) stands in one group with all of them.
+    """
     notes = await _bring_together(registered, tools)
     frequencies = await asyncio.to_thread(registered.count.result)
-    pairs = await _compared(registered, frequencies, tools)
-    found, parted = await _grouped(registered, pairs, frequencies, tools)
-    return found, parted, notes
+    pairs, numbers = await _compared(registered, frequencies, tools)
+    grouping = LikelyGroups(shared, frequencies, tools)
+    tools.progress.phase("grouping", len(pairs))
+    for together in grouping.portions(pairs):
+        wanted = {one: numbers[one] for pair in together for one in (pair.left, pair.right)}
+        wanted |= {one: registered.sharing[one] for pair in together for one in grouping.with_whom(pair)}
+        people = {one: registered.person(number) for one, number in wanted.items()}
+        await grouping.add(together, people)
+        tools.progress.advance(grouping.done)
+    return Likely(grouping.found, frozenset(grouping.joined), grouping.parted, notes)
 
 
 async def _bring_together(registered: Registered, tools: FindTools) -> tuple[str, ...]:
@@ -97,18 +104,21 @@ def _pair_off(registered: Registered, part: int) -> _Paired:
     return _Paired(pairs, cut, largest)
 
 
-async def _compared(registered: Registered, frequencies: Frequencies, tools: FindTools) -> list[LikelyPair]:
-    """Compare the pairs that are worth it; those that are found stand in the order of their numbers."""
+async def _compared(
+    registered: Registered, frequencies: Frequencies, tools: FindTools
+) -> tuple[list[LikelyPair], dict[str, int]]:
+    """Compare the pairs that are worth it; return those that are found, and the numbers of whom they name."""
     tools.progress.phase("comparing people")
     people = _People(registered)
     found: list[LikelyPair] = []
+    numbers: dict[str, int] = {}
     under_way: deque[asyncio.Future[list[tuple[int, int]]]] = deque()
     done = 0
 
     async def compare_next() -> None:
         worth = await under_way[0]
         under_way.popleft()
-        found.extend(await asyncio.to_thread(_compare, worth, people, frequencies, tools.matching))
+        found.extend(await asyncio.to_thread(_compare, worth, people, numbers, frequencies, tools.matching))
 
     try:
         portions = _portions(registered)
@@ -124,7 +134,7 @@ async def _compared(registered: Registered, frequencies: Frequencies, tools: Fin
     finally:
         for each in under_way:
             each.cancel()
-    return found
+    return found, numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,14 +153,20 @@ def _portions(registered: Registered) -> Iterator[_Portion]:
 
 
 def _compare(
-    pairs: Iterable[tuple[int, int]], people: "_People", frequencies: Frequencies, policy: MatchingPolicy
+    pairs: Iterable[tuple[int, int]],
+    people: "_People",
+    numbers: dict[str, int],
+    frequencies: Frequencies,
+    policy: MatchingPolicy,
 ) -> list[LikelyPair]:
     found = []
     for left, right in pairs:
-        one, other = people[left].evidence, people[right].evidence
-        comparison = compare(one, other, policy=policy, frequencies=frequencies)
+        one, other = people[left], people[right]
+        comparison = compare(one.evidence, other.evidence, policy=policy, frequencies=frequencies)
         if comparison.grade in _ASKED:
-            found.append(LikelyPair(left, right, comparison.grade, comparison.weight))
+            numbers |= {one.shown.id: left, other.shown.id: right}
+            certain = comparison.grade is Grade.CERTAIN
+            found.append(LikelyPair(one.shown.id, other.shown.id, certain, comparison.weight))
     return found
 
 
@@ -168,62 +184,3 @@ class _People:
                 self._kept.clear()
             found = self._kept[number] = self._registered.person(number)
         return found
-
-
-async def _grouped(
-    registered: Registered, pairs: Sequence[LikelyPair], frequencies: Frequencies, tools: FindTools
-) -> tuple[list[Found], int]:
-    """Group pairs that overlap; each component of them is looked at by itself."""
-    tools.progress.phase("grouping", len(pairs))
-    found: list[Found] = []
-    parted = done = 0
-    for together in _components(pairs):
-        people = {number: registered.person(number) for pair in together for number in (pair.left, pair.right)}
-        by_id = {person.shown.id: person for person in people.values()}
-        apart = tools.kept_apart(sorted(by_id))
-        wanted = [
-            (people[pair.left].shown.id, people[pair.right].shown.id)
-            for pair in sorted(together, key=lambda pair: (pair.grade is not Grade.CERTAIN, -pair.weight))
-        ]
-        allowed = [pair for pair in wanted if frozenset(pair) not in apart]
-        parted += len(wanted) - len(allowed)
-        found += await asyncio.to_thread(_found, allowed, by_id, apart, frequencies, tools.matching)
-        done += len(together)
-        tools.progress.advance(done)
-    return found, parted
-
-
-def _components(pairs: Sequence[LikelyPair]) -> Iterator[list[LikelyPair]]:
-    """Yield portions of pairs; whoever stands in two pairs finds both in one portion."""
-    portion: list[LikelyPair] = []
-    for component in overlapping(pairs):
-        portion += component
-        if len(portion) >= _PAIRS_TOGETHER // 10:
-            yield portion
-            portion = []
-    if portion:
-        yield portion
-
-
-def _found(
-    pairs: Sequence[tuple[str, str]],
-    people: Mapping[str, Person],
-    parted: set[frozenset[str]],
-    frequencies: Frequencies,
-    policy: MatchingPolicy,
-) -> list[Found]:
-    evidence = {patient_id: person.evidence for patient_id, person in people.items()}
-
-    @cache
-    def contradict(one: str, other: str) -> bool:
-        comparison = compare(evidence[one], evidence[other], policy=policy, frequencies=frequencies)
-        return bool(contradictions_of(ComparedPair(one, other, comparison), evidence=evidence, parted=parted))
-
-    def graded(ids: Iterable[str]) -> DuplicateGroup:
-        those = {one: evidence[one] for one in ids}
-        return grade_people(those, rule=GroupRule.EVIDENCE, parted=parted, policy=policy, frequencies=frequencies)
-
-    joined = join_people(pairs, contradict)
-    groups = [graded(ids) for ids in (*joined.groups, *joined.contradicting)]
-    groups += [fitting_two(graded(ids)) for ids in joined.torn]
-    return [found_of(FoundKind.LIKELY, group, people) for group in groups]

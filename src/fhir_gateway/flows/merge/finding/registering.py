@@ -38,6 +38,8 @@ class Registered:
         self.count = FrequencyCount()
         self.numbers: dict[str, int] = {}
         """The numbers of those wanted ids that were met."""
+        self.sharing: dict[str, int] = {}
+        """The numbers of those who share a NIK, when they have been looked for."""
         self.masked = 0
         """How many carry a NIK that the server hides."""
         self.likely = likely

@@ -52,8 +52,9 @@ async def _find_everywhere(request: FindRequest, proposals: Proposals, tools: Fi
         notes = (*notes, f"{registered.masked} {_MASKED_PATIENTS}")
     found, parted = await find_sharing(registered, tools)
     if request.likely:
-        likely, also_parted, cut = await find_likely(registered, tools)
-        found, parted, notes = [*found, *likely], parted + also_parted, (*notes, *cut)
+        likely = await find_likely(registered, tools, found)
+        found = [one for one in found if one.group.patient_ids not in likely.joined] + likely.found
+        parted, notes = parted + likely.parted, (*notes, *likely.notes)
     listed = proposals.marked(found)
     proposed, also_parted = await proposals.missing(listed, registered, tools)
     told, none = await with_opinions([*listed, *proposed], registered, tools)

@@ -36,11 +36,14 @@ def sharing_in(registered: Registered, part: int) -> list[Sharing]:
     found: list[Sharing] = []
     for block in registered.niks.blocks(part):
         carriers: dict[str, dict[str, Person]] = defaultdict(dict)
+        numbers: dict[str, int] = {}
         for number in block:
             person = registered.person(number)
             for nik in person.niks:
                 carriers[nik][person.shown.id] = person  # who was written while the server was read came twice
+            numbers[person.shown.id] = number
         common = [Sharing(nik, people) for nik, people in carriers.items() if len(people) > 1]
+        registered.sharing |= {one: numbers[one] for sharing in common for one in sharing.people}
         found += common
     return sorted(found, key=lambda one: one.nik)
 
