@@ -2,6 +2,7 @@
 
 import asyncio
 
+import httpx
 import orjson
 import pytest
 from tests.fakes.disturbed_server import BASE, is_bundle
@@ -55,16 +56,36 @@ def probe(name, owner):
     return {"resourceType": "Basic", "id": name, "identifier": identifier, "code": {"text": "probe"}}
 
 
-async def test_two_gateways_that_look_at_the_same_moment_find_the_same(place, region):
-    server = region()
+class Waiting(httpx.AsyncBaseTransport):
+    """Sends no bundle before the other gateway is through."""
 
-    async def looked(owner):
+    def __init__(self, server):
+        self.server = server
+        self.holds_the_probe = asyncio.Event()
+        self.other_is_through = asyncio.Event()
+
+    async def handle_async_request(self, request):
+        if is_bundle(request):
+            self.holds_the_probe.set()
+            await self.other_is_through.wait()
+        return await self.server.handle_async_request(request)
+
+
+async def test_a_gateway_leaves_the_probe_of_another_one_that_looks_at_the_same_moment(place, region):
+    server = region()
+    waiting = Waiting(server)
+
+    async def looked(owner, transport):
         policy = FhirServerPolicy(BASE)
-        async with FhirClient(policy, transport=server, timing=server.time.timing()) as client:
+        async with FhirClient(policy, transport=transport, timing=server.time.timing()) as client:
             return await find_locking(client, ServerReader(client), owner=owner)
 
-    found = await asyncio.gather(*(looked(f"ledger-{number}") for number in range(6)))
-    assert set(found) == {Locking.BATCH}
+    first = asyncio.create_task(looked("one-ledger", waiting))
+    await waiting.holds_the_probe.wait()
+    assert await looked("another-ledger", server) is Locking.BATCH
+    assert len([name for name in read_all(server.server) if name.startswith("Basic/")]) == 1
+    waiting.other_is_through.set()
+    assert await first is Locking.BATCH
     assert not [name for name in read_all(server.server) if name.startswith("Basic/")]
 
 
