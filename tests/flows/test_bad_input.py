@@ -110,11 +110,13 @@ def test_wrong_columns_name_what_lacks_and_the_mapping_that_would_fit(place):
 
 
 def test_a_header_without_rows_is_a_finished_load_of_nothing(place):
-    code, out, _ = place.run("load", place.sheet())
+    code, out, err = place.run("load", place.sheet())
     assert (code, out.splitlines()[-1]) == (
         0,
         "read 0 = loaded 0 + unchanged 0 + review 0 + rejected 0 + failed 0",
     )
+    assert "sheet.csv: no row stands below its header" in err
+    assert "no row stands below" not in place.run("load", place.sheet(BAYU))[2]
     book = place.home / "empty.xlsx"
     book.write_bytes(workbook(HEADER.split(";")))
     assert place.load(book)["read"] == 0
@@ -340,6 +342,19 @@ def test_limit_counts_over_all_files(place):
 @pytest.mark.parametrize("arguments", [("--limit", "-1"), ("--limit", "two"), ("--nonsense",), ("--env",)])
 def test_wrong_options_are_wrong_usage(place, arguments):
     refused(place, "load", place.sheet(RATNA), *arguments)
+
+
+@pytest.mark.parametrize("clinic", ["../evil", "a\nb", "", "  ", "-x", "a  b", "x" * 64, "a/b"])
+@pytest.mark.parametrize("command", [("load",), ("convert", "--out", "out.ndjson")])
+def test_a_clinic_that_is_no_id_is_refused(place, clinic, command):
+    assert "a clinic's id has letters" in refused(place, *command, place.sheet(BAYU), "--clinic", clinic)
+
+
+def test_blanks_around_a_clinics_id_do_not_matter(place):
+    assert counts(place.load(place.sheet(BAYU), "--clinic", "rs-a")) == {"loaded": 1}
+    assert counts(place.load(place.sheet(BAYU), "--clinic", " rs-a ")) == {"unchanged": 1}
+    (patient,) = place.server("Patient").values()
+    assert patient["meta"]["source"].endswith(":rs-a:puskesmas")
 
 
 def test_no_file_at_all_is_wrong_usage(place):

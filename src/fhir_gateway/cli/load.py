@@ -23,6 +23,8 @@ app = typer.Typer()
 
 FINISHED_WITH_OPEN_ROWS = 3
 
+_NO_ROWS = "{}: no row stands below its header, nothing was read from it"
+
 
 @app.command()
 def load(
@@ -59,6 +61,8 @@ def load(
             raise InterruptedRunError(
                 "interrupted; run the same command again and it goes on where it stopped"
             ) from None
+        for name in gateway.files_without_rows(run) if not limit else ():
+            progress.say(_NO_ROWS.format(name))
         for number, target in enumerate(targets):
             gateway.write_report(run, inputs[number].source, file=number, target=target)
         summary = gateway.summary(run, time.monotonic() - began)
@@ -93,6 +97,8 @@ def convert(
         if not mapping:
             progress.say(f"{file.name}: read with the mapping {conversion.mapping}")
         books = conversion.run(out, report, progress)
+        if not books.read:
+            progress.say(_NO_ROWS.format(file.name))
     unmapped = sorted(books.unmapped.items(), key=lambda item: (-item[1], item[0].value))
     reasons = dict(sorted(books.reasons.items(), key=lambda item: (-item[1], item[0])))
     summary = bootstrap.Summary(0, books.read, books.outcomes, reasons, books.texts, unmapped, time.monotonic() - began)

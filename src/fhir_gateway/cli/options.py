@@ -1,10 +1,30 @@
 """Options that several commands share."""
 
 import getpass
+import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from fhir_gateway.domain.errors import UsageError
+
+_CLINIC = re.compile(r"\w(?:[\w.-]| (?! )){0,62}(?<! )")
+
+
+def _clinic(context: typer.Context, parameter: typer.CallbackParam, value: str) -> str:
+    """Return a clinic's id without surrounding blanks; raises UsageError for what is none: it is part of every key."""
+    clinic = value.strip()
+    source = context.get_parameter_source(parameter.name) if parameter.name else None
+    if not clinic and (source is None or source.name != "COMMANDLINE"):
+        return ""
+    if not _CLINIC.fullmatch(clinic):
+        raise UsageError(
+            "--clinic: a clinic's id has letters, digits, single blanks, . - and _ only, 63 at most, and begins with a"
+            " letter or digit"
+        )
+    return clinic
+
 
 Environment = Annotated[str, typer.Option("--env", metavar="NAME", help="The environment (environments/NAME.toml).")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -13,6 +33,7 @@ Clinic = Annotated[
     typer.Option(
         "--clinic",
         metavar="ID",
+        callback=_clinic,
         help="The clinic that the file comes from; else its clinic column, else the mapping's name.",
     ),
 ]

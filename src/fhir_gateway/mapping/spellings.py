@@ -31,7 +31,7 @@ HIGHEST_DOSE = 10
 
 _OWN_COLUMN = re.compile(
     r"(?:(?:dosis|dose|suntikan|d|imunisasi)?\s*(?:ke|no\.?|nomor)?\s*[-.:#]?\s*)"
-    r"(\d{1,2}|[ivx]{1,4}|pertama|kedua|ketiga|keempat|kelima|satu|dua|tiga|empat)(?:\.0+)?\s*\.?"
+    r"(\d{1,2}|[ivx]{1,4}|pertama|kedua|ketiga|keempat|kelima|satu|dua|tiga|empat)(?:[.,]0+)?\s*\.?"
 )
 _TIMES = re.compile(r"(\d{1,2})\s*(?:x|kali)")
 _WITHIN_TEXT = re.compile(

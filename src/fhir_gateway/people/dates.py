@@ -192,14 +192,20 @@ def _numeric(pattern: str, order: str) -> Callable[[str], tuple[int, int, int] |
 
 _BETWEEN = r"\s*[-/. ]\s*"
 _NAMED_MONTH = re.compile(rf"(\d{{1,2}})(?:{_BETWEEN})?([A-Za-z]+)\.?(?:{_BETWEEN}|,\s*)?(\d{{4}}|\d{{2}})")
+_MONTH_FIRST = re.compile(rf"([A-Za-z]+)\.?{_BETWEEN}(\d{{1,2}})(?:st|nd|rd|th)?(?:,\s*|{_BETWEEN})(\d{{4}})")
 _SERIAL = re.compile(r"(\d{5})(?:[.,]\d+)?")
 
 
 def _read_named_month(text: str) -> tuple[int, int, int] | None:
     match = _NAMED_MONTH.fullmatch(text)
-    if not match or match[2].lower() not in _MONTHS:
+    if match:
+        year, month, day = match[3], match[2], match[1]
+    elif match := _MONTH_FIRST.fullmatch(text):
+        year, month, day = match[3], match[1], match[2]
+    else:
         return None
-    return int(match[3]), _MONTHS[match[2].lower()], int(match[1])
+    number = _MONTHS.get(month.lower())
+    return (int(year), number, int(day)) if number else None
 
 
 def _read_serial(text: str) -> tuple[int, int, int] | None:

@@ -120,7 +120,19 @@ def test_the_dose_number_behind_a_name_is_read(vaccines, text, dose):
 
 @pytest.mark.parametrize(
     ("text", "number"),
-    [("1", 1), ("II", 2), ("Dosis 2", 2), ("2x", 2), ("ke-3", 3), ("", 0), ("0", 0), ("99", 0), ("1x1", 0), ("dua", 2)],
+    [
+        ("1", 1),
+        ("II", 2),
+        ("Dosis 2", 2),
+        ("2x", 2),
+        ("2,0", 2),
+        ("ke-3", 3),
+        ("", 0),
+        ("0", 0),
+        ("99", 0),
+        ("1x1", 0),
+        ("dua", 2),
+    ],
 )
 def test_a_dose_column_is_read(text, number):
     assert read_dose_number(text, own_column=True).number == number

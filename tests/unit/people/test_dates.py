@@ -30,6 +30,8 @@ def _read(text, formats=USUAL, **options):
         ("3 Nopember 2021", "2021-11-03"),
         ("12 Jan 24", "2024-01-12"),
         ("2 December 2020", "2020-12-02"),
+        ("January 12, 2024", "2024-01-12"),
+        ("Okt 3rd 2023", "2023-10-03"),
         ("45303", "2024-01-12"),
         ("45303.75", "2024-01-12"),
     ],
@@ -48,7 +50,7 @@ def test_dates_that_do_not_exist_are_impossible(text):
     assert _read(text).fault is DateFault.IMPOSSIBLE
 
 
-@pytest.mark.parametrize("text", ["kemarin", "12 Foo 2024", "2024", "1234567", "12/2024"])
+@pytest.mark.parametrize("text", ["kemarin", "12 Foo 2024", "Foo 12, 2024", "2024", "1234567", "12/2024"])
 def test_what_fits_no_format_is_unreadable(text):
     assert _read(text).fault is DateFault.UNREADABLE
 
