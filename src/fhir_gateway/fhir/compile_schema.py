@@ -205,17 +205,27 @@ def _exclusions(name: str, elements: list[Element]) -> dict[str, Any]:
     excluded: dict[str, Any] = {}
     for choice, names in _choices(elements):
         rivals = [s for other in names for s in _spellings(other, elements)] + (["extension"] * (name == "Extension"))
-        rival: dict[str, Any] = {"enum": rivals}
-        if len(rivals) > _LONG_CHOICE:
-            rival = {"pattern": f"^(?:_?{choice}[A-Z].*|extension)$" if "extension" in rivals else f"^_?{choice}[A-Z]"}
-            outside = {element.name for element in elements} - set(rivals)
-            if any(re.match(rival["pattern"], other) for other in outside):
-                raise ValueError(f"{name}.{choice}[x]: another element is named like its choices")
         for chosen in names:
             own = _spellings(chosen, elements)
-            rule = {"propertyNames": {"anyOf": [{"enum": own}, {"not": rival}]}}
-            excluded |= dict.fromkeys(own if len(rivals) > len(own) else (), rule)
+            others = [rival for rival in rivals if rival not in own]
+            # Looking for a few names is quicker than judging all that stand there; of many, a pattern is shorter.
+            rule = (
+                _beside_no_other(name, choice, own, rivals, elements)
+                if len(rivals) > _LONG_CHOICE
+                else {"not": _any_of(others)}
+            )
+            excluded |= dict.fromkeys(own if others else (), rule)
     return excluded
+
+
+def _beside_no_other(
+    name: str, choice: str, own: list[str], rivals: list[str], elements: list[Element]
+) -> dict[str, Any]:
+    pattern = f"^(?:_?{choice}[A-Z].*|extension)$" if "extension" in rivals else f"^_?{choice}[A-Z]"
+    outside = {element.name for element in elements} - set(rivals)
+    if any(re.match(pattern, other) for other in outside):
+        raise ValueError(f"{name}.{choice}[x]: another element is named like its choices")
+    return {"propertyNames": {"anyOf": [{"enum": own}, {"not": {"pattern": pattern}}]}}
 
 
 def compile_schema() -> dict[str, Any]:

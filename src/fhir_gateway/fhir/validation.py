@@ -157,7 +157,7 @@ def _problem(resource_type: str, root: str, error: jsonschema_rs.ValidationError
     unknown = getattr(error.kind, "unexpected", None)
     if unknown is not None:
         return _unknown_elements(resource_type, path, list(unknown), error.schema_path)
-    if "propertyNames" in error.schema_path:
+    if "propertyNames" in error.schema_path or error.schema_path[-1] == "not":
         return Problem("fhir-choice", f"{path}: {ONE_CHOICE}")
     missing = getattr(error.kind, "property", None)
     if missing is not None:

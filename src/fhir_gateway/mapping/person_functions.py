@@ -1,6 +1,7 @@
 """Mapping functions for what a row tells of the person."""
 
 from datetime import date
+from functools import lru_cache
 from typing import Any
 
 from fhir_gateway.domain import systems
@@ -23,6 +24,7 @@ _MEDICAL_RECORD_TYPE: Resource = {
 }
 _YOUNGEST_MOTHER, _OLDEST_MOTHER, _CHILD_UNTIL = 12, 55, 18
 _DAYS_A_YEAR = 365.2425
+_ADDRESSES = 2048
 
 
 def as_written(text: str) -> Resource:
@@ -48,6 +50,8 @@ def _build_person_name(setup: Setup) -> Apply:
 
 def human_name(name: PersonName) -> Resource:
     """Return a HumanName without use; Indonesian names have no family name, so all words are given names."""
+    if name.original == name.text and name.given and not (name.prefix or name.suffix):
+        return {"text": name.text, "given": list(name.given)}
     written = " ".join(name.original.split())
     if name.newborn or not name.text:
         return {"text": written}
@@ -151,12 +155,11 @@ def _build_phones(setup: Setup) -> Apply:  # noqa: ARG001 - the signature of all
 def _build_address(setup: Setup) -> Apply:
     parts = tuple(setup.options.get("parts") or ("text",))
 
-    def apply(texts: tuple[str, ...], facts: Facts) -> Any:  # noqa: ARG001 - the signature of all functions
-        if not any(texts):
-            return None
-        return read_address(AddressText(**dict(zip(parts, texts, strict=True))))
+    @lru_cache(maxsize=_ADDRESSES)
+    def read(texts: tuple[str, ...]) -> Resource | None:
+        return read_address(AddressText(**dict(zip(parts, texts, strict=True)))) if any(texts) else None
 
-    return apply
+    return lambda texts, facts: read(texts)  # noqa: ARG005 - the signature of all functions
 
 
 def _build_contact_person(setup: Setup) -> Apply:

@@ -8,7 +8,6 @@ import re
 from dataclasses import dataclass
 
 from fhir_gateway.domain import systems
-from fhir_gateway.domain.recent import remembered
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.people.regions import DISTRICTS, PROVINCES, REGENCIES
 
@@ -38,12 +37,10 @@ class AddressText:
     province: str = ""
 
 
-@remembered(2048)
 def read_address(said: AddressText) -> Resource:
     """Return a FHIR Address: `text` as written, `line`, `district`, `city`, `state`, and the administrative codes.
 
     A district gets its code only where its regency is told, too: names like Rembang or Karanganyar stand in several.
-    Equal texts may yield the same Address, not to be changed.
     """
     free = said.text
     village = _bare(said.village) or _found(_VILLAGE, free)

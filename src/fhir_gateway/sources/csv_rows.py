@@ -43,14 +43,17 @@ class CsvRows:
                 return
             if not line.strip(blanks):
                 continue
-            if '"' in line or "\r" in line or "\0" in line or UNDECODABLE in line or len(line) > LONGEST_ROW:
+            text = line[:-1] if line[-1] == "\r" else line
+            if '"' in text or "\r" in text or "\0" in text or UNDECODABLE in text or len(text) > LONGEST_ROW:
                 row = self._unusual(line)
                 if row is None:
                     continue
             else:
-                row = line.split(delimiter)
+                row = text.split(delimiter)
+                if text is not line and not any(map(str.strip, row)):
+                    continue
                 if len(row) != width:
-                    row = self._fitted(row, line)
+                    row = self._fitted(row, text)
             if ("'" in line or '"' in line) and isinstance(row, list):
                 row = [as_typed(cell) for cell in row]
             yield row
