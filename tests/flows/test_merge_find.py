@@ -94,6 +94,23 @@ def test_twins_other_niks_and_a_newborn_beside_its_mother_are_never_certain(plac
     assert [one for one in listed.values() if one["grade"] == "certain" or one["kind"] == "likely"] == []
 
 
+def test_a_mistyped_nik_where_all_else_agrees_is_likely_with_its_veto_named_and_never_certain(place):
+    mistyped = NIK[:7] + "9" + NIK[8:]
+    born = {"telecom": [{"system": "phone", "value": "081210001009"}]}
+    fill(place.home, [named(1, "Ratna Dewanti", nik=NIK, **born), named(2, "Ratna Dewanti", nik=mistyped, **born)])
+    (one,) = found(place)[0].values()
+    assert (one["kind"], one["grade"]) == ("likely", "probable")
+    assert [conflict["code"] for conflict in one["conflicts"]] == ["different-niks"]
+    assert one["why"].startswith("both have a valid NIK, and they differ")
+
+
+def test_who_shares_a_nik_and_is_likely_a_third_one_stands_in_the_list_once(place):
+    fill(place.home, [named(1, "Ratna Dewanti", nik=NIK), named(2, "Ratna Dewanti", nik=NIK), named(3, "Ratna Dewanty")])
+    listed, _ = found(place)
+    assert {ids: one["kind"] for ids, one in listed.items()} == {("p1", "p2", "p3"): "likely"}
+    assert found(place, "--shared-only")[0].keys() == {("p1", "p2")}
+
+
 def test_who_was_merged_and_undone_is_never_proposed_again(place):
     fill(place.home, [patient(1), patient(2)])
     plan = place.home / "plan.json"
@@ -104,6 +121,31 @@ def test_who_was_merged_and_undone_is_never_proposed_again(place):
     listed, err = found(place)
     assert listed == {}
     assert "not listed" in err
+
+
+def test_who_was_said_to_be_two_people_is_never_proposed_again(place):
+    fill(place.home, [patient(1), patient(2)])
+    said = place.json("merge", "part", "p2", "Patient/p1", "--reason", "namesakes", "--user", "ani")
+    assert said == {"patients": ["p1", "p2"], "pairs": 1}
+    listed, err = found(place)
+    assert listed == {}
+    assert "1 group is not listed" in err
+    assert place.run("merge", "verify")[0] == 0
+    with bootstrap.ledger_of("embedded") as ledger, ledger.transaction():
+        assert ledger.merges.kept_apart(["p1", "p2"]) == {frozenset(("p1", "p2"))}
+
+
+@pytest.mark.parametrize("words", [("p1",), ("p1", "Patient/p1"), ("p1", "p/2"), ("p1", "p2", "--reason", " ")])
+def test_saying_that_patients_are_different_needs_two_of_them_and_a_reason(place, words):
+    assert place.run("merge", "part", "--reason", "why", *words)[0] == 2
+
+
+def test_a_load_proposes_nobody_who_was_parted(place):
+    place.load(place.sheet("1;Ratna Dewanti;3303015203200003;P;12/03/2020;Lastri;Bukateja;;15/04/2020;BCG;1;B100"))
+    place.json("merge", "part", "p1", "p2", "--reason", "namesakes")
+    with bootstrap.ledger_of("embedded") as ledger, ledger.transaction():
+        ledger.keys.propose(ledger.runs.get(1), [("p1", "p2"), ("p1", "p3")], reason="one row fits both")
+        assert [row[:2] for row in ledger.keys.proposals()] == [("p1", "p3")]
 
 
 def test_patients_that_were_unlinked_are_never_proposed_again(place):

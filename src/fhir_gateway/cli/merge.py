@@ -2,7 +2,7 @@
 
 import typer
 
-from fhir_gateway.cli import merge_apply, merge_find, merge_history, merge_proofs, merge_undo
+from fhir_gateway.cli import merge_apply, merge_find, merge_history, merge_part, merge_proofs, merge_undo
 
 app = typer.Typer(no_args_is_help=True, help="People who stand several times on the server become one, provably.")
 
@@ -10,5 +10,6 @@ app = typer.Typer(no_args_is_help=True, help="People who stand several times on 
 app.add_typer(merge_find.app)
 app.add_typer(merge_apply.app)
 app.add_typer(merge_undo.app)
+app.add_typer(merge_part.app)
 app.add_typer(merge_history.app)
 app.add_typer(merge_proofs.app)

@@ -12,6 +12,7 @@ from fhir_gateway.domain.outcomes import Outcome
 from fhir_gateway.domain.runs import KnownKey, Provenance, Run, RunKind
 from fhir_gateway.ledger import codec, tables
 from fhir_gateway.ledger.chunks import chunks
+from fhir_gateway.ledger.merges import Merges
 from fhir_gateway.ledger.reviews import Reviews
 
 
@@ -151,14 +152,15 @@ class Keys:
         return {digest: tuple(ids) for digest, ids in found.items()}
 
     def propose(self, run: Run, pairs: Iterable[tuple[str, str]], *, reason: str) -> None:
-        """Remember pairs of Patients that seem to be one person, but for those that an operator took apart.
+        """Remember pairs of Patients that seem to be one person, but for those that were taken apart or merged and undone.
 
         A dry run proposes nothing.
         """
         wanted = dict.fromkeys(pairs)
         if run.kind is RunKind.DRY_RUN or not wanted:
             return
-        parted = Reviews(self._connection).unlinked()
+        named = sorted({one for pair in wanted for one in pair})
+        parted = Reviews(self._connection).unlinked() | Merges(self._connection).kept_apart(named)
         rows = [
             {"left": min(pair), "right": max(pair), "run": run.id, "reason": reason}
             for pair in wanted
