@@ -1,7 +1,8 @@
-"""Numbers that a sheet holds as such, and its report that comes back."""
+"""Numbers that a sheet holds as such, or that a spreadsheet makes of a report's cells, and the report that comes back."""
 
 import pytest
 from openpyxl import Workbook
+from tests.flows.conftest import RATNA
 from tests.flows.test_load import counts
 
 
@@ -12,8 +13,19 @@ def test_a_nik_that_was_a_number_is_no_whole_one_in_the_report_that_comes_back(p
     book.active.append(["Nama Lengkap", "NIK", "L/P", "Tgl Lahir", "Tgl Vaksin", "Vaksin"])
     book.active.append(["Ratna Fiktif", number, "P", "12/03/2020", "15/06/2020", "BCG"])
     book.save(place.home / "numbers.xlsx")
-    report = place.home / f"report.{kind}"
+    report, second = place.home / f"report.{kind}", place.home / f"second.{kind}"
     assert place.run("load", place.home / "numbers.xlsx", "--report", report)[0] == 0
-    assert counts(place.load(report)) == {"unchanged": 1}
+    assert counts(place.load(report, "--report", second)) == {"unchanged": 1}
+    assert counts(place.load(second)) == {"unchanged": 1}
     (patient,) = place.content()[0].values()
     assert not [i for i in patient["identifier"] if i["system"].endswith("/nik")]
+
+
+@pytest.mark.parametrize("damaged", ["3.30302E+15", "3303015203200000"])
+def test_a_nik_that_was_restored_stands_whole_in_the_next_report(place, damaged):
+    first, second = place.home / "first.csv", place.home / "second.csv"
+    assert place.run("load", place.sheet(RATNA), "--report", first)[0] == 0
+    assert "3303015203200003" in first.read_text("utf-8-sig")
+    first.write_text(first.read_text("utf-8-sig").replace("3303015203200003", damaged), "utf-8")
+    assert counts(place.load(first, "--report", second)) == {"unchanged": 1}
+    assert place.report(second)[0]["NIK"] == "3303015203200003"

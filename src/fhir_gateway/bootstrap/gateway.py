@@ -34,7 +34,7 @@ from fhir_gateway.fhir_server.reader import ServerReader
 from fhir_gateway.fhir_server.waiting import ServerWait
 from fhir_gateway.fhir_server.writer import ServerWriter
 from fhir_gateway.flows import review as review_road
-from fhir_gateway.flows.load import LoadInput, LoadRequest, LoadTools, load, retry
+from fhir_gateway.flows.load import LoadInput, LoadRequest, LoadTools, load, niks_restored, retry
 from fhir_gateway.ledger.store import Ledger
 from fhir_gateway.ports import Progress, Source
 from fhir_gateway.reports import write_report
@@ -123,7 +123,9 @@ class Gateway:
 
     def write_report(self, run: Run, source: Source, *, file: int, target: Path) -> None:
         """Write what became of every row of a file."""
-        write_report(source, self._row_outcomes(run, file), target)
+        write_report(
+            source, self._row_outcomes(run, file), target, restore=lambda rows: niks_restored(rows, self.ledger)
+        )
 
     def files_without_rows(self, run: Run) -> list[str]:
         """Return the names of the files of which the run has no row."""

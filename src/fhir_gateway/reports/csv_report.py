@@ -1,7 +1,6 @@
 """A report as CSV, safe to open in a spreadsheet program."""
 
 import csv
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,8 +8,6 @@ from fhir_gateway.ports import Source
 from fhir_gateway.reports.rows import GATEWAY_COLUMNS, ReportRow, column_names
 
 _RUNNABLE = ("=", "+", "-", "@", "\t", "\r")
-# Digits beyond the fifteenth that are all zero: what is left of a longer number after a spreadsheet kept it as one.
-_CUT_NUMBER = re.compile(r"(\d)(\d{14})0+")
 
 
 def write_csv(source: Source, rows: Iterator[ReportRow], path: Path) -> None:
@@ -20,10 +17,7 @@ def write_csv(source: Source, rows: Iterator[ReportRow], path: Path) -> None:
         writer = csv.writer(file, delimiter=source.delimiter or ",")
         writer.writerow([harmless(name) for name in (*column_names(source), *GATEWAY_COLUMNS)])
         for row in rows:
-            cells = row.cells
-            if row.numeric:
-                cells = tuple(_as_stored(cell) if place in row.numeric else cell for place, cell in enumerate(cells))
-            writer.writerow([harmless(cell) for cell in cells + row.gateway])
+            writer.writerow([harmless(cell) for cell in row.cells + row.gateway])
 
 
 def harmless(cell: str) -> str:
@@ -32,11 +26,3 @@ def harmless(cell: str) -> str:
     A lone `-` stands for nothing and stays (https://owasp.org/www-community/attacks/CSV_Injection).
     """
     return f"'{cell}" if cell.startswith(_RUNNABLE) and cell != "-" else cell
-
-
-def _as_stored(number: str) -> str:
-    """Write a number that lost its last digits so that it is seen (3.30312010190012E+15), as the program shows it."""
-    if not (match := _CUT_NUMBER.fullmatch(number)):
-        return number
-    decimals = match[2].rstrip("0")
-    return f"{match[1]}{'.' if decimals else ''}{decimals}E+{len(number) - 1}"

@@ -1,6 +1,6 @@
 """Rows of a report: the input read again, side by side with the outcomes of its rows."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from fhir_gateway.domain.errors import ReportError
@@ -19,6 +19,10 @@ GATEWAY_COLUMNS = (
     "gateway_key",
 )
 _PREFIX = "gateway_"
+
+Rows = Iterator[SourceRecord | UnreadableRow]
+Restore = Callable[[Rows], Rows]
+"""Makes of rows as the file has them the rows as they were read: NIKs that a spreadsheet had damaged are whole again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +57,16 @@ def column_names(source: Source) -> tuple[str, ...]:
     return tuple(source.header[position] for position in own_columns(source.header))
 
 
-def report_rows(source: Source, outcomes: Iterator[RowOutcome]) -> Iterator[ReportRow]:
+def report_rows(
+    source: Source, outcomes: Iterator[RowOutcome], *, restore: Restore | None = None
+) -> Iterator[ReportRow]:
     """Yield every row of the input with its outcome; a row without one (a load with `--limit`) has no status.
 
     Raises ReportError where outcomes and rows do not belong together.
     """
     kept = own_columns(source.header)
     outcome = next(outcomes, None)
-    for record in source.records():
+    for record in restore(source.records()) if restore else source.records():
         row = record.ref.row
         if outcome is not None and outcome.row < row:
             raise ReportError(f"{source.path}: row {outcome.row} has more than one outcome: report this as a fault")

@@ -7,7 +7,7 @@ from fhir_gateway.domain.outcomes import RowOutcome
 from fhir_gateway.ports import Source
 from fhir_gateway.reports.csv_report import write_csv
 from fhir_gateway.reports.ndjson_report import write_ndjson
-from fhir_gateway.reports.rows import ReportRow, report_rows
+from fhir_gateway.reports.rows import ReportRow, Restore, report_rows
 from fhir_gateway.reports.targets import check_target, whole_file
 
 
@@ -24,7 +24,9 @@ _WRITERS: dict[str, Callable[[Source, Iterator[ReportRow], Path], None]] = {
 }
 
 
-def write_report(source: Source, outcomes: Iterator[RowOutcome], target: Path) -> None:
+def write_report(
+    source: Source, outcomes: Iterator[RowOutcome], target: Path, *, restore: Restore | None = None
+) -> None:
     """Write every row of the source, in its order, with its outcome; `outcomes` are ordered by row.
 
     Raises ReportError for a target that cannot be, SourceError where the input has changed meanwhile, and
@@ -32,4 +34,4 @@ def write_report(source: Source, outcomes: Iterator[RowOutcome], target: Path) -
     """
     check_target(target, [source.path])
     with whole_file(target) as path:
-        _WRITERS[target.suffix.lower()](source, report_rows(source, outcomes), path)
+        _WRITERS[target.suffix.lower()](source, report_rows(source, outcomes, restore=restore), path)

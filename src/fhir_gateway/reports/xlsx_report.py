@@ -16,15 +16,11 @@ from fhir_gateway.reports.rows import GATEWAY_COLUMNS, ReportRow, column_names
 
 _ROWS_OF_A_SHEET = 1_048_575
 """Rows below the header (https://support.microsoft.com: Excel specifications and limits)."""
-_EXACT_DIGITS = 15
 _LONGEST_CELL = 32_767
 
 
 def write_xlsx(source: Source, rows: Iterator[ReportRow], path: Path) -> None:
-    """Write the rows to a sheet, and to further ones where one cannot hold them.
-
-    A number of more digits than a spreadsheet keeps stays a number: as text it would look like an identifier again.
-    """
+    """Write the rows to a sheet, and to further ones where one cannot hold them."""
     book = Workbook(write_only=True)
     names = (*column_names(source), *GATEWAY_COLUMNS)
     for number in itertools.count(1):
@@ -37,7 +33,7 @@ def write_xlsx(source: Source, rows: Iterator[ReportRow], path: Path) -> None:
         sheet.append(written.texts(names))
         if first is not None:
             for row in itertools.chain([first], itertools.islice(rows, _ROWS_OF_A_SHEET - 1)):
-                sheet.append(written.row(row))
+                sheet.append(written.texts(row.cells + row.gateway))
     save_book(book, path)
 
 
@@ -55,32 +51,19 @@ class SheetCells:
 
     def __init__(self, sheet: Any) -> None:
         self._sheet = sheet
-        self._text_style = self._style("@")
-        self._number_style = self._style("0")
-
-    def row(self, row: ReportRow) -> list[Any]:
-        """Return a report row's cells, numbers where the input had numbers."""
-        cells = self.texts(row.cells + row.gateway)
-        for place in row.numeric:
-            digits = row.cells[place]
-            if digits.isdigit() and len(digits) > _EXACT_DIGITS:
-                cells[place] = self._cell(int(digits), self._number_style, "n")
-        return cells
+        style: Any = WriteOnlyCell(sheet, "")
+        style.number_format = "@"
+        self._style = style._style  # noqa: SLF001 -- see the class
 
     def texts(self, values: Sequence[str]) -> list[Any]:
         """Return one text cell for each value, None for an empty one."""
-        return [self._cell(_writable(value), self._text_style, "s") if value else None for value in values]
+        return [self._cell(_writable(value)) if value else None for value in values]
 
-    def _cell(self, value: str | int, style: Any, data_type: str) -> Any:
-        cell: Any = WriteOnlyCell(self._sheet, value)
-        cell.data_type = data_type  # openpyxl would take a text that begins with = for a formula
-        cell._style = style  # noqa: SLF001 -- see the class
+    def _cell(self, text: str) -> Any:
+        cell: Any = WriteOnlyCell(self._sheet, text)
+        cell.data_type = "s"  # openpyxl would take a text that begins with = for a formula
+        cell._style = self._style  # noqa: SLF001 -- see the class
         return cell
-
-    def _style(self, number_format: str) -> Any:
-        cell: Any = WriteOnlyCell(self._sheet, "")
-        cell.number_format = number_format
-        return cell._style  # noqa: SLF001
 
 
 def _writable(text: str) -> str:

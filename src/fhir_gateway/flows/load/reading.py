@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 
@@ -18,10 +18,9 @@ from fhir_gateway.domain.records import (
     UnreadableRow,
 )
 from fhir_gateway.domain.runs import KnownKey, ReviewKind, Run, Settlement, SpooledRecord
+from fhir_gateway.flows.load.restoring import niks_restored, niks_to_remember
 from fhir_gateway.flows.load.tools import LoadInput, LoadRequest, LoadTools
 from fhir_gateway.flows.load.validating import forget_valid, validated
-from fhir_gateway.mapping.conversion import GATEWAY_KEY
-from fhir_gateway.people.nik import NikStatus, read_nik
 
 CHUNK = 250
 """Rows in one transaction of the ledger."""
@@ -35,10 +34,6 @@ _IF_NEWER = (
 )
 _REPLACED = "a later export has replaced what this row says: it changes nothing"
 _IF_RIGHT = "nothing, if this export is the older one; if what it says holds again, load the row from its report"
-
-
-_AS_NUMBER = "\x1fnumber"
-"""Behind a column's name in the ledger: what stood there was stored as a number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,16 +77,12 @@ async def read_into_spool(run: Run, request: LoadRequest, tools: LoadTools) -> N
 def _convert(
     chunk: Sequence[SourceRecord | UnreadableRow], entry: LoadInput, tools: LoadTools, *, file: int, first: int
 ) -> list[_Row]:
-    fed_back = [r.cells[GATEWAY_KEY] for r in chunk if isinstance(r, SourceRecord) and r.cells.get(GATEWAY_KEY)]
-    niks = tools.ledger.keys.niks(fed_back) if fed_back else {}
     rows = []
-    for number, record in enumerate(chunk, start=first):
+    for number, record in enumerate(niks_restored(chunk, tools.ledger), start=first):
         if isinstance(record, UnreadableRow):
             result: Converted | Rejected = Rejected(record.ref, (record.problem,))
         else:
-            result = validated(
-                entry.convert(with_niks_restored(record, niks.get(record.cells.get(GATEWAY_KEY, ""), {})))
-            )
+            result = validated(entry.convert(record))
         numeric = record.numeric if isinstance(record, SourceRecord) else frozenset()
         rows.append(_Row(number, file, record.ref.row, result, _person(result), numeric))
     return rows
@@ -102,37 +93,6 @@ def _person(result: Converted | Rejected) -> str:
     if isinstance(result, Rejected):
         return ""
     return result.fingerprint[:DIGITS] or digest(result.patient)
-
-
-def with_niks_restored(record: SourceRecord, remembered: dict[str, str]) -> SourceRecord:
-    """Return the record with NIKs restored that a spreadsheet has damaged since the report was written.
-
-    A cell is restored only where its remaining digits agree with those that the ledger remembers for the row's key. One
-    that was a number at first is one again: a report as CSV knows no numbers, and must not make a whole NIK of it.
-    """
-    restored: dict[str, str] = {}
-    numbers: dict[str, str] = {}
-    for remembered_as, text in remembered.items():
-        column = remembered_as.removesuffix(_AS_NUMBER)
-        cell = record.cells.get(column, "")
-        now = read_nik(cell, numeric=column in record.numeric)
-        if column != remembered_as:
-            if (
-                column not in remembered
-                and column not in record.numeric
-                and now.trusted
-                and text.startswith(now.trusted)
-            ):
-                numbers[column] = text
-            continue
-        was = read_nik(text)
-        damaged = now.status is NikStatus.TRUNCATED and cell.strip() != text.strip()
-        if damaged and was.status is NikStatus.VALID and was.digits.startswith(now.trusted) and now.trusted:
-            restored[column] = text
-    if not restored and not numbers:
-        return record
-    numeric = record.numeric.difference(restored).union(numbers)
-    return replace(record, cells={**record.cells, **restored, **numbers}, numeric=numeric)
 
 
 def _spool(run: Run, rows: Sequence[_Row], tools: LoadTools, *, exported: datetime) -> None:
@@ -149,20 +109,10 @@ def _spool(run: Run, rows: Sequence[_Row], tools: LoadTools, *, exported: dateti
         record, problems = _record(row, numbers)
         spooled.append((record, problems or _settled_already(record, known.get(record.key), refused, exported)))
         unmapped.extend(row.result.unmapped)
-        niks.extend(_niks(row))
+        niks.extend(niks_to_remember(row.result, row.numeric))
     ledger.spool.add(run, spooled)
     ledger.runs.count_unmapped(run, unmapped)
     ledger.keys.remember_niks(niks)
-
-
-def _niks(row: _Row) -> Iterator[tuple[str, str, str]]:
-    """Yield (key, column, text) of the row's NIKs, by which its report is read again."""
-    for column, text in row.result.nik_cells if row.result.key else ():
-        status = read_nik(text, numeric=column in row.numeric).status
-        if column in row.numeric and status is NikStatus.TRUNCATED:
-            yield row.result.key, f"{column}{_AS_NUMBER}", text
-        elif status is NikStatus.VALID:
-            yield row.result.key, column, text
 
 
 def _record(row: _Row, numbers: dict[str, int]) -> tuple[SpooledRecord, Settlement | None]:
