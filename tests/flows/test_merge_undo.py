@@ -5,7 +5,7 @@ import json
 import httpx
 import pytest
 from tests.fakes.disturbed_server import BASE
-from tests.fakes.duplicated_people import NIK, dose, family, observation, put_all
+from tests.fakes.duplicated_people import NIK, dose, family, observation, patient, put_all
 from tests.fakes.merging_place import everything, fill, read_all, referring_to
 from tests.flows.test_merge_apply import PEOPLE, applied, planned, writes
 
@@ -220,6 +220,43 @@ def test_two_merges_with_one_survivor_are_undone_in_any_order(place, order):
     assert replaced_by_tag(everything(place.home)["Patient/p2"]) == "p2"  # the other one stands
     assert place.run("merge", "undo", order[1])[0] == 0
     assert everything(place.home) == before
+
+
+def test_a_chain_of_merges_is_undone_from_its_end(place):
+    fill(place.home, [*family(), patient(4), observation(4, "p4")])
+    begun = everything(place.home)
+    chain = []
+    for people in (("p1", "p2"), ("p3", "p4")):
+        plan, _ = planned(place, *people)
+        chain.append(applied(place, plan)[1][0])
+    plan, _ = planned(place, *(merge["survivor"] for merge in chain))
+    chain.append(applied(place, plan, "--accept-conflicts")[1][0])
+    replaced = [one for merge in chain for one in merge["replaced"]]
+    assert referring_to(everything(place.home), replaced) == []
+    below = next(merge["merge"] for merge in chain[:2] if merge["survivor"] in chain[2]["replaced"])
+    code, _, err = place.run("merge", "undo", below)
+    assert code == 2
+    assert f"merge 3 came after merge {below} and builds upon it: undo that one first" in err
+    for merge in (3, below, 3 - below):
+        assert place.run("merge", "undo", merge)[0] == 0
+    assert everything(place.home) == begun
+
+
+def test_the_other_end_of_a_chain_is_undone_on_its_own(place):
+    fill(place.home, [*family(), patient(4), observation(4, "p4")])
+    chain = []
+    for people in (("p1", "p2"), ("p3", "p4")):
+        plan, _ = planned(place, *people)
+        chain.append(applied(place, plan)[1][0])
+    before = everything(place.home)
+    plan, _ = planned(place, *(merge["survivor"] for merge in chain))
+    chain.append(applied(place, plan, "--accept-conflicts")[1][0])
+    above = next(merge for merge in chain[:2] if merge["survivor"] == chain[2]["survivor"])
+    assert place.run("merge", "undo", above["merge"])[0] == 0
+    assert place.run("merge", "undo", 3)[0] == 0
+    content = everything(place.home)
+    assert referring_to(content, chain[2]["replaced"]) == referring_to(before, chain[2]["replaced"])
+    assert all(content[f"Patient/{one}"]["active"] for one in (*above["replaced"], chain[2]["survivor"]))
 
 
 def test_what_was_decided_is_remembered_when_the_undoing_was_interrupted(place, region):
