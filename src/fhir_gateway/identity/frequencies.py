@@ -12,6 +12,7 @@ from typing import Protocol
 
 from fhir_gateway.domain.recent import remembered
 from fhir_gateway.identity.evidence import PersonEvidence
+from fhir_gateway.identity.tally import Tally
 from fhir_gateway.people.name_sounds import compared_form
 
 _SHIPPED = "name_frequencies.toml"
@@ -124,11 +125,11 @@ class Frequencies:
 
 
 class FrequencyCount:
-    """Counts words and phones over people, one after another; some fifty bytes a person."""
+    """Counts words and phones over people, one after another; eight bytes a phone, words as many as differ."""
 
     def __init__(self) -> None:
-        self._words = array("Q")
-        self._of_sex = {"female": array("Q"), "male": array("Q")}
+        self._words = Tally()
+        self._of_sex = {"female": Tally(), "male": Tally()}
         self._phones = array("Q")
         self._people = 0
 
@@ -145,16 +146,16 @@ class FrequencyCount:
 
     def extend(self, other: "FrequencyCount") -> None:
         """Add what another count has counted."""
-        self._words.extend(other._words)
+        self._words.add(other._words)
         for sex, words in self._of_sex.items():
-            words.extend(other._of_sex[sex])
+            words.add(other._of_sex[sex])
         self._phones.extend(other._phones)
         self._people += other._people
 
     def result(self) -> Frequencies:
         """Return what was counted; only what several share is kept."""
         phones: dict[str, int] = {}
-        for part in _parts(self._phones, beyond=_DAY_BITS):
+        for part in _parts(self._phones):
             counted = Counter(value >> _DAY_BITS for value in set(part))
             phones.update((str(phone), count) for phone, count in counted.items() if count > _ESTABLISHED)
         return Frequencies(
@@ -166,23 +167,20 @@ class FrequencyCount:
         )
 
 
-def _counted(hashes: "array[int]") -> HashedCounts:
+def _counted(hashes: Tally) -> HashedCounts:
     """Return how often each word was counted, of those that several carry."""
-    words: dict[int, int] = {}
-    for part in _parts(hashes):
-        words.update((word, count) for word, count in Counter(part).items() if count >= _ESTABLISHED)
-    return HashedCounts(words)
+    return HashedCounts({word: count for word, count in hashes.items() if count >= _ESTABLISHED})
 
 
 def _hashed(word: str) -> int:
     return int.from_bytes(hashlib.blake2b(word.encode(), digest_size=8).digest())
 
 
-def _parts(values: "array[int]", *, beyond: int = 0) -> Iterator[Iterator[int]]:
-    """Yield the values part by part; those that are alike without their last `beyond` bits are in one part."""
-    parts = len(values) // _COUNTED_TOGETHER + 1
+def _parts(phones: "array[int]") -> Iterator[Iterator[int]]:
+    """Yield the phones with their days part by part; those of one phone are in one part."""
+    parts = len(phones) // _COUNTED_TOGETHER + 1
     for part in range(parts):
-        yield (value for value in values if (value >> beyond) % parts == part)
+        yield (value for value in phones if (value >> _DAY_BITS) % parts == part)
 
 
 def count_frequencies(people: Iterable[PersonEvidence]) -> Frequencies:

@@ -41,6 +41,18 @@ def open_engine(url: str) -> Engine:
 
 
 @contextmanager
+def second_connection(engine: Engine, *, rows: int) -> Iterator[Connection]:
+    """Open another connection, for what is read `rows` rows at a time while the first one writes.
+
+    SQLite sorts in as much memory as it keeps pages in: that is little here, since it comes on top.
+    """
+    with engine.connect() as connection:
+        if engine.dialect.name == "sqlite":
+            connection.exec_driver_sql("PRAGMA cache_size=-1000")
+        yield connection.execution_options(yield_per=rows)
+
+
+@contextmanager
 def plain_errors() -> Iterator[None]:
     """Turn the database's errors into LedgerErrors without statements or values (they hold patients' data)."""
     try:

@@ -8,6 +8,7 @@ from fhir_gateway.domain.records import Resource
 from fhir_gateway.domain.runs import Run
 from fhir_gateway.ledger import codec, tables
 from fhir_gateway.ledger.chunks import CHUNK, chunks
+from fhir_gateway.ledger.database import second_connection
 from fhir_gateway.ledger.spool_rows import edges_statement, read_edge
 
 
@@ -112,8 +113,8 @@ class SpooledPeople:
             .join(right, and_(right.c.run == run.id, right.c.key == sizes.c.key, right.c.person > left.c.person))
             .order_by(left.c.person)
         )
-        with self._engine.connect() as reading:
-            result = reading.execution_options(yield_per=CHUNK).execute(statement)
+        with second_connection(self._engine, rows=CHUNK) as reading:
+            result = reading.execute(statement)
             yield from ((a, b) for a, b in result)
 
     def connect(self, run: Run, edges: Sequence[tuple[int, int | str, float]]) -> None:
@@ -135,15 +136,15 @@ class SpooledPeople:
 
     def edges(self, run: Run) -> Iterator[tuple[int, int | str, float]]:
         """Yield every edge as (person, other person or patient id, weight)."""
-        with self._engine.connect() as reading:
-            for row in reading.execution_options(yield_per=CHUNK).execute(edges_statement(run)):
+        with second_connection(self._engine, rows=CHUNK) as reading:
+            for row in reading.execute(edges_statement(run)):
                 yield read_edge(row)
 
     def links(self, run: Run) -> Iterator[tuple[int, int | str]]:
         """Yield every edge as (person, other person or patient id); those to one Patient one after another."""
         statement = edges_statement(run).order_by(tables.edges.c.other)
-        with self._engine.connect() as reading:
-            for row in reading.execution_options(yield_per=CHUNK).execute(statement):
+        with second_connection(self._engine, rows=CHUNK) as reading:
+            for row in reading.execute(statement):
                 person, other, _ = read_edge(row)
                 yield person, other
 
