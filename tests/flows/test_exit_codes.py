@@ -309,9 +309,9 @@ def test_a_full_disk_under_the_report_keeps_the_run_and_the_old_report(place, mo
     report.write_text("last month's")
     write = gateway.write_report
 
-    def on_a_full_disk(*arguments):
+    def on_a_full_disk(*arguments, **options):
         with full_disk(100):
-            write(*arguments)
+            write(*arguments, **options)
 
     with monkeypatch.context() as patched:
         patched.setattr(gateway, "write_report", on_a_full_disk)
