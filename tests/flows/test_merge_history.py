@@ -11,6 +11,7 @@ from tests.fakes.duplicated_people import NIK, family
 from tests.fakes.merging_place import fill
 
 from fhir_gateway.audit import verify_history
+from fhir_gateway.settings import EMBEDDED, load_environment
 
 
 @pytest.fixture
@@ -110,6 +111,13 @@ def test_export_and_proof_verify_offline(merged):
         command = [sys.executable, "-I", verify_history.__file__, file, "--checkpoint", note, "--public-key", key]
         found = subprocess.run(command, capture_output=True, text=True, check=False)
         assert found.returncode == 0, found.stdout + found.stderr
+
+
+def test_what_a_server_found_last_is_erased_with_a_person(merged):
+    kept = load_environment(EMBEDDED, merged.home).folder / "last-finding.json"
+    kept.write_text("{}")
+    assert merged.run("merge", "erase", "--nik", NIK, "--reason", "asked for it", "--yes")[0] == 0
+    assert not kept.exists()
 
 
 def test_a_person_can_be_erased_and_the_chain_holds(merged):

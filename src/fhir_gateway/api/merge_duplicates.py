@@ -56,7 +56,7 @@ async def found(
     """Tell what was found last and when, and whether something is being looked for.
 
     Groups stand with their people and the evidence bit by bit, conflicts last; `next` is the address of the following
-    ones. `read` is null before duplicates were looked for since the gateway was started.
+    ones. `read` is null before duplicates were looked for; what was found last outlives a restart.
     """
     last = environment.finding.work.result
     body = _state(environment) | {"read": None, "groups": []}

@@ -12,6 +12,7 @@ from typing import Any
 from fhir_gateway.audit.checkpoints import SigningKey, new_private_key, origin, read_signing_key
 from fhir_gateway.audit.merkle import Prover, root_of
 from fhir_gateway.audit.verify_history import PROOF_FORMAT, Checkpoint, HistoryCheck
+from fhir_gateway.bootstrap.kept_results import kept_finding
 from fhir_gateway.domain.errors import ConfigurationError, ConfigurationProblem, LedgerError, UsageError
 from fhir_gateway.domain.history import Erasure, HistoryEvent, MergeFilter, MergeRecord, ToldEntry
 from fhir_gateway.domain.merges import GroupPlan, JournalledChange
@@ -177,9 +178,10 @@ class MergeHistory:
         return self._ledger.merges.erasing.find(nik=nik, patient=patient)
 
     def erase(self, what: Erasure, *, user: str, reason: str, via: str = "command") -> int:
-        """Erase it for good and return the number of the entry that tells of it."""
+        """Erase it for good and return the number of the entry that tells of it; what was found last goes with it."""
         with self._ledger.transaction():
             number = self._ledger.merges.erasing.erase(what, user=user, reason=reason, at=self._now(), via=via)
+        kept_finding(self._environment.folder).unlink(missing_ok=True)
         self._ledger.compact()
         return number
 

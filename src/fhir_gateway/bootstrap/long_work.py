@@ -10,6 +10,7 @@ from datetime import datetime
 from functools import partial
 from typing import Generic, TypeVar
 
+from fhir_gateway.bootstrap.kept_results import KeptResult
 from fhir_gateway.domain.errors import GatewayError
 
 T = TypeVar("T")
@@ -29,16 +30,25 @@ class Remembered(Generic[T]):
 class LongWork(Generic[T]):
     """One kind of work in one environment.
 
-    `began` is None while nothing is worked on, `result` the last result, None before the first; `problem` says why the
-    last attempt came to none, "" where it did.
+    `began` is None while nothing is worked on; `problem` says why the last attempt came to none, "" where it did.
     """
 
-    def __init__(self, *, now: Callable[[], datetime]) -> None:
+    def __init__(self, *, now: Callable[[], datetime], kept: KeptResult[Remembered[T]] | None = None) -> None:
+        """Remember results in memory, and where they are `kept`, across restarts until that file is erased."""
         self.began: datetime | None = None
-        self.result: Remembered[T] | None = None
         self.problem = ""
         self._now = now
+        self._kept = kept
+        self._result = kept.read() if kept else None
+        self._is_kept = self._result is not None
         self._task: asyncio.Task[None] | None = None
+
+    @property
+    def result(self) -> Remembered[T] | None:
+        """The last result, None before the first, and where it was erased."""
+        if self._is_kept and self._kept and not self._kept.exists():
+            self._result = None
+        return self._result
 
     def begin(self, work: Callable[[], Awaitable[T]]) -> bool:
         """Begin to work; return False where that is done already."""
@@ -62,7 +72,9 @@ class LongWork(Generic[T]):
             self.problem = str(error) if isinstance(error, GatewayError) else "a fault of the program"
         else:
             self.problem = ""
-            self.result = Remembered(value, began, self._now())
+            result = Remembered(value, began, self._now())
+            self._is_kept = self._kept is not None and await asyncio.to_thread(self._kept.keep, result)
+            self._result = result
         finally:
             self.began = None
 

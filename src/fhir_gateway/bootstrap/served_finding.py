@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from fhir_gateway.bootstrap.finding import FindRequest, find
-from fhir_gateway.bootstrap.long_work import LongWork
+from fhir_gateway.bootstrap.kept_results import KeptResult, kept_finding
+from fhir_gateway.bootstrap.long_work import LongWork, Remembered
 from fhir_gateway.domain.finding import Finding
 from fhir_gateway.fhir_server.client import FhirClient
 from fhir_gateway.ledger.store import Ledger
@@ -20,7 +21,8 @@ class ServedFinding:
         self._settings = settings
         self._ledger = ledger
         self._client = client
-        self.work: LongWork[Finding] = LongWork(now=now)
+        kept: KeptResult[Remembered[Finding]] = KeptResult(kept_finding(settings.folder), Remembered[Finding])
+        self.work: LongWork[Finding] = LongWork(now=now, kept=kept)
         self.progress = ToldProgress()
 
     def look(self, niks: Sequence[str] | None = None) -> bool:

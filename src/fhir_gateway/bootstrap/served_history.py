@@ -6,7 +6,8 @@ from typing import Any, TypeVar
 
 from fhir_gateway.audit.verify_history import Checkpoint
 from fhir_gateway.bootstrap.history import MergeHistory, Verification
-from fhir_gateway.bootstrap.long_work import LongWork, in_daemon_thread
+from fhir_gateway.bootstrap.kept_results import KeptResult, kept_verification
+from fhir_gateway.bootstrap.long_work import LongWork, Remembered, in_daemon_thread
 from fhir_gateway.domain.errors import UsageError
 from fhir_gateway.ledger.store import Ledger
 from fhir_gateway.settings import Environment
@@ -20,7 +21,10 @@ class ServedHistory:
     def __init__(self, settings: Environment, *, now: Callable[[], datetime]) -> None:
         self._settings = settings
         self._now = now
-        self.verification: LongWork[Verification] = LongWork(now=now)
+        kept: KeptResult[Remembered[Verification]] = KeptResult(
+            kept_verification(settings.folder), Remembered[Verification]
+        )
+        self.verification: LongWork[Verification] = LongWork(now=now, kept=kept)
 
     def verify(self, checkpoints: Mapping[str, str]) -> bool:
         """Begin to recompute everything, held against checkpoints that were kept elsewhere: name → note.
