@@ -43,7 +43,7 @@ class ProofWish(BaseModel):
 async def verification(environment: Environment, _: Reader) -> Response:
     """Tell what the last verification found and when, and whether one is going on.
 
-    `result` is null before the first one since the gateway was started. `faults` name the rows that were changed,
+    `result` is null before the first one; it outlives a restart. `faults` name the rows that were changed,
     `not_known` says what nobody can know without a checkpoint that was kept elsewhere.
     """
     return json_response(_told(environment))
