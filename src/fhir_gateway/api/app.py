@@ -13,6 +13,7 @@ from fhir_gateway.api import (
     audit_events,
     docs,
     export,
+    groups,
     health,
     merge_duplicates,
     merge_history,
@@ -28,6 +29,10 @@ from fhir_gateway.api.problems import answer_problems
 from fhir_gateway.bootstrap.serving import Serving
 
 ROUTERS: Sequence[APIRouter] = (
+    registry_history.router,
+    export.router,
+    groups.router,
+    registry.router,
     health.router,
     docs.router,
     access.router,
@@ -37,11 +42,9 @@ ROUTERS: Sequence[APIRouter] = (
     merge_history.router,
     merge_operation.router,
     audit_events.router,
-    registry_history.router,
-    export.router,
-    registry.router,
 )
-"""In this order paths are tried: what has a fixed first segment stands before what begins with an environment."""
+"""In this order paths are tried. A path has as many segments as its route, so only those with the same fixed ones matter:
+what a name in the path could stand for comes later (`_history` before `{resource_id}`). What is asked most comes first."""
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _ANY_ADDRESS = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - what somebody may have asked for, not what is the default
@@ -75,6 +78,7 @@ def create_app(
         app.mount(path, page)
     for router in ROUTERS:
         app.include_router(router)
+    app.state.routes = [route for router in ROUTERS for route in router.routes]
     return app
 
 

@@ -1,4 +1,4 @@
-"""`/docs`: what can be asked, as a page without scripts, and as OpenAPI."""
+"""`/docs`: what can be asked, as a page without scripts, and as OpenAPI; from this machine, or with an access key."""
 
 from typing import Any
 
@@ -7,8 +7,9 @@ from jinja2 import Environment, PackageLoader
 from starlette.responses import HTMLResponse, Response
 
 from fhir_gateway.api.answers import json_response
+from fhir_gateway.api.security import Inside
 
-router = APIRouter(prefix="/docs", tags=["docs"], include_in_schema=False)
+router = APIRouter(prefix="/docs", tags=["docs"], include_in_schema=False, dependencies=[Inside])
 
 _PAGES = Environment(loader=PackageLoader("fhir_gateway.api"), autoescape=True, trim_blocks=True, lstrip_blocks=True)
 _POLICY = "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"

@@ -15,6 +15,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from fhir_gateway.api.answers import outcome, problem_response
 from fhir_gateway.api.metrics import METHODS, Metrics
+from fhir_gateway.api.negotiation import ASKED_AS_HEAD
 
 _ACCESS = logging.getLogger("fhir_gateway.access")
 _LOG = logging.getLogger(__name__)
@@ -67,7 +68,10 @@ class Edge:
             await self._count(scope, receive, send)
 
     async def _count(self, scope: _Scope, receive: _Receive, send: _Send) -> None:
-        answer = _Answer(send, secure=scope["scheme"] == "https")
+        method = scope["method"] if scope["method"] in METHODS else "other"
+        if is_head := method == "HEAD":
+            scope = {**scope, "method": "GET", ASKED_AS_HEAD: True}
+        answer = _Answer(send, secure=scope["scheme"] == "https", is_head=is_head)
         began = time.perf_counter()
         self._metrics.begin()
         try:
@@ -75,8 +79,7 @@ class Edge:
         finally:
             seconds = time.perf_counter() - began
             route = _route(scope)
-            self._metrics.end(method=scope["method"], route=route, status=answer.status, seconds=seconds)
-            method = scope["method"] if scope["method"] in METHODS else "other"
+            self._metrics.end(method=method, route=route, status=answer.status, seconds=seconds)
             _ACCESS.info("%s %s %d %.0f ms", method, route, answer.status, seconds * 1000)
 
     async def _guard(self, scope: _Scope, receive: _Receive, answer: "_Answer") -> None:
@@ -141,9 +144,10 @@ class _Body:
 class _Answer:
     """What the application sends, with the headers that every answer carries."""
 
-    def __init__(self, send: _Send, *, secure: bool) -> None:
+    def __init__(self, send: _Send, *, secure: bool, is_head: bool) -> None:
         self._send = send
         self._secure = secure
+        self._is_head = is_head
         self.status = 0
         self.on_start: Callable[[], None] | None = None
 
@@ -158,6 +162,8 @@ class _Answer:
             message["headers"] = headers.raw
             if self.on_start:
                 self.on_start()
+        elif self._is_head:
+            message = {**message, "body": b""}
         await self._send(message)
 
 

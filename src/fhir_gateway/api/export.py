@@ -1,4 +1,4 @@
-"""`$export`: bulk exports kicked off, watched, fetched and deleted, and the groups that can be exported.
+"""`$export`: bulk exports kicked off, watched, fetched and deleted.
 
 https://hl7.org/fhir/uv/bulkdata/STU2/export.html
 """
@@ -9,25 +9,22 @@ from collections.abc import AsyncIterator, Iterator
 from datetime import datetime
 from email.utils import format_datetime
 from typing import Annotated, Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote, urlencode
 
 from fastapi import APIRouter, Depends, Request
-from limits import RateLimitItemPerSecond
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
 from starlette.responses import Response, StreamingResponse
 
 from fhir_gateway.api.answers import FHIR_JSON, JSON, RequestRefusedError, json_response, problem_response
-from fhir_gateway.api.registry import FORM, INSUFFICIENT_SCOPE, LetIn, Visit, is_form, takes_gzip
-from fhir_gateway.api.security import Environment, client_address
+from fhir_gateway.api.negotiation import NDJSON_TYPES, is_head, is_lenient, takes_gzip
+from fhir_gateway.api.registry import INSUFFICIENT_SCOPE, LetIn, Visit, visitor
+from fhir_gateway.api.security import client_address
 from fhir_gateway.bootstrap.export_giving import Given
-from fhir_gateway.bootstrap.exporting import ServedExports, TooManyExportsError
+from fhir_gateway.bootstrap.exporting import TooManyExportsError
 from fhir_gateway.bootstrap.gateway import SystemClock
 from fhir_gateway.domain import registry as pulled
 from fhir_gateway.domain.exports import ExportFile, ExportJob, ExportState, FileKind
 from fhir_gateway.domain.registry import PullKind
 from fhir_gateway.fhir import json_text
-from fhir_gateway.registry.bundles import warnings
 from fhir_gateway.registry.exports import (
     ASSOCIATED,
     EXPORTED_TYPES,
@@ -38,9 +35,9 @@ from fhir_gateway.registry.exports import (
     from_json,
     pairs_in,
     parse_export,
+    to_query,
 )
-from fhir_gateway.registry.groups import group_resource
-from fhir_gateway.registry.parameters import SearchProblemError, shown_name
+from fhir_gateway.registry.parameters import SearchProblemError
 from fhir_gateway.registry.scopes import allows
 
 router = APIRouter(prefix="/{environment}/fhir", tags=["bulk export"])
@@ -49,51 +46,44 @@ STATUS_PATH = "bulk-status"
 FILES_PATH = "bulk-files"
 _NDJSON = "application/fhir+ndjson"
 _MOST_PARAMETERS = 2000
-_POLLS = RateLimitItemPerSecond(10)
-_POLLED = MovingWindowRateLimiter(MemoryStorage())
 _LONGEST_PAUSE = 30
 _GONE = "there is no such export: it was deleted, has expired, or is another client's"
 
 
-async def served_exports(environment: Environment) -> ServedExports:
-    """Return the environment's exports."""
-    return environment.exports
-
-
-Exports = Annotated[ServedExports, Depends(served_exports)]
+LetInForFiles = Annotated[Visit, Depends(visitor(NDJSON_TYPES))]
 
 
 @router.get("/$export", summary="Export everything")
 @router.post("/$export", summary="Export everything, parameters in the body")
-async def export_system(let_in: LetIn, exports: Exports) -> Response:
+async def export_system(let_in: LetIn) -> Response:
     """Kick off an export of everything that the token permits."""
-    return await _kick_off(let_in, exports, Level.SYSTEM)
+    return await _kick_off(let_in, Level.SYSTEM)
 
 
 @router.get("/Patient/$export", summary="Export everybody")
 @router.post("/Patient/$export", summary="Export everybody, or some people, parameters in the body")
-async def export_patients(let_in: LetIn, exports: Exports) -> Response:
+async def export_patients(let_in: LetIn) -> Response:
     """Kick off an export of all Patients, or (POST with `patient`) of some, and their doses."""
-    return await _kick_off(let_in, exports, Level.PATIENT)
+    return await _kick_off(let_in, Level.PATIENT)
 
 
 @router.get("/Group/{group_id}/$export", summary="Export a group's members")
 @router.post("/Group/{group_id}/$export", summary="Export a group's members, parameters in the body")
-async def export_group(group_id: str, let_in: LetIn, exports: Exports) -> Response:
+async def export_group(group_id: str, let_in: LetIn) -> Response:
     """Kick off an export of the members of a district or a clinic and their doses."""
-    return await _kick_off(let_in, exports, Level.GROUP, group=group_id)
+    return await _kick_off(let_in, Level.GROUP, group=group_id)
 
 
 @router.get(f"/{STATUS_PATH}/{{job_id}}", summary="How far is an export?")
-async def status(job_id: str, let_in: LetIn, exports: Exports) -> Response:
+async def status(job_id: str, let_in: LetIn) -> Response:
     """Return 202 with the progress while an export runs, then 200 with the manifest of its files."""
+    exports = let_in.environment.exports
     job = exports.get(job_id, client=let_in.puller.client)
     if job is None:
         return problem_response(404, _GONE, media_type=JSON)
-    if not _POLLED.hit(_POLLS, job.id):
-        raise RequestRefusedError(
-            429, "polled too fast: wait as long as Retry-After says", headers={"Retry-After": "1"}
-        )
+    if retry := exports.poll(job):
+        words = "polled too fast: wait as long as Retry-After says"
+        raise RequestRefusedError(429, words, headers={"Retry-After": str(retry)})
     if job.state is ExportState.RUNNING:
         headers = {"X-Progress": _progress(job), "Retry-After": str(_pause(job)), "Cache-Control": "no-store"}
         return Response(None, 202, headers)
@@ -102,8 +92,9 @@ async def status(job_id: str, let_in: LetIn, exports: Exports) -> Response:
 
 
 @router.delete(f"/{STATUS_PATH}/{{job_id}}", summary="Cancel an export, or delete its files")
-async def cancel(job_id: str, let_in: LetIn, exports: Exports) -> Response:
+async def cancel(job_id: str, let_in: LetIn) -> Response:
     """Cancel an export that runs; remove the files of one that is done."""
+    exports = let_in.environment.exports
     job = exports.get(job_id, client=let_in.puller.client)
     if job is None:
         return problem_response(404, _GONE, media_type=JSON)
@@ -112,53 +103,33 @@ async def cancel(job_id: str, let_in: LetIn, exports: Exports) -> Response:
 
 
 @router.get(f"/{FILES_PATH}/{{job_id}}/{{name}}", summary="A file of an export")
-async def fetch(job_id: str, name: str, let_in: LetIn, exports: Exports) -> Response:
+async def fetch(job_id: str, name: str, let_in: LetInForFiles) -> Response:
     """Stream one NDJSON file to the client that asked for the export, packed where it takes that."""
+    exports = let_in.environment.exports
     job = exports.get(job_id, client=let_in.puller.client)
     finished = job is not None and job.state is ExportState.FINISHED
     file = next((one for one in job.checkpoint.files if one.name == name), None) if job and finished else None
     if job is None or file is None:
         return problem_response(404, _GONE, media_type=JSON)
     for needed in _types_of(file, from_json(job.order)):
-        _check(let_in, needed)
+        let_in.check_scope(needed, "rs")
+    packs = takes_gzip(let_in.request)
+    headers = {"Cache-Control": "no-store", "Vary": "Accept-Encoding, Authorization"}
+    headers |= {"Content-Encoding": "gzip"} if packs else {"Content-Length": str(file.size)}
+    if is_head(let_in.request):  # nothing is given, so nothing is noted as given
+        return Response(None, 200, headers, _NDJSON)
     try:
         given = await exports.given(job, file)
     except FileNotFoundError:
         return problem_response(404, _GONE, media_type=JSON)
-    headers = {"Cache-Control": "no-store", "Vary": "Accept-Encoding, Authorization"}
-    if takes_gzip(let_in.request):
-        headers["Content-Encoding"] = "gzip"
-        return StreamingResponse(_streamed(given, packed=True), headers=headers, media_type=_NDJSON)
-    headers["Content-Length"] = str(file.size)
-    return StreamingResponse(_streamed(given, packed=False), headers=headers, media_type=_NDJSON)
+    return StreamingResponse(_streamed(given, packed=packs), headers=headers, media_type=_NDJSON)
 
 
-@router.get("/Group", summary="Which groups can be exported?")
-async def search_groups(let_in: LetIn, exports: Exports) -> Response:
-    """List the groups: the districts where people live, the clinics that gave them doses; `_id` picks some."""
-    return await _searched(let_in, exports, form=b"")
-
-
-@router.post("/Group/_search", summary="Which groups can be exported? Parameters in the body")
-async def search_groups_by_post(let_in: LetIn, exports: Exports) -> Response:
-    """List the groups."""
-    if not is_form(let_in.request):
-        raise RequestRefusedError(415, f"the body of a search must be {FORM}")
-    return await _searched(let_in, exports, form=await let_in.request.body())
-
-
-@router.get("/Group/{group_id}", summary="A group")
-async def read_group(group_id: str, let_in: LetIn, exports: Exports) -> Response:
-    """Return a group with what makes a member and how many there are; its members are what an export gives."""
-    _check(let_in, "Group", permission="r")
-    found = (await exports.groups()).get(group_id)
-    if found is None:
-        raise RequestRefusedError(404, "there is no such Group")
-    return json_response(group_resource(group_id, found, clinics=exports.clinics), media_type=FHIR_JSON)
-
-
-async def _kick_off(let_in: Visit, exports: ServedExports, level: Level, *, group: str = "") -> Response:
-    lenient = _check_headers(let_in.request)
+async def _kick_off(let_in: Visit, level: Level, *, group: str = "") -> Response:
+    exports = let_in.environment.exports
+    if is_head(let_in.request):  # an export is begun by a request that says so
+        raise RequestRefusedError(405, "an export is kicked off by GET or POST", headers={"Allow": "GET, POST"})
+    _check_headers(let_in.request)
     if group and not await exports.has_group(group):
         raise RequestRefusedError(404, "there is no such Group; GET Group lists those that there are")
     raw, pairs = await _parameters(let_in.request)
@@ -168,7 +139,7 @@ async def _kick_off(let_in: Visit, exports: ServedExports, level: Level, *, grou
         permitted=[one for one in (*EXPORTED_TYPES, ASSOCIATED) if _permits(let_in, one)],
         now=SystemClock().now(),
         group=group,
-        lenient=lenient,
+        lenient=is_lenient(let_in.request),
         by_post=let_in.request.method == "POST",
     )
     try:
@@ -182,7 +153,7 @@ async def _kick_off(let_in: Visit, exports: ServedExports, level: Level, *, grou
             address=client_address(let_in.request),
             at=asking.now,
         )
-        job = exports.kick_off(order, request, url=_called(let_in, level, group))
+        job = exports.kick_off(order, request, url=_called(let_in, order))
     except SearchProblemError as error:
         raise RequestRefusedError(400, str(error), code=error.code) from None
     except NotPermittedError as error:
@@ -192,15 +163,14 @@ async def _kick_off(let_in: Visit, exports: ServedExports, level: Level, *, grou
     return Response(None, 202, {"Content-Location": f"{let_in.base}/{STATUS_PATH}/{job.id}"})
 
 
-def _check_headers(request: Request) -> bool:
-    """Say whether unknown parameters are to be ignored; raise 4xx for headers that an export needs and does not have."""
+def _check_headers(request: Request) -> None:
+    """Raise 4xx for headers that an export needs and does not have."""
     accepted = [part.partition(";")[0].strip() for part in ",".join(request.headers.getlist("accept")).split(",")]
     if FHIR_JSON not in accepted:
         raise RequestRefusedError(406, f"an export needs the header Accept: {FHIR_JSON}")
     wishes = "".join(",".join(request.headers.getlist("prefer")).lower().split()).replace(";", ",").split(",")
     if "respond-async" not in wishes:
         raise RequestRefusedError(400, "an export needs the header Prefer: respond-async")
-    return "handling=lenient" in wishes
 
 
 async def _parameters(request: Request) -> tuple[bytes, list[tuple[str, str]]]:
@@ -220,11 +190,13 @@ async def _parameters(request: Request) -> tuple[bytes, list[tuple[str, str]]]:
         raise RequestRefusedError(400, "the parameters cannot be read") from None
 
 
-def _called(let_in: Visit, level: Level, group: str) -> str:
-    """Return the kick-off's address as the client has called it."""
-    path = {Level.SYSTEM: "", Level.PATIENT: "/Patient", Level.GROUP: f"/Group/{group}"}[level]
+def _called(let_in: Visit, order: ExportOrder) -> str:
+    """Return the kick-off's address as the client has called it, but for what was ignored: that could be anything."""
+    level = {Level.SYSTEM: "", Level.PATIENT: "/Patient", Level.GROUP: f"/Group/{order.group}"}[order.level]
     query = let_in.request.url.query
-    return f"{let_in.base}{path}/$export" + (f"?{query}" if query else "")
+    if order.ignored and query:
+        query = urlencode(to_query(order), quote_via=quote)
+    return f"{let_in.base}{level}/$export" + (f"?{query}" if query else "")
 
 
 def _progress(job: ExportJob) -> str:
@@ -267,12 +239,6 @@ def _permits(let_in: Visit, resource_type: str) -> bool:
     return all(allows(let_in.puller.scopes, resource_type, one) for one in "rs")
 
 
-def _check(let_in: Visit, resource_type: str, *, permission: str = "rs") -> None:
-    if not all(allows(let_in.puller.scopes, resource_type, one) for one in permission):
-        words = f"the token does not permit this: system/{resource_type}.{permission} is needed"
-        raise RequestRefusedError(403, words, headers=INSUFFICIENT_SCOPE)
-
-
 async def _streamed(given: Given, *, packed: bool) -> AsyncIterator[bytes]:
     """Yield a file's bytes, read and noted in a thread; memory stays flat however long it is."""
     pieces = given.pieces()
@@ -290,29 +256,3 @@ async def _streamed(given: Given, *, packed: bool) -> AsyncIterator[bytes]:
 def _next(pieces: Iterator[bytes], packer: "zlib._Compress | None") -> bytes | None:
     piece = next(pieces, None)
     return packer.compress(piece) if packer is not None and piece is not None else piece
-
-
-async def _searched(let_in: Visit, exports: ServedExports, *, form: bytes) -> Response:
-    _check(let_in, "Group", permission="s")
-    raw = b"&".join(filter(None, (let_in.request.url.query.encode(), form)))
-    pairs = parse_qsl(raw.decode("utf-8", "replace"), keep_blank_values=True)
-    unknown = [shown_name(name) for name, _ in pairs if name not in _GROUP_PARAMETERS]
-    if unknown and not let_in.asked("Group").lenient:
-        raise RequestRefusedError(400, "Groups can be searched by _id here", code="not-supported")
-    wanted = {value for name, text in pairs if name == "_id" for value in text.split(",")}
-    found = {one: size for one, size in (await exports.groups()).items() if not wanted or one in wanted}
-    entries = [
-        {
-            "fullUrl": f"{let_in.base}/Group/{one}",
-            "resource": group_resource(one, size, clinics=exports.clinics),
-            "search": {"mode": "match"},
-        }
-        for one, size in found.items()
-    ]
-    bundle: dict[str, Any] = {"resourceType": "Bundle", "type": "searchset", "total": len(entries)}
-    entries += [{"resource": one, "search": {"mode": "outcome"}} for one in warnings(ignored=unknown, replaced=())]
-    bundle["link"] = [{"relation": "self", "url": f"{let_in.base}/Group"}]
-    return json_response(bundle | ({"entry": entries} if entries else {}), media_type=FHIR_JSON)
-
-
-_GROUP_PARAMETERS = frozenset({"_id", "_format", "_pretty", "_count"})

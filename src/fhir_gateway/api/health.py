@@ -1,4 +1,4 @@
-"""`/health/live`, `/health/ready` and `/metrics`: for orchestrators and monitoring, without credentials."""
+"""`/health/live`, `/health/ready`: for orchestrators, without credentials; and `/metrics`."""
 
 import asyncio
 
@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from fhir_gateway.api.answers import json_response
 from fhir_gateway.api.metrics import MEDIA_TYPE, Metrics
-from fhir_gateway.api.security import serving
+from fhir_gateway.api.security import Inside, serving
 from fhir_gateway.bootstrap.serving import Serving
 from fhir_gateway.domain.errors import GatewayError
 
@@ -45,8 +45,11 @@ async def _state(served: Serving, name: str) -> dict[str, bool]:
     return {"ledger": environment.has_ledger(), "fhir_server": await environment.is_reachable()}
 
 
-@router.get("/metrics", summary="Counters for Prometheus", response_class=Response)
+@router.get("/metrics", summary="Counters for Prometheus", response_class=Response, dependencies=[Inside])
 async def metrics(request: Request) -> Response:
-    """Return counters and times by route, in Prometheus' text form; no ids, nothing of patients."""
+    """Return counters and times by route, in Prometheus' text form; no ids, nothing of patients.
+
+    Who scrapes from another machine needs an access key of any environment.
+    """
     counted: Metrics = request.app.state.metrics
     return Response(counted.text(environments=len(serving(request).opened)), media_type=MEDIA_TYPE)

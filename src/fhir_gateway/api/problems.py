@@ -79,10 +79,22 @@ def _place(location: Sequence[Any]) -> str:
     return ".".join(parts) if all(_FIELD.fullmatch(part) for part in parts) else ""
 
 
-async def _http(_: Request, error: Exception) -> Response:
+async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - as registered above
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(allowed_methods(request))
     words = _WORDS.get(error.status_code) or _phrase(error.status_code)
-    return problem_response(error.status_code, words, headers=error.headers)
+    return problem_response(error.status_code, words, headers=headers)
+
+
+def allowed_methods(request: Request) -> list[str]:
+    """Return the methods that an address knows, over all routes that it fits: each knows its own only."""
+    found: set[str] = set()
+    for route in request.app.state.routes:
+        if route.path_regex.match(request.url.path):
+            found |= route.methods
+    return sorted(found | ({"HEAD"} if "GET" in found else set()))
 
 
 def _phrase(status: int) -> str:

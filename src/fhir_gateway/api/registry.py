@@ -2,8 +2,7 @@
 
 import gzip
 import hashlib
-import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 from urllib.parse import parse_qsl
@@ -13,7 +12,8 @@ from starlette.responses import Response
 
 from fhir_gateway.api.addresses import public_url
 from fhir_gateway.api.answers import FHIR_JSON, RequestRefusedError, json_response
-from fhir_gateway.api.security import Environment, bearer_token, client_address
+from fhir_gateway.api.negotiation import JSON_TYPES, check_accept, is_head, is_lenient, takes_gzip
+from fhir_gateway.api.security import Environment, EnvironmentName, bearer_token, client_address, serving
 from fhir_gateway.bootstrap.gateway import SystemClock
 from fhir_gateway.bootstrap.registry import Asked, Registry
 from fhir_gateway.bootstrap.registry_door import TokenRefusedError, TooManyRequestsError
@@ -22,7 +22,7 @@ from fhir_gateway.domain.records import Resource
 from fhir_gateway.domain.registry import Puller
 from fhir_gateway.fhir import json_text
 from fhir_gateway.registry.exports import NotPermittedError
-from fhir_gateway.registry.parameters import SEARCHES, SearchProblemError
+from fhir_gateway.registry.parameters import SEARCHES, SearchProblemError, shown_name
 from fhir_gateway.registry.scopes import SERVED_TYPES, allows
 from fhir_gateway.registry.tokens import RefusedTokenError
 
@@ -30,14 +30,10 @@ router = APIRouter(prefix="/{environment}/fhir", tags=["registry"])
 
 _WORTH_PACKING = 1000
 _MOST_PARAMETERS = 100
+_READING = ("_elements", "_format", "_pretty")
 FORM = "application/x-www-form-urlencoded"
 INSUFFICIENT_SCOPE = {"WWW-Authenticate": 'Bearer error="insufficient_scope"'}
 _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
-
-
-async def endpoint(request: Request, environment: Environment) -> Registry:
-    """Return the environment's registry endpoint; it lives as long as the environment is open."""
-    return registry_of(request, environment)
 
 
 def registry_of(request: Request, environment: ServedEnvironment) -> Registry:
@@ -49,30 +45,35 @@ def registry_of(request: Request, environment: ServedEnvironment) -> Registry:
             environment.ledger,
             environment.client,
             environment.reader,
+            book=environment.pull_book,
             clock=SystemClock(),
             transport=environment.transport,
         )
     return built[id(environment)]
 
 
-Endpoint = Annotated[Registry, Depends(endpoint)]
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The endpoint that a request has come to; `base` is its own address."""
+
+    request: Request
+    environment: ServedEnvironment
+    registry: Registry
+    base: str
 
 
-async def base_url(request: Request, environment: Environment) -> str:
-    """Return the endpoint's own address."""
-    return public_url(request, environment, "fhir")
+async def place(request: Request, environment: Environment) -> Place:
+    """Return the endpoint of the environment that the path names."""
+    return Place(request, environment, registry_of(request, environment), public_url(request, environment, "fhir"))
 
 
-Base = Annotated[str, Depends(base_url)]
+At = Annotated[Place, Depends(place)]
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
+class Visit(Place):
     """A request by somebody who was let in."""
 
-    request: Request
-    registry: Registry
-    base: str
     puller: Puller
 
     def asked(self, resource_type: str, pairs: Sequence[tuple[str, str]] = (), raw: bytes = b"") -> Asked:
@@ -81,7 +82,8 @@ class Visit:
             resource_type,
             pairs,
             raw,
-            lenient="handling=lenient" in self.request.headers.get("prefer", "").replace(" ", "").lower(),
+            lenient=is_lenient(self.request),
+            told=not is_head(self.request),
             puller=self.puller,
             address=client_address(self.request),
             base=self.base,
@@ -91,39 +93,61 @@ class Visit:
         """Raise 404 for a type that is not served, 403 where the token does not permit reading (r) or searching (s)."""
         if resource_type not in SEARCHES:
             raise RequestRefusedError(404, f"there are {', '.join(sorted(SEARCHES))} here", code="not-supported")
-        if not allows(self.puller.scopes, resource_type, permission):
+        self.check_scope(resource_type, permission)
+
+    def check_scope(self, resource_type: str, permissions: str) -> None:
+        """Raise 403 where the token lacks one of these permissions."""
+        if not all(allows(self.puller.scopes, resource_type, one) for one in permissions):
             raise RequestRefusedError(
                 403,
-                f"the token does not permit this: system/{resource_type}.{permission} is needed",
+                f"the token does not permit this: system/{resource_type}.{permissions} is needed",
                 headers=INSUFFICIENT_SCOPE,
             )
 
 
-async def visit(request: Request, registry: Endpoint, base: Base) -> Visit:
-    """Let somebody in; raises 401 without a valid token of this environment, 429 for one who asks too often."""
-    token = bearer_token(request)
+def visitor(offered: Collection[str]) -> Callable[[Request, str], Awaitable[Visit]]:
+    """Return what lets somebody in at routes that answer with one of these media types."""
+
+    async def visit(request: Request, environment: EnvironmentName) -> Visit:
+        """Let somebody in.
+
+        Raises 401 without a valid token of this environment, 429 for one who asks too often, 406 for one who takes
+        nothing that there is.
+        """
+        at = await place(request, await serving(request).environment(environment))
+        visit = Visit(at.request, at.environment, at.registry, at.base, _admitted(at))
+        check_accept(request, offered)
+        return visit
+
+    return visit
+
+
+def _admitted(at: Place) -> Puller:
+    token = bearer_token(at.request)
     try:
-        return Visit(request, registry, base, registry.door.admit(token, base=base))
+        return at.registry.door.admit(token, base=at.base)
     except RefusedTokenError as error:
         words = str(error) if token else "an access token is needed: POST a signed assertion to auth/token"
-        challenge = f'Bearer realm="{base}"' + (', error="invalid_token"' if token else "")
+        challenge = f'Bearer realm="{at.base}"' + (', error="invalid_token"' if token else "")
         raise RequestRefusedError(401, words, headers={"WWW-Authenticate": challenge}) from None
     except TooManyRequestsError as error:
         raise RequestRefusedError(429, str(error), headers={"Retry-After": str(error.retry_after)}) from None
 
 
-LetIn = Annotated[Visit, Depends(visit)]
+LetIn = Annotated[Visit, Depends(visitor(JSON_TYPES))]
 
 
 @router.get("/metadata", summary="What can be searched here?")
-async def metadata(request: Request, registry: Endpoint, base: Base) -> Response:
+async def metadata(at: At) -> Response:
     """Return the CapabilityStatement: exactly what works on this environment's FHIR server."""
-    return packed(request, await registry.metadata(base))
+    check_accept(at.request)
+    return packed(at.request, await at.registry.metadata(at.base))
 
 
 @router.get("/.well-known/smart-configuration", summary="How does a registry get in?")
-async def smart_configuration(base: Base) -> Response:
+async def smart_configuration(at: At) -> Response:
     """Return the SMART configuration."""
+    base = at.base
     return json_response(
         {
             "issuer": base,
@@ -141,17 +165,17 @@ async def smart_configuration(base: Base) -> Response:
 
 
 @router.get("/.well-known/jwks.json", summary="The keys that sign access tokens")
-async def jwks(registry: Endpoint) -> Response:
-    """Return the public keys."""
-    return json_response(registry.published_keys(), headers={"Cache-Control": "max-age=300"})
+async def jwks(at: At) -> Response:
+    """Return the public keys that the SMART configuration names as `jwks_uri`."""
+    return json_response(at.registry.published_keys(), headers={"Cache-Control": "max-age=300"})
 
 
 @router.post("/auth/token", summary="Get an access token")
-async def token(request: Request, registry: Endpoint, base: Base) -> Response:
+async def token(at: At) -> Response:
     """Give a token of five minutes for an assertion that the client has signed (private_key_jwt)."""
     try:
-        form = _form(request, await request.body())
-        answer = await registry.door.let_in(form, base=base, address=client_address(request))
+        form = _form(at.request, await at.request.body())
+        answer = await at.registry.door.let_in(form, base=at.base, address=client_address(at.request))
     except TokenRefusedError as error:
         headers = _NO_STORE | ({"Retry-After": str(error.retry_after)} if error.retry_after else {})
         status = 401 if error.error == "invalid_client" and error.status == 400 else error.status
@@ -177,7 +201,11 @@ async def search_by_post(resource_type: str, let_in: LetIn) -> Response:
 async def read(resource_type: str, resource_id: str, let_in: LetIn) -> Response:
     """Read one resource; If-None-Match with its ETag is answered 304 while it has not changed."""
     let_in.check(resource_type, "r")
-    found = await let_in.registry.read(let_in.asked(resource_type), resource_id)
+    elements = read_elements(let_in)
+    try:
+        found = await let_in.registry.read(let_in.asked(resource_type), resource_id, elements=elements)
+    except SearchProblemError as error:
+        raise refused_search(error) from None
     if found is None:
         raise RequestRefusedError(404, f"there is no such {resource_type}")
     return packed(let_in.request, found)
@@ -187,16 +215,36 @@ async def _searched(let_in: Visit, resource_type: str, *, form: bytes) -> Respon
     let_in.check(resource_type, "s")
     raw = b"&".join(filter(None, (let_in.request.url.query.encode(), form)))
     try:
-        pairs = parse_qsl(raw.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=_MOST_PARAMETERS)
-    except ValueError:
-        raise RequestRefusedError(400, f"a search has at most {_MOST_PARAMETERS} parameters") from None
-    try:
-        return packed(let_in.request, await let_in.registry.search(let_in.asked(resource_type, pairs, raw)))
+        found = await let_in.registry.search(let_in.asked(resource_type, pairs_of(raw, "a search"), raw))
     except SearchProblemError as error:
-        status = 410 if error.code == "expired" else 400
-        raise RequestRefusedError(status, str(error), code=error.code) from None
+        raise refused_search(error) from None
     except NotPermittedError as error:
         raise RequestRefusedError(403, str(error), headers=INSUFFICIENT_SCOPE) from None
+    return packed(let_in.request, found)
+
+
+def read_elements(let_in: Visit) -> Sequence[str]:
+    """Return what a reading names as `_elements`; raises 400 for what a reading does not know, unless lenient."""
+    pairs = pairs_of(let_in.request.url.query.encode(), "a reading")
+    unknown = [shown_name(name) for name, _ in pairs if name not in _READING]
+    if unknown and not is_lenient(let_in.request):
+        raise RequestRefusedError(
+            400, f"a reading knows no {unknown[0]}, but {', '.join(_READING)}", code="not-supported"
+        )
+    return [value for name, value in pairs if name == "_elements"]
+
+
+def pairs_of(raw: bytes, what: str) -> list[tuple[str, str]]:
+    """Return the parameters that a query string or a form holds; raises 400 for too many."""
+    try:
+        return parse_qsl(raw.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=_MOST_PARAMETERS)
+    except ValueError:
+        raise RequestRefusedError(400, f"{what} has at most {_MOST_PARAMETERS} parameters") from None
+
+
+def refused_search(error: SearchProblemError) -> RequestRefusedError:
+    """Return the refusal of what cannot be searched so: 410 for a page that has expired."""
+    return RequestRefusedError(410 if error.code == "expired" else 400, str(error), code=error.code)
 
 
 def is_form(request: Request) -> bool:
@@ -236,15 +284,6 @@ def _told(content: Resource, body: bytes) -> bytes:
     following = [str(one["url"]) for one in links or () if one["relation"] == "next"]
     day = SystemClock().now().date().isoformat()
     return body.replace(following[0].encode(), day.encode(), 1) if following else body
-
-
-def takes_gzip(request: Request) -> bool:
-    """Say whether an answer may be packed (RFC 9110, 12.5.3): gzip is named, and not with a weight of 0."""
-    for part in request.headers.get("accept-encoding", "").lower().split(","):
-        coding, _, weight = part.partition(";")
-        if coding.strip() in ("gzip", "x-gzip"):
-            return not re.fullmatch(r"\s*q\s*=\s*0(\.0*)?\s*", weight)
-    return False
 
 
 def _version(content: Resource) -> str:

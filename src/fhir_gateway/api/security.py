@@ -1,5 +1,7 @@
 """Who asks, and in which environment: what routes depend on."""
 
+from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Annotated
 
 from fastapi import Depends, Path, Request
@@ -9,7 +11,10 @@ from fhir_gateway.api.answers import RequestRefusedError
 from fhir_gateway.bootstrap.access import Caller, RefusedKeyError, TooManyAttemptsError
 from fhir_gateway.bootstrap.serving import ServedEnvironment, Serving
 from fhir_gateway.domain.access import Role
+from fhir_gateway.domain.errors import GatewayError
+from fhir_gateway.domain.loopback import is_loopback
 
+_FORWARDED = frozenset({"forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"})
 _SCHEME = HTTPBearer(
     scheme_name="access key",
     description="An access key of the environment, as `fhir-gateway access add` prints it once.",
@@ -23,9 +28,10 @@ def serving(request: Request) -> Serving:
     return found
 
 
-async def environment(
-    request: Request, environment: Annotated[str, Path(description="The environment's name.", max_length=63)]
-) -> ServedEnvironment:
+EnvironmentName = Annotated[str, Path(description="The environment's name.", max_length=63)]
+
+
+async def environment(request: Request, environment: EnvironmentName) -> ServedEnvironment:
     """Return the environment that the path names; raises NoSuchEnvironmentError (404)."""
     return await serving(request).environment(environment)
 
@@ -47,6 +53,32 @@ def client_address(request: Request) -> str:
 def unauthorised(environment: str, text: str) -> RequestRefusedError:
     """Return the refusal of a request without valid credentials."""
     return RequestRefusedError(401, text, headers={"WWW-Authenticate": f'Bearer realm="{environment}"'})
+
+
+async def from_inside(request: Request, _: Annotated[object, Depends(_SCHEME)] = None) -> None:
+    """Let in what asks from this machine without a proxy between, and whoever holds a key of any environment.
+
+    Raises 401, 429 after too many wrong keys.
+    """
+    if is_loopback(client_address(request)) and not _FORWARDED & set(request.headers):
+        return
+    token = bearer_token(request)
+    environments = [one async for one in _environments(serving(request))] if token else []
+    if not environments:
+        raise unauthorised("fhir-gateway", "from elsewhere an access key is needed: Authorization: Bearer …")
+    own = next((one for one in environments if one.doorkeeper.knows(token)), environments[0])
+    await holder_of_key(request, own)
+
+
+async def _environments(serving: Serving) -> AsyncIterator[ServedEnvironment]:
+    """Yield every environment that can be used."""
+    for name in serving.names:
+        with suppress(GatewayError):
+            yield await serving.environment(name)
+
+
+Inside = Depends(from_inside)
+"""For what tells nothing of anybody, but how the gateway is built and used."""
 
 
 async def holder_of_key(

@@ -4,15 +4,11 @@ import hashlib
 import hmac
 import re
 import secrets
-import time
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import FixedWindowRateLimiter
-
+from fhir_gateway.bootstrap.request_rates import RequestRates
 from fhir_gateway.domain.access import AccessKey, Role
 
 _KEY = re.compile(r"fgk-([0-9a-f]{8})-[A-Za-z0-9_-]{43}", re.ASCII)
@@ -20,8 +16,8 @@ _SECRET_BYTES = 32
 _NO_SUCH = hashlib.sha256(b"").hexdigest()
 # A forgotten program that repeats a revoked key is stopped by the first limit long before it reaches the second, which
 # would stop everybody at its address.
-_FAILURES_OF_A_KEY = RateLimitItemPerMinute(10)
-_FAILURES_OF_AN_ADDRESS = RateLimitItemPerMinute(60)
+_FAILURES_OF_A_KEY = 10
+_FAILURES_OF_AN_ADDRESS = 60
 
 
 class Keys(Protocol):
@@ -72,7 +68,12 @@ class Doorkeeper:
     def __init__(self, environment: str, keys: Keys) -> None:
         self._environment = environment
         self._keys = keys
-        self._failures = FixedWindowRateLimiter(MemoryStorage())
+        self._failures = RequestRates()
+
+    def knows(self, text: str) -> bool:
+        """Say whether there is, or was, a key of this id here; whether it opens anything is another question."""
+        form = _KEY.fullmatch(text)
+        return form is not None and self._keys.get(form[1]) is not None
 
     def authenticate(self, text: str, *, address: str) -> Caller:
         """Return whose key this is.
@@ -99,10 +100,9 @@ class Doorkeeper:
         return Caller(self._environment, key.id, key.name, key.role)
 
     def _check_attempts(self, address: str, key_id: str) -> None:
-        for limit, place in ((_FAILURES_OF_A_KEY, (address, key_id)), (_FAILURES_OF_AN_ADDRESS, (address,))):
-            if not self._failures.test(limit, *place):
-                reset = self._failures.get_window_stats(limit, *place).reset_time
-                raise TooManyAttemptsError(max(1, round(reset - time.time())))
+        for most, place in ((_FAILURES_OF_A_KEY, (address, key_id)), (_FAILURES_OF_AN_ADDRESS, (address,))):
+            if wait := self._failures.wait(most, *place):
+                raise TooManyAttemptsError(wait)
 
 
 def _digest(text: str) -> str:

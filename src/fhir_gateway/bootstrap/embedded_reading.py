@@ -16,6 +16,8 @@ from fhir_gateway.fhir_server.questions import encoded
 from fhir_gateway.ports import FhirReader
 
 _PAGE = 500
+_AT_ONCE = 20
+"""So many resources, or those of so many people, are read sooner than a thread could be asked to do it."""
 _FORM = {"Content-Type": "application/x-www-form-urlencoded", "Prefer": "handling=strict"}
 
 
@@ -42,6 +44,8 @@ class EmbeddedReader:
         """Yield every match; values of one parameter are alternatives (OR)."""
         if list(parameters) == ["_id"]:
             found: list[Resource] | None = await self._some(resource_type, parameters["_id"])
+        elif _are_few(parameters):
+            found = self._found(resource_type, parameters)
         else:
             found = await asyncio.to_thread(self._found, resource_type, parameters)
         if found is None:
@@ -52,7 +56,11 @@ class EmbeddedReader:
             yield resource
 
     async def _some(self, resource_type: str, ids: Sequence[str]) -> list[Resource]:
-        stored = await asyncio.to_thread(self._server.stored_under, resource_type, list(dict.fromkeys(ids)))
+        wanted = list(dict.fromkeys(ids))
+        if len(wanted) <= _AT_ONCE:
+            stored = self._server.stored_under(resource_type, wanted)
+        else:
+            stored = await asyncio.to_thread(self._server.stored_under, resource_type, wanted)
         return [json_text.parse(one.body) for one in stored if one.body is not None]
 
     def _found(self, resource_type: str, parameters: Mapping[str, Sequence[str]]) -> list[Resource] | None:
@@ -67,3 +75,7 @@ class EmbeddedReader:
         if links != ["self"] or any(one["search"]["mode"] != "match" for one in entries):
             return None
         return [one["resource"] for one in entries]
+
+
+def _are_few(parameters: Mapping[str, Sequence[str]]) -> bool:
+    return sum(map(len, parameters.values())) <= _AT_ONCE

@@ -25,7 +25,7 @@ class NdjsonFiles:
         self._most_lines = most_lines
         self._files: dict[str, ExportFile] = {}
         self._touched: set[str] = set()
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private(folder)
 
     def write(self, kind: FileKind, resource_type: str, lines: Sequence[bytes]) -> None:
         """Append lines, each without its line end; a file that is full is followed by another."""
@@ -104,7 +104,7 @@ class NdjsonFiles:
 @contextmanager
 def held(folder: Path) -> Iterator[bool]:
     """Say whether this process is the only one that works on an export's folder, which is so until the end."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_private(folder)
     descriptor = os.open(folder / "lock", os.O_CREAT | os.O_RDWR, 0o600)
     try:
         try:
@@ -115,6 +115,13 @@ def held(folder: Path) -> Iterator[bool]:
             yield True
     finally:
         os.close(descriptor)
+
+
+def make_private(folder: Path) -> None:
+    """Make an export's folder, and the one that all exports stand in, for the gateway's user alone (0700)."""
+    for one in (folder.parent, folder):
+        one.mkdir(parents=True, exist_ok=True, mode=0o700)
+        one.chmod(0o700)
 
 
 def remove(folder: Path) -> None:

@@ -12,6 +12,7 @@ from functools import partial
 from fhir_gateway.bootstrap.export_files import NdjsonFiles, held, remove
 from fhir_gateway.bootstrap.export_giving import Given
 from fhir_gateway.bootstrap.export_sources import EmbeddedStock, LedgerGroups
+from fhir_gateway.bootstrap.request_rates import RequestRates
 from fhir_gateway.domain.errors import GatewayError, LedgerError, PageExpiredError, TransientServerError
 from fhir_gateway.domain.exports import Checkpoint, ExportFile, ExportJob, ExportState, FileKind
 from fhir_gateway.domain.registry import Request
@@ -37,6 +38,8 @@ SWEEP_EVERY = 600.0
 MOST_KEPT = 20
 """Exports of one client that are kept at the same time, finished ones included."""
 _AT_ONCE = 2
+_MOST_POLLS = 10
+"""In a second."""
 
 
 class TooManyExportsError(GatewayError):
@@ -93,6 +96,7 @@ class ServedExports:
         self._places = asyncio.Semaphore(_AT_ONCE)
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._sweeper: asyncio.Task[None] | None = None
+        self._polls = RequestRates(window=1.0)
         self.clinics: Mapping[str, str] = {one: entry.name for one, entry in settings.clinics.items()}
 
     @property
@@ -131,6 +135,10 @@ class ServedExports:
         """Return a client's export, None for others' and for one that has expired."""
         job = self._ledger.exports.get(job_id)
         return None if job is None or job.client != client or self._is_expired(job) else job
+
+    def poll(self, job: ExportJob) -> int:
+        """Count a question for an export's status; return 0, or in how many seconds the next one is welcome."""
+        return self._polls.hit(_MOST_POLLS, job.id)
 
     async def cancel(self, job: ExportJob) -> None:
         """Forget an export and remove its files, under way or done."""

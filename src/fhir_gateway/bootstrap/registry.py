@@ -10,10 +10,11 @@ import httpx
 
 from fhir_gateway import __version__
 from fhir_gateway.bootstrap.embedded_reading import nearest
+from fhir_gateway.bootstrap.pull_book import PullBook
 from fhir_gateway.bootstrap.registry_door import RegistryDoor
 from fhir_gateway.bootstrap.registry_keys import RegistryKeys
 from fhir_gateway.domain.records import Resource
-from fhir_gateway.domain.registry import PulledVersion, Puller, PullKind, Request
+from fhir_gateway.domain.registry import Answered, PulledVersion, Puller, PullKind, Request
 from fhir_gateway.fhir_server.capabilities import Capabilities
 from fhir_gateway.fhir_server.client import FhirClient
 from fhir_gateway.fhir_server.history import ServerHistory
@@ -27,7 +28,7 @@ from fhir_gateway.ports import Clock
 from fhir_gateway.registry.bundles import searchset, self_url, warnings
 from fhir_gateway.registry.capabilities import Endpoint, capability_statement, served_searches
 from fhir_gateway.registry.cursors import read_cursor, write_cursor
-from fhir_gateway.registry.enriching import patient_in
+from fhir_gateway.registry.enriching import patient_in, subset
 from fhir_gateway.registry.exports import NotPermittedError
 from fhir_gateway.registry.histories import (
     HISTORY_TYPES,
@@ -38,7 +39,7 @@ from fhir_gateway.registry.histories import (
     read_place,
     write_place,
 )
-from fhir_gateway.registry.parameters import SearchProblemError, parse_search, to_pairs
+from fhir_gateway.registry.parameters import SearchProblemError, elements_of, parse_search, to_pairs
 from fhir_gateway.registry.scopes import allows
 from fhir_gateway.registry.tokens import published
 from fhir_gateway.settings import Environment
@@ -48,7 +49,10 @@ CURSOR = "_cursor"
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A search as it came: by whom, from where, under which address of the endpoint."""
+    """A search as it came: by whom, from where, under which address of the endpoint.
+
+    `told` is False where nothing but the headers of the answer will leave.
+    """
 
     resource_type: str
     pairs: Sequence[tuple[str, str]]
@@ -57,6 +61,7 @@ class Asked:
     puller: Puller
     address: str
     base: str
+    told: bool = True
 
 
 class Registry:
@@ -69,10 +74,11 @@ class Registry:
         client: FhirClient,
         reader: ServerReader,
         *,
+        book: PullBook,
         clock: Clock,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        self._ledger = ledger
+        self._book = book
         self._reader = reader
         self._clock = clock
         self._started = clock.now()
@@ -125,7 +131,7 @@ class Registry:
         if wanted.with_patients and not allows(asked.puller.scopes, "Patient", "r"):
             raise NotPermittedError("the token does not permit this: system/Patient.r is needed")
         found = await search(wanted, self.tools, after=after)
-        self._write_down(asked, PullKind.SEARCH, [*found.originals, *found.included], now)
+        await self._write_down(asked, PullKind.SEARCH, [*found.originals, *found.included], now)
         following = ""
         if found.following is not None:
             sealed = self._keys.seal(write_cursor(found.following, now=now), now)
@@ -134,15 +140,19 @@ class Registry:
         others = [*found.included, *warnings(ignored=wanted.ignored, replaced=found.replaced)]
         return searchset(found.matches, others, base=asked.base, links=links, total=found.total)
 
-    async def read(self, asked: Asked, resource_id: str) -> Resource | None:
-        """Return a resource with what its references lead to, None where there is none."""
-        found = await self._reader.read(asked.resource_type, resource_id)
+    async def read(self, asked: Asked, resource_id: str, *, elements: Sequence[str] = ()) -> Resource | None:
+        """Return a resource with what its references lead to, None where there is none; some `elements` of it only.
+
+        Raises SearchProblemError for what is no name of an element.
+        """
+        wanted = elements_of(asked.resource_type, elements)
+        found = await self.tools.reader.read(asked.resource_type, resource_id)
         if found is None:
             return None
         read = replace(asked, raw=f"{asked.resource_type}/{resource_id}".encode())
-        self._write_down(read, PullKind.READ, [found], self._clock.now())
+        await self._write_down(read, PullKind.READ, [found], self._clock.now())
         (told,), _ = await tell([found], self.tools)
-        return told
+        return subset(told, wanted)
 
     async def keeps_history(self, resource_type: str) -> bool:
         """Say whether the history of a type is told here: the FHIR server behind has to declare it."""
@@ -169,7 +179,7 @@ class Registry:
         told, _ = await tell(list(given.values()), self.tools)
         own = history_url(wanted, base=asked.base)
         asked = replace(asked, raw=own.removeprefix(f"{asked.base}/").encode())
-        self._note(asked, PullKind.HISTORY, [*given.values()], await self._current(page), now)
+        await self._note(asked, PullKind.HISTORY, [*given.values()], await self._current(page), now)
         following = ""
         if page.more:
             sealed = self._keys.seal(write_place(wanted, place_of(page.versions[-1]), now=now), now)
@@ -198,11 +208,11 @@ class Registry:
             raise SearchProblemError("value", "this page is none of this endpoint: follow its next links as they are")
         return content
 
-    def _write_down(self, asked: Asked, kind: PullKind, given: Sequence[Resource], now: datetime) -> None:
+    async def _write_down(self, asked: Asked, kind: PullKind, given: Sequence[Resource], now: datetime) -> None:
         versions = [PulledVersion(f"{one['resourceType']}/{one['id']}", version_of(one)) for one in given]
-        self._note(asked, kind, given, versions, now)
+        await self._note(asked, kind, given, versions, now)
 
-    def _note(
+    async def _note(
         self,
         asked: Asked,
         kind: PullKind,
@@ -210,11 +220,12 @@ class Registry:
         versions: Sequence[PulledVersion],
         now: datetime,
     ) -> None:
+        if not asked.told:
+            given, versions = (), ()
         puller = asked.puller
         request = Request(puller.client, puller.token, kind, asked.resource_type, asked.raw, asked.address, now)
         people = {one["id"] if one["resourceType"] == "Patient" else patient_in(one) for one in given} - {""}
-        with self._ledger.transaction():
-            self._ledger.pulls.record(request, count=len(given), versions=versions, patients=people)
+        await self._book.write(Answered(request, len(given), tuple(versions), frozenset(people)))
 
 
 def version_of(resource: Resource) -> str:

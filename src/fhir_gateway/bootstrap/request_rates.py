@@ -1,4 +1,4 @@
-"""How often somebody does something in a minute, counted in memory.
+"""How often somebody does something in a minute, or another window of time, counted in memory.
 
 Not the storage of the package `limits`: that starts a thread at nearly every count, to forget what is over, and this cost
 more than anything else of a search.
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import ceil
 
 WINDOW = 60.0
-"""Seconds that are counted together, from the first time on."""
+"""Seconds."""
 
 
 @dataclass(slots=True)
@@ -20,9 +20,13 @@ class _Window:
 
 
 class RequestRates:
-    """Counts in the event loop that it belongs to; `monotonic` gives seconds. What is over is forgotten."""
+    """Counts in the event loop that it belongs to. What is over is forgotten.
 
-    def __init__(self, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+    `window` are the seconds that are counted together, from the first time on; `monotonic` gives seconds.
+    """
+
+    def __init__(self, *, window: float = WINDOW, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._window = window
         self._monotonic = monotonic
         self._windows: dict[tuple[str, ...], _Window] = {}
         self._sweep_at = 0.0
@@ -38,7 +42,7 @@ class RequestRates:
             return wait
         window, now = self._windows.get(names), self._monotonic()
         if window is None or window.ends <= now:
-            window = self._windows[names] = _Window(now + WINDOW, 0)
+            window = self._windows[names] = _Window(now + self._window, 0)
         window.count += 1
         return 0
 
@@ -55,4 +59,4 @@ class RequestRates:
         """Drop what is over, once in a while: looking through many names at every count would cost too much."""
         if now >= self._sweep_at:
             self._windows = {names: one for names, one in self._windows.items() if one.ends > now}
-            self._sweep_at = now + WINDOW
+            self._sweep_at = now + self._window

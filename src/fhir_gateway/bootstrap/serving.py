@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -15,6 +16,7 @@ from fhir_gateway.bootstrap.access import Doorkeeper
 from fhir_gateway.bootstrap.exporting import ServedExports
 from fhir_gateway.bootstrap.gateway import SystemClock
 from fhir_gateway.bootstrap.merging import road_of
+from fhir_gateway.bootstrap.pull_book import PullBook
 from fhir_gateway.bootstrap.served_finding import ServedFinding
 from fhir_gateway.bootstrap.served_history import ServedHistory
 from fhir_gateway.bootstrap.served_merge_jobs import ServedMergeJobs
@@ -71,6 +73,7 @@ class ServedEnvironment:
     history: ServedHistory
     finding: ServedFinding
     exports: ServedExports
+    pull_book: PullBook
     _reach: tuple[float, bool] = field(default=(float("-inf"), False))
 
     @property
@@ -192,6 +195,8 @@ class Serving:
             reader = ServerReader(client)
             exports = ServedExports(settings, ledger, client, reader, clock=clock, embedded=server)
             stack.push_async_callback(exports.close)
+            book = PullBook(partial(Ledger, settings.ledger_url))
+            stack.push_async_callback(book.close)
             self._stack.push_async_exit(stack.pop_all())
         return ServedEnvironment(
             settings=settings,
@@ -206,6 +211,7 @@ class Serving:
             history=history,
             finding=finding,
             exports=exports,
+            pull_book=book,
         )
 
     async def __aenter__(self) -> Self:

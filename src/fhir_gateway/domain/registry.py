@@ -74,6 +74,16 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class Answered:
+    """What a request was answered with: `versions` of resources, `count` of them, the `patients` (ids) whom it told of."""
+
+    request: Request
+    count: int
+    versions: tuple[PulledVersion, ...] = ()
+    patients: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Pull:
     """What one request, or one export as a whole, gave to a client; `count` is of resources."""
 

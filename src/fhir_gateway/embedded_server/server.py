@@ -112,6 +112,7 @@ class EmbeddedServer:
     def stored_under(self, resource_type: str, ids: Sequence[str]) -> list[Stored]:
         """Return the current versions of the resources with these ids, those that are not deleted."""
         with self._store.read() as session:
+            session.connection.execute(_SMALL_CACHE)
             found = (session.find(resource_type, one) for one in ids)
             return [one for one in found if one is not None and one.body is not None]
 

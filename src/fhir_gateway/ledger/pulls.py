@@ -17,15 +17,16 @@ from sqlalchemy import (
     Text,
     and_,
     bindparam,
-    delete,
     insert,
     or_,
     select,
+    text,
     update,
 )
 from sqlalchemy.engine import Row
 
 from fhir_gateway.domain.registry import (
+    Answered,
     Correction,
     Disclosure,
     Pull,
@@ -94,9 +95,9 @@ recalls = Table(
 # What is written down of every search: building these statements anew would take longer than the database does.
 _ADD_PULL = insert(pulls)
 _ADD_PATIENT = insert(pulled_patients)
-_DROP_VERSION = delete(pulled).where(pulled.c.client == bindparam("c"), pulled.c.resource == bindparam("r"))
-_ADD_VERSION = insert(pulled).values(
-    client=bindparam("c"), resource=bindparam("r"), version=bindparam("v"), at=bindparam("a")
+_KEEP_VERSION = text(
+    "INSERT INTO pulled (client, resource, version, at) VALUES (:c, :r, :v, :a)"
+    " ON CONFLICT (client, resource) DO UPDATE SET version = excluded.version, at = excluded.at"
 )
 _IS_OPEN = select(recalls.c.client).where(recalls.c.client == bindparam("c"), recalls.c.settled.is_(None)).limit(1)
 _SETTLE = (
@@ -121,6 +122,23 @@ class Pulls:
         self, request: Request, *, count: int, versions: Sequence[PulledVersion] = (), patients: Iterable[str] = ()
     ) -> int:
         """Write a pull down with what it gave: `versions` of resources, and the `patients` (ids) whom it told of."""
+        return self.record_all([Answered(request, count, tuple(versions), frozenset(patients))])[0]
+
+    def record_all(self, answers: Sequence[Answered]) -> list[int]:
+        """Write pulls down in their order, with what they gave; return their numbers."""
+        numbers = [self._add(one) for one in answers]
+        told = [
+            {"pull": number, "patient": patient}
+            for number, one in zip(numbers, answers, strict=True)
+            for patient in sorted(one.patients)
+        ]
+        if told:
+            self._connection.execute(_ADD_PATIENT, told)
+        self._keep([_row(one.request.client, version, one.request.at) for one in answers for version in one.versions])
+        return numbers
+
+    def _add(self, answered: Answered) -> int:
+        request = answered.request
         row = {
             "client": request.client,
             "token": request.token,
@@ -129,16 +147,19 @@ class Pulls:
             "query": request.query,
             "address": request.address,
             "at": request.at.isoformat(),
-            "resources": count,
+            "resources": answered.count,
         }
         result = self._connection.execute(_ADD_PULL, row)
         assert result.inserted_primary_key  # noqa: S101 - it is the database that numbers them
-        number = int(result.inserted_primary_key[0])
-        told = [{"pull": number, "patient": patient} for patient in sorted(set(patients))]
-        if told:
-            self._connection.execute(_ADD_PATIENT, told)
-        self.give(request.client, versions, at=request.at)
-        return number
+        return int(result.inserted_primary_key[0])
+
+    def _keep(self, rows: Sequence[dict[str, str]]) -> None:
+        if not rows:
+            return
+        self._connection.execute(_KEEP_VERSION, rows)
+        for client in {row["c"] for row in rows}:
+            if self._connection.execute(_IS_OPEN, {"c": client}).first() is not None:
+                self._connection.execute(_SETTLE, [row for row in rows if row["c"] == client])
 
     def recount(self, pull: int, count: int) -> None:
         """Say how much a pull has given so far (an export gives little by little)."""
@@ -146,13 +167,7 @@ class Pulls:
 
     def give(self, client: str, versions: Sequence[PulledVersion], *, at: datetime) -> None:
         """Note which versions a client was given; what was recalled is settled by a newer one."""
-        rows = [{"c": client, "r": one.resource, "v": one.version, "a": at.isoformat()} for one in versions]
-        if not rows:
-            return
-        self._connection.execute(_DROP_VERSION, rows)
-        self._connection.execute(_ADD_VERSION, rows)
-        if self._connection.execute(_IS_OPEN, {"c": client}).first() is not None:
-            self._connection.execute(_SETTLE, rows)
+        self._keep([_row(client, one, at) for one in versions])
 
     def recall(self, corrections: Iterable[Correction], *, reason: RecallReason, at: datetime) -> int:
         """Note for every client what it was given and is wrong; return how many resources of clients those are.
@@ -243,6 +258,10 @@ class Pulls:
             number, last = after
             chosen = chosen.where(or_(pulls.c.id < number, and_(pulls.c.id == number, patient > last)))
         return [Disclosure(_pull(row), row.patient or "") for row in self._connection.execute(chosen)]
+
+
+def _row(client: str, version: PulledVersion, at: datetime) -> dict[str, str]:
+    return {"c": client, "r": version.resource, "v": version.version, "a": at.isoformat()}
 
 
 def _stamp(moment: datetime) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote, urlencode
 
 from fhir_gateway.registry.parameters import (
     SEARCHES,
@@ -172,6 +172,22 @@ def to_json(order: ExportOrder) -> dict[str, Any]:
         "provenance": order.provenance,
         "ignored": order.ignored,
     }
+
+
+def to_query(order: ExportOrder) -> list[tuple[str, str]]:
+    """Return the parameters of an order as an address holds them, without what was ignored, and without people."""
+    moments = {"_since": order.since, "_until": order.until}
+    filters = [
+        (one.resource_type, [pair for pair in to_pairs(one.search) if pair[0] not in _CONTROLS])
+        for one in order.filters
+    ]
+    return [
+        ("_type", ",".join(order.types)),
+        *((name, at.isoformat()) for name, at in moments.items() if at is not None),
+        *(("_typeFilter", f"{one}?{urlencode(pairs, quote_via=quote)}") for one, pairs in filters),
+        *((("_elements", ",".join(order.elements)),) if order.elements else ()),
+        *((("includeAssociatedData", order.provenance.value),) if order.provenance else ()),
+    ]
 
 
 def from_json(said: Mapping[str, Any]) -> ExportOrder:

@@ -240,6 +240,25 @@ async def test_patients_are_named_in_post_only(exporter, region, path):
     assert_is_problem(await exporter.kick_off(path, patient=f"Patient/{people[0]}"), 400)
 
 
+async def test_whoever_is_named_and_is_no_member_of_the_group_is_told(exporter, region):
+    people, doses = region
+    body = parameters(patient=[f"Patient/{people[0]}", f"Patient/{people[2]}"], _type="Immunization")
+    manifest = await exporter.export("Group/clinic-pkm-1/$export", body=body)
+    assert {one["id"] for one in await exporter.lines(manifest["output"])} == {doses[0]}
+    (told,) = await exporter.lines(manifest["error"])
+    assert told["issue"][0]["diagnostics"] == f"Patient/{people[2]} is no member of the group"
+
+
+async def test_what_was_ignored_is_not_repeated(exporter, region):
+    headers = {"Accept": "application/fhir+json", "Prefer": "respond-async, handling=lenient"}
+    ignored = {"identifier": "3303015203200003", "_typeFilter": "Patient?identifier=3303015203200003"}
+    for params in (ignored, {"identifier": "3303015203200003", "_typeFilter": "Immunization?status=completed"}):
+        manifest = await exporter.export(headers=headers, _type="Immunization", **params)
+        assert "3303015203200003" not in json.dumps(manifest)
+        assert manifest["request"].startswith(f"{exporter.base}/$export?_type=Immunization")
+        assert ("completed" in manifest["request"]) == ("completed" in params["_typeFilter"])
+
+
 async def test_a_body_that_is_no_parameters_resource_is_refused(exporter):
     assert_is_problem(await exporter.kick_off(body={"resourceType": "Patient"}), 400)
     assert_is_problem(await exporter.kick_off(body=[]), 400)
@@ -365,7 +384,8 @@ async def test_a_file_needs_the_scope_of_its_type(exporter, region):
 
 async def test_files_on_disk_are_the_gateways_alone(exporter, region):
     await exporter.export()
-    files = list((exporter.settings.folder / "exports").rglob("*"))
+    folder = exporter.settings.folder / "exports"
+    files = [folder, *folder.rglob("*")]
     assert {oct(one.stat().st_mode & 0o777) for one in files} == {"0o700", "0o600"}
 
 

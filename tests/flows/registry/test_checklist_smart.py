@@ -9,6 +9,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 
+import httpx
 import pytest
 from joserfc.jwk import ECKey, RSAKey
 from tests.fakes.fhir_samples import NIK, sample_immunization, sample_patient
@@ -95,6 +96,7 @@ async def test_a_client_may_publish_its_keys_at_a_url_and_name_it_as_jku(served)
         {"aud": "https://elsewhere.test/auth/token"},
         {"exp": 1},
         {"exp": time.time() + 3600},
+        {"exp": lambda: time.time() + 305},
         {"exp": None},
         {"exp": "soon"},
         {"jti": None},
@@ -104,8 +106,13 @@ async def test_a_client_may_publish_its_keys_at_a_url_and_name_it_as_jku(served)
     ],
 )
 async def test_wrong_claims_are_invalid_client(registry, changes):
+    changes = {name: value() if callable(value) else value for name, value in changes.items()}
     answer = await registry.ask_token(assertion=registry.assertion(**changes))
     assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
+
+
+async def test_an_assertion_may_live_the_whole_five_minutes(registry):
+    assert (await registry.ask_token(assertion=registry.assertion(exp=int(time.time()) + 300))).status_code == 200
 
 
 async def test_failures_of_others_at_the_same_address_shut_nobody_out(registry):
@@ -239,6 +246,33 @@ async def test_no_route_of_another_environment_opens(served, monkeypatch):
                 tried += 1
     assert public == PUBLIC
     assert tried >= 4 * 15
+
+
+OPEN_TO_ALL = PUBLIC | {"/health/live", "/health/ready"}
+
+
+async def test_without_credentials_nothing_else_opens_from_elsewhere(served):
+    """Every route there is, asked from another machine, and by way of a proxy on this one."""
+    routers = [getattr(one, "original_router", None) for one in served.app.routes]
+    opened = set()
+    for route in (route for router in routers if router is not None for route in router.routes):
+        filled = route.path.replace("{environment}", "north").replace("{resource_type}", "Patient")
+        for name in route.param_convertors:
+            filled = filled.replace(f"{{{name}}}", "1")
+        for method in sorted(route.methods):
+            answers = [
+                await asked_from("192.0.2.9", served, method, filled),
+                await asked_from("127.0.0.1", served, method, filled, {"X-Forwarded-Host": "gateway.test"}),
+            ]
+            opened |= {route.path for answer in answers if answer.status_code != 401}
+    assert opened == OPEN_TO_ALL
+
+
+async def asked_from(address, served, method, path, headers=()):
+    edge = served.client._transport.app
+    transport = httpx.ASGITransport(app=edge, client=(address, 1))
+    async with httpx.AsyncClient(transport=transport, base_url="http://gateway.test") as client:
+        return await client.request(method, path, headers=dict(headers))
 
 
 async def test_tokens_assertions_and_people_stand_in_no_log(served, caplog):

@@ -1,6 +1,11 @@
 import re
 
+import httpx
+import pytest
+from tests.fakes.served_gateway import assert_is_problem
+
 from fhir_gateway.bootstrap.serving import ServedEnvironment
+from fhir_gateway.domain.access import Role
 
 
 async def test_alive_is_said_without_looking_at_anything(served):
@@ -64,3 +69,22 @@ async def test_every_operation_says_what_it_does(served):
     protected = [paths for path, paths in schema["paths"].items() if re.search("/(access|merges)|merge$", path)]
     assert protected
     assert all(operation["security"] for paths in protected for operation in paths.values())
+
+
+async def elsewhere(served, path, key="", **headers):
+    transport = httpx.ASGITransport(app=served.client._transport.app, client=("192.0.2.9", 1))
+    own = {"Authorization": f"Bearer {key}"} if key else {}
+    async with httpx.AsyncClient(transport=transport, base_url="http://gateway.test") as client:
+        return await client.get(path, headers=own | headers)
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/docs", "/docs/openapi.json"])
+async def test_how_the_gateway_is_used_is_told_here_and_to_whoever_has_a_key_of_any_environment(served, path):
+    assert (await served.get(path)).status_code == 200
+    assert_is_problem(await elsewhere(served, path), 401)
+    assert_is_problem(await elsewhere(served, path, "fgk-00000000-" + "A" * 43), 401)
+    for environment in ("north", "south"):
+        key_id, key = served.key(Role.AUDITOR, environment)
+        assert [(await elsewhere(served, path, key)).status_code for _ in range(20)] == [200] * 20
+        served.revoke(key_id, environment)
+        assert_is_problem(await elsewhere(served, path, key), 401)

@@ -8,12 +8,13 @@ from fhir_gateway.domain.exports import FileKind
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.fhir import json_text
 from fhir_gateway.fhir.masters import master_of
-from fhir_gateway.flows.registry.exporting.tools import Work, person_in
+from fhir_gateway.flows.registry.exporting.tools import PERSONAL, Work, person_in
 from fhir_gateway.flows.registry.exporting.writing import problem_line, write_resources, write_stored
 from fhir_gateway.flows.registry.grouping import batches
 from fhir_gateway.flows.registry.ordered import Order
 from fhir_gateway.ports.exports import Stock
 from fhir_gateway.registry.cursors import Position, position_of
+from fhir_gateway.registry.exports import Level
 from fhir_gateway.registry.parameters import to_pairs
 
 _PAGES_BETWEEN_CHECKPOINTS = 10
@@ -60,13 +61,24 @@ async def walk_stock(work: Work, resource_type: str, stock: Stock) -> None:
 async def walk_people(work: Work, resource_type: str) -> None:
     """Export what the people have who were asked for, by whatever id they go now."""
     people = await people_of(work)
-    unknown = [one for one in work.order.patients if one not in people]
-    if unknown and resource_type == "Patient":
-        lines = [problem_line("warning", "not-found", f"there is no Patient/{one} here") for one in unknown]
-        work.tools.files.write(FileKind.ERROR, "OperationOutcome", lines)
+    if resource_type == next(one for one in work.order.types if one in PERSONAL):  # once
+        _tell_missing(work, people)
     for n in range(0, len(people), _PEOPLE_TOGETHER):
         found = await _of_people(work, resource_type, people[n : n + _PEOPLE_TOGETHER])
         await write_resources(work, resource_type, wanted(work, found))
+
+
+def _tell_missing(work: Work, people: Sequence[str]) -> None:
+    """Say in the error file who of those that were asked for is not there, or no member of the group."""
+    named = work.order.patients
+    words = {one: f"there is no Patient/{one} here" for one in named if one not in people}
+    if work.order.level is Level.GROUP:
+        members = work.tools.groups.among(work.order.group, named, until=work.moment)
+        words |= {
+            one: f"Patient/{one} is no member of the group" for one in named if one in people and one not in members
+        }
+    lines = [problem_line("warning", "not-found", words[one]) for one in named if one in words]
+    work.tools.files.write(FileKind.ERROR, "OperationOutcome", lines)
 
 
 async def walk_joined(work: Work, resource_type: str) -> None:
