@@ -7,7 +7,7 @@ from itertools import combinations, islice
 
 from fhir_gateway.domain.identity import ComparedPair, Grade, Node, PersonAction, PersonDecision
 from fhir_gateway.domain.records import person_identifier
-from fhir_gateway.domain.runs import Run
+from fhir_gateway.domain.runs import Run, RunKind, RunState
 from fhir_gateway.fhir.references import replaced_by
 from fhir_gateway.flows.load.comparing import OWN, waiting_people
 from fhir_gateway.flows.load.components import components
@@ -38,7 +38,10 @@ class _Component:
 
 
 async def decide_people(run: Run, tools: LoadTools, *, frequencies: Frequencies | None = None) -> None:
-    """Decide who everybody is; the decisions of a run that was cut off here are made anew, they come out the same."""
+    """Decide who everybody is, and note with the decisions that they stand: none is ever made a second time.
+
+    The decisions of a run that was cut off here are made anew, they come out the same.
+    """
     tools.progress.phase("deciding who is who", waiting_people(run, tools))
     done = 0
     with tools.ledger.transaction():
@@ -47,6 +50,8 @@ async def decide_people(run: Run, tools: LoadTools, *, frequencies: Frequencies 
             done += sum(len(decision.members) for decision in decisions)
             tools.progress.advance(done)
             await asyncio.sleep(0)  # where Ctrl-C takes effect; nothing else runs now that could use the transaction
+        if run.kind is not RunKind.DRY_RUN:
+            tools.ledger.runs.reach(run, RunState.POSTING)
 
 
 def each_decision(

@@ -122,7 +122,7 @@ async def _go(run: Run, tools: LoadTools) -> None:
         tools.tidy()
         if run.kind is RunKind.DRY_RUN:
             return _foretell(run, tools)
-        run = _reach(run, RunState.POSTING, tools)
+        run = tools.ledger.runs.get(run.id) or run
     await post(run, tools, total=_waiting(run, tools))
     await sweep_races(run, tools)
     return None

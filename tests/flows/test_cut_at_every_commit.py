@@ -1,0 +1,54 @@
+"""A load that ends right after any of its commits goes on to the content and the books of an undisturbed one."""
+
+from contextlib import contextmanager
+
+from tests.flows.conftest import RATNA, VITAMIN, Place
+from tests.flows.server_content import canonical
+
+from fhir_gateway.ledger.store import Ledger
+
+ROWS = (RATNA, VITAMIN)
+TRANSACTION = Ledger.transaction
+
+
+def cut_after(monkeypatch, commits):
+    """End every command after so many commits from now, as Ctrl-C does; return the list of those that were made."""
+    made = []
+
+    @contextmanager
+    def transaction(self):
+        with TRANSACTION(self):
+            yield
+        made.append(self)
+        if len(made) == commits:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Ledger, "transaction", transaction)
+    return made
+
+
+def books(summary):
+    return {name: summary[name] for name in ("read", "loaded", "unchanged", "review", "rejected", "failed", "reasons")}
+
+
+def test_a_load_that_is_cut_after_any_commit_goes_on(tmp_path, monkeypatch, capsys):
+    def load(name, commits):
+        home = tmp_path / name
+        home.mkdir()
+        monkeypatch.setenv("FHIR_GATEWAY_HOME", str(home))
+        place = Place(home, capsys)
+        path = place.sheet(*ROWS)
+        made = cut_after(monkeypatch, commits)
+        code, _, _ = place.run("load", path, "--json")
+        monkeypatch.setattr(Ledger, "transaction", TRANSACTION)
+        return place, code, len(made), books(place.load(path)) if code == 1 else None
+
+    whole, code, commits, _ = load("whole", 0)
+    assert (code, commits > 8) == (3, True)
+    content = canonical(*whole.content())
+    for number in range(1, commits + 1):
+        place, code, _, resumed = load(f"cut-{number}", number)
+        assert code == 1
+        assert canonical(*place.content()) == content
+        run = place.json("runs", "list")[0]
+        assert (number, resumed["failed"], run["state"]) == (number, 0, "finished")
