@@ -55,7 +55,7 @@ def test_changes_say_what_they_are():
     assert named["Patient/b"] is ChangeKind.REPLACED
     assert named["Immunization/d1"] is ChangeKind.DOSE_KEPT
     assert named["Immunization/d2"] is ChangeKind.DOSE_IN_ERROR
-    assert named["Task/task-3"] is ChangeKind.REFERENCE
+    assert named[f"Task/task-{KINDS.index('Task')}"] is ChangeKind.REFERENCE
 
 
 def test_a_dose_in_error_is_moved_to_the_survivor_too():

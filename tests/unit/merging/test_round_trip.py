@@ -64,6 +64,18 @@ def put(server, resource):
     server[name] = resource | {"meta": meta}
 
 
+def named_in(value):
+    """Yield whom references name, wherever they stand: known from the JSON alone."""
+    if isinstance(value, list):
+        for one in value:
+            yield from named_in(one)
+    elif isinstance(value, dict):
+        if isinstance(value.get("reference"), str):
+            yield value["reference"].partition("/_history/")[0]
+        for one in value.values():
+            yield from named_in(one)
+
+
 def bare(server):
     return {name: without_version(resource) for name, resource in server.items()}
 
@@ -79,6 +91,8 @@ def test_a_merge_and_its_undoing_end_where_they_began(others, records, doses):
     for resource in server.values():
         assert validate(resource) == ()
         assert not references_to(resource, plan.replaced)
+        if resource["resourceType"] not in {"Provenance", "Patient"}:
+            assert not {f"Patient/{one}" for one in plan.replaced} & set(named_in(resource))
     for change in reversed(plan.changes):
         restored = restore(change.before, change.after, server[change.resource])
         assert restored.conflicts == ()
