@@ -117,6 +117,48 @@ def test_the_books_count_every_record_once(ledger):
     assert (totals.read, totals.outcomes, totals.reasons) == (3, {Outcome.LOADED: 1, Outcome.REVIEW: 1}, {"why": 1})
 
 
+def test_rows_of_a_person_share_its_patient(ledger):
+    run = started(ledger)
+    spooled(ledger, run, record(1), record(2, key="k2"))
+    first, second = ledger.spool.records_of(run, [1])
+    assert first.patient is second.patient
+
+
+def test_records_are_found_by_their_keys_until_they_are_settled(ledger):
+    run = started(ledger)
+    spooled(ledger, run, record(1), record(2, key="k2"), record(3, key="k1"), record(4, key="k3"))
+    with ledger.transaction():
+        ledger.spool.settle(run, [Settlement(3, Outcome.LOADED)])
+    assert [found.number for found in ledger.spool.records_with(run, ["k2", "k1", "k9"])] == [1, 2]
+
+
+def test_what_is_open_gets_one_outcome_and_can_still_be_sent(ledger):
+    run = started(ledger)
+    spooled(ledger, run, record(1), record(2, key="k2"), record(3, key="k3"))
+    with ledger.transaction():
+        ledger.spool.settle(run, [Settlement(2, Outcome.LOADED)])
+        assert ledger.spool.settle_open(run, Settlement(0, Outcome.FAILED, "gone", "words")) == 2
+    assert ledger.runs.totals(run).outcomes == {Outcome.LOADED: 1, Outcome.FAILED: 2}
+    assert list(ledger.spool.parked(run, Outcome.FAILED)) == [record(1), record(3, key="k3")]
+
+
+def test_long_lists_come_page_by_page_and_whole(ledger, monkeypatch):
+    monkeypatch.setattr("fhir_gateway.ledger.spool.CHUNK", 2)
+    monkeypatch.setattr("fhir_gateway.ledger.spool_people.CHUNK", 2)
+    run = started(ledger)
+    patients = {f"d{n}": {**PATIENT, "id": str(n)} for n in range(1, 6)}
+    with ledger.transaction():
+        ledger.spool.people(run, patients)
+        rows = [(record(n, key=f"k{n}", person=1 + n % 5), None) for n in range(1, 8)]
+        ledger.spool.add(run, rows)
+    assert [found.number for found in ledger.spool.unsettled(run)] == [1, 2, 3, 4, 5, 6, 7]
+    assert list(ledger.spool.open_numbers(run)) == [1, 2, 3, 4, 5]
+    with ledger.transaction():
+        ledger.spool.settle_open(run, Settlement(0, Outcome.FAILED, "gone", "words"))
+    assert [row for row, _, _ in ledger.spool.settlements(run, file=0)] == [1, 2, 3, 4, 5, 6, 7]
+    assert [found.number for found in ledger.spool.parked(run, Outcome.FAILED)] == [1, 2, 3, 4, 5, 6, 7]
+
+
 def test_a_failed_transaction_leaves_nothing(ledger):
     run = started(ledger)
     transaction = ledger.transaction()
