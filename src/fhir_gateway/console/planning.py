@@ -20,7 +20,9 @@ router = APIRouter(prefix="/plans")
 
 _MOST_NIKS = 200
 _MOST_PATIENTS = 50
-_CHANGES_SHOWN = 100
+_CHANGES_SHOWN = 500
+"""Of all groups of a plan together; each has its share, and a few at least."""
+_FEWEST_CHANGES = 5
 _PATIENTS_SHOWN = 50
 
 
@@ -66,6 +68,7 @@ async def show(request: Request, session: Operating, environment: Environment, h
     planned = _kept(session, handle)
     found = planned.plan
     policy = environment.settings.matching
+    shown = max(_FEWEST_CHANGES, _CHANGES_SHOWN // max(1, len(found.groups)))
     return page(
         request,
         "plan.html",
@@ -78,7 +81,7 @@ async def show(request: Request, session: Operating, environment: Environment, h
                 number,
                 group,
                 list(waterfalls(group.group, policy)),
-                [(change, _lines(change)) for change in group.changes[:_CHANGES_SHOWN]],
+                [(change, _lines(change)) for change in group.changes[:shown]],
             )
             for number, group in enumerate(found.groups)
         ],
