@@ -177,7 +177,7 @@ def test_doses_that_cannot_be_moved_leave_the_row_failed_and_a_retry_moves_them(
 
     region(before=hinder)
     code, summary = load(place, place.sheet(RATNA_POLIO, name="next.csv"))
-    assert (code, counts(summary), summary["reasons"]) == (3, {"failed": 1}, {"server-unavailable": 1})
+    assert (code, counts(summary), summary["reasons"]) == (3, {"failed": 1}, {"changed-meanwhile": 1})
     assert known.owners() == {person, "other"}
     region()
     code, out, _ = place.run("runs", "retry", summary["run"], "--env", "region", "--json")

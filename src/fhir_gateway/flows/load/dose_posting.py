@@ -9,6 +9,7 @@ from fhir_gateway.domain.outcomes import Outcome
 from fhir_gateway.domain.posting import BundleEntry, EntryKind, EntryOutcome
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.flows.load.dose_planning import Answer, DoseAction, DosePlan, plan_doses
+from fhir_gateway.flows.load.failing import Failure
 from fhir_gateway.flows.load.following import Written, follow_replaced
 from fhir_gateway.flows.load.sent import DoseResult, PersonPost
 from fhir_gateway.flows.load.tools import LoadTools
@@ -134,8 +135,10 @@ def _sent(result: DoseResult, outcome: EntryOutcome) -> DoseResult:
         version = outcome.version_id if outcome.kind is EntryKind.UPDATED else ""
         return replace(result, immunization_id=outcome.resource_id or result.immunization_id, version=version)
     if outcome.kind is EntryKind.REFUSED:
-        code, suggestion = "server-refused", "correct what the server names, then load again"
+        failure = Failure.REFUSED
+    elif outcome.kind is EntryKind.CHANGED_MEANWHILE:
+        failure = Failure.CHANGED_MEANWHILE
     else:
-        code, suggestion = "server-unavailable", ""
-    failed = replace(result, outcome=Outcome.FAILED, immunization_id="", code=code, text=outcome.message)
-    return replace(failed, suggestion=suggestion, again=not suggestion)
+        failure = Failure.UNAVAILABLE
+    text = outcome.message or "the dose kept changing on the server while it was being updated"
+    return replace(result, outcome=Outcome.FAILED, immunization_id="", code=failure, text=text)

@@ -12,6 +12,7 @@ from fhir_gateway.bundling.immunizations import for_patient
 from fhir_gateway.domain.posting import BundleEntry, EntryKind
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.fhir.references import id_referred_to
+from fhir_gateway.flows.load.failing import Failure
 from fhir_gateway.flows.load.sent import PersonPost, Refusal
 from fhir_gateway.flows.load.standing import patients_now
 from fhir_gateway.flows.load.tools import LoadTools
@@ -50,7 +51,7 @@ async def follow_replaced(
             if outcome.kind is EntryKind.UPDATED:
                 moved[outcome.key] = outcome.version_id
     for entry in await _moves(doses, tools):
-        doses[entry.key].refusal = Refusal(_STUCK, again=True)
+        doses[entry.key].refusal = Refusal(Failure.CHANGED_MEANWHILE, _STUCK)
     return moved
 
 

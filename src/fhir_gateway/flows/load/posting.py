@@ -12,6 +12,7 @@ from fhir_gateway.domain.records import Resource
 from fhir_gateway.domain.runs import Run, SpooledRecord, StoredDecision
 from fhir_gateway.flows.load.dose_planning import Answer
 from fhir_gateway.flows.load.dose_posting import post_doses
+from fhir_gateway.flows.load.failing import Failure
 from fhir_gateway.flows.load.sent import PersonPost, Refusal
 from fhir_gateway.flows.load.settling import settle_failed, settle_people, settle_reviews
 from fhir_gateway.flows.load.standing import is_out_of_use, patients_now
@@ -98,7 +99,7 @@ async def _post_window(run: Run, people: Sequence[PersonPost], tools: LoadTools,
         raise  # it concerns the whole run
     except ServerError as error:
         with tools.ledger.transaction():
-            settle_failed(run, certain, str(error), tools)
+            settle_failed(run, certain, error, tools)
         return
     with tools.ledger.transaction():
         settle_people(run, certain, doses, tools)
@@ -123,7 +124,9 @@ async def _post_patients(run: Run, people: Sequence[PersonPost], tools: LoadTool
         if attempt < _CHANGED_MEANWHILE_TRIES - 1:
             await _follow(waiting, current, tools)
     for person in waiting:
-        person.refusal = Refusal("the Patient kept changing on the server while it was being updated", again=True)
+        person.refusal = Refusal(
+            Failure.CHANGED_MEANWHILE, "the Patient kept changing on the server while it was being updated"
+        )
 
 
 async def _follow(people: Sequence[PersonPost], current: dict[str, Resource], tools: LoadTools) -> None:
@@ -133,9 +136,11 @@ async def _follow(people: Sequence[PersonPost], current: dict[str, Resource], to
     for person in known:
         patient, before = now.get(person.patient_id), current.get(person.patient_id)
         if patient is None:
-            person.refusal = Refusal("the Patient has been deleted on the server meanwhile", again=True)
+            person.refusal = Refusal(Failure.CHANGED_MEANWHILE, "the Patient has been deleted on the server meanwhile")
         elif is_out_of_use(patient) and not (before and is_out_of_use(before)):  # else it was chosen as it is
-            person.refusal = Refusal("the Patient has been put out of use on the server meanwhile", again=True)
+            person.refusal = Refusal(
+                Failure.CHANGED_MEANWHILE, "the Patient has been put out of use on the server meanwhile"
+            )
         else:
             person.patient_id = str(patient["id"])
             current[person.patient_id] = patient
@@ -188,7 +193,7 @@ def _received(person: PersonPost, outcome: EntryOutcome | None) -> bool:
         case EntryKind.CHANGED_MEANWHILE:
             return True
         case EntryKind.REFUSED:
-            person.refusal = Refusal(outcome.message, again=False)
+            person.refusal = Refusal(Failure.REFUSED, outcome.message)
         case EntryKind.UNAVAILABLE:
-            person.refusal = Refusal(outcome.message, again=True)
+            person.refusal = Refusal(Failure.UNAVAILABLE, outcome.message)
     return False

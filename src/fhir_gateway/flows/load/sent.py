@@ -7,14 +7,15 @@ from fhir_gateway.domain.identity import PersonDecision
 from fhir_gateway.domain.outcomes import Outcome
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.domain.runs import KnownKey, SpooledRecord
+from fhir_gateway.flows.load.failing import Failure
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a person's Patient is not on the server; `again` says that it can simply be sent again."""
+    """Why a person's Patient, or not all that belongs to it, is on the server: the reason, and the words."""
 
+    failure: Failure
     text: str
-    again: bool
 
 
 @dataclass(slots=True)
@@ -36,10 +37,7 @@ class PersonPost:
 
 @dataclass(frozen=True, slots=True)
 class DoseResult:
-    """How one dose ended: LOADED with its Immunization's id, REVIEW, or FAILED with the server's words.
-
-    `again` says that it can simply be sent again.
-    """
+    """How one dose ended: LOADED with its Immunization's id, REVIEW, or FAILED with the server's words."""
 
     number: int
     name: str
@@ -48,6 +46,5 @@ class DoseResult:
     code: str = ""
     text: str = ""
     suggestion: str = ""
-    again: bool = False
     version: str = ""
     """Of a dose that its own record has changed, or found changed so: the version that the server has now."""

@@ -1,14 +1,17 @@
 """The last leg: every record gets its one outcome, and the ledger learns what is on the server now."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from fhir_gateway.bundling.digests import digest, remembered
+from fhir_gateway.domain.errors import ServerError
 from fhir_gateway.domain.identity import Grade
 from fhir_gateway.domain.outcomes import Outcome, worst
 from fhir_gateway.domain.registry import Correction, RecallReason
 from fhir_gateway.domain.runs import KnownKey, ReviewKind, Run, Settlement, SpooledRecord
 from fhir_gateway.flows.load.blocks import block_numbers
+from fhir_gateway.flows.load.failing import Failure, failure_of, what_to_do
 from fhir_gateway.flows.load.reading import leading_code, missing_text
 from fhir_gateway.flows.load.sent import DoseResult, PersonPost, Refusal
 from fhir_gateway.flows.load.tools import LoadTools
@@ -49,10 +52,11 @@ def settle_reviews(run: Run, people: Sequence[PersonPost], tools: LoadTools) -> 
     tools.ledger.spool.close(run, [person.number for person in people])
 
 
-def settle_failed(run: Run, people: Sequence[PersonPost], message: str, tools: LoadTools) -> None:
-    """Note that the server could not be reached for these people; what can be sent again is kept."""
+def settle_failed(run: Run, people: Sequence[PersonPost], error: ServerError, tools: LoadTools) -> None:
+    """Note that the server could not be worked with for these people; what can be sent again is kept."""
+    failure = failure_of(error)
     for person in people:
-        person.refusal = person.refusal or Refusal(message, again=True)
+        person.refusal = person.refusal or Refusal(failure, str(error))
     settle_people(run, people, {}, tools)
 
 
@@ -60,7 +64,7 @@ def settle_people(
     run: Run, people: Sequence[PersonPost], doses: Mapping[int, Sequence[DoseResult]], tools: LoadTools
 ) -> None:
     """Settle the records of people who have been posted, whatever became of each of them."""
-    again = tools.sent_again_by(run)
+    advice = partial(what_to_do, run=run, tools=tools)
     settlements: list[Settlement] = []
     learned: list[KnownKey] = []
     for person in people:
@@ -70,7 +74,7 @@ def settle_people(
         for result in sorted(doses.get(person.number, ()), key=lambda found: order[found.number, found.name]):
             results.setdefault(result.number, []).append(result)
         by_key = {
-            key: _settlement(person, record, results.get(record.number, []), again=again)
+            key: _settlement(person, record, results.get(record.number, []), advice=advice)
             for key, record in once.items()
         }
         settlements.extend(replace(by_key[record.key], number=record.number) for record in person.records)
@@ -88,18 +92,17 @@ def _once(person: PersonPost) -> Mapping[str, SpooledRecord]:
     return {record.key: record for record in person.records}
 
 
-def _settlement(person: PersonPost, record: SpooledRecord, results: Sequence[DoseResult], *, again: str) -> Settlement:
+def _settlement(
+    person: PersonPost, record: SpooledRecord, results: Sequence[DoseResult], *, advice: Callable[[Failure], str]
+) -> Settlement:
     if person.refusal:
-        code = "server-unavailable" if person.refusal.again else "server-refused"
-        suggestion = again if person.refusal.again else "correct what the server names, then load again"
-        return Settlement(
-            record.number, Outcome.FAILED, code, person.refusal.text, suggestion, grade=person.decision.grade
-        )
+        failure, text = person.refusal.failure, person.refusal.text
+        return Settlement(record.number, Outcome.FAILED, failure, text, advice(failure), grade=person.decision.grade)
     outcomes = [result.outcome for result in results] + [Outcome.REJECTED] * len(record.missing)
     outcome = worst(*outcomes, Outcome.LOADED)
     texts = [f"{r.name}: {r.text}" if r.name else r.text for r in results if r.text]
     texts += [missing_text(dose) for dose in record.missing]
-    suggestions = [again if r.again else r.suggestion for r in results if r.again or r.suggestion]
+    suggestions = [advice(Failure(r.code)) if r.outcome is Outcome.FAILED else r.suggestion for r in results if r.code]
     suggestions += [dose.problem.suggestion for dose in record.missing if dose.problem.suggestion]
     codes = [r.code for r in results if r.outcome is outcome and r.code]
     codes += [leading_code([dose.problem for dose in record.missing])] if record.missing else []
@@ -108,7 +111,7 @@ def _settlement(person: PersonPost, record: SpooledRecord, results: Sequence[Dos
         outcome=outcome,
         code=codes[0] if outcome is not Outcome.LOADED else "",
         reason="; ".join(dict.fromkeys(texts)),
-        suggestion="; ".join(dict.fromkeys(suggestions)),
+        suggestion="; ".join(dict.fromkeys(filter(None, suggestions))),
         patient_id=person.patient_id,
         immunization_ids=tuple(
             dict.fromkeys(r.immunization_id for r in results if r.outcome is Outcome.LOADED and r.immunization_id)

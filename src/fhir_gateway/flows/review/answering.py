@@ -19,6 +19,7 @@ from fhir_gateway.domain.runs import (
     Verdict,
 )
 from fhir_gateway.flows.load.dose_planning import Answer
+from fhir_gateway.flows.load.failing import WORTH_REPEATING
 from fhir_gateway.flows.load.posting import post
 from fhir_gateway.flows.load.road import finish, respool, travel
 from fhir_gateway.flows.load.tools import LoadTools
@@ -151,7 +152,8 @@ async def _answered(
     if open_rows:
         finish(run, tools)
         words = f"run {run.id} could not load everything, review {item.id} stays open: see `runs show {run.id}`"
-        raise TransientServerError(words) if "server-unavailable" in totals.reasons else ServerError(words)
+        again = any(code in totals.reasons for code in WORTH_REPEATING)
+        raise TransientServerError(words) if again else ServerError(words)
     with tools.ledger.transaction():
         stored = tools.ledger.spool.decision_of(run, 1)
         patient_id = stored.decision.patient_id if stored else decision.patient_id
