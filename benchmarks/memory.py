@@ -2,8 +2,9 @@
 
     python benchmarks/memory.py [--convert 500000 1000000] [--load 30000 100000] [--seed 7]
 
-With a report. The peak is the kernel's VmHWM of the command's own process; the server that is loaded has another. Several sizes
-show whether memory is flat: then twice the rows need no more. `convert` reads CSV and NDJSON, `load` CSV.
+With a report. The peak is the kernel's VmHWM of the command's own process; the server that is loaded has another. Whether memory
+is flat is shown by several sizes (then twice the rows need no more), and by the highest resident memory in each tenth of a
+command's time. `convert` reads CSV and NDJSON, `load` CSV.
 """
 
 import argparse
@@ -14,8 +15,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import orjson
@@ -28,6 +32,17 @@ _COMMAND = str(Path(sys.executable).with_name("fhir-gateway"))
 _ROWS_A_PERSON = 5
 _FINISHED = {0, 3}
 _SECONDS_BETWEEN_LOOKS = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a command took: `peak` and the highest in each tenth of its time are MiB, `cpu` is in seconds of its own."""
+
+    rows: int
+    seconds: float
+    cpu: float
+    peak: float
+    tenths: tuple[float, ...]
 
 
 def main() -> None:
@@ -43,7 +58,7 @@ def main() -> None:
         generate(work, Region(arguments.seed, max(50, most // _ROWS_A_PERSON), "A", Rates()))
         sheet = work / "puskesmas.csv"
         lines = work / "puskesmas.ndjson"
-        print(f"{'':17}{'rows':>10}{'seconds':>9}{'peak MiB':>10}")
+        print(f"{'':17}{'rows':>10}{'seconds':>9}{'CPU s':>9}{'peak MiB':>10}  resident MiB in each tenth")
         for rows in arguments.load:
             _show("load", sheet, load(sheet, rows, work))
         if arguments.convert:
@@ -60,18 +75,18 @@ def _write_ndjson(sheet: Path, lines: Path) -> None:
             out.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
 
 
-def _show(command: str, file: Path, measured: tuple[int, float, int]) -> None:
-    rows, seconds, peak = measured
-    print(f"{command:8}{file.suffix:9}{rows:10,}{seconds:9.1f}{peak / 1024:10.1f}", flush=True)
+def _show(command: str, file: Path, of: Measured) -> None:
+    tenths = " ".join(f"{resident:.0f}" for resident in of.tenths)
+    print(f"{command:8}{file.suffix:9}{of.rows:10,}{of.seconds:9.1f}{of.cpu:9.1f}{of.peak:10.1f}  {tenths}", flush=True)
 
 
-def convert(file: Path, rows: int, work: Path) -> tuple[int, float, int]:
-    """Return how many rows the command converted, in how many seconds, and the peak of its resident memory in KiB."""
+def convert(file: Path, rows: int, work: Path) -> Measured:
+    """Convert the file's first rows and return what that took."""
     return _measured(["convert", str(file), "--out", str(work / "out.ndjson")], rows, work, home=work)
 
 
-def load(file: Path, rows: int, work: Path) -> tuple[int, float, int]:
-    """Return how many rows the command loaded into a new server, in how many seconds, and its peak in KiB."""
+def load(file: Path, rows: int, work: Path) -> Measured:
+    """Load the file's first rows into a new server and return what that took."""
     with tempfile.TemporaryDirectory(dir=work) as folder, _server(Path(folder)) as home:
         return _measured(["load", str(file), "--env", "bench"], rows, work, home=home)
 
@@ -94,10 +109,10 @@ def _server(home: Path) -> Iterator[Path]:
             server.terminate()
 
 
-def _measured(command: Sequence[str], rows: int, work: Path, *, home: Path) -> tuple[int, float, int]:
+def _measured(command: Sequence[str], rows: int, work: Path, *, home: Path) -> Measured:
     options = ["--mapping", "puskesmas", "--clinic", "bench", "--limit", str(rows)]
     options += ["--json", "--report", str(work / "report.csv")]
-    started, peak = time.perf_counter(), 0
+    started, peak, cpu, resident = time.perf_counter(), 0.0, 0.0, array("d")
     with subprocess.Popen(
         [_COMMAND, *command, *options],
         stdout=subprocess.PIPE,
@@ -105,21 +120,36 @@ def _measured(command: Sequence[str], rows: int, work: Path, *, home: Path) -> t
         env={**os.environ, "FHIR_GATEWAY_HOME": str(home)},
     ) as process:
         while process.poll() is None:
-            peak = max(peak, _peak_memory(process.pid))
+            memory = _memory(process.pid)
+            if memory:
+                peak, cpu = max(peak, memory["VmHWM"]), _cpu(process.pid) or cpu
+                resident.append(memory["VmRSS"])
             time.sleep(_SECONDS_BETWEEN_LOOKS)
         said = process.stdout.read() if process.stdout else b""
     if process.returncode not in _FINISHED:
         raise SystemExit(f"{command[0]} ended with {process.returncode}")
-    return int(orjson.loads(said)["read"]), time.perf_counter() - started, peak
+    cuts = [len(resident) * n // 10 for n in range(11)]
+    tenths = tuple(max(resident[one:other], default=0.0) for one, other in pairwise(cuts))
+    return Measured(int(orjson.loads(said)["read"]), time.perf_counter() - started, cpu, peak, tenths)
 
 
-def _peak_memory(pid: int) -> int:
-    """Return the process's VmHWM in KiB, 0 where it has ended meanwhile."""
+def _memory(pid: int) -> dict[str, float]:
+    """Return the process's VmHWM and VmRSS in MiB, nothing where it has ended meanwhile."""
     try:
         status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
     except OSError:
-        return 0
-    return next((int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")), 0)
+        return {}
+    words = [line.split() for line in status.splitlines() if line.startswith(("VmHWM", "VmRSS"))]
+    return {name.rstrip(":"): int(size) / 1024 for name, size, _ in words}
+
+
+def _cpu(pid: int) -> float:
+    """Return the seconds of CPU that the process has used, 0 where it has ended meanwhile."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 if __name__ == "__main__":
