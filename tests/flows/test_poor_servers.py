@@ -6,8 +6,8 @@ import pytest
 from tests.fakes.disturbed_server import is_bundle
 from tests.fakes.scripted_server import answer
 from tests.flows.conftest import BAYU, RATNA, RATNA_POLIO
+from tests.flows.loading_from_region import content, counts, load
 from tests.flows.server_content import canonical
-from tests.flows.test_server_faults import content, counts, load
 
 DAYS = [f"{day:02}/{month:02}/2022" for month in (1, 2) for day in range(1, 29)]
 MANY = [BAYU.replace("20/08/2019;BCG;1;B100", f"{day};Pentabio;;") for day in DAYS]

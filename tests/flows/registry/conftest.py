@@ -7,6 +7,7 @@ import pytest
 from tests.fakes.fhir_samples import LOCAL, NIK, sample_immunization, sample_patient
 from tests.fakes.pulling_client import Puller
 from tests.fakes.served_gateway import served_from, two_regions
+from tests.flows.registry.exporting import KUTASARI, Exporter, dose, person
 
 from fhir_gateway.domain.posting import BundleEntry
 from fhir_gateway.embedded_server.server import EmbeddedServer
@@ -97,3 +98,17 @@ def nik():
 
 
 __all__ = ["LOCAL", "NIK"]
+
+
+@pytest.fixture
+def exporter(served):
+    return Exporter(served)
+
+
+@pytest.fixture
+async def districts(exporter):
+    """Two people of Bobotsari, one of Kutasari, each with a dose; the last one from another clinic."""
+    people = await exporter.fill(person(1), person(2), person(3, KUTASARI))
+    clinics = ("pkm-1", "pkm-1", "rs-a")
+    doses = await exporter.fill(*(dose(one, n, clinics[n]) for n, one in enumerate(people)))
+    return people, doses

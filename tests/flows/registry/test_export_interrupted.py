@@ -13,7 +13,7 @@ import httpx
 import pytest
 from tests.fakes.disturbed_server import BASE, DisturbedServer
 from tests.flows.registry.conftest import Region
-from tests.flows.registry.test_bulk_checklist import KUTASARI, dose, person
+from tests.flows.registry.exporting import KUTASARI, dose, person
 
 from fhir_gateway.bootstrap.export_files import NdjsonFiles, held
 from fhir_gateway.bootstrap.export_sources import EmbeddedStock, LedgerGroups

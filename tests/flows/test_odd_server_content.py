@@ -1,0 +1,44 @@
+"""What a server holds that is odd: Patients out of use that nobody replaced, decimals with their digits."""
+
+import json
+from decimal import Decimal
+
+import pytest
+from tests.flows.conftest import RATNA, RATNA_POLIO
+from tests.flows.test_load import counts
+
+from fhir_gateway.fhir import json_text
+
+
+@pytest.mark.parametrize("successor", ["itself", "gone"])
+def test_a_person_who_was_replaced_by_nobody_goes_to_review(place, successor):
+    place.load(place.sheet(RATNA))
+    (patient,) = place.content()[0].values()
+    other = patient["id"] if successor == "itself" else "gone"
+    link = {"other": {"reference": f"https://elsewhere.test/fhir/Patient/{other}"}, "type": "replaced-by"}
+    put(place, {**patient, "active": False, "link": [link]})
+    summary = place.load(place.sheet(RATNA_POLIO, name="next.csv"))
+    assert (counts(summary), summary["reasons"]) == ({"review": 1}, {"replaced-by-nobody": 1})
+    assert [len(part) for part in place.content()] == [1, 1]
+    assert place.json("review", "list")[0]["candidates"] == [patient["id"]]
+
+
+def put(place, resource):
+    from fhir_gateway.embedded_server.server import EmbeddedServer  # noqa: PLC0415
+
+    server = EmbeddedServer(place.home / ".fhir-gateway" / "embedded")
+    path = f"/{resource['resourceType']}/{resource['id']}"
+    answer = server.handle("PUT", path, query="", headers={}, body=json_text.dump(resource), base="http://x/fhir")
+    server.close()
+    assert answer.status == 200, answer.body
+
+
+def test_a_decimal_of_the_server_keeps_its_digits_in_json(place):
+    place.load(place.sheet(RATNA))
+    (patient_id,), (dose_id,) = place.content()
+    quantity = {"value": Decimal("0.50"), "unit": "mL"}
+    put(place, {**place.server("Immunization")[dose_id], "doseQuantity": quantity})
+    code, out, _ = place.run("person", "show", patient_id, "--json")
+    assert code == 0
+    assert '"value": 0.50' in out
+    assert json.loads(out)["immunizations"][0]["doseQuantity"]["value"] == 0.5
