@@ -20,7 +20,14 @@ def new_nik():
 
 def family(nik, other_nik):
     """Return three Patients of one person, one of another, and what refers to them, in the order of their creation."""
-    about = {"subject": {"reference": "Patient/p2"}}
+    return [*_people(nik, other_nik), *_clinical(), *_organising(), *_telling_what_was()]
+
+
+_ABOUT_P2 = {"subject": {"reference": "Patient/p2"}}
+
+
+def _people(nik, other_nik):
+    """Return the Patients with their doses and observations."""
     return [
         patient(1, nik, address=[{"use": "home", "line": ["Kalimanah"], "city": "Purbalingga"}]),
         patient(2, nik, contact=[{"name": {"text": "Siti Aminah"}}]),
@@ -33,6 +40,12 @@ def family(nik, other_nik):
         observation(2, "p2", performer=[{"reference": "Patient/p3"}]),
         observation(3, "p3", focus=[{"reference": "Patient/p2"}, {"reference": "Patient/p9"}]),
         observation(9, "p9"),
+    ]
+
+
+def _clinical():
+    """Return what was found and done."""
+    return [
         {
             "resourceType": "ImmunizationEvaluation",
             "id": "ie",
@@ -48,7 +61,7 @@ def family(nik, other_nik):
             "status": "finished",
             "class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "AMB"},
             "period": {"start": "2021-01-02"},
-            **about,
+            **_ABOUT_P2,
         },
         {
             "resourceType": "Condition",
@@ -56,9 +69,9 @@ def family(nik, other_nik):
             "code": {"text": "fever"},
             "encounter": {"reference": "Encounter/e"},
             "recorder": {"reference": "Patient/p3"},
-            **about,
+            **_ABOUT_P2,
         },
-        {"resourceType": "Procedure", "id": "pr", "status": "completed", "code": {"text": "weighing"}, **about},
+        {"resourceType": "Procedure", "id": "pr", "status": "completed", "code": {"text": "weighing"}, **_ABOUT_P2},
         {
             "resourceType": "AllergyIntolerance",
             "id": "al",
@@ -73,13 +86,19 @@ def family(nik, other_nik):
             "code": {"text": "milk"},
             "patient": {"reference": "Patient/p3"},
         },
+    ]
+
+
+def _organising():
+    """Return documents, lists, groups and plans, in some of which others stand, too."""
+    return [
         {
             "resourceType": "DocumentReference",
             "id": "dr",
             "status": "current",
             "content": [{"attachment": {"contentType": "text/plain", "title": "letter"}}],
             "author": [{"reference": "Patient/p3"}],
-            **about,
+            **_ABOUT_P2,
         },
         {"resourceType": "RelatedPerson", "id": "rp", "patient": {"reference": "Patient/p3"}},
         {
@@ -112,23 +131,12 @@ def family(nik, other_nik):
             "for": {"reference": "Patient/p2"},
             "owner": {"reference": "Patient/p3"},
         },
-        {
-            "resourceType": "Provenance",
-            "id": "pv",
-            "target": [{"reference": "Patient/p2"}],
-            "recorded": "2021-01-02T08:00:00+07:00",
-            "agent": [{"who": {"reference": "Patient/p3"}}],
-        },
-        {
-            "resourceType": "AuditEvent",
-            "id": "ae",
-            "type": {"system": "http://dicom.nema.org/resources/ontology/DCM", "code": "110110"},
-            "recorded": "2021-01-02T08:00:00+07:00",
-            "agent": [{"requestor": False, "who": {"reference": "Patient/p3"}}],
-            "source": {"observer": {"display": "a desk"}},
-            "entity": [{"what": {"reference": "Patient/p2"}}],
-        },
     ]
+
+
+def _telling_what_was():
+    """Return what is never rewritten."""
+    return []
 
 
 class Settled:
