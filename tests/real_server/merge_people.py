@@ -136,7 +136,24 @@ def _organising():
 
 def _telling_what_was():
     """Return what is never rewritten."""
-    return []
+    return [
+        {
+            "resourceType": "Provenance",
+            "id": "pv",
+            "target": [{"reference": "Patient/p2"}],
+            "recorded": "2021-01-02T08:00:00+07:00",
+            "agent": [{"who": {"reference": "Patient/p3"}}],
+        },
+        {
+            "resourceType": "AuditEvent",
+            "id": "ae",
+            "type": {"system": "http://dicom.nema.org/resources/ontology/DCM", "code": "110110"},
+            "recorded": "2021-01-02T08:00:00+07:00",
+            "agent": [{"requestor": False, "who": {"reference": "Patient/p3"}}],
+            "source": {"observer": {"display": "a desk"}},
+            "entity": [{"what": {"reference": "Patient/p2"}}],
+        },
+    ]
 
 
 class Settled:
