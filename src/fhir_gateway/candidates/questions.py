@@ -14,7 +14,7 @@ _SHORTEST_NAME = 4
 
 
 class Kind(StrEnum):
-    """The search parameter by which candidates are looked for, the surest first; READ is no search."""
+    """The search parameter by which candidates are looked for, the surest first; READ finds who is known."""
 
     READ = "_id"
     IDENTIFIER = "identifier"

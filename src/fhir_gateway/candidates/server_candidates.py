@@ -15,7 +15,7 @@ from fhir_gateway.candidates.questions import (
     questions_of,
     search_values,
 )
-from fhir_gateway.domain.errors import PermanentServerError, ServerError, UntrustedAnswerError
+from fhir_gateway.domain.errors import AccessRefusedError, PermanentServerError, ServerError, UntrustedAnswerError
 from fhir_gateway.domain.identity import Candidates, Probe
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.fhir.masters import master_of
@@ -63,6 +63,7 @@ class ServerCandidates:
         self._masked = masked_identifiers
         self._kept = Answers()
         self._asking: dict[Question, asyncio.Future[Answer | None]] = {}
+        self._reads_alone = False
         self.unavailable: dict[str, str] = {}
 
     async def find(self, probes: Sequence[Probe]) -> Candidates:
@@ -187,7 +188,8 @@ class ServerCandidates:
 
     def _chunks(self, kind: Kind, questions: Sequence[Question]) -> Iterator[Sequence[Question]]:
         """Yield questions that go into one search; birth dates by gender, a masked NIK or a name alone."""
-        one_by_one = kind in {Kind.NAME, Kind.READ} or (kind is Kind.IDENTIFIER and self._masked)
+        alone = kind is Kind.READ and self._reads_alone
+        one_by_one = kind is Kind.NAME or alone or (kind is Kind.IDENTIFIER and self._masked)
         size = 1 if one_by_one else QUESTIONS_A_SEARCH
         for _, alike in groupby(sorted(questions, key=lambda one: one.gender), key=lambda one: one.gender):
             together = list(alike)
@@ -196,8 +198,7 @@ class ServerCandidates:
     async def _search(self, kind: Kind, questions: Sequence[Question]) -> dict[Question, Answer]:
         """Ask these questions in one search and give each its own answers."""
         if kind is Kind.READ:
-            patient = await self._reader.read("Patient", questions[0].value)
-            return {questions[0]: () if patient is None else (patient,)}
+            return await self._read_all(questions)
         parameters = {str(kind): [value for question in questions for value in search_values(question)]}
         if questions[0].gender:
             # Whose gender the server does not know may still be who is looked for.
@@ -212,6 +213,22 @@ class ServerCandidates:
             if kind is Kind.NAME and count >= MOST_NAMESAKES:
                 break
         return {question: tuple(patients) for question, patients in matched.items()}
+
+    async def _read_all(self, questions: Sequence[Question]) -> dict[Question, Answer]:
+        """Read Patients by their ids together, where the server searches by `_id`; who is not found so is read alone."""
+        ids = [question.value for question in questions]
+        found: dict[str, Resource] = {}
+        if len(ids) > 1 and not self._reads_alone:
+            try:
+                found = {str(one["id"]): one async for one in self._reader.search("Patient", {str(Kind.READ): ids})}
+            except AccessRefusedError:
+                raise
+            except PermanentServerError:
+                self._reads_alone = True
+        async with asyncio.TaskGroup() as group:
+            reads = {one: group.create_task(self._reader.read("Patient", one)) for one in ids if one not in found}
+        found |= {patient_id: patient for patient_id, read in reads.items() if (patient := read.result()) is not None}
+        return {each: (found[each.value],) if each.value in found else () for each in questions}
 
     def _questions_answered(
         self, patient: Resource, questions: Sequence[Question], by_value: Mapping[str, Question]

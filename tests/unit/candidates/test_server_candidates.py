@@ -74,6 +74,27 @@ async def test_named_patients_are_read():
     assert await find(FakeFhirStore(patient(1)), Probe(1, patient_ids=("p1", "gone"))) == {1: ("p1",)}
 
 
+async def test_known_patients_are_read_together_and_only_who_is_missing_alone():
+    store = FakeFhirStore(*(patient(number) for number in range(1, 301)))
+    probes = [Probe(number, patient_ids=(f"p{number}",)) for number in range(1, 301)]
+    assert await find(store, *probes, Probe(301, patient_ids=("gone",))) == {
+        **{number: (f"p{number}",) for number in range(1, 301)},
+        301: (),
+    }
+    assert [len(search["_id"]) for search in store.searches] == [200, 101]
+    assert store.reads == ["gone"]
+
+
+async def test_known_patients_are_read_one_by_one_where_ids_cannot_be_searched():
+    store = FakeFhirStore(patient(1), patient(2), untrusted=["_id"])
+    candidates = ServerCandidates(store)
+    probes = [Probe(number, patient_ids=(f"p{number}",)) for number in (1, 2)]
+    assert (await candidates.find(probes)).found == {1: ("p1",), 2: ("p2",)}
+    candidates.forget_all()
+    assert (await candidates.find(probes)).found == {1: ("p1",), 2: ("p2",)}
+    assert (len(store.searches), store.reads) == (1, ["p1", "p2"] * 2)
+
+
 async def test_answers_are_kept_whether_somebody_or_nobody_was_found():
     store = FakeFhirStore(patient(1))
     candidates = ServerCandidates(store)
