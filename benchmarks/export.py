@@ -1,6 +1,7 @@
 """Prints Immunizations a second from the embedded server to NDJSON, peak memory, and how fast searches are answered.
 
     python benchmarks/export.py [--doses 200000] [--searches 3000] [--clients 50] [--pause 1]
+        [--home FOLDER]
 
 A working folder is filled with invented people and doses (one person to five doses, in the shape of the sample bundles).
 `serve` runs on it as a process of its own; a registered client kicks off `$export?_type=Immunization`, polls, and the
@@ -170,7 +171,7 @@ async def export(client: Client, home: Path) -> tuple[int, float, float]:
             status = await http.get(location, headers=headers)
         manifest = status.raise_for_status().json()
         with Ledger(load_environment("bench", home).ledger_url) as ledger:
-            (job,) = ledger.exports.all()
+            *_, job = ledger.exports.all()
         seconds = (job.finished - job.created).total_seconds() if job.finished else float("nan")
         began = time.perf_counter()
         async with http.stream("GET", manifest["output"][0]["url"], headers=headers) as file:
@@ -260,14 +261,18 @@ def main() -> None:
     parser.add_argument("--searches", type=int, default=3000)
     parser.add_argument("--clients", type=int, default=50)
     parser.add_argument("--pause", type=float, default=1.0, help="seconds between a client's searches, on average")
+    parser.add_argument(
+        "--home", type=Path, help="a folder that is filled and kept; filled already, it is used as it is"
+    )
     arguments = parser.parse_args()
     with TemporaryDirectory() as folder:
-        home = Path(folder)
-        (home / "environments").mkdir()
-        (home / "environments" / "bench.toml").write_text(SETTINGS)
-        began = time.perf_counter()
-        fill(home, arguments.doses)
-        print(f"filled in {time.perf_counter() - began:.0f} s")
+        home = arguments.home or Path(folder)
+        if not (home / "environments").exists():
+            (home / "environments").mkdir(parents=True)
+            (home / "environments" / "bench.toml").write_text(SETTINGS)
+            began = time.perf_counter()
+            fill(home, arguments.doses)
+            print(f"filled in {time.perf_counter() - began:.0f} s")
         asyncio.run(measure(arguments, home))
 
 

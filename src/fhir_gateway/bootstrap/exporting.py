@@ -12,8 +12,9 @@ from functools import partial
 from fhir_gateway.bootstrap.export_files import NdjsonFiles, held, remove
 from fhir_gateway.bootstrap.export_giving import Given
 from fhir_gateway.bootstrap.export_sources import EmbeddedStock, LedgerGroups
+from fhir_gateway.bootstrap.registry_recalls import look_for_withdrawn
 from fhir_gateway.bootstrap.request_rates import RequestRates
-from fhir_gateway.domain.errors import GatewayError, LedgerError, PageExpiredError, TransientServerError
+from fhir_gateway.domain.errors import GatewayError, LedgerError, PageExpiredError, ServerError, TransientServerError
 from fhir_gateway.domain.exports import Checkpoint, ExportFile, ExportJob, ExportState, FileKind
 from fhir_gateway.domain.registry import Request
 from fhir_gateway.embedded_server.server import EmbeddedServer
@@ -34,7 +35,7 @@ _LOG = logging.getLogger(__name__)
 PAUSE = 5.0
 """Seconds until an export that could not go on is tried again."""
 SWEEP_EVERY = 600.0
-"""Seconds between looks for exports that have expired."""
+"""Seconds between looks for exports that have expired, and for copies that were taken back on the server itself."""
 MOST_KEPT = 20
 """Exports of one client that are kept at the same time, finished ones included."""
 _AT_ONCE = 2
@@ -80,6 +81,8 @@ class ServedExports:
         terms: ExportTerms | None = None,
     ) -> None:
         policy = settings.registry
+        self._settings = settings
+        self._client = client
         self._folder = settings.folder / "exports"
         self._ledger_url = settings.ledger_url
         self._ledger = ledger
@@ -209,6 +212,12 @@ class ServedExports:
             await asyncio.sleep(SWEEP_EVERY)
             with suppress(LedgerError):
                 self.sweep()
+                await self._note_withdrawn()
+
+    async def _note_withdrawn(self) -> None:
+        """Note which copies were taken back on the server itself; a server that is down is asked the next time."""
+        with suppress(ServerError):
+            await look_for_withdrawn(self._settings, self._ledger, self._client)
 
     def _is_expired(self, job: ExportJob) -> bool:
         return job.finished is not None and self.expires(job) <= self._clock.now()

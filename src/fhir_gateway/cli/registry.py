@@ -11,6 +11,7 @@ import typer
 from fhir_gateway import bootstrap
 from fhir_gateway.cli import options
 from fhir_gateway.cli.printing import print_json, print_table
+from fhir_gateway.cli.progress import ProgressDisplay
 from fhir_gateway.domain.errors import UsageError
 from fhir_gateway.domain.registry import Pull, Recall, RegistryClient
 from fhir_gateway.settings import EMBEDDED, home, load_environment
@@ -145,11 +146,18 @@ def recalls(
     environment: options.Environment = EMBEDDED,
     as_json: options.Json = False,
 ) -> None:
-    """List which clients still have a version that was taken back, since when they have it, and for how long."""
+    """List which clients still have a version that was taken back, since when they have it, and for how long.
+
+    The FHIR server is asked first which doses were taken back there; without an answer, what is known is listed.
+    """
+    from fhir_gateway.bootstrap.registry_recalls import withdrawn_in  # noqa: PLC0415 - only this asks the server
+
     now = datetime.now(UTC)
-    with bootstrap.ledger_of(environment) as ledger:
-        found = ledger.pulls.outstanding(client=client_id, everything=everything)
-        names = {one.id: one.name for one in ledger.registry_clients.all()}
+    with ProgressDisplay() as progress, bootstrap.opened(environment, progress) as gateway:
+        if problem := withdrawn_in(gateway):
+            progress.say(f"the FHIR server was not asked what was taken back there itself: {problem}")
+        found = gateway.ledger.pulls.outstanding(client=client_id, everything=everything)
+        names = {one.id: one.name for one in gateway.ledger.registry_clients.all()}
     if as_json:
         print_json([_recall(one, names, now) for one in found])
         return

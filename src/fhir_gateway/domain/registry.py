@@ -121,14 +121,24 @@ class RecallReason(StrEnum):
     """A merge moved it, or made it entered-in-error as the same dose as another."""
     CORRECTED = "corrected"
     """A correction of its own record took the dose back: it was not given, or entered in error."""
+    WITHDRAWN = "withdrawn"
+    """Somebody took the dose back on the FHIR server itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """A resource that was put right: `version` is the right one, "" where it is not known."""
+    """A resource that was put right: `version` is the right one, "" where it is not known.
+
+    `wrong` are the versions that are not; none named: all others.
+    """
 
     resource: str
     version: str
+    wrong: frozenset[str] = frozenset()
+
+    def takes_back(self, version: str) -> bool:
+        """Say whether whoever has this version has a wrong one."""
+        return version in self.wrong if self.wrong else version != self.version
 
 
 @dataclass(frozen=True, slots=True)

@@ -174,7 +174,7 @@ class Pulls:
 
         What a client has been found to have before, and has not replaced since, stays as it was noted then.
         """
-        right = {one.resource: one.version for one in corrections}
+        right = {one.resource: one for one in corrections}
         noted = 0
         for names in chunks(right):
             open_ones = select(recalls.c.client, recalls.c.resource, recalls.c.version).where(
@@ -191,12 +191,25 @@ class Pulls:
                     "noted": at.isoformat(),
                 }
                 for row in self._connection.execute(select(pulled).where(pulled.c.resource.in_(names)))
-                if row.version != right[row.resource] and (row.client, row.resource, row.version) not in known
+                if right[row.resource].takes_back(row.version) and (row.client, row.resource, row.version) not in known
             ]
             if rows:
                 self._connection.execute(insert(recalls), rows)
             noted += len(rows)
         return noted
+
+    def held(self, resources: Sequence[str]) -> dict[str, list[str]]:
+        """Return which versions of these resources (`Type/id`) clients have; none of what nobody has."""
+        found: dict[str, list[str]] = {}
+        for names in chunks(resources):
+            wanted = select(pulled.c.resource, pulled.c.version).where(pulled.c.resource.in_(names))
+            for resource, version in self._connection.execute(wanted):
+                found.setdefault(str(resource), []).append(str(version))
+        return found
+
+    def anything_given(self) -> bool:
+        """Say whether any client has anything."""
+        return self._connection.execute(select(pulled.c.client).limit(1)).first() is not None
 
     def outstanding(self, *, client: str = "", everything: bool = False) -> list[Recall]:
         """Return recalls that no newer pull has settled, oldest first; `everything`: the settled ones too."""

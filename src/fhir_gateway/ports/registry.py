@@ -1,10 +1,12 @@
 """What the roads of a registry's pull need of the FHIR server behind."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from fhir_gateway.domain.records import Resource
+from fhir_gateway.domain.registry import Correction
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,4 +34,23 @@ class FhirPuller(Protocol):
 
     async def count(self, resource_type: str, pairs: Sequence[tuple[str, str]]) -> int:
         """Return how many resources a search finds."""
+        ...
+
+
+class Withdrawals(Protocol):
+    """Which clients have what was taken back on the server itself, and up to where that was looked for."""
+
+    def position(self) -> tuple[datetime, str] | None:
+        """Return the last resource (lastUpdated, id) that was looked at."""
+        ...
+
+    def held(self, resources: Sequence[str]) -> Mapping[str, Sequence[str]]:
+        """Return which versions of these resources (`Type/id`) clients have."""
+        ...
+
+    def note(self, corrections: Iterable[Correction], *, last: tuple[datetime, str], at: datetime) -> int:
+        """Note who has another version than the right one, and that everything up to `last` was looked at.
+
+        Return how many copies those are.
+        """
         ...

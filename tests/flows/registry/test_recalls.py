@@ -1,7 +1,11 @@
 """What was taken back after a registry had pulled it: who has it, since when, and when the right version has come."""
 
+import json
+
 from tests.fakes.pulling_client import newest, pulled, registered
 from tests.flows.conftest import BAYU, RATNA, RATNA_POLIO
+
+from fhir_gateway.embedded_server.server import EmbeddedServer
 
 TWIN = RATNA_POLIO.replace("081210001001", "081210009999")
 """The same words but for another phone: linked to Ratna without asking."""
@@ -40,6 +44,18 @@ def named(recalls):
 def dose_of(place, lot):
     (found,) = [one for one in place.server("Immunization").values() if one["lotNumber"] == lot]
     return f"Immunization/{found['id']}"
+
+
+def edit(place, name, **elements):
+    """Change a resource on the embedded server as somebody does who knows nothing of the gateway."""
+    resource_type, _, resource_id = name.partition("/")
+    body = json.dumps(place.server(resource_type)[resource_id] | elements).encode()
+    server = EmbeddedServer(place.home / ".fhir-gateway" / "embedded")
+    try:
+        headers = {"Content-Type": "application/fhir+json"}
+        assert server.handle("PUT", f"/{name}", headers=headers, body=body).status == 200
+    finally:
+        server.close()
 
 
 def assert_settled_by_next_pull(registry, wrong):
@@ -151,3 +167,38 @@ def test_a_correction_of_a_dose_that_was_given_is_no_recall(place):
     place.load(place.sheet(RATNA.replace("B100", "B101"), name="next.csv"))
     assert registry.recalls("--all") == []
     assert len(registry.pull()) == 1
+
+
+def test_a_dose_that_somebody_takes_back_on_the_server_is_outstanding(place):
+    place.load(place.sheet(RATNA))
+    registry, late = Registry(place), Registry(place, "Late")
+    registry.pull()
+    assert registry.recalls() == []
+    by_hand = dose_of(place, "B100")
+    edit(place, by_hand, status="entered-in-error")
+    late.pull()
+    assert named(registry.recalls()) == [(by_hand, "withdrawn")]
+    assert late.recalls() == []
+    edit(place, by_hand, note=[{"text": "a slip"}])
+    assert named(late.recalls("--all")) == []
+    assert_settled_by_next_pull(registry, [by_hand])
+    assert registry.content[by_hand]["status"] == "entered-in-error"
+
+
+def test_a_dose_that_was_edited_but_given_is_no_recall(place):
+    place.load(place.sheet(RATNA))
+    registry = Registry(place)
+    registry.pull()
+    edit(place, dose_of(place, "B100"), lotNumber="B101")
+    assert registry.recalls() == []
+
+
+def test_what_is_known_is_listed_where_the_server_does_not_answer(place):
+    place.load(place.sheet(RATNA, TWIN, BAYU))
+    registry = Registry(place)
+    registry.pull()
+    place.json("review", "unlink", 1, 2)
+    (place.home / ".fhir-gateway" / "embedded" / "fhir.db").write_bytes(b"no database")
+    code, out, err = place.run("registry", "recalls", "--json")
+    assert (code, len(json.loads(out))) == (0, 2)
+    assert "was not asked" in err

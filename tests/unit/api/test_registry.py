@@ -1,5 +1,6 @@
 """The registry's endpoint as its clients ask it: getting in, searching, and what stays closed."""
 
+import asyncio
 import re
 from urllib.parse import parse_qsl, urlsplit
 
@@ -259,3 +260,18 @@ async def test_a_client_that_asks_too_often_is_told_when_to_come_again(served):
     answers = [await registry.get("Patient", token) for _ in range(4)]
     assert [one.status_code for one in answers] == [200, 200, 200, 429]
     assert int(answers[-1].headers["retry-after"]) > 0
+
+
+async def test_serving_notes_what_is_taken_back_on_the_server_itself(registry, monkeypatch):
+    _, (dose, *_) = await doses(registry)
+    await registry.get("Immunization")
+    await registry.change("Immunization", dose, status="entered-in-error")
+    environment = registry.served.app.state.serving.opened["north"]
+    monkeypatch.setattr("fhir_gateway.bootstrap.exporting.SWEEP_EVERY", 0.0)
+    environment.exports.go_on()
+    async with asyncio.timeout(60):
+        while not (found := environment.ledger.pulls.outstanding()):
+            await asyncio.sleep(0)
+    assert [(one.resource, one.reason, one.client) for one in found] == [
+        (f"Immunization/{dose}", "withdrawn", registry.id)
+    ]
