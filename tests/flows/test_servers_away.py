@@ -18,9 +18,12 @@ from tests.flows.server_content import canonical
 
 from fhir_gateway.bootstrap import gateway
 from fhir_gateway.fhir_server.client import FhirClient
+from fhir_gateway.flows.load import road
 
 
-def test_a_server_that_is_down_leaves_failed_rows_that_a_retry_loads(place, region):
+@pytest.mark.parametrize("rows_together", [500, 2])
+def test_a_server_that_is_down_leaves_failed_rows_that_a_retry_loads(place, region, monkeypatch, rows_together):
+    monkeypatch.setattr(road, "_CHUNK", rows_together)
     path = place.sheet(RATNA, RATNA_POLIO, BAYU)
     region(before=refuse)
     code, summary, err = load(place, path)
