@@ -83,6 +83,20 @@ async def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(served):
     assert "SameSite=strict" in cookie
 
 
+async def test_behind_tls_the_cookie_is_tied_to_this_host_and_browsers_stay_with_tls(served):
+    served.client.base_url = "https://gateway.test"
+    _, key = served.key()
+    form = await served.get("/console/login")
+    assert form.headers["strict-transport-security"] == "max-age=63072000"
+    fields = {"csrf": token(form), "environment": "north", "key": key}
+    answer = await served.client.post("/console/login", data=fields, headers={"Origin": "https://gateway.test"})
+    assert answer.headers["location"] == "/console/merges"
+    cookies = answer.headers.get_list("set-cookie")
+    (cookie,) = [each for each in cookies if each.startswith("__Host-fhir_gateway=")]
+    assert {"HttpOnly", "Path=/", "SameSite=strict", "Secure"} <= set(cookie.split("; "))
+    assert (await served.get("/console/merges")).status_code == 200
+
+
 @pytest.mark.parametrize(("environment", "known"), [("north", False), ("west", True)])
 async def test_a_wrong_login_is_told_without_saying_what_was_wrong(served, environment, known):
     key = served.key()[1] if known else "fgk-x"
