@@ -41,7 +41,7 @@ def test_a_load_imports_nothing_that_only_other_commands_need(imported_by_load, 
 def test_a_name_beyond_the_consoles_letters_ends_no_command(tmp_path, options):
     sheet = tmp_path / "sheet.csv"
     sheet.write_text("Nama Lengkap;Tgl Lahir;Tgl Vaksin;Vaksin\nZoë Ratna;01/02/2020;03/04/2021;BCG\n", "utf-8")
-    words = "from fhir_gateway.cli.app import main; main()"
+    words = "from fhir_gateway.cli.start import main; main()"
     done = subprocess.run(
         [sys.executable, "-c", words, "mapping", "preview", str(sheet), *options],
         env={**os.environ, "PYTHONIOENCODING": "ascii", "FHIR_GATEWAY_HOME": str(tmp_path)},
@@ -53,3 +53,18 @@ def test_a_name_beyond_the_consoles_letters_ends_no_command(tmp_path, options):
         assert "Zoë Ratna" in json.dumps(json.loads(done.stdout), ensure_ascii=False)
     else:
         assert b"Zo\\xeb Ratna" in done.stdout
+
+
+@pytest.mark.parametrize("number", ["SIGTERM", "SIGINT"])
+def test_a_signal_while_the_command_is_imported_ends_it_with_1(number):
+    words = (
+        "import signal, sys\n"
+        "class Interrupting:\n"
+        "    def find_spec(self, name, *_):\n"
+        f"        signal.raise_signal(signal.{number}) if name == 'typer' else None\n"
+        "sys.meta_path.insert(0, Interrupting())\n"
+        "from fhir_gateway.cli.start import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, timeout=300, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "fhir-gateway: interrupted before anything was begun\n"
