@@ -68,7 +68,7 @@ def make_plan(
     for group in plan.groups:
         _print_group(group)
     print(
-        f"{len(plan.groups)} groups planned; `fhir-gateway merge apply {out}` merges them"
+        f"{_groups(len(plan.groups))} planned; `fhir-gateway merge apply {out}` merges them"
         if plan.groups
         else "no group"
     )
@@ -107,6 +107,10 @@ def apply_plan(
         for line in (*outcome.refused, *outcome.messages):
             tell(f"{outcome.survivor}: {line}")
     return 0 if all(outcome.whole for outcome in outcomes) else FINISHED_WITH_FAILURES
+
+
+def _groups(number: int) -> str:
+    return "1 group" if number == 1 else f"{number} groups"
 
 
 def _read(path: Path, environment: str) -> MergePlan:

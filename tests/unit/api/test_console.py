@@ -166,6 +166,20 @@ async def test_an_operator_undoes_a_merge(served, merge):
     assert "two people" in end.text
 
 
+async def test_an_undoing_that_was_interrupted_is_carried_on(served, merge):
+    await log_in(served)
+    environment = await served.app.state.serving.environment("north")
+    with environment.ledger.transaction():
+        now = datetime.now(UTC)
+        environment.ledger.merges.begin_undo(merge, user="u", at=now, reason="", via="console", decisions={})
+    page = await served.get(f"/console/merges/{merge}")
+    assert "Its undoing is not finished" in page.text
+    assert "Go on undoing" in page.text
+    looked = await followed(served, await post(served, f"/console/merges/{merge}/preview-undo", csrf=token(page)))
+    end = await followed(served, await post(served, looked.url.path, csrf=token(looked), reason="two people"))
+    assert f"Merge {merge} was taken apart" in end.text
+
+
 async def test_an_auditor_undoes_nothing(served, merge):
     await log_in(served, Role.AUDITOR)
     page = await served.get(f"/console/merges/{merge}")

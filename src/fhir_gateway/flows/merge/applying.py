@@ -74,7 +74,7 @@ async def apply(plan: MergePlan, request: ApplyRequest, tools: MergeTools) -> li
     each other, others go side by side. Raises LedgerError where somebody else merges in this environment, and
     ServerError where the server has gone; then the same command goes on.
     """
-    with tools.ledger.merge_lock(f"a plan of {len(plan.groups)} groups"):
+    with tools.ledger.merge_lock(f"a plan of {len(plan.groups)} group{'s' * (len(plan.groups) != 1)}"):
         work = _Applying(request, tools, RequestShares(lambda: tools.server.requests), _fingerprint(plan))
         work.run = tools.ledger.runs.unfinished(work.fingerprint)
         fresh: list[GroupPlan] = []
