@@ -16,6 +16,11 @@ def test_a_patient_joins_the_people_who_fit_it():
     assert list(components([1, 2, 3], [(1, "p"), (3, "p")])) == [[1, 3], [2]]
 
 
+def test_who_is_not_asked_about_joins_nobody():
+    edges = [(1, 2), (3, 2), (2, 4), (9, 1), (1, 9), (2, "p"), (3, "p"), (4, "p")]
+    assert list(components([1, 3, 4], edges)) == [[1], [3, 4]]
+
+
 def test_nobody_at_all():
     assert list(components([], [])) == []
 
