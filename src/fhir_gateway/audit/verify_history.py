@@ -204,8 +204,8 @@ class StoredPart:
     def hash(self) -> str:
         """Return the salted SHA-256 in hex."""
         digest = hashlib.sha256((self.salt or b"") + self.body)
-        for line in self.lines:
-            digest.update(line + b"\n")
+        if self.lines:
+            digest.update(b"\n".join((*self.lines, b"")))
         return digest.hexdigest()
 
 
@@ -302,22 +302,28 @@ class HistoryCheck:
 
     def _check_parts(self, entry: Mapping[str, Any], parts: Mapping[str, StoredPart]) -> None:
         number, key = entry["number"], entry["merge"] or -entry["number"]
-        for name in sorted({*parts, *entry["parts"]}):
+        names = entry["parts"] if parts.keys() == entry["parts"].keys() else sorted({*parts, *entry["parts"]})
+        for name in names:
             part, wanted = parts.get(name), entry["parts"].get(name)
-            table = {CHANGES: "merge_changes", STEPS: "merge_steps"}.get(name, "history_details")
-            place = f"{table} {number} {name}"
+            wrong = ""
             if wanted is None:
-                self.fault(place, "the entry knows of no such part")
+                wrong = "the entry knows of no such part"
             elif part is None and self.partial and name != FACTS:
                 self.left_out += 1
             elif part is None and name != FACTS:
                 self._absent[key] = number
             elif part is None or part.salt is None:
-                self.fault(place, "the part, or its salt, is missing")
+                wrong = "the part, or its salt, is missing"
             elif part.hash() != wanted:
-                self.fault(place, "was changed: it does not have the hash that the entry holds")
+                wrong = "was changed: it does not have the hash that the entry holds"
             if part is not None and name != FACTS:
                 self._present.setdefault(key, number)
+            if wrong:
+                self.fault(f"{_TABLES.get(name, 'history_details')} {number} {name}", wrong)
+
+
+_TABLES = {CHANGES: "merge_changes", STEPS: "merge_steps"}
+"""Parts that stand in a table of their own."""
 
 
 def _erased_keys(notes: Mapping[str, Any]) -> list[int]:
@@ -328,16 +334,20 @@ def _erased_keys(notes: Mapping[str, Any]) -> list[int]:
     ]
 
 
+_KINDS = {"at": str, "event": str, "merge": int, "notes": dict, "number": int, "parts": dict}
+
+
 def _parsed(body: bytes) -> dict[str, Any]:
     try:
-        entry = json.loads(body)
+        entry = json.loads(body.decode())
     except ValueError:
         return {}
-    kinds = {"at": str, "event": str, "merge": int, "notes": dict, "number": int, "parts": dict}
-    if not isinstance(entry, dict) or entry.keys() != kinds.keys():
+    if not isinstance(entry, dict) or entry.keys() != _KINDS.keys():
         return {}
-    sound = all(isinstance(entry[name], kind) for name, kind in kinds.items())
-    return entry if sound and all(_is_note(note) for note in entry["notes"].values()) else {}
+    for name, kind in _KINDS.items():
+        if not isinstance(entry[name], kind):
+            return {}
+    return entry if all(map(_is_note, entry["notes"].values())) else {}
 
 
 def _is_note(value: Any) -> bool:

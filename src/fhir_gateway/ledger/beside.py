@@ -1,6 +1,6 @@
 """Rows of a table read in the order of the history's entries that they belong to."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -27,11 +27,13 @@ class Beside:
         self.name = table.name
         order = [table.c.entry, *(column for column in table.primary_key.columns if column is not table.c.entry)]
         found = connection.execution_options(yield_per=PAGE).execute(select(table).order_by(*order))
-        self._rows = iter(found.mappings())
-        self._next: RowMapping | None = next(self._rows, None)
+        names = tuple(table.columns.keys())
+        # Plain dicts, page by page: a million entries have several million rows.
+        self._rows = (dict(zip(names, row, strict=True)) for page in found.partitions(PAGE) for row in page)
+        self._next: Mapping[str, Any] | None = next(self._rows, None)
         self._orphans: list[int] = []
 
-    def of(self, entry: int) -> list[RowMapping]:
+    def of(self, entry: int) -> list[Mapping[str, Any]]:
         """Return the rows of an entry; entries are asked for in order."""
         found = []
         while self._next is not None and self._next["entry"] <= entry:

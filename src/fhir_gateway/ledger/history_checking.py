@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, func, select
-from sqlalchemy.engine import Row, RowMapping
+from sqlalchemy.engine import Row
 
 from fhir_gateway.audit.verify_history import Checkpoint, HistoryCheck, PublicKey, StoredPart, leaf_hash
 from fhir_gateway.domain.history import HistoryEvent, Part
@@ -68,7 +68,7 @@ def _check_entries(connection: Connection, check: HistoryCheck) -> None:
 
 
 def _add_lines(
-    parts: dict[str, StoredPart], part: Part, rows: Sequence[RowMapping], line: Callable[[Any], bytes]
+    parts: dict[str, StoredPart], part: Part, rows: Sequence[Mapping[str, Any]], line: Callable[[Any], bytes]
 ) -> None:
     if not rows and part not in parts:
         return
@@ -81,7 +81,11 @@ def _add_lines(
 
 
 def _check_subjects(
-    check: HistoryCheck, row: Row[Any], entry: Mapping[str, Any], person: StoredPart | None, rows: Sequence[RowMapping]
+    check: HistoryCheck,
+    row: Row[Any],
+    entry: Mapping[str, Any],
+    person: StoredPart | None,
+    rows: Sequence[Mapping[str, Any]],
 ) -> None:
     expected: Iterable[tuple[str, str]] = ()
     if person and entry and entry["event"] in _SUBJECTS:

@@ -4,6 +4,7 @@ import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy.engine import Row
@@ -28,8 +29,8 @@ from fhir_gateway.domain.merges import (
 )
 from fhir_gateway.fhir import json_text
 
-_CHANGE = ("merge", "number", "resource", "kind", "before_version", "bodies")
-_STEP = ("merge", "number", "resource", "after_version", "state", "message")
+_change_of = itemgetter("merge", "number", "resource", "kind", "before_version", "bodies")
+_step_of = itemgetter("merge", "number", "resource", "after_version", "state", "message")
 
 
 def change_row(merge: int, change: JournalledChange) -> dict[str, Any]:
@@ -59,12 +60,12 @@ def step_row(merge: int, change: JournalledChange) -> dict[str, Any]:
 
 def change_line(row: Mapping[str, Any]) -> bytes:
     """Return a change's row as it is hashed."""
-    return row_line(*(row[column] for column in _CHANGE))
+    return row_line(*_change_of(row))
 
 
 def step_line(row: Mapping[str, Any]) -> bytes:
     """Return a step's row as it is hashed."""
-    return row_line(*(row[column] for column in _STEP))
+    return row_line(*_step_of(row))
 
 
 def read_change(row: Row[Any], step: Row[Any] | None) -> JournalledChange:
