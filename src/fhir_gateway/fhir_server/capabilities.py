@@ -1,12 +1,13 @@
 """What a CapabilityStatement says that the gateway needs; the rest (1.5 MB on HAPI) is let go."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from fhir_gateway.domain.errors import PermanentServerError
 
-_R4 = "4.0."
+_R4 = re.compile(r"4\.0(\.\d+)?(-[A-Za-z0-9.]+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ def parse_capabilities(statement: Any) -> Capabilities:
     if kind != "CapabilityStatement":
         raise PermanentServerError("No FHIR server at base_url: its /metadata is no CapabilityStatement")
     version = statement.get("fhirVersion")
-    if not isinstance(version, str) or not version.startswith(_R4):
+    if not isinstance(version, str) or not _R4.fullmatch(version):
         named = f"FHIR {version[:20]}" if isinstance(version, str) and version.isascii() else "no FHIR version"
         raise PermanentServerError(f"The server declares {named}; the gateway needs FHIR R4 (4.0.1)")
     rest = next((one for one in _dicts(statement.get("rest")) if one.get("mode", "server") == "server"), {})

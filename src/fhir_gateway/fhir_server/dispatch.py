@@ -17,9 +17,9 @@ from fhir_gateway.fhir.bundles import (
 )
 from fhir_gateway.fhir.outcomes import describe_outcome
 from fhir_gateway.fhir_server.client import MOST_ATTEMPTS, Answer, FhirClient, Request
-from fhir_gateway.fhir_server.entry_outcomes import refused, unavailable
+from fhir_gateway.fhir_server.entry_outcomes import condition_of, refused, unavailable
 from fhir_gateway.fhir_server.failures import ServerGoneError
-from fhir_gateway.fhir_server.verdicts import Verdict
+from fhir_gateway.fhir_server.verdicts import Verdict, judge
 
 ATTEMPTS_FOR_A_BUNDLE = 4  # then halved: what keeps failing may be one entry's fault
 _MINIMAL = {"Prefer": "return=minimal"}
@@ -33,12 +33,14 @@ class Way:
     """How entries travel.
 
     `to_batch`: a refused transaction goes again as a batch; else it is halved, as a refused batch is. `repeat` false:
-    what ended unknown is not repeated here, since the server's creates are not conditional.
+    what ended unknown is not repeated here, since the server's creates are not conditional. `conditional` false: the
+    server refuses creates with a condition, so they go without.
     """
 
     bundle_type: str
     to_batch: bool = False
     repeat: bool = True
+    conditional: bool = True
 
 
 class Dispatcher:
@@ -61,6 +63,8 @@ class Dispatcher:
 
         Raises AccessRefusedError where the server takes nothing with these credentials.
         """
+        if not way.conditional:
+            entries = [replace(entry, if_none_exist="") for entry in entries]
         content = json_text.dump(build_bundle(way.bundle_type, entries))
         attempts = MOST_ATTEMPTS if len(entries) == 1 else ATTEMPTS_FOR_A_BUNDLE
         try:
@@ -118,9 +122,24 @@ class Dispatcher:
             return [EntryAnswer(status=0, message="the server's answer does not fit the bundle")] * len(entries)
         if way.bundle_type == "transaction" and way.to_batch:
             return await self.dispatch(entries, replace(way, bundle_type="batch", to_batch=False))
-        if len(entries) == 1:
-            return [EntryAnswer(status=answer.status, message=describe_outcome(answer.body))]
-        return await self._halves(entries, way)
+        if len(entries) > 1:
+            return await self._halves(entries, way)
+        if not self._bundles_worked and (said := await self._tried_alone(entries[0], way)):
+            return [said]
+        return [EntryAnswer(status=answer.status, message=describe_outcome(answer.body))]
+
+    async def _tried_alone(self, entry: BundleEntry, way: Way) -> Said | None:
+        """Return what is said of an entry that a bundle of one was refused for, None where it is refused alone, too.
+
+        Where it is taken, no bundle is: some servers refuse them with 400 or 422, as if the entries were at fault.
+        """
+        said = await self._alone(entry, way)
+        if isinstance(said, EntryOutcome) or not said.status:
+            return said
+        verdict = judge(said.status, condition=condition_of(entry))
+        if verdict is Verdict.SUCCESS and not self._bundles_worked:
+            self._targets.clear()
+        return None if verdict is Verdict.REFUSED else said
 
     async def _halves(self, entries: Sequence[BundleEntry], way: Way) -> list[Said]:
         """Send both halves: a poisoned entry costs only itself (HAPI refuses the whole batch for it)."""
@@ -140,7 +159,9 @@ class Dispatcher:
             answer = await self._client.send(request)
         except ServerError as error:
             return (await self._failed(error, [entry], way))[0]
-        resource_type, resource_id, version = read_location(answer.headers.get("Location"))
+        resource_type, resource_id, version = read_location(
+            answer.headers.get("Location") or answer.headers.get("Content-Location")
+        )
         if not resource_id and isinstance(answer.body, dict) and answer.body.get("resourceType") == entry.url:
             resource_id = str(answer.body.get("id") or "")
         return EntryAnswer(

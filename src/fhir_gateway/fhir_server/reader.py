@@ -23,6 +23,9 @@ _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 _FRESH = {"Cache-Control": "no-cache"}  # HAPI as shipped answers a repeated search from a cache for 60 s
 STRICT = {**_FRESH, "Prefer": "handling=strict"}
 _NO_SUCH_OPERATION = frozenset({404, 405, 415, 501})
+_TOO_LONG = frozenset({413, 414, 431})
+_SHORTEST_URL = 500
+_NO_BATCH = frozenset({400, 422})
 _EXPIRED = frozenset({404, 410})
 _DATES = frozenset({"birthdate", "death-date", "date", "_lastUpdated"})
 
@@ -53,6 +56,8 @@ class ServerReader:
         self._masked = client.policy.masked_identifiers
         self._capabilities: Capabilities | None = None
         self._gives_links = False
+        self._linkless: set[str] = set()
+        self._longest_url = LONGEST_URL
         self._refused_roads: set[_Road] = set()
         self._proofs: dict[tuple[str, str], SearchProof] = {}
         self._takes_one_date: set[tuple[str, str]] = set()
@@ -97,10 +102,10 @@ class ServerReader:
         """
         seen: set[str] = set()
         one_by_one = self._masked and "identifier" in parameters
-        longest = LONGEST_FORM if self._road(parameters) is _Road.POST else LONGEST_URL
+        longest = LONGEST_FORM if self._road(parameters) is _Road.POST else self._longest_url
         questions = cut(parameters, longest=longest, **({"most_values": 1} if one_by_one else {}))
         for question in questions:
-            async for resource in self._dates_apart(resource_type, question, check=check):
+            async for resource in self._cut_shorter(resource_type, question, check=check):
                 name = f"{resource.get('resourceType')}/{resource.get('id')}"
                 if name not in seen:
                     seen.add(name)
@@ -130,6 +135,24 @@ class ServerReader:
                 yield resource
         except _Expired:
             async for resource in self.search(resource_type, parameters, check=check):
+                yield resource
+
+    async def _cut_shorter(
+        self, resource_type: str, parameters: Parameters, *, check: Check | None
+    ) -> AsyncIterator[Resource]:
+        """Yield a search's results; it is cut into halves where the server says that it is too long."""
+        try:
+            async for resource in self._dates_apart(resource_type, parameters, check=check):
+                yield resource
+        except PermanentServerError as error:
+            size = len(encoded(parameters))
+            if error.status not in _TOO_LONG or all(len(values) < 2 for values in parameters.values()):
+                raise
+            self._longest_url = max(_SHORTEST_URL, min(self._longest_url, size // 2))
+        else:
+            return
+        for part in cut(parameters, longest=size // 2 + 1):
+            async for resource in self._cut_shorter(resource_type, part, check=check):
                 yield resource
 
     async def _dates_apart(
@@ -251,19 +274,36 @@ class ServerReader:
         size of a page is held against a count, where the page itself does not tell the total. A server that was seen
         to give next links is believed without: HAPI's total counts a Patient twice that two of the values match.
         """
-        if self._gives_links:
+        if self._gives_links or (page.total is not None and got >= page.total):
             return True
-        if page.total is not None:
-            return got >= page.total
-        if got == 0 or (got % 10 and got < MATCHES_A_PAGE):
-            return True
-        answer = await self._ask(resource_type, {**parameters, "_summary": ("count",)}, None)
-        counted = parse_page(answer.body, resource_type=resource_type, asked=parameters).total
-        if counted is None:
-            raise UntrustedAnswerError(
-                f"The server gives {got} {resource_type} resources, no next link and no total: the answer may be cut"
-            )
-        return got >= counted
+        if page.total is None:
+            if got == 0 or (got % 10 and got < MATCHES_A_PAGE):
+                return True
+            answer = await self._ask(resource_type, {**parameters, "_summary": ("count",)}, None)
+            counted = parse_page(answer.body, resource_type=resource_type, asked=parameters).total
+            if counted is not None and got >= counted:
+                return True
+            if counted is None and not await self._would_give_links(resource_type):
+                raise UntrustedAnswerError(
+                    f"The server gives {got} {resource_type} resources, no next link and no total: the answer may be cut"
+                )
+        return await self._would_give_links(resource_type)
+
+    async def _would_give_links(self, resource_type: str) -> bool:
+        """Return whether the server gives next links where there is more, found out by asking for a page of one.
+
+        Then an answer without is whole, whatever its total says: some count a resource for each value that it matches.
+        """
+        if not self._gives_links and resource_type not in self._linkless:
+            try:
+                answer = await self._ask(resource_type, {}, 1)
+            except PermanentServerError:  # it wants to be asked for somebody
+                self._linkless.add(resource_type)
+                return False
+            page = self._noted(parse_page(answer.body, resource_type=resource_type, asked=()))
+            if not page.next_link and (page.total or 0) > 1:
+                self._linkless.add(resource_type)
+        return self._gives_links
 
     def _road(self, parameters: Parameters) -> _Road:
         """Return the best road not refused so far; the last one is kept, so that its refusal is told."""
@@ -272,29 +312,36 @@ class ServerReader:
 
     async def _ask(self, resource_type: str, parameters: Parameters, count: int | None) -> Answer:
         form = encoded(parameters if count is None else {**parameters, "_count": (str(count),)})
+        doubted: _Road | None = None
         while True:
-            road = self._road(parameters)
+            road = _Road.GET if doubted else self._road(parameters)
             try:
-                answer = await self._travel(road, resource_type, form)
+                answer, whole = await self._travel(road, resource_type, form)
                 status = answer.status
             except PermanentServerError as error:
                 if error.status not in _NO_SUCH_OPERATION or road is _Road.GET:
                     raise
-                status = error.status
+                status, whole = error.status, False
             if 200 <= status < 300:
+                if doubted:
+                    self._refused_roads.add(doubted)
                 return answer
-            if status in _NO_SUCH_OPERATION and road is not _Road.GET:
+            if road is not _Road.GET and status in _NO_SUCH_OPERATION:
                 self._refused_roads.add(road)
-                continue
-            raise refusal(answer, f"a search for {resource_type}")
+            elif road is _Road.BATCH and whole and status in _NO_BATCH:
+                doubted = road  # or is it the question that is refused? The last road tells
+            else:
+                raise refusal(answer, f"a search for {resource_type}")
 
-    async def _travel(self, road: _Road, resource_type: str, form: str) -> Answer:
+    async def _travel(self, road: _Road, resource_type: str, form: str) -> tuple[Answer, bool]:
+        """Return what was said, and whether it was said of a batch as a whole."""
         if road is _Road.POST:
-            return await self._client.send(Request("POST", f"{resource_type}/_search", form=form, headers=STRICT))
+            request = Request("POST", f"{resource_type}/_search", form=form, headers=STRICT)
+            return await self._client.send(request), False
         if road is _Road.GET:
-            return await self._client.send(Request("GET", f"{resource_type}?{form}", headers=STRICT))
+            return await self._client.send(Request("GET", f"{resource_type}?{form}", headers=STRICT)), False
         said = await ask_in_batch(self._client, [f"{resource_type}?{form}"], headers=STRICT)
-        return said.entries[0] if said.entries else said.whole
+        return (said.entries[0], False) if said.entries else (said.whole, True)
 
     async def _next(self, resource_type: str, link: str) -> Answer:
         target = local_target(self._client.base, link)

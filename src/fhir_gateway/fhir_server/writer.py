@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from fhir_gateway.domain.errors import AccessRefusedError, PermanentServerError, ServerError, TransientServerError
 from fhir_gateway.domain.posting import BundleEntry, EntryKind, EntryOutcome
@@ -13,7 +14,7 @@ from fhir_gateway.fhir_server.dispatch import Dispatcher, Said, Way
 from fhir_gateway.fhir_server.entry_outcomes import existed, is_duplicate, outcome_of, refused, unavailable
 from fhir_gateway.fhir_server.lookup import Found, find_created
 from fhir_gateway.fhir_server.reader import ServerReader
-from fhir_gateway.fhir_server.verdicts import pause
+from fhir_gateway.fhir_server.verdicts import Verdict, judge, pause
 
 MOST_ROUNDS = 8
 """How often an entry that the server puts off is sent before it counts as unavailable."""
@@ -22,6 +23,7 @@ _WHOLE_META = {"X-Meta-Snapshot-Mode": "TAG, PROFILE, SECURITY_LABEL"}
 """HAPI's own header; other servers store `meta` as it is sent."""
 
 _CREATED = frozenset({EntryKind.CREATED, EntryKind.EXISTED})
+_NO_CONDITIONS = frozenset({400, 405, 422, 501})  # not 412: several match
 
 
 class ServerWriter:
@@ -40,6 +42,7 @@ class ServerWriter:
         self._size = client.policy.batch_size if bundles else 1
         self._dispatcher = Dispatcher(client, bundles=bundles, headers=_WHOLE_META if whole_meta else {})
         self._slots = asyncio.Semaphore(client.policy.max_in_flight)
+        self._refuses_conditions = False
         self._flying: set[str] = set()
         self._landed = asyncio.Condition()
 
@@ -93,6 +96,8 @@ class ServerWriter:
             if attempt > 1:
                 await self._client.timing.sleep(pause(attempt - 1, asked=None, chance=self._client.timing.chance()))
             said = await self._dispatcher.dispatch([entries[position] for position in waiting], way)
+            if look_first and way.conditional:
+                way, said = await self._without_conditions([entries[position] for position in waiting], way, said)
             settled |= await self._outcomes(entries, dict(zip(waiting, said, strict=True)), last=attempt == MOST_ROUNDS)
         return [settled[position] for position in range(len(entries))]
 
@@ -107,7 +112,31 @@ class ServerWriter:
         wanted = self._policy.bundle_type
         if wanted == "auto":
             wanted = "transaction" if "transaction" in capabilities.system_interactions else "batch"
-        return Way(wanted, to_batch=self._policy.bundle_type == "auto", repeat=not look_first), look_first
+        way = Way(
+            wanted,
+            to_batch=self._policy.bundle_type == "auto",
+            repeat=not look_first,
+            conditional=not (look_first and self._refuses_conditions),
+        )
+        return way, look_first
+
+    async def _without_conditions(
+        self, entries: Sequence[BundleEntry], way: Way, said: list[Said]
+    ) -> tuple[Way, list[Said]]:
+        """Send refused creates again without their conditions, which the server does not declare to take either.
+
+        They were looked for just before, and were not there. Where one is taken now, conditions were what was refused.
+        """
+        refused = [position for position, one in enumerate(said) if _may_be_the_condition(entries[position], one)]
+        if not refused:
+            return way, said
+        bare = replace(way, conditional=False)
+        again = await self._dispatcher.dispatch([entries[position] for position in refused], bare)
+        if not any(judge(one.status) is Verdict.SUCCESS for one in again):
+            return way, said
+        self._refuses_conditions = True
+        answers = dict(enumerate(said)) | dict(zip(refused, again, strict=True))
+        return bare, list(answers.values())
 
     async def _outcomes(
         self, entries: Sequence[BundleEntry], said: dict[int, Said], *, last: bool
@@ -162,6 +191,10 @@ class ServerWriter:
 
 def _create_key(entry: BundleEntry) -> str:
     return f"{entry.url}?{entry.if_none_exist}" if entry.if_none_exist else ""
+
+
+def _may_be_the_condition(entry: BundleEntry, said: Said) -> bool:
+    return bool(entry.if_none_exist) and said.status in _NO_CONDITIONS
 
 
 def _bundles(entries: Sequence[BundleEntry], *, size: int) -> Iterator[list[int]]:

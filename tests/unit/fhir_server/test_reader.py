@@ -169,6 +169,80 @@ async def test_an_answer_that_may_be_cut_is_not_trusted():
             await search(server, {"active": ["true"]})
 
 
+async def test_no_link_is_believed_of_a_server_that_gives_links_where_there_is_more():
+    """Total three of two people: one of them matches two of the values."""
+
+    def handler(request):
+        if asks(request).get("_count") == ["1"]:
+            link = {"relation": "next", "url": "http://fhir.test/r4/Patient?_page=2"}
+            return answer(body=searchset(patient(9), link=[link]))
+        return answer(body=searchset(patient(1), patient(2), total=3))
+
+    assert await search(ScriptedServer(handler), {"identifier": [f"{NIK}|1", f"{NIK}|2"]}) == ["p1", "p2"]
+
+
+async def test_no_link_is_not_believed_where_nobody_may_be_asked_for():
+    def handler(request):
+        if "_count" in asks(request) and asks(request)["_count"] == ["1"]:
+            return answer(400, outcome(text="whom?"))
+        return answer(body=searchset(patient(1), total=3))
+
+    with pytest.raises(UntrustedAnswerError):
+        await search(ScriptedServer(handler))
+
+
+@pytest.mark.parametrize("status", [400, 422])
+async def test_a_server_that_refuses_searches_in_batches_is_asked_by_get(status):
+    def handler(request):
+        if request.method == "POST":
+            return answer(404 if request.url.path.endswith("_search") else status, outcome(text="writes only"))
+        return answer(body=searchset(patient(1)))
+
+    server = ScriptedServer(handler)
+    async with server.reader() as reader:
+        for _ in range(2):
+            assert [one["id"] async for one in reader.search("Patient", {"identifier": [f"{NIK}|1"]})] == ["p1"]
+    asked = [request.method for request in server.requests]
+    assert asked == ["POST", "POST", "GET", "GET"]
+
+
+async def test_a_question_that_is_refused_however_it_is_asked_closes_no_road():
+    def handler(request):
+        wrong = "birthdate" in asks(request) or b"birthdate" in request.content
+        if wrong or request.url.path.endswith("_search"):
+            return answer(400 if wrong else 404, outcome(text="no"))
+        entry = {"resource": searchset(patient(1)), "response": {"status": "200"}}
+        return answer(body={"resourceType": "Bundle", "type": "batch-response", "entry": [entry]})
+
+    server = ScriptedServer(handler)
+    async with server.reader() as reader:
+        assert [one["id"] async for one in reader.search("Patient", {"identifier": [f"{NIK}|1"]})] == ["p1"]
+        with pytest.raises(PermanentServerError):
+            [one async for one in reader.search("Patient", {"birthdate": ["2020-01-02"]})]
+        assert [one["id"] async for one in reader.search("Patient", {"identifier": [f"{NIK}|1"]})] == ["p1"]
+    assert server.asked()[-1] == "POST /r4"
+
+
+async def test_what_is_too_long_for_the_server_is_asked_in_parts():
+    def handler(request):
+        if request.method == "POST":
+            return answer(405, outcome())
+        if len(request.url.query) > 1000:
+            return html(414)
+        tokens = asks(request)["identifier"][0].split(",")
+        return answer(body=searchset(*(patient(token.rpartition("|")[2]) for token in tokens), total=len(tokens)))
+
+    server = ScriptedServer(handler)
+    wanted = {"identifier": [f"{NIK}|{number}" for number in range(100)]}
+    assert sorted(await search(server, wanted)) == sorted(f"p{number}" for number in range(100))
+
+
+async def test_one_value_that_is_too_long_is_refused():
+    server = ScriptedServer(lambda _: html(414))
+    with pytest.raises(PermanentServerError, match="414"):
+        await search(server)
+
+
 async def test_a_server_that_finds_everybody_is_not_trusted():
     server = ScriptedServer(lambda _: answer(body=searchset(patient(1), patient(2))))
     with pytest.raises(UntrustedAnswerError, match="identifier"):
@@ -227,6 +301,7 @@ async def test_another_resource_than_the_one_read_is_not_trusted():
         (answer(body=statement(fhirVersion="4.3.0")), "FHIR 4.3.0"),
         (answer(body=statement(fhirVersion="3.0.2")), "FHIR 3.0.2"),
         (answer(body=statement(fhirVersion=None)), "no FHIR version"),
+        (answer(body=statement(fhirVersion="4.01")), "FHIR 4.01"),
         (answer(body={"resourceType": "Conformance"}), "DSTU2"),
         (answer(body={"hello": "world"}), "no CapabilityStatement"),
         (answer(404, {"error": "not found"}), "No FHIR server"),
@@ -238,6 +313,12 @@ async def test_a_server_that_is_no_r4_server_is_told_in_words(metadata, words):
     async with ScriptedServer(lambda _: metadata, metadata=False).reader() as reader:
         with pytest.raises(PermanentServerError, match=words):
             await reader.capabilities()
+
+
+@pytest.mark.parametrize("version", ["4.0", "4.0.0", "4.0.1"])
+async def test_r4_is_declared_in_several_ways(version):
+    async with ScriptedServer(None, metadata=statement(fhirVersion=version)).reader() as reader:
+        assert (await reader.capabilities()).fhir_version == version
 
 
 async def test_capabilities_are_read_once():

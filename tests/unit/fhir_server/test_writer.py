@@ -165,7 +165,8 @@ def test_a_poisoned_entry_costs_only_itself(poisoned, status):
     poison = {f"v{number}" for number in poisoned}
 
     def handler(request):
-        if {value_of(entry) for entry in orjson.loads(request.content)["entry"]} & poison:
+        sent = orjson.loads(request.content)
+        if {value_of(entry) for entry in sent.get("entry", [{"resource": sent}])} & poison:
             return answer(status, outcome(text="cannot parse"))
         return fhir(request)
 
@@ -292,12 +293,75 @@ async def test_a_server_without_bundles_gets_single_requests():
     assert seen[1][2]["if-match"] == 'W/"1"'
 
 
+@pytest.mark.parametrize("status", [400, 422])
+async def test_a_server_that_refuses_bundles_as_if_entries_were_at_fault_gets_single_requests(status):
+    alone = []
+
+    def handler(request):
+        sent = orjson.loads(request.content)
+        if sent["resourceType"] == "Bundle":
+            return answer(status, outcome(text="not processed"))
+        alone.append(value_of({"resource": sent}))
+        return answer(201, Content_Location=f"Patient/{alone[-1]}/_history/1")
+
+    server = ScriptedServer(handler)
+    outcomes = await send(server, [create(number) for number in range(20)], max_in_flight=1)
+    assert [one.resource_id for one in outcomes] == [f"v{number}" for number in range(20)]
+    assert len(alone) == 20
+    assert len(server.asked()) < 30
+
+
+async def test_an_unknown_end_of_an_entry_that_was_tried_alone_is_looked_up():
+    fhir, losses = FakeFhir(), [httpx.ReadTimeout("slow")]
+
+    def handler(request):
+        if request.url.path.endswith("_search"):
+            return fhir(request)
+        sent = orjson.loads(request.content)
+        if sent["resourceType"] == "Bundle":
+            return answer(400, outcome(text="not processed"))
+        fhir.entry({"resource": sent})
+        if losses:
+            raise losses.pop()
+        return answer(201, Location=f"Patient/{fhir.kept['v1']}/_history/1")
+
+    server = ScriptedServer(handler, metadata=statement(conditional_create=False))
+    assert kinds(await send(server, [create(1)])) == ["existed"]
+    assert server.asked().count("POST /r4/Patient") == 1
+
+
+async def test_conditions_that_are_neither_declared_nor_taken_are_left_away():
+    class Unconditional(FakeFhir):
+        def entry(self, entry):
+            if "ifNoneExist" in entry["request"]:
+                return response("400", issue="If-None-Exist")
+            assert value_of(entry) not in self.kept, "a second one was made"
+            return super().entry(entry)
+
+    fhir = Unconditional(v7=[response("400", issue="wrong")] * 2)
+    fhir.kept["v3"] = "there"
+    server = ScriptedServer(fhir, metadata=statement(conditional_create=False))
+    outcomes = await send(server, [create(number) for number in range(10)], batch_size=5, max_in_flight=1)
+    assert [one.key for one in outcomes if one.kind is not EntryKind.CREATED] == ["k3", "k7"]
+    assert kinds([outcomes[3], outcomes[7]]) == ["existed", "refused"]
+    assert len(fhir.bundles) == 3  # the second five go without from the start
+
+
+async def test_a_condition_that_is_declared_is_never_left_away():
+    fhir = FakeFhir(v1=[response("400", issue="wrong")])
+    server = ScriptedServer(fhir)
+    assert kinds(await send(server, [create(1)])) == ["refused"]
+    assert all(entry["request"]["ifNoneExist"] for bundle in fhir.bundles for entry in bundle["entry"])
+
+
 @pytest.mark.parametrize(("bundle_type", "sent"), [("transaction", "transaction"), ("auto", "batch")])
 async def test_a_refused_transaction_is_halved_or_goes_as_a_batch(bundle_type, sent):
     fhir = FakeFhir(v3=[response("422", issue="bad")])
 
     def handler(request):
         bundle = orjson.loads(request.content)
+        if request.url.path.endswith("/Patient"):
+            return answer(422, outcome(text="bad"))
         if bundle["type"] == "transaction" and "v3" in map(value_of, bundle["entry"]):
             return answer(422, outcome(text="bad"))
         return fhir(request)
