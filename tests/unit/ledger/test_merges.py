@@ -8,7 +8,7 @@ from sqlalchemy import create_engine, text
 from tests.fakes.merge_plans import NIK, NOW, group_plan, provenance
 
 from fhir_gateway.domain.errors import LedgerError, UsageError
-from fhir_gateway.domain.merge_jobs import GroupState, JobPart
+from fhir_gateway.domain.merge_jobs import GroupState, JobPart, JobState, ReviewedPlan
 from fhir_gateway.domain.merges import ChangeState, MergeState
 from fhir_gateway.ledger.store import Ledger
 
@@ -225,3 +225,37 @@ def test_a_person_is_not_erased_while_a_job_waits_for_the_nik(ledger):
         ledger.merge_jobs.add([JobPart(NIK)], user="ani", at=NOW)
     with pytest.raises(UsageError, match="job 1 is not finished"):
         ledger.merges.erasing.find(nik=NIK)
+
+
+def handed_in(ledger, state=None):
+    """Hand a plan of named Patients in, and settle it where a state is given; return the job's number."""
+    part = JobPart("", {"survivor": "p1", "replaced": ["p2"]})
+    with ledger.transaction():
+        job = ledger.merge_jobs.add([part], user="ani", at=NOW, plan=ReviewedPlan("{}", accept_conflicts=False))
+        if state:
+            ledger.merge_jobs.settle(job, 1, state, part.told)
+            ledger.merge_jobs.reach(job, JobState.FINISHED, finished=NOW)
+    return job
+
+
+def test_a_finished_job_keeps_no_plan(ledger):
+    assert ledger.merge_jobs.plan_of(handed_in(ledger)) == ReviewedPlan("{}", accept_conflicts=False)
+    assert ledger.merge_jobs.plan_of(handed_in(ledger, GroupState.MERGED)) is None
+
+
+def test_erasing_a_person_empties_what_merge_jobs_tell_of_named_patients(ledger):
+    applied(ledger)
+    job = handed_in(ledger, GroupState.MERGED)
+    what = ledger.merges.erasing.find(patient="p2")
+    assert what.jobs == ((job, 1),)
+    with ledger.transaction():
+        ledger.merges.erasing.erase(what, user="ani", reason="asked for it", at=NOW)
+    (group,) = ledger.merge_jobs.groups(job, after=0, limit=10)
+    assert (group.nik, group.result) == ("", {"erased": True})
+
+
+def test_a_person_is_not_erased_while_a_job_waits_that_names_the_patient(ledger):
+    applied(ledger)
+    job = handed_in(ledger)
+    with pytest.raises(UsageError, match=f"job {job} is not finished"):
+        ledger.merges.erasing.find(patient="p2")
