@@ -1,8 +1,7 @@
 """Merging and its history as a server offers them: one merge road at a time in an environment."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -60,15 +59,23 @@ class ServedMerges:
         """Return what undoing would do; nothing is written."""
         return await self._road.preview_undo(merge, decisions)
 
-    async def undo(
-        self, merge: int, *, user: str, via: str, reason: str, decisions: UndoDecisions | None = None
+    async def undo(  # noqa: PLR0913 - what the road's undo() is told, and whether it may wait
+        self,
+        merge: int,
+        *,
+        user: str,
+        via: str,
+        reason: str,
+        decisions: UndoDecisions | None = None,
+        patiently: bool = False,
     ) -> UndoOutcome:
         """Take a merge apart, to the end even where nobody waits for it any more.
 
-        Raises MergingBusyError where merges are made already, UsageError where it cannot be undone.
+        Raises MergingBusyError where this server merges already (`patiently`: waits for its turn), UsageError where it
+        cannot be undone.
         """
         return await self._to_the_end(
-            lambda: self._road.undo(merge, user=user, via=via, reason=reason, decisions=decisions)
+            lambda: self._road.undo(merge, user=user, via=via, reason=reason, decisions=decisions), patiently=patiently
         )
 
     def records(self, wanted: MergeFilter, *, before: int | None, limit: int) -> list[MergeRecord]:
@@ -110,21 +117,16 @@ class ServedMerges:
         async with self._turn:
             await self._road.resume(request)
 
-    async def _to_the_end(self, work: Callable[[], Awaitable[T]]) -> T:
+    async def _to_the_end(self, work: Callable[[], Awaitable[T]], *, patiently: bool = False) -> T:
         """Do what must not stop half-way because a client has gone: only the server's own end stops it."""
+        if self._turn.locked() and not patiently:
+            raise MergingBusyError("merges are made in this environment just now, try again in a moment")
 
         async def act() -> T:
-            async with self._alone():
+            async with self._turn:
                 return await work()
 
         task = asyncio.ensure_future(act())
         self._begun.add(task)
         task.add_done_callback(self._begun.discard)
         return await asyncio.shield(task)
-
-    @asynccontextmanager
-    async def _alone(self) -> AsyncIterator[None]:
-        if self._turn.locked():
-            raise MergingBusyError("merges are made in this environment just now, try again in a moment")
-        async with self._turn:
-            yield

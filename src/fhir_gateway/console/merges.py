@@ -142,7 +142,7 @@ async def undo(
 
     async def act() -> str:
         done = await environment.merges.undo(
-            merge, user=session.caller.user, via="console", reason=reason, decisions=decisions
+            merge, user=session.caller.user, via="console", reason=reason, decisions=decisions, patiently=True
         )
         if done.conflicts:
             session.tell("Somebody has changed more meanwhile: please decide again. Nothing was written.")

@@ -166,6 +166,18 @@ async def test_an_operator_undoes_a_merge(served, merge):
     assert "two people" in end.text
 
 
+async def test_an_undoing_waits_for_its_turn(served, merge):
+    await log_in(served)
+    environment = await served.app.state.serving.environment("north")
+    page = await served.get(f"/console/merges/{merge}")
+    looked = await followed(served, await post(served, f"/console/merges/{merge}/preview-undo", csrf=token(page)))
+    async with environment.merges._turn:  # as a portion of a job has it
+        begun = await post(served, looked.url.path, csrf=token(looked), reason="two people")
+        waiting = await served.get(begun.headers["location"])
+        assert "is being taken apart" in waiting.text
+    assert f"Merge {merge} was taken apart" in (await followed(served, begun)).text
+
+
 async def test_an_undoing_that_was_interrupted_is_carried_on(served, merge):
     await log_in(served)
     environment = await served.app.state.serving.environment("north")
