@@ -9,7 +9,7 @@ from fhir_gateway.domain.errors import AccessRefusedError, ServerError
 from fhir_gateway.domain.identity import PersonAction
 from fhir_gateway.domain.posting import BundleEntry, EntryKind, EntryOutcome
 from fhir_gateway.domain.records import Resource
-from fhir_gateway.domain.runs import Run, SpooledRecord, StoredDecision
+from fhir_gateway.domain.runs import Run, SpooledRecord
 from fhir_gateway.flows.load.dose_planning import Answer
 from fhir_gateway.flows.load.dose_posting import post_doses
 from fhir_gateway.flows.load.failing import Failure
@@ -19,6 +19,8 @@ from fhir_gateway.flows.load.standing import is_out_of_use, patients_now
 from fhir_gateway.flows.load.tools import LoadTools
 
 _CHANGED_MEANWHILE_TRIES = 5
+_TAKEN_TOGETHER = 25
+"""People that are read from the ledger together; only then it is known how many doses they have."""
 
 
 async def post(run: Run, tools: LoadTools, *, total: int, answer: Answer | None = None) -> None:
@@ -47,8 +49,25 @@ async def post(run: Run, tools: LoadTools, *, total: int, answer: Answer | None 
 
 
 def _next_window(run: Run, tools: LoadTools, *, after: int) -> list[PersonPost]:
+    """Return the next people, few enough and with so few doses that all windows in flight stay small.
+
+    A person has one dose in one export and twenty in another.
+    """
+    window: list[PersonPost] = []
+    doses = 0
+    while len(window) < tools.window and doses < tools.window_doses:
+        limit = min(_TAKEN_TOGETHER, tools.window - len(window))
+        people = _next_people(run, tools, after=window[-1].number if window else after, limit=limit)
+        if not people:
+            break
+        window += people
+        doses += sum(len(record.doses) for person in people for record in person.records)
+    return window
+
+
+def _next_people(run: Run, tools: LoadTools, *, after: int, limit: int) -> list[PersonPost]:
     spool = tools.ledger.spool
-    decisions = _next_decisions(run, tools, after=after)
+    decisions = spool.open_decisions(run, after=after, limit=limit)
     records: dict[int, list[SpooledRecord]] = {}
     for record in spool.records_of(run, [m for stored in decisions for m in stored.decision.members]):
         records.setdefault(record.person, []).append(record)
@@ -67,21 +86,6 @@ def _next_window(run: Run, tools: LoadTools, *, after: int) -> list[PersonPost]:
             )
         )
     return people
-
-
-def _next_decisions(run: Run, tools: LoadTools, *, after: int) -> list[StoredDecision]:
-    """Return the next decisions, of so many people and rows that all windows in flight stay small.
-
-    A person has one row in one export and twenty in another; who has too many for a window has one alone.
-    """
-    decisions = tools.ledger.spool.open_decisions(run, after=after, limit=tools.window)
-    keys = tools.ledger.spool.keys_of(run, [member for stored in decisions for member in stored.decision.members])
-    rows = 0
-    for place, stored in enumerate(decisions):
-        rows += sum(len(keys.get(member, ())) for member in stored.decision.members)
-        if place and rows > tools.window_rows:
-            return decisions[:place]
-    return decisions
 
 
 async def _post_window(run: Run, people: Sequence[PersonPost], tools: LoadTools, answer: Answer | None) -> None:

@@ -59,8 +59,8 @@ class LoadTools:
     matching: MatchingPolicy = field(default_factory=MatchingPolicy)
     window: int = 100
     """People that are posted together; windows overlap."""
-    window_rows: int = 500
-    """Rows that are posted together, if there are several people: they are what takes memory."""
+    window_doses: int = 400
+    """Doses after which a window has enough people: they are what takes memory."""
     windows_in_flight: int = 4
     environment: str = ""
     """What `--env` names, "" for the environment that is used without it."""
