@@ -2,8 +2,8 @@
 
     python splink_model.py PEOPLE.csv CLUSTERS.json THRESHOLD…
 
-The model is what Splink's documentation recommends for people: u by random sampling, m by expectation maximisation over
-two blockings, term frequencies for names. Blocking is wide, so that no candidate is lost to it.
+The model is that of `merge find --second-opinion` (second_opinion/linkage_model.py), read as a file, as the gateway is
+not installed there. Blocking is wide, so that no candidate is lost to it.
 """
 
 import json
@@ -12,10 +12,12 @@ import sys
 from pathlib import Path
 
 import duckdb
+import splink
 import splink.comparison_library as cl
-from splink import DuckDBAPI, Linker, SettingsCreator, block_on
+from splink import DuckDBAPI, Linker, block_on
 
-_SEED = 1
+sys.path.append(str(Path(__file__).resolve().parents[2] / "src/fhir_gateway/second_opinion"))
+from linkage_model import estimate, settings_of
 
 
 def main(people: Path, clusters: Path, thresholds: list[float]) -> None:
@@ -31,33 +33,11 @@ def main(people: Path, clusters: Path, thresholds: list[float]) -> None:
         + ", SPLIT_PART(name, ' ', 1) AS first FROM read_csv(?, all_varchar = true, header = true)",
         [str(people)],
     )
-    settings = SettingsCreator(
-        link_type="dedupe_only",
-        comparisons=[
-            cl.JaroWinklerAtThresholds("name", [0.95, 0.9, 0.8]).configure(term_frequency_adjustments=True),
-            cl.DamerauLevenshteinAtThresholds("nik", [1, 2]),
-            cl.DateOfBirthComparison("born", input_is_string=True),
-            cl.ExactMatch("gender"),
-            cl.JaroWinklerAtThresholds("mother", [0.95, 0.85]).configure(term_frequency_adjustments=True),
-            cl.ExactMatch("phone"),
-            cl.JaroWinklerAtThresholds("place", [0.9]),
-        ],
-        blocking_rules_to_generate_predictions=[
-            block_on("nik"),
-            block_on("born", "gender"),
-            block_on("phone"),
-            block_on("name"),
-            block_on("first", "mother"),
-        ],
-        retain_intermediate_calculation_columns=False,
-        retain_matching_columns=False,
-    )
+    wide = [("nik",), ("born", "gender"), ("phone",), ("name",), ("first", "mother")]
+    settings = settings_of(splink, cl, [block_on(*columns) for columns in wide])
     linker = Linker(DuckDBAPI(connection=connection).register("people"), settings, log_level=logging.ERROR)
-    training = linker.training
-    training.estimate_probability_two_random_records_match([block_on("nik"), block_on("name", "born")], recall=0.8)
-    training.estimate_u_using_random_sampling(max_pairs=5e6, seed=_SEED)
-    training.estimate_parameters_using_expectation_maximisation(block_on("born"))
-    training.estimate_parameters_using_expectation_maximisation(block_on("nik"))
+    if not estimate(linker, block_on, ()):
+        sys.exit("too few of these people are alike: no model can be estimated")
     pairs = linker.inference.predict(threshold_match_weight=min(thresholds))
     found = {}
     for threshold in thresholds:

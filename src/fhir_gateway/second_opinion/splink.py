@@ -1,8 +1,6 @@
 """Splink on DuckDB: a model estimated on all people of a server, asked about the pairs that were found.
 
-The model is what Splink's documentation recommends for people: u by random sampling, m by expectation maximisation over
-two blockings, term frequencies for names (https://moj-analytical-services.github.io/splink/). It knows neither vetoes nor
-families: it is asked, it decides nothing.
+The model (linkage_model.py) knows neither vetoes nor families: it is asked, it decides nothing.
 """
 
 import importlib
@@ -12,6 +10,7 @@ from itertools import islice
 from typing import Any
 
 from fhir_gateway.domain.errors import UsageError
+from fhir_gateway.second_opinion.linkage_model import estimate, settings_of
 
 COLUMNS = ("id", "name", "first", "nik", "born", "gender", "mother", "phone", "place")
 FEWEST = 1_000
@@ -24,11 +23,6 @@ _ALONE = {
 }
 """DuckDB writes nothing to disk, and fetches nothing."""
 _ROWS_TOGETHER = 50_000
-_SEED = 1
-_MOST_PAIRS = 2e6
-_TRAINED_ON = (("born", "first"), ("nik",), ("name", "gender"), ("phone", "first"))
-_TRAININGS = 2
-"""By two of these in turn every comparison is estimated where it was not held equal."""
 _NOT_INSTALLED = (
     "a second opinion needs Splink, which is not installed: install the extra, pip install 'fhir-gateway[linkage]'"
     " (versions that are known to work stand in requirements/linkage.txt)"
@@ -97,8 +91,11 @@ class SplinkOpinion:
     def _asked(self, connection: Any) -> Mapping[tuple[str, str], float]:
         logging.getLogger("splink").setLevel(logging.ERROR)
         database = self._splink.DuckDBAPI(connection=connection)
-        linker = self._splink.Linker(database.register("people"), self._settings(), log_level=logging.ERROR)
-        if not self._trained(linker):
+        block_on = self._splink.block_on
+        blocking = [block_on("pairs", arrays_to_explode=["pairs"])]
+        settings = settings_of(self._splink, self._comparisons, blocking)
+        linker = self._splink.Linker(database.register("people"), settings, log_level=logging.ERROR)
+        if not estimate(linker, block_on, self._errors):
             return {}
         predicted = linker.inference.predict()
         rows = connection.execute(
@@ -107,42 +104,3 @@ class SplinkOpinion:
             " AND greatest(one, other) = greatest(unique_id_l, unique_id_r) GROUP BY one, other"
         ).fetchall()
         return {(str(one), str(other)): float(probability) for one, other, probability in rows}
-
-    def _settings(self) -> Any:
-        library, block_on = self._comparisons, self._splink.block_on
-        return self._splink.SettingsCreator(
-            link_type="dedupe_only",
-            comparisons=[
-                library.JaroWinklerAtThresholds("name", [0.95, 0.9, 0.8]).configure(term_frequency_adjustments=True),
-                library.DamerauLevenshteinAtThresholds("nik", [1, 2]),
-                library.DateOfBirthComparison("born", input_is_string=True),
-                library.ExactMatch("gender"),
-                library.JaroWinklerAtThresholds("mother", [0.95, 0.85]).configure(term_frequency_adjustments=True),
-                library.ExactMatch("phone"),
-                library.JaroWinklerAtThresholds("place", [0.9]),
-            ],
-            blocking_rules_to_generate_predictions=[block_on("pairs", arrays_to_explode=["pairs"])],
-            retain_intermediate_calculation_columns=False,
-            retain_matching_columns=False,
-        )
-
-    def _trained(self, linker: Any) -> bool:
-        """Estimate the model; False where too few of the people are alike for it."""
-        block_on, training = self._splink.block_on, linker.training
-        estimated = 0
-        try:
-            training.estimate_probability_two_random_records_match(
-                [block_on("nik"), block_on("name", "born")], recall=0.8
-            )
-            training.estimate_u_using_random_sampling(max_pairs=_MOST_PAIRS, seed=_SEED)
-        except self._errors:
-            return False
-        for columns in _TRAINED_ON:
-            try:
-                training.estimate_parameters_using_expectation_maximisation(block_on(*columns))
-            except self._errors:  # nobody agrees in these columns
-                continue
-            estimated += 1
-            if estimated == _TRAININGS:
-                return True
-        return False

@@ -7,11 +7,14 @@ from tests.fakes.duplicated_people import patient
 from tests.fakes.invented_people import RIZKI, RIZKIS_NIK, TWINS_NIK, evidence
 
 from fhir_gateway.domain.identity import Grade
+from fhir_gateway.identity.comparators import BirthDateLevel
 from fhir_gateway.identity.comparison import compare
-from fhir_gateway.identity.parameters import MatchingPolicy
+from fhir_gateway.identity.parameters import MatchingPolicy, default_parameters
+from fhir_gateway.identity.vetoes import SAME_DAY
 from fhir_gateway.merging.finding_people import pack, person_of
 from fhir_gateway.merging.finding_screen import worth_comparing, worth_of
 
+NOT_THE_SAME_DAY = {level.value for level in BirthDateLevel} - {level.value for level in SAME_DAY}
 ASKED = {Grade.CERTAIN, Grade.PROBABLE}
 
 
@@ -116,3 +119,17 @@ def test_where_an_environment_asks_about_less_all_is_compared():
     one, other = person(), person(name="Bayu Kusumo")
     assert not worth_comparing(one, other, MatchingPolicy())
     assert worth_comparing(one, other, MatchingPolicy(probable=0.0))
+
+
+def test_what_is_passed_over_is_bounded_by_the_shipped_weights():
+    """Whoever changes a weight so that a bound no longer holds is told here, not by a duplicate that nobody sees."""
+    policy, shipped = MatchingPolicy(), default_parameters()
+    weights = shipped.weights
+    else_at_most = policy.prior + weights["gender.agree"] + shipped.household.most
+    other_day = max(w for name, w in weights.items() if name in {f"birth_date.{one}" for one in NOT_THE_SAME_DAY})
+    assert max(weights["name.partial"], weights["name.different"]) + other_day + else_at_most < policy.probable
+    like = max(weights["name.subset"], weights["name.initials"], weights["name.near"]) + shipped.names.all_most
+    assert like + weights["birth_date.different"] + else_at_most < policy.certain
+    household_of_no_family = 3.0
+    same_day = policy.prior + weights["gender.agree"] + household_of_no_family + weights["birth_date.exact"]
+    assert weights["name.partial"] + same_day < policy.probable
