@@ -31,6 +31,10 @@ class BoundMapping:
         """Convert one row."""
         return self._mapping.convert(record, self._context)
 
+    def convert_all(self, records: Sequence[SourceRecord]) -> list[Converted | Rejected]:
+        """Convert rows, leg by leg."""
+        return self._mapping.convert_all(records, self._context)
+
     def forget(self) -> None:
         """Forget the rows that were converted lately."""
         self._mapping.forget()

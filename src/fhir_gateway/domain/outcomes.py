@@ -1,8 +1,8 @@
 """What became of a record, and the invariant over a run."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Outcome(StrEnum):
@@ -15,8 +15,7 @@ class Outcome(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True)
-class RowOutcome:
+class RowOutcome(NamedTuple):
     """What the report says of one data row; ids are bare, `match_grade` is a code of FHIR's or ""."""
 
     row: int

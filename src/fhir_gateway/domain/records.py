@@ -1,16 +1,18 @@
-"""What a row of a source is on its way to becoming resources."""
+"""What a row of a source is on its way to becoming resources.
+
+What is made for every row is a named tuple: it takes a quarter of the time of a frozen dataclass of as many fields.
+"""
 
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 Resource = dict[str, Any]
 """A FHIR resource as plain JSON: the hot path knows no classes (see docs/decisions)."""
 
 
-@dataclass(frozen=True, slots=True)
-class SourceRef:
+class SourceRef(NamedTuple):
     """Where a record stands: the file's name and its 1-based data row (title rows, header and blank lines uncounted)."""
 
     source: str
@@ -43,8 +45,7 @@ class UnmappedValue:
     line: str
 
 
-@dataclass(frozen=True, slots=True)
-class SourceRecord:
+class SourceRecord(NamedTuple):
     """A row as it was written: column name → text ("" where empty), stripped of nothing.
 
     `numeric` names the columns whose cells were stored as numbers (XLSX, NDJSON): a 16-digit number in one has lost
@@ -86,8 +87,7 @@ class UnreadableRow:
     problem: Problem
 
 
-@dataclass(frozen=True, slots=True)
-class Dose:
+class Dose(NamedTuple):
     """One dose of a record: an Immunization without `id` and `patient`.
 
     `name` tells doses of one record apart (`""` for one-dose rows, else the column group, as `HB0`) and stays the
@@ -106,8 +106,7 @@ class MissingDose:
     problem: Problem
 
 
-@dataclass(frozen=True, slots=True)
-class Converted:
+class Converted(NamedTuple):
     """A record as FHIR: a Patient without `id`, its doses, and the doses that could not be converted.
 
     `key` is the record's key (see record_key). `patient` holds everything that the source says of the person; what

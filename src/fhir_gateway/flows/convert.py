@@ -7,13 +7,16 @@ from itertools import islice
 from fhir_gateway.bundling.digests import DIGITS, digest
 from fhir_gateway.domain.outcomes import Outcome, RowOutcome
 from fhir_gateway.domain.recent import Recent
-from fhir_gateway.domain.records import Converted, Rejected, Resource, UnmappedValue, UnreadableRow
+from fhir_gateway.domain.records import Converted, Rejected, Resource, UnmappedValue
 from fhir_gateway.fhir.json_text import fingerprint
 from fhir_gateway.flows.load.reading import leading_code, missing_text, rejection
 from fhir_gateway.flows.load.tools import LoadInput
-from fhir_gateway.flows.load.validating import validated
+from fhir_gateway.flows.load.validating import converted
 
 _REMEMBERED = 4096
+
+_AT_ONCE = 100
+"""Rows that go each leg of the road together: one leg's code and data then stay in the processor's caches."""
 
 Write = Callable[[Resource], None]
 FirstTime = Callable[[str], bool]
@@ -40,25 +43,22 @@ def convert(
     once; an Immunization's from the row's key. Who is who across different spellings is not decided here.
     """
     out = _Out(write, first_time)
-    records = entry.source.records()
-    for record in islice(records, limit or None):
-        result = (
-            Rejected(record.ref, (record.problem,))
-            if isinstance(record, UnreadableRow)
-            else validated(entry.convert(record))
-        )
-        if isinstance(result, Rejected):
-            outcome, code = _rejected(record.ref.row, result)
-        else:
-            outcome, code = out.put(record.ref.row, result)
-        books.read += 1
-        books.outcomes[outcome.outcome] = books.outcomes.get(outcome.outcome, 0) + 1
-        if code:
-            books.reasons[code] = books.reasons.get(code, 0) + 1
-            books.texts.setdefault(code, outcome.reason)
-        for value in result.unmapped:
-            books.unmapped[value] = books.unmapped.get(value, 0) + 1
-        yield outcome
+    records = islice(entry.source.records(), limit or None)
+    while rows := list(islice(records, _AT_ONCE)):
+        for result in converted(rows, entry.convert):
+            outcome, code = out.settle(result)
+            _count(books, result, outcome, code)
+            yield outcome
+
+
+def _count(books: ConversionBooks, result: Converted | Rejected, outcome: RowOutcome, code: str) -> None:
+    books.read += 1
+    books.outcomes[outcome.outcome] = books.outcomes.get(outcome.outcome, 0) + 1
+    if code:
+        books.reasons[code] = books.reasons.get(code, 0) + 1
+        books.texts.setdefault(code, outcome.reason)
+    for value in result.unmapped:
+        books.unmapped[value] = books.unmapped.get(value, 0) + 1
 
 
 class _Out:
@@ -69,18 +69,22 @@ class _Out:
         self._first_time = first_time
         self._patients: Recent[str, str] = Recent(_REMEMBERED)
 
-    def put(self, row: int, result: Converted) -> tuple[RowOutcome, str]:
+    def settle(self, result: Converted | Rejected) -> tuple[RowOutcome, str]:
         """Write what is new of a record; returns its outcome and the code under which it is counted, if any."""
+        if isinstance(result, Rejected):
+            settled = rejection(result.ref.row, result.problems)
+            rejected = RowOutcome(settled.number, settled.outcome, settled.reason, settled.suggestion, key=result.key)
+            return rejected, settled.code
         patient_id = self._patients.get(result.fingerprint) or self._put_patient(result)
         reference = {"reference": f"Patient/{patient_id}"}
         ids = []
         for dose in result.doses:
-            dose_id = dose.resource["identifier"][0]["value"]  # the gateway's own, made of the row's key
+            resource = dose.resource
+            dose_id = resource["identifier"][0]["value"]  # the gateway's own, made of the row's key
             ids.append(dose_id)
             if self._first_time(dose_id):
-                start = {"resourceType": "Immunization", "id": dose_id}
-                self._write({**start, **dose.resource, "patient": reference})
-        missing = result.missing
+                self._write({"resourceType": "Immunization", "id": dose_id, **resource, "patient": reference})
+        row, missing = result.ref.row, result.missing
         if not missing:
             return RowOutcome(row, Outcome.LOADED, "", "", patient_id, tuple(ids), key=result.key), ""
         reason = "; ".join(dict.fromkeys(missing_text(dose) for dose in missing))
@@ -96,8 +100,3 @@ class _Out:
         if result.fingerprint:
             self._patients.keep(result.fingerprint, patient_id)
         return patient_id
-
-
-def _rejected(row: int, result: Rejected) -> tuple[RowOutcome, str]:
-    settled = rejection(row, result.problems)
-    return RowOutcome(row, settled.outcome, settled.reason, settled.suggestion, key=result.key), settled.code

@@ -35,7 +35,6 @@ _BEFORE_BIRTH = Problem(
 )
 _NO_DOSE_DATE = "dose-date-missing"
 _REMEMBERED = 2048
-_BETWEEN = "\x1f"
 
 
 class Element(NamedTuple):
@@ -72,16 +71,14 @@ class KeyReader:
     of_person: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Clinic:
+class _Clinic(NamedTuple):
     clinic: str
     display: str
     safe: str
     meta: Resource
 
 
-@dataclass(frozen=True, slots=True)
-class _Person:
+class _Person(NamedTuple):
     """What a row's cells said of the person, and the parts of the key that they make."""
 
     patient: Resource
@@ -95,13 +92,26 @@ class _Person:
     unmapped: tuple[UnmappedValue, ...]
 
 
+class _Row(NamedTuple):
+    """A row on its way: what its cells say beside the person, its clinic, and what is known of it so far."""
+
+    record: SourceRecord
+    cells: Cells
+    clinic: _Clinic
+    facts: Facts
+
+
+_Asked = tuple[str, frozenset[str], tuple[str | None, ...]]
+"""All that the reading of a person depends on: the clinic's name, the columns with numbers, and the cells."""
+
+
 class _Memory:
     """The people that were read lately, of one context: another may have another day or other clinics."""
 
     def __init__(self) -> None:
         self.context: ConversionContext | None = None
         self.today = ""
-        self.people: Recent[tuple[str, frozenset[str]], _Person] = Recent(_REMEMBERED)
+        self.people: Recent[_Asked, _Person] = Recent(_REMEMBERED)
 
     def begin(self, context: ConversionContext) -> None:
         self.context, self.today, self.people = context, context.today.isoformat(), Recent(_REMEMBERED)
@@ -142,20 +152,30 @@ class CompiledMapping:
 
     def convert(self, record: SourceRecord, context: ConversionContext) -> Converted | Rejected:
         """Convert a record; never raises for what stands in it. A row with bad and good doses keeps the good ones."""
-        written = record.cells
-        memory = self.memory
-        if context is not memory.context:
-            memory.begin(context)
-        cells = self._said(self.row_columns, written) if self.row_columns else {}
+        return self.convert_all((record,), context)[0]
+
+    def convert_all(self, records: Sequence[SourceRecord], context: ConversionContext) -> list[Converted | Rejected]:
+        """Convert records as `convert` does, all of them leg by leg: what a leg needs stays in the processor's caches."""
+        if context is not self.memory.context:
+            self.memory.begin(context)
+        rows = [self._begin(record, context) for record in records]
+        people = [self._person(row) for row in rows]
+        keys = [self._key(row, person) for row, person in zip(rows, people, strict=True)]
+        return [self._finish(row, person, *key) for row, person, key in zip(rows, people, keys, strict=True)]
+
+    def _begin(self, record: SourceRecord, context: ConversionContext) -> _Row:
+        cells = self._said(self.row_columns, record.cells) if self.row_columns else {}
         clinic = self._clinic(cells, context)
-        facts = Facts(context, memory.today, clinic.clinic, clinic.display, clinic.safe, record.numeric)
-        person = self._person(written, facts, clinic)
-        key, corrected = self._key(written.get(GATEWAY_KEY, ""), cells, facts, person)
+        facts = Facts(context, self.memory.today, clinic.clinic, clinic.display, clinic.safe, record.numeric)
+        return _Row(record, cells, clinic, facts)
+
+    def _finish(self, row: _Row, person: _Person, key: str, corrected: bool) -> Converted | Rejected:  # noqa: FBT001 - the second of a pair
+        record, facts, clinic = row.record, row.facts, row.clinic
         if record.lost and (lost := self._lost_for_all(record.lost)):
             return Rejected(record.ref, lost, key if corrected else "", nik_cells=person.nik_cells)
         facts.birth_date, facts.gender, facts.name = person.birth_date, person.gender, person.name
         facts.unmapped = list(person.unmapped)
-        doses, missing = self._doses(record, cells, facts, key, clinic)
+        doses, missing = self._doses(record, row.cells, facts, key, clinic)
         problems = person.problems
         if missing and not self.wide:
             problems = (*problems, *(one.problem for one in missing))
@@ -192,25 +212,23 @@ class CompiledMapping:
         named = self.clinic(cells) if self.clinic and not context.clinic else ""
         return _identify_clinic(context.clinic, named, self.name)
 
-    def _key(self, given: str, cells: Cells, facts: Facts, person: _Person) -> tuple[str, bool]:
+    def _key(self, row: _Row, person: _Person) -> tuple[str, bool]:
+        """Return the record's key, and whether the row itself carried it, from a report."""
+        given, facts = row.record.cells.get(GATEWAY_KEY, ""), row.facts
         if given and _KEY.fullmatch(given.strip()):
             return given.strip(), True
         of_person = iter(person.key_parts)
-        parts = tuple([next(of_person) if part.of_person else _key_part(part, cells, facts) for part in self.key])
+        parts = tuple([next(of_person) if part.of_person else _key_part(part, row.cells, facts) for part in self.key])
         if facts.problems:
             facts.problems = []  # what is wrong with a cell is told by the element that it belongs to
         return record_key(clinic=facts.clinic, source=self.name, natural_key=parts), False
 
-    def _person(self, written: Mapping[str, str], facts: Facts, clinic: _Clinic) -> _Person:
+    def _person(self, row: _Row) -> _Person:
         """Return the person; rows of one repeat, so what the same cells said lately is remembered."""
-        get = written.get
-        texts = [get(column, "") for column in self.person_columns]
-        joined = _BETWEEN.join([clinic.display, *texts])
-        if joined.count(_BETWEEN) > len(texts):  # a cell holds it, too: other cells could read the same
-            return self._read_person(written, facts, clinic)
-        asked = (joined, facts.numeric)
+        written, clinic = row.record.cells, row.clinic
+        asked = (clinic.display, row.record.numeric, tuple(map(written.get, self.person_columns)))
         people = self.memory.people
-        return people.get(asked) or people.keep(asked, self._read_person(written, facts, clinic))
+        return people.get(asked) or people.keep(asked, self._read_person(written, row.facts, clinic))
 
     def _read_person(self, written: Mapping[str, str], row: Facts, clinic: _Clinic) -> _Person:
         cells = self._said(self.person_columns, written)
@@ -274,7 +292,8 @@ def _dose(elements: tuple[Element, ...], cells: Cells, facts: Facts, meta: Resou
             dose[name] = value
             if name == "occurrenceDateTime":
                 facts.occurrence = value
-    _keep_originals(dose, facts.kept)
+    if facts.kept:
+        _keep_originals(dose, facts.kept)
     return dose
 
 

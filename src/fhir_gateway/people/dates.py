@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from enum import StrEnum
+from typing import NamedTuple
 
 from fhir_gateway.domain.recent import remembered
 
@@ -74,8 +74,7 @@ class DateFault(StrEnum):
     IMPOSSIBLE = "impossible"
 
 
-@dataclass(frozen=True, slots=True)
-class ReadDate:
+class ReadDate(NamedTuple):
     """A date as it was read: `iso` (yyyy-mm-dd), `clock` (hh:mm:ss, "" where none was written), or why not."""
 
     iso: str = ""

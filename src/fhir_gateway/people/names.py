@@ -7,7 +7,7 @@ what is compared (`tokens`, `key`) is normalised further and never shown.
 import re
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from fhir_gateway.domain.recent import remembered
 from fhir_gateway.people.name_sounds import compared_form, sound_key
@@ -47,8 +47,7 @@ _QUOTES = "'\u2018\u2019`\u00b4\"\u02bc"
 _WITHOUT_QUOTES = str.maketrans(dict.fromkeys(_QUOTES, ""))
 
 
-@dataclass(frozen=True, slots=True)
-class PersonName:
+class PersonName(NamedTuple):
     """A person's name, read.
 
     `text` is the name as it may be displayed: without titles, degrees and remarks, in capitals and small letters; a
@@ -117,7 +116,12 @@ def _read_plain(original: str, cleaned: str) -> PersonName | None:
     text = cleaned.title() if cleaned.isupper() or cleaned == lowered else cleaned
     truncated = len(original.strip()) >= _LONGEST_KEPT - 1
     return PersonName(
-        original, text, given=tuple(text.split()), words=words, truncated=truncated, key=_key(words, (), truncated=truncated)
+        original,
+        text,
+        given=tuple(text.split()),
+        words=words,
+        truncated=truncated,
+        key=_key(words, (), truncated=truncated),
     )
 
 
@@ -175,9 +179,8 @@ def _clean(text: str) -> str:
 
 def _split_remarks(cleaned: str) -> tuple[int, str]:
     """Return a twin's number and the name without it, without brackets and without other names."""
-    if cleaned.isascii() and cleaned.replace(" ", "").isalpha():
-        if not _may_have_remarks(cleaned.lower()):
-            return 0, cleaned
+    if cleaned.isascii() and cleaned.replace(" ", "").isalpha() and not _may_have_remarks(cleaned.lower()):
+        return 0, cleaned
     found = _TWIN.search(cleaned)
     bare = _BLANKS.sub(" ", _ALIAS.sub("", _TWIN.sub(" ", _PARENTHESIS.sub(" ", cleaned)))).strip(" ,;-")
     # A dotted or dotless Turkish i passes for an i in the pattern, but counts nobody.

@@ -7,9 +7,9 @@ person is evidence, never a proof.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
+from typing import NamedTuple
 
 from fhir_gateway.domain.recent import remembered
 
@@ -50,8 +50,7 @@ class NikStatus(StrEnum):
     MISSING = "missing"
 
 
-@dataclass(frozen=True, slots=True)
-class Nik:
+class Nik(NamedTuple):
     """A NIK as it was read.
 
     `digits` are the digits that were written ("" where there are none), `trusted` the leading ones that no spreadsheet

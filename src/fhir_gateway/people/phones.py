@@ -1,7 +1,7 @@
 """Phone numbers as clinics write them: several in a cell, with remarks, damaged by spreadsheets."""
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import phonenumbers
 
@@ -30,8 +30,7 @@ _MOBILE = _mobile_pattern()
 _LETTER_AMONG_DIGITS = re.compile(r"[^\W\d_]")
 
 
-@dataclass(frozen=True, slots=True)
-class ReadPhones:
+class ReadPhones(NamedTuple):
     """The numbers of a cell in E.164, each once; `as_written` is the cell where normalising lost something."""
 
     numbers: tuple[str, ...] = ()

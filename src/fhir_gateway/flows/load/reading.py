@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
+from itertools import count, islice
 
 from fhir_gateway.bundling.digests import DIGITS, content_digest, digest
 from fhir_gateway.domain.outcomes import RIGHTLY_REJECTED, Outcome
@@ -20,7 +20,7 @@ from fhir_gateway.domain.records import (
 from fhir_gateway.domain.runs import KnownKey, ReviewKind, Run, Settlement, SpooledRecord
 from fhir_gateway.flows.load.restoring import niks_restored, niks_to_remember
 from fhir_gateway.flows.load.tools import LoadInput, LoadRequest, LoadTools
-from fhir_gateway.flows.load.validating import forget_valid, validated
+from fhir_gateway.flows.load.validating import converted, forget_valid
 
 CHUNK = 250
 """Rows in one transaction of the ledger."""
@@ -77,12 +77,9 @@ async def read_into_spool(run: Run, request: LoadRequest, tools: LoadTools) -> N
 def _convert(
     chunk: Sequence[SourceRecord | UnreadableRow], entry: LoadInput, tools: LoadTools, *, file: int, first: int
 ) -> list[_Row]:
+    restored = list(niks_restored(chunk, tools.ledger))
     rows = []
-    for number, record in enumerate(niks_restored(chunk, tools.ledger), start=first):
-        if isinstance(record, UnreadableRow):
-            result: Converted | Rejected = Rejected(record.ref, (record.problem,))
-        else:
-            result = validated(entry.convert(record))
+    for number, record, result in zip(count(first), restored, converted(restored, entry.convert), strict=False):
         numeric = record.numeric if isinstance(record, SourceRecord) else frozenset()
         rows.append(_Row(number, file, record.ref.row, result, _person(result), numeric))
     return rows

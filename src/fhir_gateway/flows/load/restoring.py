@@ -1,7 +1,6 @@
 """NIKs that a spreadsheet damages in a report are those of the ledger again when the report is loaded."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from itertools import islice
 
 from fhir_gateway.domain.records import Converted, Rejected, SourceRecord, UnreadableRow
@@ -70,4 +69,4 @@ def _restored(record: SourceRecord, remembered: dict[str, str]) -> SourceRecord:
     if not restored and not numbers:
         return record
     numeric = record.numeric.difference(restored).union(numbers)
-    return replace(record, cells={**record.cells, **restored, **numbers}, numeric=numeric)
+    return record._replace(cells={**record.cells, **restored, **numbers}, numeric=numeric)
