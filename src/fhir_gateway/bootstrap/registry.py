@@ -32,12 +32,13 @@ from fhir_gateway.registry.enriching import patient_in, subset
 from fhir_gateway.registry.exports import NotPermittedError
 from fhir_gateway.registry.histories import (
     HISTORY_TYPES,
+    Going,
     history_bundle,
     history_url,
     parse_history,
     place_of,
-    read_place,
-    write_place,
+    read_going,
+    write_going,
 )
 from fhir_gateway.registry.parameters import SearchProblemError, elements_of, parse_search, to_pairs
 from fhir_gateway.registry.scopes import allows
@@ -167,12 +168,13 @@ class Registry:
         cursor = dict(asked.pairs).get(CURSOR)
         if cursor is None:
             wanted = parse_history(asked.resource_type, resource_id, asked.pairs, lenient=asked.lenient)
-            after = None
+            after, link = None, ""
         else:
             content = self._opened(cursor, now)
-            wanted, after = read_place(content, resource_type=asked.resource_type, resource_id=resource_id, now=now)
+            going = read_going(content, resource_type=asked.resource_type, resource_id=resource_id, now=now)
+            wanted, after, link = going.asked, going.place, going.link
         until = self.tools.settled_until() if self.tools.settling else None
-        page = await history(wanted, self._past, after=after, until=until)
+        page = await history(wanted, self._past, after=after, link=link, until=until)
         if resource_id and not page.versions and after is None and wanted.since is None:
             return None
         given = {place_of(one): one.resource for one in page.versions if one.resource is not None}
@@ -182,7 +184,8 @@ class Registry:
         await self._note(asked, PullKind.HISTORY, [*given.values()], await self._current(page), now)
         following = ""
         if page.more:
-            sealed = self._keys.seal(write_place(wanted, place_of(page.versions[-1]), now=now), now)
+            going = Going(wanted, place_of(page.versions[-1]), page.link)
+            sealed = self._keys.seal(write_going(going, now=now), now)
             following = f"{asked.base}/{wanted.path}?{CURSOR}={sealed}"
         links = {"self": own, "next": following}
         return history_bundle(page.versions, dict(zip(given, told, strict=True)), base=asked.base, links=links)

@@ -39,35 +39,47 @@ class ServerHistory:
 
         What the server gives that is older (it may cut `_since` to the second) is passed over.
         """
-        query = f"_since={quote(moment.astimezone(UTC).isoformat(timespec='microseconds'))}&_count={_PAGE}"
-        async for version in self._pages(f"{resource_type}/_history?{query}", resource_type):
-            if version.updated >= moment:
+        async for _, versions in self.pages(resource_type, moment, size=_PAGE):
+            for version in versions:
                 yield version
+
+    async def pages(
+        self, resource_type: str, moment: datetime, *, size: int, link: str = ""
+    ) -> AsyncIterator[tuple[str, Sequence[PastVersion]]]:
+        """Yield the same page by page, each with the link that leads to it again; `link` is where to begin.
+
+        Raises PageExpiredError where the server has forgotten that.
+        """
+        since = quote(moment.astimezone(UTC).isoformat(timespec="microseconds"))
+        first = f"{resource_type}/_history?_since={since}&_count={min(size, _PAGE)}"
+        async for target, versions in self._pages(link or first, resource_type, begun=bool(link)):
+            yield target, [one for one in versions if one.updated >= moment]
 
     async def of(self, resource_type: str, resource_id: str) -> Sequence[PastVersion]:
         """Return every version of a resource, the newest first."""
         target = f"{resource_type}/{resource_id}/_history?_count={_PAGE}"
-        found = [one async for one in self._pages(target, resource_type) if one.id == resource_id]
+        found = [one async for _, page in self._pages(target, resource_type) for one in page if one.id == resource_id]
         return sorted(found, key=lambda one: one.updated, reverse=True)
 
-    async def _pages(self, target: str | None, resource_type: str) -> AsyncIterator[PastVersion]:
-        first = True
+    async def _pages(
+        self, start: str, resource_type: str, *, begun: bool = False
+    ) -> AsyncIterator[tuple[str, list[PastVersion]]]:
+        target = local_target(self._client.base, start) if begun else start
         while target:
             answer = await self._client.send(Request("GET", target, headers={"Cache-Control": "no-cache"}))
-            if answer.status in _EXPIRED and not first:
+            if answer.status in _EXPIRED and begun:
                 raise PageExpiredError(f"The server forgot the pages of the history of {resource_type}; begin it again")
             if answer.status in _EXPIRED:
                 return
             if answer.verdict is not Verdict.SUCCESS:
                 raise refusal(answer, f"the history of {resource_type}")
             times = await self._deletion_times(answer.body)
-            for version in _versions(answer.body, resource_type, times):
-                yield version
+            yield target, list(_versions(answer.body, resource_type, times))
             link = _following(answer.body)
             target = local_target(self._client.base, link) if link else None
             if link and target is None:
                 raise UntrustedAnswerError(f"The next link of the history of {resource_type} leads outside of base_url")
-            first = False
+            begun = True
 
     async def _deletion_times(self, bundle: Any) -> dict[str, datetime]:
         """Return version's address → time of deletions of which the history does not tell it (seen on HAPI)."""

@@ -31,6 +31,15 @@ class FhirHistory(Protocol):
         """Yield the versions that were written at or after a moment, the newest first."""
         ...
 
+    def pages(
+        self, resource_type: str, moment: datetime, *, size: int, link: str = ""
+    ) -> AsyncIterator[tuple[str, Sequence[PastVersion]]]:
+        """Yield the same page by page, about `size` versions in each, with the link that leads to the page again.
+
+        `link` is where to begin, "" for the newest version. Raises PageExpiredError where the server has forgotten it.
+        """
+        ...
+
     async def of(self, resource_type: str, resource_id: str) -> Sequence[PastVersion]:
         """Return every version of a resource, the newest first."""
         ...

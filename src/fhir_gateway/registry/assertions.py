@@ -90,7 +90,9 @@ def check_assertion(
     if expires is None or expires <= now:
         raise InvalidClientError("the assertion has expired, or has no exp")
     if expires > now + LONGEST_LIFE:
-        raise InvalidClientError(f"the assertion's exp is more than five minutes ahead of {now:%H:%M:%S} UTC, the time here")
+        raise InvalidClientError(
+            f"the assertion's exp is more than five minutes ahead of {now:%H:%M:%S} UTC, the time here"
+        )
     for name in ("nbf", "iat"):
         moment = _moment(claims, name)
         if name in claims and (moment is None or moment > now + _SKEW):

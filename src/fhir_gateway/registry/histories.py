@@ -70,8 +70,18 @@ def parse_history(
     return HistorySearch(resource_type, resource_id, since, min(int(count), LARGEST_COUNT) or DEFAULT_COUNT)
 
 
-def write_place(asked: HistorySearch, place: Place, *, now: datetime) -> bytes:
+@dataclass(frozen=True, slots=True)
+class Going:
+    """A history and how it goes on: behind `place`, which the server tells again behind its own `link`."""
+
+    asked: HistorySearch
+    place: Place
+    link: str = ""
+
+
+def write_going(going: Going, *, now: datetime) -> bytes:
     """Return what a page's next link holds; it has to be sealed."""
+    asked, place = going.asked, going.place
     return orjson.dumps(
         {
             "of": _OF,
@@ -82,13 +92,14 @@ def write_place(asked: HistorySearch, place: Place, *, now: datetime) -> bytes:
             "updated": place.updated,
             "id": place.id,
             "version": place.version,
+            "link": going.link,
             "until": now + PAGES_LIVE,
         }
     )
 
 
-def read_place(content: bytes, *, resource_type: str, resource_id: str, now: datetime) -> tuple[HistorySearch, Place]:
-    """Return what write_place wrote; raises SearchProblemError for another history's, and for one that is too old."""
+def read_going(content: bytes, *, resource_type: str, resource_id: str, now: datetime) -> Going:
+    """Return what write_going wrote; raises SearchProblemError for another history's, and for one that is too old."""
     said = orjson.loads(content)
     if said.get("of") != _OF or (said["type"], said["resource"]) != (resource_type, resource_id):
         raise SearchProblemError("value", "this page belongs to something else than this history")
@@ -96,7 +107,7 @@ def read_place(content: bytes, *, resource_type: str, resource_id: str, now: dat
         raise SearchProblemError("expired", f"pages live for {PAGES_LIVE.days} days; ask for the history again")
     since = datetime.fromisoformat(said["since"]) if said["since"] else None
     place = Place(datetime.fromisoformat(said["updated"]), said["id"], said["version"])
-    return HistorySearch(resource_type, resource_id, since, said["count"]), place
+    return Going(HistorySearch(resource_type, resource_id, since, said["count"]), place, said.get("link", ""))
 
 
 def history_url(asked: HistorySearch, *, base: str) -> str:

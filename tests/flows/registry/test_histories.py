@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fhir_gateway.domain.errors import PermanentServerError
+from fhir_gateway.domain.errors import PageExpiredError, PermanentServerError
 from fhir_gateway.flows.registry.histories import history
 from fhir_gateway.ports.exports import PastVersion
 from fhir_gateway.registry.histories import HistorySearch, place_of
@@ -27,6 +27,8 @@ class RememberingServer:
     def __init__(self, versions):
         self.versions = list(versions)
         self.asked = 0
+        self.told = 0
+        self.forgotten = set()
 
     async def is_kept(self, resource_type):
         return True
@@ -38,18 +40,34 @@ class RememberingServer:
             if one.updated >= moment:
                 yield one
 
+    async def pages(self, resource_type, moment, *, size, link=""):
+        """Links are moments: whole moments make a page, so that what comes later is told behind a link, too."""
+        if link in self.forgotten:
+            raise PageExpiredError("forgotten")
+        page = []
+        async for one in self.since(resource_type, moment):
+            if link and one.updated > datetime.fromisoformat(link):
+                continue
+            self.told += 1
+            if page and len(page) >= size:
+                yield page[0].updated.isoformat(), page
+                page = []
+            page.append(one)
+        if page:
+            yield page[0].updated.isoformat(), page
+
     async def of(self, resource_type, resource_id):
         return [one async for one in self.since(resource_type, START) if one.id == resource_id]
 
 
 async def pages(server, asked, between=lambda: None):
-    got, after = [], None
+    got, after, link = [], None, ""
     while True:
-        page = await history(asked, server, after=after)
+        page = await history(asked, server, after=after, link=link)
         got += page.versions
         if not page.more:
             return got
-        after = place_of(page.versions[-1])
+        after, link = place_of(page.versions[-1]), page.link
         between()
 
 
@@ -93,3 +111,19 @@ async def test_a_server_that_tells_its_history_in_another_order_is_found_out():
     server = Backwards([version("a", 1, 1), version("b", 1, 5)])
     with pytest.raises(PermanentServerError, match="newest version back"):
         await history(HistorySearch("Immunization"), server, after=None)
+
+
+async def test_a_page_is_read_from_where_the_one_before_ended():
+    server = RememberingServer(version(f"r{n}", 1, n) for n in range(200))
+    assert len(await pages(server, HistorySearch("Immunization", count=10))) == 200
+    assert server.told < 3 * 200
+
+
+async def test_where_the_server_has_forgotten_its_page_it_is_asked_from_the_newest_version_on():
+    server = RememberingServer(version(f"r{n}", 1, n) for n in range(9))
+    first = await history(HistorySearch("Immunization", count=4), server, after=None)
+    server.forgotten.add(first.link)
+    second = await history(
+        HistorySearch("Immunization", count=4), server, after=place_of(first.versions[-1]), link=first.link
+    )
+    assert [one.id for one in second.versions] == ["r4", "r3", "r2", "r1"]

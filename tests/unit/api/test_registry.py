@@ -270,7 +270,7 @@ async def test_serving_notes_what_is_taken_back_on_the_server_itself(registry, m
     monkeypatch.setattr("fhir_gateway.bootstrap.exporting.SWEEP_EVERY", 0.0)
     environment.exports.go_on()
     async with asyncio.timeout(60):
-        while not (found := environment.ledger.pulls.outstanding()):
+        while not (found := environment.ledger.pulls.outstanding()):  # noqa: ASYNC110 - it tells nobody when it is done
             await asyncio.sleep(0)
     assert [(one.resource, one.reason, one.client) for one in found] == [
         (f"Immunization/{dose}", "withdrawn", registry.id)
