@@ -1,6 +1,6 @@
 """Plans for operators: who would become whom, looked at before anything is written, and then carried out."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated
 
@@ -14,15 +14,15 @@ from fhir_gateway.console.guarding import Environment, GuardedOperating, Operati
 from fhir_gateway.console.niks import many_niks
 from fhir_gateway.console.rendering import page, told_person
 from fhir_gateway.console.sessions import Session
-from fhir_gateway.domain.merges import GroupPlan, MergePlan, PlannedChange
+from fhir_gateway.domain.merges import ChangeKind, GroupPlan, MergePlan, PlannedChange
+from fhir_gateway.fhir import json_text
 
 router = APIRouter(prefix="/plans")
 
 _MOST_NIKS = 200
 _MOST_PATIENTS = 50
-_CHANGES_SHOWN = 500
-"""Of all groups of a plan together; each has its share, and a few at least."""
-_FEWEST_CHANGES = 5
+_NAMES_SHOWN = 100
+"""Of resources that change alike."""
 _PATIENTS_SHOWN = 50
 
 
@@ -68,7 +68,6 @@ async def show(request: Request, session: Operating, environment: Environment, h
     planned = _kept(session, handle)
     found = planned.plan
     policy = environment.settings.matching
-    shown = max(_FEWEST_CHANGES, _CHANGES_SHOWN // max(1, len(found.groups)))
     return page(
         request,
         "plan.html",
@@ -77,14 +76,10 @@ async def show(request: Request, session: Operating, environment: Environment, h
         plan=found,
         people=planned.people,
         groups=[
-            (
-                number,
-                group,
-                list(waterfalls(group.group, policy)),
-                [(change, _lines(change)) for change in group.changes[:shown]],
-            )
+            (number, group, list(waterfalls(group.group, policy)), _alike(group.changes))
             for number, group in enumerate(found.groups)
         ],
+        most_names=_NAMES_SHOWN,
         ready=sum(map(is_ready, found.groups)),
         is_blocked=is_blocked,
     )
@@ -129,8 +124,20 @@ def is_ready(group: GroupPlan) -> bool:
     return bool(group.replaced) and not is_blocked(group)
 
 
-def _lines(change: PlannedChange) -> list[Line]:
-    return [line for each in change.elements for line in compared_element(each.path, each.before, each.after)]
+def _alike(changes: Iterable[PlannedChange]) -> list[tuple[list[str], ChangeKind, list[Line]]]:
+    """Return (names, kind, lines): what changes in the same way stands together, however many resources that are."""
+    together: dict[bytes, tuple[list[str], PlannedChange]] = {}
+    for change in changes:
+        same = json_text.dump([change.kind, [[each.path, each.before, each.after] for each in change.elements]])
+        together.setdefault(same, ([], change))[0].append(change.resource)
+    return [
+        (
+            names,
+            change.kind,
+            [line for each in change.elements for line in compared_element(each.path, each.before, each.after)],
+        )
+        for names, change in together.values()
+    ]
 
 
 async def _planned(environment: ServedEnvironment, plan: MergePlan) -> "_Planned":
