@@ -21,7 +21,7 @@ from fhir_gateway.fhir_server.client import FhirClient
 from fhir_gateway.flows.load import road
 
 
-@pytest.mark.parametrize("rows_together", [500, 2])
+@pytest.mark.parametrize("rows_together", [100, 2])
 def test_a_server_that_is_down_leaves_failed_rows_that_a_retry_loads(place, region, monkeypatch, rows_together):
     monkeypatch.setattr(road, "_CHUNK", rows_together)
     path = place.sheet(RATNA, RATNA_POLIO, BAYU)

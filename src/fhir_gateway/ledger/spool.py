@@ -13,6 +13,8 @@ from fhir_gateway.ledger.spool_decisions import SpooledDecisions
 from fhir_gateway.ledger.spool_people import SpooledPeople
 from fhir_gateway.ledger.spool_rows import read_records, read_settlement, record_row, settlement_row, with_patient
 
+_WITH_RESOURCES = 100
+"""Records that are read together with their resources: a wide row has a dozen doses."""
 _PARKED = (Outcome.REVIEW, Outcome.FAILED)
 _SETTLE = update(tables.records).where(
     tables.records.c.run == bindparam("at"), tables.records.c.number == bindparam("of")
@@ -46,7 +48,7 @@ class Spool(SpooledPeople, SpooledDecisions):
             with_patient(run)
             .where(tables.records.c.outcome == Outcome.UNCHANGED, tables.records.c.payload.is_not(None))
             .order_by(tables.records.c.number)
-            .limit(CHUNK)
+            .limit(_WITH_RESOURCES)
         )
         while rows := self._connection.execute(statement.where(tables.records.c.number > last)).all():
             yield from zip(read_records(rows), map(read_settlement, rows), strict=True)
@@ -142,7 +144,7 @@ class Spool(SpooledPeople, SpooledDecisions):
 
     def _by_number(self, statement: Select[Any]) -> Iterator[SpooledRecord]:
         last = 0
-        page = statement.order_by(tables.records.c.number).limit(CHUNK)
+        page = statement.order_by(tables.records.c.number).limit(_WITH_RESOURCES)
         while found := read_records(self._connection.execute(page.where(tables.records.c.number > last))):
             yield from found
             last = found[-1].number

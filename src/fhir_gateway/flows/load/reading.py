@@ -23,7 +23,7 @@ from fhir_gateway.flows.load.tools import LoadInput, LoadRequest, LoadTools
 from fhir_gateway.flows.load.validating import converted, forget_valid
 
 CHUNK = 250
-"""Rows in one transaction of the ledger."""
+"""Doses, and rows at most, in one transaction of the ledger."""
 
 _OLDER = (
     "a newer export of this row has been loaded; this one is older by its file's modification time, it changes nothing"
@@ -59,10 +59,12 @@ async def read_into_spool(run: Run, request: LoadRequest, tools: LoadTools) -> N
         records: Iterator[SourceRecord | UnreadableRow] = entry.source.records()
         if request.limit:
             records = islice(records, max(0, request.limit - number))
-        while chunk := list(islice(records, CHUNK)):
+        size = max(1, CHUNK // 10)
+        while chunk := list(islice(records, size)):
             rows = _convert(chunk, entry, tools, file=file, first=number + 1)
             with tools.ledger.transaction():
                 _spool(run, rows, tools, exported=entry.source.modified)
+            size = _rows_together(rows)
             number += len(chunk)
             of_limit = number / request.limit if request.limit else 0.0
             tools.progress.advance(number - before, max(entry.source.progress(), of_limit))
@@ -72,6 +74,12 @@ async def read_into_spool(run: Run, request: LoadRequest, tools: LoadTools) -> N
     tools.tidy()
     with tools.ledger.transaction():
         _park_conflicts(run, tools)
+
+
+def _rows_together(rows: Sequence[_Row]) -> int:
+    """Return how many rows like these have as many doses as are taken together; a wide row has a dozen."""
+    doses = sum(len(row.result.doses) for row in rows if isinstance(row.result, Converted))
+    return max(1, min(CHUNK, CHUNK * len(rows) // max(1, doses)))
 
 
 def _convert(

@@ -19,7 +19,8 @@ from fhir_gateway.flows.load.sweeping import sweep_races
 from fhir_gateway.flows.load.tools import LoadRequest, LoadTools
 from fhir_gateway.flows.load.verifying import verify_unchanged
 
-_CHUNK = 500
+_CHUNK = 100
+"""Records, or decisions, that are taken together."""
 
 
 async def load(request: LoadRequest, tools: LoadTools) -> Run:
