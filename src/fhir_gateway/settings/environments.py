@@ -145,7 +145,7 @@ def _embedded_environment(name: str, home: Path) -> Environment:
         ledger_url=_default_ledger(name, home),
         matching=MatchingPolicy(),
         clinics=MappingProxyType({}),
-        zone=ZoneInfo(_DEFAULT_ZONE),
+        zone=_default_zone(),
         embedded_data=_data_folder(name, home),
     )
 
@@ -295,6 +295,16 @@ def _clinics(table: TomlTable) -> Mapping[str, ClinicEntry]:
     return MappingProxyType(clinics)
 
 
+def _default_zone() -> ZoneInfo:
+    """Return the zone that holds where none is given; raises UsageError on a system without a table of time zones."""
+    try:
+        return ZoneInfo(_DEFAULT_ZONE)
+    except ZoneInfoNotFoundError as error:
+        raise UsageError(
+            "this system has no table of time zones: install its package tzdata, or Python's of the same name"
+        ) from error
+
+
 def _zone(table: TomlTable) -> ZoneInfo:
     name = table.text("zone", _DEFAULT_ZONE)
     table.finish()
@@ -304,4 +314,4 @@ def _zone(table: TomlTable) -> ZoneInfo:
         near = difflib.get_close_matches(name, sorted(available_timezones()), n=1)
         suggestion = f"did you mean {near[0]}?" if near else "as Asia/Jakarta, Asia/Makassar, Asia/Jayapura"
         table.add_problem("zone", f"there is no time zone '{name}'", suggestion)
-        return ZoneInfo(_DEFAULT_ZONE)
+        return _default_zone()

@@ -2,6 +2,7 @@ import re
 import tomllib
 from dataclasses import asdict, fields
 from pathlib import Path
+from zoneinfo import ZoneInfoNotFoundError
 
 import pytest
 
@@ -13,6 +14,7 @@ from fhir_gateway.settings import (
     EMBEDDED,
     Environment,
     environment_names,
+    environments,
     home,
     load_environment,
     without_credentials,
@@ -48,6 +50,15 @@ def test_built_in_environments_need_no_file_and_share_nothing(tmp_path, name):
     assert environment.embedded_data == tmp_path / ".fhir-gateway" / name
     assert environment.ledger_url == f"sqlite:///{tmp_path}/.fhir-gateway/{name}/ledger.db"
     assert environment.shown_url == "embedded"
+
+
+def test_a_system_without_time_zones_is_told(tmp_path, monkeypatch):
+    def missing(name):
+        raise ZoneInfoNotFoundError(name)
+
+    monkeypatch.setattr(environments, "ZoneInfo", missing)
+    with pytest.raises(UsageError, match="install its package tzdata"):
+        load_environment(EMBEDDED, tmp_path)
 
 
 def test_everything_but_the_base_url_has_a_default(written):
