@@ -30,6 +30,7 @@ MOST_IN_FLIGHT = 16  # httpx's pool scan is quadratic: 64 in flight were slower 
 LARGEST_ANSWER = 64 << 20
 _MOST_REDIRECTS = 3
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_NOTHING_DONE = frozenset({425, 429})
 _SIZE_STATUSES = frozenset({413, 414, 431})
 
 # Both would write whole URLs (which may hold a patient's id) and headers (which hold tokens) into logs.
@@ -238,7 +239,11 @@ class FhirClient:
         if verdict is Verdict.BUSY:
             if asked is not None and status == 429:
                 self._pacer.rest(asked)
-            raise BusyError(f"The FHIR server answered {status} to {_name(request)}", retry_after=asked)
+            raise BusyError(
+                f"The FHIR server answered {status} to {_name(request)}",
+                retry_after=asked,
+                done=status not in _NOTHING_DONE,
+            )
         body = self._json(request, response, raw)
         if isinstance(body, dict) and isinstance(body.get("resourceType"), str):
             self._speaks_fhir.add(_name(request))
@@ -278,7 +283,7 @@ class FhirClient:
 
 
 def _may_repeat(request: Request, error: BaseException) -> bool:
-    if isinstance(error, OutageError) and not error.sent:
+    if (isinstance(error, OutageError) and not error.sent) or (isinstance(error, BusyError) and not error.done):
         return True
     return request.repeat and isinstance(error, BusyError | OutageError)
 

@@ -12,13 +12,12 @@ from fhir_gateway.fhir.bundles import (
     build_bundle,
     encode_condition,
     parse_answers,
-    read_etag,
-    read_location,
 )
 from fhir_gateway.fhir.outcomes import describe_outcome
 from fhir_gateway.fhir_server.client import MOST_ATTEMPTS, Answer, FhirClient, Request
 from fhir_gateway.fhir_server.entry_outcomes import condition_of, refused, unavailable
 from fhir_gateway.fhir_server.failures import ServerGoneError
+from fhir_gateway.fhir_server.receipts import read_receipt
 from fhir_gateway.fhir_server.verdicts import Verdict, judge
 
 ATTEMPTS_FOR_A_BUNDLE = 4  # then halved: what keeps failing may be one entry's fault
@@ -159,15 +158,11 @@ class Dispatcher:
             answer = await self._client.send(request)
         except ServerError as error:
             return (await self._failed(error, [entry], way))[0]
-        resource_type, resource_id, version = read_location(
-            answer.headers.get("Location") or answer.headers.get("Content-Location")
-        )
-        if not resource_id and isinstance(answer.body, dict) and answer.body.get("resourceType") == entry.url:
-            resource_id = str(answer.body.get("id") or "")
+        receipt = read_receipt(answer, entry.url.partition("/")[0])
         return EntryAnswer(
             status=answer.status,
-            resource_type=resource_type,
-            id=resource_id,
-            version=version or read_etag(answer.headers.get("ETag")),
+            resource_type=receipt.resource_type,
+            id=receipt.id,
+            version=receipt.version,
             message=describe_outcome(answer.body),
         )

@@ -4,7 +4,14 @@ from fhir_gateway.domain.errors import TransientServerError
 
 
 class BusyError(TransientServerError):
-    """The server lives, but this request did not succeed yet; others may."""
+    """The server lives, but this request did not succeed yet; others may.
+
+    `done` is false where the server certainly did nothing of it.
+    """
+
+    def __init__(self, message: str, *, retry_after: float | None = None, done: bool = True) -> None:
+        self.done = done
+        super().__init__(message, retry_after=retry_after)
 
 
 class WebPageError(BusyError):

@@ -6,9 +6,10 @@ from fhir_gateway.domain.errors import AccessRefusedError, PermanentServerError
 from fhir_gateway.domain.posting import BundleEntry, Locking
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.fhir import json_text
-from fhir_gateway.fhir.bundles import build_bundle, parse_answers, read_etag, read_location
+from fhir_gateway.fhir.bundles import build_bundle, parse_answers
 from fhir_gateway.fhir_server.client import FhirClient, Request
 from fhir_gateway.fhir_server.reader import ServerReader
+from fhir_gateway.fhir_server.receipts import read_receipt
 
 PROBE = "urn:fhir-gateway:if-match"
 """System of the identifier by which what a killed command left behind is found again; its value says whose it is."""
@@ -60,16 +61,17 @@ async def _probed(client: FhirClient, owner: str) -> Locking | None:
         "code": {"text": _WORDS},
     }
     created = await client.send(Request("POST", "Basic", content=json_text.dump(probe), repeat=False))
-    kind, own_id, version = read_location(created.headers.get("Location"))
-    body = created.body if isinstance(created.body, dict) else {}
-    own_id = own_id or str(body.get("id") or "")
-    version = version or read_etag(created.headers.get("ETag"))
-    if created.status != 201 or not own_id or not version or kind not in {"", "Basic"}:
+    receipt = read_receipt(created, "Basic")
+    if created.status != 201 or not receipt.id or receipt.resource_type not in {"", "Basic"}:
         return None
+    url = f"Basic/{receipt.id}"
     try:
-        return await _judged(client, f"Basic/{own_id}", {**probe, "id": own_id}, other=_another(version))
+        version = receipt.version or read_receipt(await client.send(Request("GET", url)), "Basic").version
+        if not version:
+            return None
+        return await _judged(client, url, {**probe, "id": receipt.id}, other=_another(version))
     finally:
-        await client.send(Request("DELETE", f"Basic/{own_id}"))
+        await client.send(Request("DELETE", url))
 
 
 async def _judged(client: FhirClient, url: str, resource: Resource, *, other: str) -> Locking:

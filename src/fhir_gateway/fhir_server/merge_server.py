@@ -52,11 +52,10 @@ class MergeServer:
         return self._client.requests
 
     async def search_parameters(self) -> Mapping[str, frozenset[str]] | None:
-        """Return the search parameters that the server declares, by type; None where it declares nothing."""
+        """Return the search parameters that the server declares, by type; None where it declares none at all."""
         capabilities = await self._reader.capabilities()
-        if not capabilities.declared:
-            return None
-        return {name: declared.search_parameters for name, declared in capabilities.types.items()}
+        declared = {name: one.search_parameters for name, one in capabilities.types.items()}
+        return declared if any(declared.values()) else None
 
     async def merges_itself(self) -> bool:
         """Return whether the server's own `Patient/$merge` is to be used and it declares one."""

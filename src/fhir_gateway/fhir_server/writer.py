@@ -132,11 +132,11 @@ class ServerWriter:
             return way, said
         bare = replace(way, conditional=False)
         again = await self._dispatcher.dispatch([entries[position] for position in refused], bare)
+        answers = list((dict(enumerate(said)) | dict(zip(refused, again, strict=True))).values())
         if not any(judge(one.status) is Verdict.SUCCESS for one in again):
-            return way, said
+            return way, answers
         self._refuses_conditions = True
-        answers = dict(enumerate(said)) | dict(zip(refused, again, strict=True))
-        return bare, list(answers.values())
+        return bare, answers
 
     async def _outcomes(
         self, entries: Sequence[BundleEntry], said: dict[int, Said], *, last: bool

@@ -358,6 +358,14 @@ async def test_what_may_have_arrived_is_not_repeated_where_that_is_forbidden():
     assert len(server.requests) == 2
 
 
+async def test_what_was_put_off_and_certainly_not_done_is_sent_again():
+    server = ScriptedServer(in_turn(answer(429, outcome()), answer(425), answer(500), answer(body=PATIENT)))
+    async with server.client() as client:
+        with pytest.raises(TransientServerError):
+            await client.send(Request("POST", "Patient", content=b"{}", repeat=False))
+    assert len(server.requests) == 3
+
+
 @respx.mock
 async def test_the_real_transport_carries_request_and_answer():
     route = respx.get(f"{BASE}/Patient/1").respond(json=PATIENT)
