@@ -16,7 +16,6 @@ from pathlib import Path
 
 import asking
 import linkage
-import orders
 import ours
 import published
 from rows import REJECTED, Region, read_region
@@ -59,6 +58,8 @@ def _rates(arguments: argparse.Namespace) -> Rates:
 
 def run_orders(seed: int, arguments: argparse.Namespace) -> None:
     """Print in what loading one invented region's files in every order differs from loading them together."""
+    import orders  # noqa: PLC0415 - it needs the tests' fakes, and nothing else here does
+
     print(
         f"\nseed {seed}, population {arguments.population}, errors x {arguments.harsh:g}: {arguments.persons:,} persons"
     )

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from fhir_gateway.domain.identity import ComparedPair, Comparison, Grade, Node
-from fhir_gateway.identity.comparators import compare_own_names
+from fhir_gateway.identity.comparators import compare_keys_of, compare_own_names
 from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.evidence import PersonEvidence
 from fhir_gateway.identity.frequencies import Frequencies, default_frequencies
@@ -20,6 +20,7 @@ from fhir_gateway.people.name_agreement import NameLevel
 CONFIRMED = 1000.0
 """The weight of a confirmed pair: above all that evidence can weigh."""
 _CONFIRMATION = Comparison((), (), CONFIRMED, Grade.CERTAIN)
+_SAME_PARENT = frozenset({NameLevel.EXACT, NameLevel.EQUIVALENT, NameLevel.NEAR})
 _REFUSAL = Comparison((), (VETOES[VetoCode.DECIDED],), -CONFIRMED, Grade.CERTAINLY_NOT)
 
 
@@ -129,31 +130,30 @@ class Graph:
         """Say whether a clinic's list has the same doses of two who share neither name nor number: twins, most likely."""
         if one not in self._given or other not in self._given:
             return False
-        if numbered_alike(self.nodes[one], self.nodes[other]):
-            return False
         return self.doses_part(self.nodes[one], self.nodes[other], self.repeats((one,), (other,)))
 
     @staticmethod
     def doses_part(left: PersonEvidence, right: PersonEvidence, found: Repeats) -> bool:
         """Say whether doses that stand twice in a list make two of these: one may be a line written twice, several are not.
 
-        Where the names tell nothing, or lie a sound apart, one is enough.
+        Where the names are not the same one is enough; as it is of namesakes of whom no family is the same. Against a NIK
+        in common only names a sound apart speak, and one dose on two days: a twin has the number.
         """
-        if not (found.half or found.contradict) or numbered_alike(left, right):
-            return False
-        if found.contradict:
-            return True
-        if _share(left.own_keys, right.own_keys):
+        if not (found.half or found.again or found.contradicted) or _share(left.records, right.records):
             return False
         level = compare_own_names(left, right).level
-        return found.of_two or level in {NameLevel.UNKNOWN, NameLevel.NEAR}
+        if _share(left.own_keys, right.own_keys):
+            level = NameLevel.EXACT
+        if _share(left.niks, right.niks):
+            return level is not NameLevel.EXACT and (found.again > 0 or (found.of_two and level is NameLevel.NEAR))
+        if level is NameLevel.EXACT:
+            return found.contradict or (found.half and not _same_family(left, right))
+        if found.contradicted > found.agreed or (found.half and level is not NameLevel.EQUIVALENT):
+            return True
+        return found.contradict or found.of_two
 
     def doses_contradict(self, edge: Edge, one: Iterable[Node], other: Iterable[Node]) -> bool:
-        """Say whether doses part those whom an edge would join that rests on no number."""
-        if {("nik", "agree"), ("record_number", "agree")} & {
-            (each.field, each.agreement) for each in edge.comparison.evidence
-        }:
-            return False
+        """Say whether doses part those whom an edge would join."""
         return self.doses_part(self.nodes[edge.node], self.nodes[edge.other], self.repeats(one, other))
 
     def repeats(self, some: Iterable[Node], others: Iterable[Node]) -> Repeats:
@@ -183,6 +183,13 @@ class Graph:
 def numbered_alike(left: PersonEvidence, right: PersonEvidence) -> bool:
     """Say whether two have a NIK or a record number in common, against which doses say nothing."""
     return _share(left.niks, right.niks) or _share(left.records, right.records)
+
+
+def _same_family(left: PersonEvidence, right: PersonEvidence) -> bool:
+    """Say whether a parent, a phone or a family card is the same; a village is many families'."""
+    parents = compare_keys_of(left.mother_keys + left.parent_keys, right.mother_keys + right.parent_keys)
+    numbers = ((left.phones, right.phones), (left.parent_niks, right.parent_niks), (left.families, right.families))
+    return parents.level in _SAME_PARENT or any(_share(one, other) for one, other in numbers)
 
 
 def _share(left: tuple[object, ...], right: tuple[object, ...]) -> bool:

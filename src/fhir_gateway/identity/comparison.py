@@ -59,6 +59,7 @@ def compare(
         compare_birth_dates(left, right),
         left.gender == right.gender if left.gender and right.gender else None,
         household.evidence.weight if household else 0.0,
+        household is not None and household.evidence.agreement == "mixed",
         household is not None and household.parents_differ,
         _same_record(left, right),
         any(person in right.persons for person in left.persons),

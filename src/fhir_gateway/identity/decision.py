@@ -162,7 +162,7 @@ class _Decisions:
             return _Doubt(
                 edge, "probably-same", "it is probably this person, but what agrees is not enough to be certain"
             )
-        if clear:
+        if clear and not _same_nik(comparison):
             return None
         return _Doubt(edge, "contradicted", "it fits this person, but a record of the same person contradicts")
 
@@ -260,6 +260,10 @@ class _Decisions:
         return tuple(
             ComparedPair(edge.node, edge.other, comparison) for edge, comparison in list(chosen.values())[:_SHOWN_PAIRS]
         )
+
+
+def _same_nik(comparison: Comparison) -> bool:
+    return any(one.field == "nik" and one.agreement == "agree" for one in comparison.evidence)
 
 
 def _people(members: frozenset[Node]) -> tuple[int, ...]:

@@ -16,7 +16,14 @@ from fhir_gateway.identity.vaccines import codes_of
 
 _WHOLE_DAY = len("2023-01-31")
 _SEVERAL = 2
-_DAYS_COPIED_WRONGLY = 7
+_A_WEEK = 7
+"""A line that was typed twice names a day that lies nearer."""
+_COPIED_WRONGLY = 5
+"""From so many days on, two lists do not tell of one dose whose day was copied wrongly."""
+_TWO_WEEKS = 14
+"""Nobody gets a vaccine again so soon: two such lines tell of one dose, or of two people's."""
+_GIVEN_ONCE = frozenset({"19"})
+"""CVX codes of what nobody gets twice: BCG. Such a dose is the first one, numbered or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +49,14 @@ def given_dose(register: str, immunization: Resource, *, zone: tzinfo) -> GivenD
 class Repeats:
     """Of the doses that the same lists have of two people (`compared`, of the shorter list), how many stand twice.
 
-    `agreed` are numbered doses of which different lists tell the same day for both, `contradicted` those of which they
-    tell days more than a week apart.
+    `again` are numbered ones among them that one list has on two days a week or more apart: no line written twice.
+    `agreed` are doses of which different lists tell about the same day for both, `contradicted` those of
+    which they tell days further apart.
     """
 
     repeated: int = 0
     compared: int = 0
+    again: int = 0
     agreed: int = 0
     contradicted: int = 0
 
@@ -59,7 +68,7 @@ class Repeats:
     @property
     def of_two(self) -> bool:
         """Whether a list has so much twice that it is two people's; a single line may have been written twice."""
-        return self.half and self.repeated >= _SEVERAL
+        return self.half and (self.repeated >= _SEVERAL or self.again > 0)
 
     @property
     def contradict(self) -> bool:
@@ -78,28 +87,57 @@ def count_repeats(left: Iterable[GivenDose], right: Iterable[GivenDose]) -> Repe
     Lists are compared with themselves only: two clinics may well have written down the same dose.
     """
     one, other = _by_register(left), _by_register(right)
-    repeated = compared = 0
+    repeated = compared = again = 0
     for register in one.keys() & other.keys():
         few, many = sorted((one[register], other[register]), key=len)
         repeated += max(_repeated(few, many), _repeated(many, few) if len(few) == len(many) else 0)
         compared += len(few)
+        again += _again(few, many)
     agreed, contradicted = _across(one, other)
-    return Repeats(repeated, compared, agreed, contradicted)
+    return Repeats(repeated, compared, again, agreed, contradicted)
 
 
 def _across(one: dict[str, set[GivenDose]], other: dict[str, set[GivenDose]]) -> tuple[int, int]:
-    """Count the numbered doses of which two lists tell the same day, and those of which they tell days far apart."""
+    """Count the doses of which two lists tell about the same day, and those of which they tell days further apart."""
     agreed: set[tuple[str, str]] = set()
     contradicted: set[tuple[str, str]] = set()
     for register, doses in one.items():
-        days = {(dose.vaccine, dose.number): dose.day for dose in doses if dose.number}
         for elsewhere in other.keys() - {register}:
-            for dose in other[elsewhere]:
-                day = days.get((dose.vaccine, dose.number))
-                if day is not None:
-                    apart = abs((date.fromisoformat(day) - date.fromisoformat(dose.day)).days)
-                    (contradicted if apart > _DAYS_COPIED_WRONGLY else agreed).add((dose.vaccine, dose.number))
+            for left in doses:
+                for right in other[elsewhere]:
+                    days = _one_dose(left, right)
+                    if days is not None:
+                        (contradicted if days >= _COPIED_WRONGLY else agreed).add((left.vaccine, _number(left)))
     return len(agreed), len(contradicted)
+
+
+def _one_dose(left: GivenDose, right: GivenDose) -> int | None:
+    """Return how many days apart two lists tell of one dose; None where they tell of two, or nobody can say."""
+    if left.vaccine != right.vaccine:
+        return None
+    days = abs((date.fromisoformat(left.day) - date.fromisoformat(right.day)).days)
+    one, other = _number(left), _number(right)
+    same = one == other if one and other else days < _TWO_WEEKS
+    return days if same else None
+
+
+def _numbered(doses: Iterable[GivenDose]) -> dict[tuple[str, str], str]:
+    """Return vaccine and number → the (last) day of it, of those of which the number is known."""
+    numbered = sorted((dose.vaccine, _number(dose), dose.day) for dose in doses if _number(dose))
+    return {(vaccine, number): day for vaccine, number, day in numbered}
+
+
+def _number(dose: GivenDose) -> str:
+    return "1" if dose.vaccine in _GIVEN_ONCE else dose.number
+
+
+def _far_apart(one: str, other: str) -> bool:
+    return abs((date.fromisoformat(one) - date.fromisoformat(other)).days) >= _A_WEEK
+
+
+def _again(few: Iterable[GivenDose], many: Iterable[GivenDose]) -> int:
+    days = _numbered(many)
+    return sum(dose in days and _far_apart(day, days[dose]) for dose, day in _numbered(few).items())
 
 
 def _by_register(doses: Iterable[GivenDose]) -> dict[str, set[GivenDose]]:
@@ -110,6 +148,13 @@ def _by_register(doses: Iterable[GivenDose]) -> dict[str, set[GivenDose]]:
 
 
 def _repeated(few: set[GivenDose], many: set[GivenDose]) -> int:
-    numbered = {(dose.vaccine, dose.number) for dose in many if dose.number}
-    days = {(dose.vaccine, dose.day) for dose in many}
-    return sum((dose.vaccine, dose.number) in numbered or (dose.vaccine, dose.day) in days for dose in few)
+    numbered = _numbered(many)
+    days: dict[str, set[date]] = {}
+    for dose in many:
+        days.setdefault(dose.vaccine, set()).add(date.fromisoformat(dose.day))
+    return sum((dose.vaccine, _number(dose)) in numbered or _soon(dose, days.get(dose.vaccine, ())) for dose in few)
+
+
+def _soon(dose: GivenDose, days: Iterable[date]) -> bool:
+    given = date.fromisoformat(dose.day)
+    return any(abs((given - day).days) < _TWO_WEEKS for day in days)

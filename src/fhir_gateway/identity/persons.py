@@ -9,13 +9,14 @@ from collections.abc import Iterable, Sequence
 from itertools import combinations
 
 from fhir_gateway.domain.identity import Comparison, Grade, Node
-from fhir_gateway.identity.clustering import Edge, Graph, fits, joins, nameless, numbered_alike, veto_codes
+from fhir_gateway.identity.clustering import Edge, Graph, fits, joins, nameless, veto_codes
 from fhir_gateway.identity.combining import combine
 from fhir_gateway.identity.evidence import PersonEvidence
 from fhir_gateway.identity.settling import (
     LEAD_OF_THE_ONLY_ONE,
     known_under_name,
     mistyped,
+    moved_with_another_phone,
     one_letter_apart,
     settled_alone,
 )
@@ -88,7 +89,7 @@ class Persons:
 
     def _doses_part(self, one: Members, other: Members) -> bool:
         left, right = self._evidence(one), self._evidence(other)
-        if left.newborn or right.newborn or numbered_alike(left, right):
+        if left.newborn or right.newborn:
             return False
         return self._graph.doses_part(left, right, self._graph.repeats(one, other))
 
@@ -156,7 +157,10 @@ class Persons:
         if certain and not nameless(comparison):
             return True
         if self._only_child(one, other):
-            return _born_that_day(comparison) and comparison.weight >= self._graph.policy.probable + _NEWBORNS_LEAD
+            alone = _born_that_day(comparison) and not moved_with_another_phone(
+                self._evidence(one), self._evidence(other)
+            )
+            return alone and comparison.weight >= self._graph.policy.probable + _NEWBORNS_LEAD
         if veto_codes(comparison) == _DOUBTS and self._parts_of_one(one, other):
             return comparison.weight >= self._graph.policy.certain - LEAD_OF_THE_ONLY_ONE
         settled = certain or settled_alone(
@@ -184,7 +188,8 @@ class Persons:
         if any(each != named and not self._evidence(each).newborn for each in around):
             return False
         by_name = [node for node in named if not self._graph.nodes[node].newborn]
-        return not self._twins_of(named) and not self._graph.repeats(newborn, by_name).repeated
+        found = self._graph.repeats(newborn, by_name)
+        return not self._twins_of(named) and not found.repeated and found.contradicted <= found.agreed
 
     def _parts_of_one(self, one: Members, other: Members) -> bool:
         """Say whether two that may be twins are parts of one child: what a list has of the one it lacks of the other.

@@ -12,7 +12,7 @@ from fhir_gateway.identity.evidence import PersonEvidence
 from fhir_gateway.identity.frequencies import Frequencies
 from fhir_gateway.identity.parameters import MatchingPolicy
 from fhir_gateway.identity.vetoes import LIKE_NAME, SAME_NAME, VetoCode
-from fhir_gateway.identity.weighing import are_couple
+from fhir_gateway.identity.weighing import are_couple, same_place
 from fhir_gateway.people.name_agreement import NameAgreement, NameLevel, nearness
 from fhir_gateway.people.name_slips import is_slip
 from fhir_gateway.people.name_sounds import same_sound
@@ -80,6 +80,14 @@ def _parent_agrees(left: PersonEvidence, right: PersonEvidence) -> bool:
     """Whether a newborn's mother is the same in both, by name or number."""
     name = compare_keys_of(left.mother_keys + left.parent_keys, right.mother_keys + right.parent_keys).level
     return name in _AGREEING or not set(left.parent_niks).isdisjoint(right.parent_niks)
+
+
+def moved_with_another_phone(left: PersonEvidence, right: PersonEvidence) -> bool:
+    """Whether phone and village both differ and no parent's number is the same: of two mothers of one name, most likely."""
+    if not set(left.parent_niks).isdisjoint(right.parent_niks):
+        return False
+    other_phone = bool(left.phones and right.phones) and set(left.phones).isdisjoint(right.phones)
+    return other_phone and same_place(left.places, right.places) is False
 
 
 def _same_name(said: dict[str, tuple[str, float]]) -> bool:

@@ -65,6 +65,7 @@ class Levels:
     birth_date: BirthDateLevel
     same_gender: bool | None
     household: float
+    household_mixed: bool
     parents_differ: bool
     same_record: bool | None
     own: bool
@@ -107,7 +108,7 @@ def find_caution(left: PersonEvidence, right: PersonEvidence, levels: Levels) ->
         confirmed = levels.name.level is not NameLevel.UNKNOWN or (
             levels.birth_date in SAME_DAY and levels.household > 0 and (left.newborn or right.newborn)
         )
-        other_day = levels.birth_date is BirthDateLevel.DIFFERENT and levels.name.level not in SAME_NAME
+        other_day = levels.birth_date is BirthDateLevel.DIFFERENT
         other_sex = levels.birth_date not in SAME_DAY and levels.same_gender is False
         if confirmed and (other_day or other_sex):
             return _NO_BIRTH_DATE  # a brother's or sister's number
@@ -124,15 +125,17 @@ def _unsupported(levels: Levels) -> Evidence | None:
     inexact = levels.birth_date not in SAME_DAY or levels.same_gender is False
     if inexact and levels.name.level not in SAME_NAME:
         return _NOTHING_EXACT
+    if levels.birth_date is BirthDateLevel.YEAR:
+        return _NO_BIRTH_DATE  # an elder sister's day, a name like hers
     namesake = levels.nik is NikLevel.DAMAGED_AGREE and levels.parents_differ and levels.household < 0
     if levels.nik in _NIK_SUPPORTS and levels.name.level in SAME_NAME and not namesake:
         return None
-    enough = _SUPPORTING_BITS if levels.parents_differ else 0.0
+    enough = _SUPPORTING_BITS if levels.parents_differ or levels.household_mixed else 0.0
     return None if levels.household > enough else _NAMESAKES
 
 
 _SUPPORTING_BITS = 5.0
-"""So many bits of household outweigh that the parents' names differ (one record may name the father)."""
+"""So many bits of household outweigh that a parent's name, the phone or the village differs: namesakes live in one village."""
 _NIK_SUPPORTS = frozenset({NikLevel.DAMAGED_AGREE, NikLevel.DAMAGED_AGREE_SERIAL, NikLevel.ODD_NEAR})
 _MASKED = Evidence("caution", "masked", 0.0, "the server hides what could confirm it")
 _NAMELESS = Evidence("caution", "name-unconfirmed", 0.0, "the same NIK, but no name to confirm it")
