@@ -4,7 +4,7 @@ import gc
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from fhir_gateway.domain.outcomes import RowOutcome
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.flows.convert import ConversionBooks, convert
 from fhir_gateway.flows.load import LoadInput
-from fhir_gateway.ports import Progress
+from fhir_gateway.ports import Progress, Source
 from fhir_gateway.reports import check_target, check_writable, write_report
 from fhir_gateway.settings import EMBEDDED, home, load_environment
 
@@ -24,6 +24,8 @@ _ROWS_BETWEEN_NEWS = 1000
 _MARKS = 1 << 22
 _MARK_DIGITS = 8
 _STORED_AT_ONCE = 4096
+_NEW_OBJECTS = 20_000
+"""Before cycles are looked for: rows go their way by the hundred, and are all alive that long."""
 
 
 class Conversion:
@@ -40,6 +42,11 @@ class Conversion:
         """The mapping's name."""
         return self._entry.mapping
 
+    @property
+    def source(self) -> Source:
+        """The opened file."""
+        return self._entry.source
+
     def run(self, out: Path, report: Path | None, progress: Progress) -> ConversionBooks:
         """Write the resources to `out` and the rows' outcomes to `report`; raises ReportError where it cannot, InterruptedRunError where the disk is full."""
         source = self._entry.source
@@ -47,11 +54,10 @@ class Conversion:
         if report:
             check_target(report, [source.path, out])
         books = ConversionBooks()
-        gc.freeze()  # rows make objects by the thousand: what was built until here is not searched again for each of them
         part = out.with_name(f"{out.name}.part")
         progress.phase(f"converting {source.path.name}")
         try:
-            with open(part, "wb", opener=_for_owner_only) as file, closing(_Seen()) as seen:
+            with _few_collections(), open(part, "wb", opener=_for_owner_only) as file, closing(_Seen()) as seen:
 
                 def write(resource: Resource) -> None:
                     file.write(orjson.dumps(resource, option=orjson.OPT_APPEND_NEWLINE))
@@ -80,6 +86,18 @@ class Conversion:
             if number % _ROWS_BETWEEN_NEWS == 0:
                 of_limit = number / self._limit if self._limit else 0.0
                 progress.advance(number, max(self._entry.source.progress(), of_limit))
+
+
+@contextmanager
+def _few_collections() -> Iterator[None]:
+    """Look for cycles seldom: rows make objects by the thousand, but no cycles; what was built before is not searched."""
+    thresholds = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(_NEW_OBJECTS, *thresholds[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*thresholds)
 
 
 def _for_owner_only(path: str, flags: int) -> int:

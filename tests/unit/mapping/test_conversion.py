@@ -282,3 +282,17 @@ def test_a_formula_without_a_value_rejects_a_row_that_says_too_little_without_it
 def test_a_formula_without_a_value_is_nothing_where_the_cell_may_be_empty(puskesmas, column):
     result, blank = puskesmas.convert(_formulas(ROW, column), CONTEXT), _convert(puskesmas, {**ROW, column: ""})
     assert (result.key, result.patient, result.doses) == (blank.key, blank.patient, blank.doses)
+
+
+def test_rows_that_are_converted_together_become_what_each_becomes_alone(puskesmas, tmp_path):
+    odd = [
+        {**ROW, "Vaksin": "Entahlah"},
+        {**ROW, "Tgl Lahir": ""},
+        {**ROW, "gateway_key": "0" * 32},
+        {**ROW, "NIK": "3303990902240007", "Dosis Ke": "ditolak"},
+        {**ROW, "Tgl Vaksin": "2020-01-01"},
+    ]
+    records = [SourceRecord(SourceRef("sheet.csv", row), cells) for row, cells in enumerate([ROW, *odd, ROW], start=1)]
+    fresh = load_mapping("puskesmas", tmp_path)
+
+    assert fresh.convert_all(records, CONTEXT) == [puskesmas.convert(record, CONTEXT) for record in records]

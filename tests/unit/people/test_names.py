@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fhir_gateway.people import names
 from fhir_gateway.people.names import name_keys, read_name
 
 
@@ -120,3 +121,36 @@ def test_reading_never_raises_and_reads_its_own_text_again(text):
 
 def test_a_turkish_i_numbers_no_twin():
     assert read_name("Fandi kembar II\u0130").birth_order == 0
+
+
+_WORDS = st.sampled_from(
+    [
+        "budi",
+        "SITI",
+        "Nur",
+        "alamsyah",
+        "aka",
+        "Bambang",
+        "twinda",
+        "kembar",
+        "h",
+        "bin",
+        "dr",
+        "ny",
+        "by",
+        "i",
+        "Anak",
+        "agung",
+        "Ke",
+        "se",
+        "al",
+    ]
+)
+
+
+@settings(derandomize=True)
+@given(st.lists(_WORDS, min_size=1, max_size=5).map(" ".join))
+def test_the_short_way_of_plain_names_reads_what_the_long_way_reads(written):
+    cleaned = names._clean(written)
+
+    assert names._read_plain(written, cleaned) in (None, names._read_any(written, cleaned))

@@ -1,0 +1,24 @@
+from contextlib import closing
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fhir_gateway.bootstrap import conversion
+
+
+@pytest.fixture
+def small(monkeypatch):
+    monkeypatch.setattr(conversion, "_STORED_AT_ONCE", 3)
+    monkeypatch.setattr(conversion, "_MARKS", 8)
+
+
+@settings(derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.integers(0, 40)))
+def test_an_id_is_new_exactly_once_whatever_marks_it_shares(small, numbers):
+    ids = [f"{number:032x}"[::-1] for number in numbers]
+
+    with closing(conversion._Seen()) as seen:
+        told = [seen.first_time(each) for each in ids]
+
+    assert told == [each not in ids[:place] for place, each in enumerate(ids)]
