@@ -5,7 +5,6 @@ from array import array
 from collections import deque
 from collections.abc import AsyncGenerator, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 from fhir_gateway.domain.errors import AccessRefusedError, PermanentServerError, UsageError
 from fhir_gateway.domain.records import Resource
@@ -117,15 +116,17 @@ class Keys:
 
     def blocks(self, part: int) -> Iterator[list[int]]:
         """Yield the numbers of two or more people who share a key, rising; keys of one hash are taken for one."""
-        noted = sorted(set(self._numbers.of(part)))
-        for _, together in groupby(noted, key=_hash_in):
-            block = [value & NUMBER for value in together]
+        before, block = -1, [0]
+        for value in sorted(set(self._numbers.of(part))):
+            hashed = value >> NUMBER_BITS
+            if hashed == before:  # few keys have two people: what is done for every key has to be little
+                block.append(value & NUMBER)
+                continue
             if len(block) > 1:
                 yield block
-
-
-def _hash_in(value: int) -> int:
-    return value >> NUMBER_BITS
+            before, block = hashed, [value & NUMBER]
+        if len(block) > 1:
+            yield block
 
 
 async def register(
