@@ -57,12 +57,16 @@ class _CancelledError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ExportTerms:
-    """How exports are kept and worked off; `pause` and `patience` are in seconds, a patience of 0 is for ever."""
+    """How exports are kept and worked off; times are in seconds, a patience of 0 is for ever.
+
+    `groups_within` is how long somebody waits for groups that are being read.
+    """
 
     at_once: int
     kept_for: timedelta
     patience: float
     pause: float = PAUSE
+    groups_within: float = 60.0
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
 
@@ -96,6 +100,7 @@ class ServedExports:
         self._stock = EmbeddedStock(embedded) if embedded else None
         self._groups = LedgerGroups(ledger)
         self._grouping = asyncio.Lock()
+        self._looking: asyncio.Task[None] | None = None
         self._places = asyncio.Semaphore(_AT_ONCE)
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._sweeper: asyncio.Task[None] | None = None
@@ -181,7 +186,11 @@ class ServedExports:
             remove(self._folder / job.id)
 
     async def groups(self) -> dict[str, int]:
-        """Return every group with its number of members, as the server has them now; raises ServerError."""
+        """Return every group with its number of members, as the server has them now.
+
+        Raises ServerError, TransientServerError also where looking takes longer than somebody waits (the first time all is
+        read): it goes on meanwhile.
+        """
         await self._refresh_groups()
         return self._ledger.groups.all()
 
@@ -195,7 +204,7 @@ class ServedExports:
 
     async def close(self) -> None:
         """Stop what is under way; it goes on from its checkpoint."""
-        tasks = [*self._tasks.values(), *([self._sweeper] if self._sweeper else [])]
+        tasks = [*self._tasks.values(), *(one for one in (self._sweeper, self._looking) if one)]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -203,9 +212,27 @@ class ServedExports:
             await asyncio.to_thread(self._stock.close)
 
     async def _refresh_groups(self) -> None:
+        try:
+            async with asyncio.timeout(self._terms.groups_within):
+                if self._looking is not None and not self._looking.done():
+                    await asyncio.shield(self._looking)  # it may have passed by what was written since
+                await asyncio.shield(self._look())
+        except TimeoutError:
+            words = (
+                "everybody's groups are being read, which takes longer the first time: ask again, it goes on meanwhile"
+            )
+            raise TransientServerError(words, retry_after=30) from None
+
+    def _look(self) -> asyncio.Task[None]:
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look_at_groups())
+            self._looking.add_done_callback(lambda task: task.cancelled() or task.exception())  # who waits is told
+        return self._looking
+
+    async def _look_at_groups(self) -> None:
         until = self._tools.settled_until() if self._tools.settling else None
         async with self._grouping:
-            await refresh_groups(self._tools, self._groups, self._history, until=until)
+            await refresh_groups(self._tools, self._groups, self._history, until=until, stock=self._stock)
 
     async def _sweep_on(self) -> None:
         while True:

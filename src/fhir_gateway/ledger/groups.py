@@ -72,14 +72,11 @@ class Groups:
         if not sources:
             return
         wanted = select(memberships).where(memberships.c.source.in_(bindparam("sources", expanding=True)))
-        before = {
-            (row.source, row.grp, row.patient): row.joined
-            for row in self._connection.execute(wanted, {"sources": list(sources)})
-            if row.gone is None
-        }
-        self._connection.execute(
-            delete(memberships).where(memberships.c.source == bindparam("s")), [{"s": one} for one in sources]
-        )
+        known = self._connection.execute(wanted, {"sources": list(sources)}).all()
+        before = {(row.source, row.grp, row.patient): row.joined for row in known if row.gone is None}
+        if known:
+            own = [{"s": one} for one in sorted({row.source for row in known})]
+            self._connection.execute(delete(memberships).where(memberships.c.source == bindparam("s")), own)
         rows = [
             {
                 "source": one.source,

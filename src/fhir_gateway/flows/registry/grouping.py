@@ -1,33 +1,48 @@
 """Who belongs to which group, brought up to date with what was written on the server since it was last looked at."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 from fhir_gateway.domain.exports import Membership
 from fhir_gateway.domain.records import Resource
+from fhir_gateway.fhir import json_text
 from fhir_gateway.fhir.references import replaced_by
 from fhir_gateway.flows.registry.ordered import Order, Placed, moments
 from fhir_gateway.flows.registry.tools import RegistryTools
-from fhir_gateway.ports.exports import FhirHistory, GroupMembers
+from fhir_gateway.ports.exports import FhirHistory, GroupMembers, Stock, StoredResource
 from fhir_gateway.registry.cursors import Position, position_of
 from fhir_gateway.registry.groups import memberships_in
 
 _TYPES = ("Patient", "Immunization")
 """Patients first: a replaced one keeps its groups, before its doses are seen to be the survivor's."""
 _TOGETHER = 1000
+_OF_STOCK = 250
+_END = datetime.max.replace(tzinfo=UTC)
 
 
 async def refresh_groups(
-    tools: RegistryTools, members: GroupMembers, history: FhirHistory, *, until: datetime | None
+    tools: RegistryTools,
+    members: GroupMembers,
+    history: FhirHistory,
+    *,
+    until: datetime | None,
+    stock: Stock | None = None,
 ) -> None:
-    """Look at what was written up to `until` (None: to the end) since the last time; raises ServerError."""
+    """Look at what was written up to `until` (None: to the end) since the last time; raises ServerError.
+
+    Each batch is written down with the place where it ends: an interrupted look goes on there. `stock` is what the
+    server keeps, where it runs inside of this process.
+    """
     replaced: list[Resource] = []
     for resource_type in _TYPES:
         before = members.position(resource_type)
         if before is not None:
             await _note_deletions(members, history, resource_type, since=before[0], until=until)
         after = Position(*before) if before else None
-        async for batch in batches(tools, Order(resource_type, (), lambda _: True, until=until), after=after):
+        order = Order(resource_type, (), lambda _: True, until=until)
+        found = batches(tools, order, after=after) if stock is None else _kept(stock, order, after=after)
+        async for batch in found:
             resources = [resource for _, resource in batch]
             replaced += [one for one in resources if _successor(one)]
             last = batch[-1][0]
@@ -53,6 +68,18 @@ async def batches(
             batch = []
     if batch:
         yield batch
+
+
+async def _kept(stock: Stock, order: Order, *, after: Position | None) -> AsyncIterator[list[Placed]]:
+    """Yield the same out of what a server keeps; few at a time, so that nobody who asks for something else waits long."""
+    behind, until = after.updated if after else None, order.until or _END
+    while rows := await stock.rows(order.resource_type, after=behind, until=until, limit=_OF_STOCK):
+        yield await asyncio.to_thread(_read, rows)
+        behind = rows[-1].updated
+
+
+def _read(rows: Sequence[StoredResource]) -> list[Placed]:
+    return [(Position(one.updated, one.id), json_text.parse(one.body)) for one in rows]
 
 
 def _note(resources: Sequence[Resource], members: GroupMembers, *, last: tuple[datetime, str]) -> None:

@@ -121,7 +121,7 @@ async def _walk(work: Work, resource_type: str) -> None:
 
 async def _refresh(work: Work, _: str) -> None:
     tools = work.tools
-    await refresh_groups(tools.server, tools.groups, tools.history, until=work.moment)
+    await refresh_groups(tools.server, tools.groups, tools.history, until=work.moment, stock=tools.stock)
 
 
 _ACTIONS: Mapping[Action, Callable[[Work, str], Awaitable[None]]] = {
