@@ -6,11 +6,11 @@ from tests.fakes.duplicated_people import family, put_all
 from tests.fakes.manners import MANNERS, behave, enrich, normalise
 from tests.fakes.merging_place import read_all, referring_to
 from tests.flows.conftest import BAYU, RATNA, RATNA_POLIO, VITAMIN
+from tests.flows.loading_from_region import content, counts, load
 from tests.flows.server_content import canonical
 from tests.flows.test_interruption import SHARED_NIK
 from tests.flows.test_merge_apply import applied, planned
 from tests.flows.test_merge_undo import undo
-from tests.flows.test_server_faults import content, counts, load
 
 ROWS = (RATNA, RATNA_POLIO, BAYU, VITAMIN, SHARED_NIK)
 CORRECTED = tuple(row.replace("B100", "B101") for row in ROWS)
