@@ -10,7 +10,7 @@ from fhir_gateway.bootstrap import conversion
 @pytest.fixture
 def small(monkeypatch):
     monkeypatch.setattr(conversion, "_STORED_AT_ONCE", 3)
-    monkeypatch.setattr(conversion, "_MARKS", 8)
+    monkeypatch.setattr(conversion, "_MARKS", 16)
 
 
 @settings(derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
