@@ -80,6 +80,7 @@ async def show(request: Request, session: Operating, environment: Environment, h
             for number, group in enumerate(found.groups)
         ],
         most_names=_NAMES_SHOWN,
+        unsearched=sorted({place for group in found.groups for place in group.unsearched}),
         ready=sum(map(is_ready, found.groups)),
         is_blocked=is_blocked,
     )
