@@ -137,7 +137,7 @@ class Graph:
         """Say whether doses that stand twice in a list make two of these: one may be a line written twice, several are not.
 
         Where the names are not the same one is enough; as it is of namesakes of whom no family is the same. Against a NIK
-        in common only names a sound apart speak, and one dose on two days: a twin has the number.
+        in common several doses speak, or one on two days, under names a sound apart: the number is a twin's.
         """
         if not (found.half or found.again or found.contradicted) or _share(left.records, right.records):
             return False
@@ -145,7 +145,7 @@ class Graph:
         if _share(left.own_keys, right.own_keys):
             level = NameLevel.EXACT
         if _share(left.niks, right.niks):
-            return level is not NameLevel.EXACT and (found.again > 0 or (found.of_two and level is NameLevel.NEAR))
+            return level is NameLevel.NEAR and found.of_two
         if level is NameLevel.EXACT:
             return found.contradict or (found.half and not _same_family(left, right))
         if found.contradicted > found.agreed or (found.half and level is not NameLevel.EQUIVALENT):

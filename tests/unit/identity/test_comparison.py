@@ -33,6 +33,12 @@ CASES = {
         Grade.PROBABLE,
     ),
     "same NIK, wrong year": (rizki(nik=RIZKIS_NIK), rizki(nik=RIZKIS_NIK, born="2019-03-15"), Grade.CERTAIN),
+    "same NIK, same name, another day": (
+        rizki(nik=RIZKIS_NIK),
+        rizki(nik=RIZKIS_NIK, born="2017-11-02"),
+        Grade.PROBABLE,
+    ),
+    "same day of another year, no NIK": (rizki(), rizki(born="2019-03-15"), Grade.PROBABLE),
     "same NIK, wrong gender": (rizki(nik=RIZKIS_NIK), rizki(nik=RIZKIS_NIK, gender="female"), Grade.CERTAIN),
     "earlier NIK": (
         rizki(nik=OTHERS_NIK, old_nik=RIZKIS_NIK),

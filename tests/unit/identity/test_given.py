@@ -1,5 +1,6 @@
 """What doses and the sexes of parents' names tell of who is who."""
 
+from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from fhir_gateway.domain import systems
 from fhir_gateway.domain.identity import ComparedPair, PersonAction
 from fhir_gateway.domain.records import Resource
+from fhir_gateway.identity.clustering import Graph
 from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.decision import decide
 from fhir_gateway.identity.evidence import PersonEvidence, evidence_of
@@ -82,6 +84,56 @@ def test_two_courses_of_vaccination_in_two_lists_are_two_childrens() -> None:
     a_day_off = {GivenDose("other:1", dose.vaccine, dose.number, dose.day[:-2] + "02") for dose in course}
     assert count_repeats(course, later).contradict
     assert not count_repeats(course, a_day_off).contradict
+
+
+def test_a_dose_on_two_days_of_one_list_is_no_line_written_twice() -> None:
+    later = GivenDose("clinic:0", "198", "2", "2023-05-01")
+
+    assert count_repeats({_POLIO, _MR}, {later}).of_two
+    assert not count_repeats({_POLIO, _MR}, {_POLIO}).of_two
+
+
+def test_nobody_gets_a_vaccine_twice_within_two_weeks() -> None:
+    unnumbered = GivenDose("clinic:0", "04", "", "2023-11-08")
+
+    assert count_repeats({_MR}, {unnumbered}).repeated == 1
+    assert count_repeats({_MR}, {GivenDose("clinic:0", "04", "", "2023-12-08")}).repeated == 0
+
+
+def test_bcg_is_given_once_numbered_or_not() -> None:
+    assert count_repeats({_BCG}, {GivenDose("clinic:0", "19", "", "2023-04-01")}).repeated == 1
+
+
+def test_doses_days_apart_in_two_lists_keep_names_a_letter_apart_two_children() -> None:
+    elsewhere = GivenDose("other:1", "19", "1", "2023-02-09")
+
+    assert all(len(members) == 1 for members, _ in _decided({1: frozenset({_BCG}), 2: frozenset({elsewhere})}))
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "parted"),
+    [
+        ("Muslimah Azzahra", "Muslimah Azzahra", False),
+        ("Muslimah Azzahra", "Mushlimah Azzahra", False),
+        ("Rizka Azzahra", "Rizki Azzahra", True),
+    ],
+)
+def test_a_twins_number_under_a_name_a_sound_apart_is_seen_by_two_days_of_one_dose(
+    left: str, right: str, *, parted: bool
+) -> None:
+    one, other = _child(left, "3303125501230001"), _child(right, "3303125501230001")
+    found = count_repeats({_POLIO, _MR}, {GivenDose("clinic:0", "198", "2", "2023-05-01")})
+
+    assert Graph.doses_part(one, other, found) is parted
+
+
+def test_namesakes_without_a_family_in_common_are_parted_by_one_dose() -> None:
+    one, other = _child("Muslimah Azzahra"), _child("Muslimah Azzahra")
+    stranger = replace(other, mother_keys=("sutini||",), phones=("8777777777",))
+    found = count_repeats({_BCG}, {_BCG})
+
+    assert not Graph.doses_part(one, other, found)
+    assert Graph.doses_part(one, stranger, found)
 
 
 @pytest.mark.parametrize(
