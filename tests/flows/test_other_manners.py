@@ -68,7 +68,9 @@ def test_the_same_people_doses_and_merges_stand_on_it(place, region, first, mann
     put_all(server.server, family(), base=BASE)
     there = told_alike(read_all(server.server))
     plan, _ = planned(place, environment="region")
-    code, (merge,), _ = applied(place, plan, environment="region")
+    code, merges, err = applied(place, plan, environment="region")
+    assert merges is not None, err
+    (merge,) = merges
     assert (code, merge["failed"]) == (0, [])
     assert referring_to(read_all(server.server), merge["replaced"]) == []
     code, undone, err = undo(place, environment="region")

@@ -60,7 +60,7 @@ async def _probed(client: FhirClient, owner: str) -> Locking | None:
         "identifier": [{"system": PROBE, "value": owner}],
         "code": {"text": _WORDS},
     }
-    created = await client.send(Request("POST", "Basic", content=json_text.dump(probe), repeat=False))
+    created = await client.send(Request("POST", "Basic", content=json_text.dump(probe)))
     receipt = read_receipt(created, "Basic")
     if created.status != 201 or not receipt.id or receipt.resource_type not in {"", "Basic"}:
         return None
