@@ -95,6 +95,13 @@ def test_wrong_columns_name_what_lacks_and_the_mapping_that_would_fit(place):
     assert "'Tgl Lahir'" in err
 
 
+def test_columns_that_the_mapping_does_not_read_are_told(place):
+    sheet = place.sheet(BAYU)
+    sheet.write_text(sheet.read_text().replace("NIK", "No NIK"))
+    for command in (("load", sheet), ("convert", sheet, "--out", "out.ndjson")):
+        assert "sheet.csv: not read: 'Nomor', 'No NIK' (is it 'NIK'?)" in place.run(*command)[2]
+
+
 def test_a_header_without_rows_is_a_finished_load_of_nothing(place):
     code, out, err = place.run("load", place.sheet())
     assert (code, out.splitlines()[-1]) == (

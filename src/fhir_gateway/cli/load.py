@@ -16,6 +16,7 @@ from fhir_gateway.domain.errors import InterruptedRunError, ReportError, UsageEr
 from fhir_gateway.domain.outcomes import RIGHTLY_REJECTED, Outcome
 from fhir_gateway.domain.runs import Run, RunKind
 from fhir_gateway.flows.load import LoadRequest
+from fhir_gateway.ports import Source
 from fhir_gateway.reports import EXTENSIONS, check_target
 from fhir_gateway.settings import EMBEDDED
 
@@ -23,6 +24,7 @@ app = typer.Typer()
 
 FINISHED_WITH_OPEN_ROWS = 3
 
+_MOST_UNREAD = 12
 _NO_ROWS = "{}: no row stands below its header, nothing was read from it"
 
 
@@ -52,6 +54,7 @@ def load(
         for entry in inputs:
             if not mapping:
                 progress.say(f"{entry.source.path.name}: read with the mapping {entry.mapping}")
+            _tell_unread(entry.source, progress)
         targets = report_targets(report, [entry.source.path for entry in inputs])
         for target in targets:
             check_target(target, files)
@@ -96,6 +99,7 @@ def convert(
         conversion = bootstrap.Conversion(file, mapping=mapping, clinic=clinic, limit=limit, environment=environment)
         if not mapping:
             progress.say(f"{file.name}: read with the mapping {conversion.mapping}")
+        _tell_unread(conversion.source, progress)
         books = conversion.run(out, report, progress)
         if not books.read:
             progress.say(_NO_ROWS.format(file.name))
@@ -107,6 +111,13 @@ def convert(
     else:
         print_summary(summary, next_steps=_after_converting(summary, report))
     return FINISHED_WITH_OPEN_ROWS if summary.open_rows else 0
+
+
+def _tell_unread(source: Source, progress: ProgressDisplay) -> None:
+    """Say which columns the mapping leaves out: one that is spelled otherwise than it expects would be lost silently."""
+    if source.unread:
+        more = f" and {len(source.unread) - _MOST_UNREAD} more" if len(source.unread) > _MOST_UNREAD else ""
+        progress.say(f"{source.path.name}: not read: {', '.join(source.unread[:_MOST_UNREAD])}{more}")
 
 
 def report_targets(report: Path | None, files: Sequence[Path]) -> list[Path]:

@@ -25,6 +25,8 @@ class Source(Protocol):
     layout: Layout
     header: tuple[str, ...]
     """The columns as the file spells them, `gateway_*` included."""
+    unread: tuple[str, ...]
+    """The columns that the mapping does not read, in words; a report's own are not among them."""
     delimiter: str
     """What separates the cells of a CSV file, "" in other kinds."""
     byte_order_mark: bool

@@ -13,6 +13,8 @@ HEADER_WITHIN = 50
 """The header stands in one of the first so many rows; title rows may stand above it."""
 
 GATEWAY_PREFIX = "gateway_"
+_BESIDE_PREFIX = ("patient_id", "immunization_ids", "match_grade")
+"""What a report adds without that prefix."""
 
 _RUNNABLE = ("'=", "'+", "'-", "'@", "'\t", "'\r")
 _FORMULA_OF_TEXT = re.compile(r'="((?:[^"]|"")*)"\s*')
@@ -128,6 +130,20 @@ def _unique_keys(compared: Sequence[str], names: Sequence[str], spelling: dict[s
 def _repeated_columns(header: Header) -> list[str]:
     compared = [column_key(name) for name in header.names]
     return sorted(name for name in header.layout.known | header.layout.required if compared.count(column_key(name)) > 1)
+
+
+def unread_columns(header: Header) -> tuple[str, ...]:
+    """Return the columns that the layout does not read, each with the one that it may be meant for, where that is missing."""
+    read = header.layout.known | header.layout.required
+    missing = {column_key(name): name for name in read if name not in header.keys}
+    of_report = _BESIDE_PREFIX if any(key.startswith(GATEWAY_PREFIX) for key in header.keys) else ()
+    told = []
+    for name, key in zip(header.names, header.keys, strict=True):
+        if key in read or key in of_report or key.startswith(GATEWAY_PREFIX) or not name.strip():
+            continue
+        near = difflib.get_close_matches(column_key(name), sorted(missing), n=1)
+        told.append(f"'{name.strip()}' (is it '{missing[near[0]]}'?)" if near else f"'{name.strip()}'")
+    return tuple(told)
 
 
 def misfit(

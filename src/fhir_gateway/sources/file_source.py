@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fhir_gateway.domain.errors import SourceError
 from fhir_gateway.domain.records import SourceRecord, UnreadableRow
-from fhir_gateway.sources.columns import Header
+from fhir_gateway.sources.columns import Header, unread_columns
 
 
 class FileSource:
@@ -21,6 +21,7 @@ class FileSource:
         self.layout = header.layout
         self.header = header.names
         self.keys = header.keys
+        self.unread = unread_columns(header)
         self._state = _state(path)
 
     @property

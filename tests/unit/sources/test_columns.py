@@ -2,7 +2,7 @@ import pytest
 
 from fhir_gateway.domain.errors import SourceError
 from fhir_gateway.domain.records import Layout
-from fhir_gateway.sources.columns import best_header, fitting_headers, misfit
+from fhir_gateway.sources.columns import best_header, fitting_headers, misfit, unread_columns
 
 LAYOUT = Layout(
     "sheet", frozenset({"Nama Lengkap", "Tgl Lahir"}), frozenset({"Nama Lengkap", "Tgl Lahir", "L/P", "NIK"})
@@ -35,3 +35,14 @@ def test_two_names_but_for_punctuation_are_not_chosen_between():
     assert isinstance(error, SourceError)
     assert "lacks columns of mapping sheet: 'Tgl Lahir' (did you mean 'Tgl" in str(error)
     assert "Nama Lengkap" not in str(error)
+
+
+def test_columns_that_are_not_read_are_told_with_what_they_may_be_meant_for():
+    (header,) = fitting_headers([("No", "Nama Lengkap", "Tgl Lahir", "No NIK", "", "patient_id")], [LAYOUT])
+    assert unread_columns(header) == ("'No'", "'No NIK' (is it 'NIK'?)", "'patient_id'")
+
+
+def test_columns_of_a_report_are_not_told():
+    row = ("Nama Lengkap", "Tgl Lahir", "gateway_row", "patient_id", "match_grade", "gateway_key")
+    (header,) = fitting_headers([row], [LAYOUT])
+    assert unread_columns(header) == ()
