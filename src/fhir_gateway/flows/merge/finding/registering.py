@@ -165,6 +165,7 @@ async def look_through(
             tools.progress.advance(len(registered))
         while under_way:
             await _take(registered, under_way)
+        tools.progress.advance(len(registered))
     finally:
         following.cancel()
         for each in under_way:
