@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from fhir_gateway import bootstrap
+from fhir_gateway.bootstrap.access import new_key
 from fhir_gateway.cli import options
 from fhir_gateway.cli.printing import print_json, print_table
 from fhir_gateway.domain.access import AccessKey, Role
@@ -25,8 +26,6 @@ def add(
     as_json: options.Json = False,
 ) -> None:
     """Make a key and print it, alone and only this once: the gateway keeps nothing but its digest."""
-    from fhir_gateway.bootstrap.access import new_key  # noqa: PLC0415 - brings the limits of `serve` with it
-
     if not name.strip() or not name.isprintable() or len(name) > _LONGEST_NAME:
         raise UsageError(f"a name has 1 to {_LONGEST_NAME} printable characters")
     key, text = new_key(name=name.strip(), role=role, at=datetime.now(UTC))
