@@ -1,4 +1,4 @@
-"""Merges that were handed in as jobs: written down first, worked off one after the other, surviving restarts."""
+"""Merges that were handed in as jobs: written down first, worked off in turns, surviving restarts."""
 
 import asyncio
 import logging
@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
+from time import monotonic
 
 from fhir_gateway.bootstrap.served_merges import ServedMerges
 from fhir_gateway.domain.errors import GatewayError, UsageError
@@ -28,7 +29,7 @@ Settlement = tuple[GroupState, dict[str, object]]
 
 
 class ServedMergeJobs:
-    """The jobs of one environment, worked off one after the other; what is begun goes on after a restart."""
+    """The jobs of one environment, worked off in turns, portion by portion; what is begun goes on after a restart."""
 
     def __init__(
         self, ledger: Ledger, merges: ServedMerges, *, now: Callable[[], datetime], pause: float = PAUSE
@@ -39,6 +40,7 @@ class ServedMergeJobs:
         self._pause = pause
         self._called = asyncio.Event()
         self._worker: asyncio.Task[None] | None = None
+        self._not_before: dict[int, float] = {}
 
     def hand_in(self, niks: Sequence[str], *, user: str, dry_run: bool) -> MergeJob:
         """Write a job down that plans and merges these NIKs, and let it be worked off; it survives the server."""
@@ -86,41 +88,46 @@ class ServedMergeJobs:
             await asyncio.gather(self._worker, return_exceptions=True)
 
     async def _work(self) -> None:
+        """Work the jobs off in turns, a portion of each, so that a short one does not wait for a long one."""
         while True:
             await self._called.wait()
             self._called.clear()
-            while [number for number in self._ledger.merge_jobs.unfinished() if not await self._work_on(number)]:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(self._pause):
-                        await self._called.wait()
+            while numbers := self._ledger.merge_jobs.unfinished():
+                due = [number for number in numbers if self._not_before.get(number, 0.0) <= monotonic()]
+                for number in due:
+                    await self._take_turn(number)
+                if not due:
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(self._pause):
+                            await self._called.wait()
                 self._called.clear()
 
-    async def _work_on(self, number: int) -> bool:
-        """Work a job off and return True; where that is not possible just now, say so: its turn comes again later."""
+    async def _take_turn(self, number: int) -> None:
+        """Work a portion of a job off; where that is not possible just now, say so and try again after a while."""
         try:
-            await self._finish(number)
+            await self._work_on(number)
         except Exception as error:  # noqa: BLE001 - a job must not take the others with it
             words = str(error) if isinstance(error, GatewayError) else "a fault of the program"
             _LOG.warning("merge job %d waits: %s", number, type(error).__name__)
             self._reach(number, JobState.WAITING, problem=words)
-            return False
-        return True
+            self._not_before[number] = monotonic() + self._pause
 
-    async def _finish(self, number: int) -> None:
+    async def _work_on(self, number: int) -> None:
         job = self._ledger.merge_jobs.get(number)
         if job is None or job.state is JobState.FINISHED:
             return
         self._reach(number, JobState.RUNNING)
         await self._merges.resume(ApplyRequest(job.user, via=_via(job)))
-        while waiting := self._ledger.merge_jobs.waiting(number, limit=PORTION):
-            try:
-                settled = await self._settled(job, waiting)
-            except UsageError as error:  # it would be refused for ever
-                settled = [(GroupState.REFUSED, {**group.result, "refused": [str(error)]}) for group in waiting]
-            with self._ledger.transaction():
-                for group, (state, result) in zip(waiting, settled, strict=True):
-                    self._ledger.merge_jobs.settle(job.id, group.number, state, result)
-        self._reach(number, JobState.FINISHED, finished=self._now())
+        waiting = self._ledger.merge_jobs.waiting(number, limit=PORTION)
+        try:
+            settled = await self._settled(job, waiting) if waiting else []
+        except UsageError as error:  # it would be refused for ever
+            settled = [(GroupState.REFUSED, {**group.result, "refused": [str(error)]}) for group in waiting]
+        with self._ledger.transaction():
+            for group, (state, result) in zip(waiting, settled, strict=True):
+                self._ledger.merge_jobs.settle(job.id, group.number, state, result)
+        if not self._ledger.merge_jobs.waiting(number, limit=1):
+            self._reach(number, JobState.FINISHED, finished=self._now())
 
     async def _settled(self, job: MergeJob, waiting: Sequence[JobGroup]) -> list[Settlement]:
         reviewed = self._ledger.merge_jobs.plan_of(job.id)

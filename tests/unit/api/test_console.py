@@ -9,6 +9,7 @@ import pytest
 from starlette.routing import Mount
 from tests.fakes.served_gateway import served_from
 
+from fhir_gateway.bootstrap import served_merge_jobs
 from fhir_gateway.domain.access import Role
 from fhir_gateway.domain.errors import LedgerError
 from fhir_gateway.domain.history import MergeFilter
@@ -385,6 +386,19 @@ async def test_a_patient_that_is_not_there_is_told(served):
 async def test_a_cookie_of_nobody_s_opens_nothing(served, cookie):
     headers = {"Cookie": f"fhir_gateway={cookie}".encode("latin-1")}
     assert (await served.get("/console/merges", headers=headers)).status_code == 303
+
+
+async def test_a_short_job_does_not_wait_for_a_long_one(served, monkeypatch):
+    await log_in(served)
+    await served.put_pair(NIK)
+    monkeypatch.setattr(served_merge_jobs, "PORTION", 1)
+    environment = await served.app.state.serving.environment("north")
+    others = [f"33030152032{number:05}" for number in range(1, 40)]
+    long = environment.merge_jobs.hand_in(others, user="u", dry_run=True)
+    short = environment.merge_jobs.hand_in([NIK], user="u", dry_run=False)
+    await followed(served, await served.get(f"/console/jobs/{short.id}"))
+    assert environment.merge_jobs.get(long.id).finished is None
+    await followed(served, await served.get(f"/console/jobs/{long.id}"))
 
 
 async def test_a_plan_that_nobody_can_read_any_more_is_refused_and_not_tried_for_ever(served):
