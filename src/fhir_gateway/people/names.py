@@ -43,6 +43,11 @@ _TELLING_WORDS = TITLES | DEGREES | CERTAIN_DEGREES | FATHER_WORDS | NEWBORN_WOR
 _DOT_INSIDE = re.compile(r"\.(?=\w)")
 _NOT_A_LETTER = re.compile(r"[^a-z]+")
 _LETTER_DIGITS = str.maketrans("01345", "oieas")
+_UNDIVIDED = str.maketrans(
+    {"đ": "d", "ð": "d", "ł": "l", "ø": "o", "ħ": "h", "ı": "i", "ß": "ss", "æ": "ae", "œ": "oe", "þ": "th"}
+)
+"""Letters that Unicode does not take apart into a plain one and a mark."""
+
 _QUOTES = "'\u2018\u2019`\u00b4\"\u02bc"
 _WITHOUT_QUOTES = str.maketrans(dict.fromkeys(_QUOTES, ""))
 
@@ -311,6 +316,7 @@ def _plain_words(words: Iterable[str]) -> tuple[str, ...]:
             continue
         lowered = lowered.translate(_WITHOUT_QUOTES)
         if not lowered.isascii():
+            lowered = lowered.translate(_UNDIVIDED)
             lowered = "".join(c for c in unicodedata.normalize("NFKD", lowered) if not unicodedata.combining(c))
         if not lowered.isalpha() and any(c.isalpha() for c in lowered) and any(c.isdigit() for c in lowered):
             lowered = lowered.translate(_LETTER_DIGITS)

@@ -154,3 +154,10 @@ def test_the_short_way_of_plain_names_reads_what_the_long_way_reads(written):
     cleaned = names._clean(written)
 
     assert names._read_plain(written, cleaned) in (None, names._read_any(written, cleaned))
+
+
+@pytest.mark.parametrize(
+    ("written", "plain"), [("Đani Łukasz", "dani lukasz"), ("DANI ŁUKASZ", "dani lukasz"), ("Ægir Ø", "aegir o")]
+)
+def test_letters_that_no_accent_can_be_taken_from_are_compared_as_the_plain_ones(written, plain):
+    assert read_name(written).key == f"{plain}||"
