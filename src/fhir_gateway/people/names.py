@@ -44,7 +44,7 @@ _DOT_INSIDE = re.compile(r"\.(?=\w)")
 _NOT_A_LETTER = re.compile(r"[^a-z]+")
 _LETTER_DIGITS = str.maketrans("01345", "oieas")
 _UNDIVIDED = str.maketrans(
-    {"đ": "d", "ð": "d", "ł": "l", "ø": "o", "ħ": "h", "ı": "i", "ß": "ss", "æ": "ae", "œ": "oe", "þ": "th"}
+    {"đ": "d", "ð": "d", "ł": "l", "ø": "o", "ħ": "h", "\u0131": "i", "ß": "ss", "æ": "ae", "œ": "oe", "þ": "th"}
 )
 """Letters that Unicode does not take apart into a plain one and a mark."""
 
