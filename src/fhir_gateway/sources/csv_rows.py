@@ -9,6 +9,9 @@ from fhir_gateway.domain.records import Problem
 from fhir_gateway.sources.columns import as_typed
 from fhir_gateway.sources.text_lines import LONGEST_ROW, UNDECODABLE, readable
 
+_TYPED = frozenset("'=")
+"""What as_typed takes off begins with one of these."""
+
 _BLANKS = " \t\r\n\v\f\xa0\x1a"  # \x1a: DOS's mark of the end of a file
 
 
@@ -55,7 +58,7 @@ class CsvRows:
                 if len(row) != width:
                     row = self._fitted(row, text)
             if ("'" in line or '"' in line) and isinstance(row, list):
-                row = [as_typed(cell) for cell in row]
+                row = [as_typed(cell) if cell[:1] in _TYPED else cell for cell in row]
             yield row
 
     def _unusual(self, line: str) -> list[str] | BrokenRow | None:
