@@ -57,7 +57,9 @@ class Reviews:
             "body": codec.pack_decision(decision) if decision else None,
             "patient_id": patient_id,
         }
-        number = self._open_question(kind, [record.key for record in records])
+        keys = [record.key for record in records]
+        waiting = self._open_among(self._hanging_on(keys), [kind])
+        number = min(waiting, default=None)
         if number is None:
             result = self._connection.execute(
                 insert(tables.reviews).values(kind=kind, state=ReviewState.OPEN, opened=opened.isoformat(), **values)
@@ -65,7 +67,7 @@ class Reviews:
             number = int(result.inserted_primary_key[0]) if result.inserted_primary_key else 0
         else:
             self._connection.execute(update(tables.reviews).where(tables.reviews.c.id == number).values(**values))
-        self._release([record.key for record in records], kind)
+        self._release(keys, waiting)
         if records:
             self._connection.execute(
                 insert(tables.review_records),
@@ -198,21 +200,20 @@ class Reviews:
     def settled_elsewhere(self, keys: Sequence[str]) -> None:
         """Release records that have been loaded meanwhile; a question without records is superseded."""
         hung = self._hanging_on(keys)
-        for kind in ReviewKind:
-            self._release(keys, kind)
+        self._release(keys, self._open_among(hung, tuple(ReviewKind)))
         self._supersede(hung)
 
-    def _open_question(self, kind: ReviewKind, keys: Sequence[str]) -> int | None:
-        table, items = tables.review_records, tables.reviews
-        for chunk in chunks(keys):
-            number = self._connection.execute(
-                select(func.min(items.c.id))
-                .join(table, table.c.review == items.c.id)
-                .where(items.c.kind == kind, items.c.state == ReviewState.OPEN, table.c.key.in_(chunk))
-            ).scalar()
-            if number is not None:
-                return int(number)
-        return None
+    def _open_among(self, numbers: Iterable[int], kinds: Sequence[ReviewKind]) -> list[int]:
+        """Return which of these questions wait and are of these kinds.
+
+        Asked by number: among all questions that wait each look would take longer than the one before.
+        """
+        table = tables.reviews
+        found: list[int] = []
+        for chunk in chunks(sorted(numbers)):
+            statement = select(table.c.id).where(table.c.id.in_(chunk), table.c.kind.in_(kinds))
+            found += self._connection.execute(statement.where(table.c.state == ReviewState.OPEN)).scalars()
+        return found
 
     def _hanging_on(self, keys: Sequence[str]) -> set[int]:
         table = tables.review_records
@@ -238,11 +239,11 @@ class Reviews:
                 .values(state=ReviewState.SUPERSEDED)
             )
 
-    def _release(self, keys: Sequence[str], kind: ReviewKind) -> None:
-        table, items = tables.review_records, tables.reviews
-        waiting = select(items.c.id).where(items.c.state == ReviewState.OPEN, items.c.kind == kind)
-        for chunk in chunks(keys):
-            self._connection.execute(delete(table).where(table.c.key.in_(chunk), table.c.review.in_(waiting)))
+    def _release(self, keys: Sequence[str], questions: Sequence[int]) -> None:
+        table = tables.review_records
+        for numbers in chunks(questions):
+            for chunk in chunks(keys):
+                self._connection.execute(delete(table).where(table.c.key.in_(chunk), table.c.review.in_(numbers)))
 
     def _item(self, row: Row[Any]) -> ReviewItem:
         rows = self._connection.execute(

@@ -80,7 +80,8 @@ class Spool(SpooledPeople, SpooledDecisions):
         records = tables.records
         found: list[SpooledRecord] = []
         for chunk in chunks(keys):
-            statement = with_patient(run).where(records.c.key.in_(chunk), records.c.outcome.is_(None))
+            statement = with_patient().where(records.c.key.in_(chunk), records.c.outcome.is_(None))
+            statement = statement.where(records.c.run + 0 == run.id)  # else SQLite goes through all of the run
             found.extend(read_records(self._connection.execute(statement)))
         return sorted(found, key=lambda record: record.number)
 
