@@ -32,9 +32,11 @@ _MISSING = frozenset(
 )
 _ZEROS = re.compile(r"0{1,4}([-/. ])0{1,2}\1(?:0{4}|0{1,2})(?:[ T]0{1,2}:00(?::00(?:\.0+)?)?)?")
 _CLOCK = re.compile(
-    r"(?P<day>.*?\d{4}.*?|\d[\d/.\-]*)[ T]+(?P<clock>\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?)\s*(?P<zone>Z|[+-]\d{2}:?\d{2})?",
+    r"(?P<day>.*?\d{4}.*?|\d[\d/.\-]*)[ T]+(?P<clock>\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:\s*[ap]m)?)\s*(?P<zone>Z|[+-]\d{2}:?\d{2})?",
     re.IGNORECASE,
 )
+_TIME = re.compile(r"\s*(\d{1,2})[:.](\d{2})(?:[:.](\d{2})(?:\.\d+)?)?\s*(wib|wita|wit|am|pm)?\s*")
+_FRACTION = re.compile(r"\s*0[.,](\d{3,})\s*")
 _WEEKDAY = re.compile(
     r"(?:senin|selasa|rabu|kamis|jum'?at|sabtu|minggu|ahad|monday|tuesday|wednesday|thursday|friday|saturday|sunday)"
     r"\s*,?\s+",
@@ -125,14 +127,24 @@ def read_date(
 @remembered(4096)
 def read_clock(text: str) -> str:
     """Return a time of day as hh:mm:ss, "" where there is none; midnight is what databases write for unknown."""
-    match = re.fullmatch(r"\s*(\d{1,2})[:.](\d{2})(?:[:.](\d{2})(?:\.\d+)?)?\s*(?:wib|wita|wit)?\s*", text.lower())
+    match = _TIME.fullmatch(text.lower())
     if not match:
-        return ""
+        return _clock_of_fraction(text)
+    hour = int(match[1])
+    if match[4] in {"am", "pm"} and 1 <= hour <= 12:
+        hour = hour % 12 + (12 if match[4] == "pm" else 0)
     try:
-        clock = time(int(match[1]), int(match[2]), int(match[3] or 0))
+        clock = time(hour, int(match[2]), int(match[3] or 0))
     except ValueError:
         return ""
     return "" if clock == time() else clock.isoformat()
+
+
+def _clock_of_fraction(text: str) -> str:
+    """Return the time that a spreadsheet stores as a part of a day (0.3125), "" for anything else; 0.50 may be fifty minutes past midnight."""
+    match = _FRACTION.fullmatch(text)
+    seconds = round(float(f"0.{match[1]}") * 86_400) if match else 0
+    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}" if 0 < seconds < 86_400 else ""
 
 
 @remembered(1024)

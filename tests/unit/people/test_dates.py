@@ -34,6 +34,7 @@ def _read(text, formats=USUAL, **options):
         ("Okt 3rd 2023", "2023-10-03"),
         ("45303", "2024-01-12"),
         ("45303.75", "2024-01-12"),
+        ("12/01/2024 7:40:00 PM", "2024-01-12"),
     ],
 )
 def test_a_date_is_read_in_every_usual_spelling(text, iso):
@@ -82,6 +83,18 @@ def test_midnight_is_no_time_of_day():
     assert read_clock("00:00:00") == ""
     assert read_clock("08.15 WIB") == "08:15:00"
     assert read_clock("25:00") == ""
+    assert [read_clock(text) for text in ("7:40 AM", "7:40:05 pm", "12:10 AM", "13:00 PM")] == [
+        "07:40:00",
+        "19:40:05",
+        "00:10:00",
+        "13:00:00",
+    ]
+    assert [read_clock(text) for text in ("0.3125", "0,319444444", "0.5", "0.000001")] == [
+        "07:30:00",
+        "07:40:00",
+        "",
+        "",
+    ]
 
 
 def test_an_instant_carries_the_offset_of_its_zone():
