@@ -157,10 +157,11 @@ class Client:
         return {"Authorization": f"Bearer {answer.raise_for_status().json()['access_token']}"}
 
 
-async def export(client: Client, home: Path) -> tuple[int, float, float]:
-    """Export all doses; return their number, the seconds of the job, and those of fetching one file."""
+async def export(client: Client, home: Path, process: int) -> tuple[int, float, float, float]:
+    """Export all doses; return their number, the seconds of the job, its CPU seconds, and those of fetching one file."""
     async with httpx.AsyncClient(timeout=120, trust_env=False) as http:
         headers = await client.headers(http)
+        used = cpu(process)
         kicked = await http.get(f"{client.base}/$export?_type=Immunization", headers=headers | ASYNC)
         location = kicked.raise_for_status().headers["Content-Location"]
         status = await http.get(location, headers=headers)
@@ -169,6 +170,7 @@ async def export(client: Client, home: Path) -> tuple[int, float, float]:
                 break
             await asyncio.sleep(1)
             status = await http.get(location, headers=headers)
+        used = cpu(process) - used
         manifest = status.raise_for_status().json()
         with Ledger(load_environment("bench", home).ledger_url) as ledger:
             *_, job = ledger.exports.all()
@@ -177,7 +179,7 @@ async def export(client: Client, home: Path) -> tuple[int, float, float]:
         async with http.stream("GET", manifest["output"][0]["url"], headers=headers) as file:
             async for _ in file.aiter_raw():
                 pass
-        return sum(one["count"] for one in manifest["output"]), seconds, time.perf_counter() - began
+        return sum(one["count"] for one in manifest["output"]), seconds, used, time.perf_counter() - began
 
 
 def peak(process: int) -> float:
@@ -233,9 +235,9 @@ async def measure(arguments: argparse.Namespace, home: Path) -> None:
     with served(home) as (url, process):
         client = Client(home, url)
         before = peak(process)
-        count, seconds, fetched = await export(client, home)
+        count, seconds, used, fetched = await export(client, home, process)
         print(
-            f"export: {count:,} Immunizations in {seconds:.1f} s, {count / seconds:,.0f}/s, peak {peak(process):.0f} MiB"
+            f"export: {count:,} Immunizations in {seconds:.1f} s, {count / seconds:,.0f}/s, {used:.1f} s of CPU, peak {peak(process):.0f} MiB"
             f" ({before:.0f} MiB before it); a file fetched in {fetched:.1f} s"
         )
         for name, pause in (
