@@ -71,8 +71,8 @@ def open_xlsx(path: Path, layouts: Sequence[Layout], *, sheet: str, others: Sequ
         raise SourceError(f"{path}: its sheets are empty" if sheets else f"{path}: has no sheet that can be read")
     if not fits:
         error = misfit(str(path), widest, layouts, others=others)
-        unread = ", ".join(f"'{each.name}'" for each in workbook.sheets if each not in sheets)
-        raise SourceError(f"{error}; not looked at: {unread}") if unread else error
+        hidden = "" if sheet else ", ".join(f"'{each.name}'" for each in workbook.sheets if each.hidden)
+        raise SourceError(f"{error}; hidden, so not looked at: {hidden}") if hidden else error
     fit = _best(path, fits)
     return XlsxSource(path, fit.header, workbook=workbook, sheet=fit.sheet)
 
