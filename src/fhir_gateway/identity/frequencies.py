@@ -146,11 +146,16 @@ class FrequencyCount:
 
     def extend(self, other: "FrequencyCount") -> None:
         """Add what another count has counted."""
-        self._words.add(other._words)
-        for sex, words in self._of_sex.items():
-            words.add(other._of_sex[sex])
-        self._phones.extend(other._phones)
-        self._people += other._people
+        words, of_sex, phones, people = other.parts()
+        self._words.add(words)
+        for sex, tally in self._of_sex.items():
+            tally.add(of_sex[sex])
+        self._phones.extend(phones)
+        self._people += people
+
+    def parts(self) -> "tuple[Tally, Mapping[str, Tally], array[int], int]":
+        """Return the words, those of either sex, the phones with their days, and how many people were counted."""
+        return self._words, self._of_sex, self._phones, self._people
 
     def result(self) -> Frequencies:
         """Return what was counted; only what several share is kept."""
