@@ -53,7 +53,7 @@ async def verification(environment: Environment, _: Reader) -> Response:
 async def verify(request: Request, environment: Environment, _: Reader, wish: VerificationWish) -> Response:
     """Recompute every hash of the history beside the gateway's other work: 202, and `GET` tells what was found.
 
-    A million entries take some minutes. 409 while another verification is going on, 400 for what is no checkpoint.
+    A million entries take about a minute. 409 while another verification is going on, 400 for what is no checkpoint.
     """
     notes = {f"checkpoint {number}": note for number, note in enumerate(wish.checkpoints, start=1)}
     if not environment.history.verify(notes):

@@ -10,11 +10,12 @@ from fhir_gateway.domain.finding import Found
 from fhir_gateway.domain.identity import Grade
 from fhir_gateway.flows.load.blocks import LARGEST_BLOCK
 from fhir_gateway.flows.merge.finding.likely_groups import LikelyGroups, LikelyPair
-from fhir_gateway.flows.merge.finding.registering import Keys, Registered, packed_pair, unpacked_pairs
+from fhir_gateway.flows.merge.finding.registering import Registered, packed_pair, unpacked_pairs
 from fhir_gateway.flows.merge.finding.tools import FindTools
 from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.frequencies import Frequencies
 from fhir_gateway.identity.parameters import MatchingPolicy
+from fhir_gateway.merging.finding_pages import kind_of
 from fhir_gateway.merging.finding_people import Person
 from fhir_gateway.merging.finding_screen import worth_of
 
@@ -74,7 +75,7 @@ async def _bring_together(registered: Registered, tools: FindTools) -> tuple[str
         paired = await asyncio.to_thread(_pair_off, registered, part)
         noted += paired.pairs
         if paired.cut:
-            kind = Keys.kind_of(part)
+            kind = kind_of(part)
             cut[kind] += paired.cut
             largest[kind] = max(largest[kind], paired.largest)
         tools.progress.advance(noted)
@@ -166,7 +167,8 @@ def _compare(
         if comparison.grade in _ASKED:
             numbers |= {one.shown.id: left, other.shown.id: right}
             certain = comparison.grade is Grade.CERTAIN
-            found.append(LikelyPair(one.shown.id, other.shown.id, certain, comparison.weight))
+            first, second = sorted((one.shown.id, other.shown.id))
+            found.append(LikelyPair(first, second, certain, comparison.weight))
     return found
 
 

@@ -70,7 +70,8 @@ class LikelyGroups:
         """Group a portion of pairs; `people` are those whom it names and those who share a NIK with them."""
         apart = self._tools.kept_apart(sorted(people))
         best_first = sorted(pairs, key=lambda pair: (not pair.certain, -pair.weight, pair.left, pair.right))
-        wanted = [(pair.left, pair.right) for pair in best_first]
+        # A Patient that was written again while the server was read came twice, and so did its pairs.
+        wanted = list(dict.fromkeys((pair.left, pair.right) for pair in best_first))
         allowed = [pair for pair in wanted if frozenset(pair) not in apart]
         self.parted += len(wanted) - len(allowed)
         self.done += len(pairs)

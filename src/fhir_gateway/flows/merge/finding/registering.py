@@ -11,7 +11,7 @@ from fhir_gateway.domain.records import Resource
 from fhir_gateway.flows.merge.finding.tools import FindTools
 from fhir_gateway.flows.registry.ordered import Order, moments
 from fhir_gateway.identity.frequencies import FrequencyCount
-from fhir_gateway.merging.finding_pages import NUMBER, NUMBER_BITS, Noted, Page, kind_of, look_at, note
+from fhir_gateway.merging.finding_pages import NUMBER, NUMBER_BITS, Noted, Page, look_at, note
 from fhir_gateway.merging.finding_people import Person, hides_nik, niks_of, pack_unread, unpack
 from fhir_gateway.ports.finding import FindingNumbers, FindingStore
 
@@ -45,16 +45,11 @@ class Registered:
         self._wanted = frozenset(wanted)
         self._begun = 0
 
-    def add(self, patients: Sequence[Resource]) -> None:
-        """Add Patients; inactive ones are nobody. Raises UsageError where there are too many to be numbered."""
-        begun = self.begin(patients)
-        if self.likely:
-            self.take(look_at(begun.records, begun.first))
-
     def begin(self, patients: Sequence[Resource]) -> Begun:
         """Give the active ones of some Patients their numbers, and keep them where likely duplicates are not looked for.
 
-        Else what look_at() says of them is to be taken, page after page. Raises UsageError where there are too many.
+        Inactive ones are nobody. Where likely duplicates are looked for, what look_at() says of them is to be taken, page after page.
+        Raises UsageError where there are too many.
         """
         first, niks = self._begun, Noted()
         records: list[bytes] = []
@@ -108,11 +103,6 @@ class Keys:
     def parts(self) -> list[int]:
         """Return the parts that can be looked at one by one."""
         return self._numbers.parts()
-
-    @staticmethod
-    def kind_of(part: int) -> str:
-        """Return the kind of the keys in a part."""
-        return kind_of(part)
 
     def blocks(self, part: int) -> Iterator[list[int]]:
         """Yield the numbers of two or more people who share a key, rising; keys of one hash are taken for one."""
