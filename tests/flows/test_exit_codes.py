@@ -62,15 +62,15 @@ def test_ctrl_c_in_the_middle_leaves_a_run_that_resumes(place, region, kind):
 def test_ctrl_c_takes_effect_while_rows_are_read(place, monkeypatch):
     monkeypatch.setattr("fhir_gateway.flows.load.reading.CHUNK", 1)
     rows = []
-    convert = gateway.open_inputs.__globals__["BoundMapping"].__call__
+    convert = gateway.open_inputs.__globals__["BoundMapping"].convert_all
 
-    def interrupted(self, record):
-        rows.append(record)
+    def interrupted(self, records):
+        rows.extend(records)
         if len(rows) == 2:
             signal.raise_signal(signal.SIGINT)
-        return convert(self, record)
+        return convert(self, records)
 
-    monkeypatch.setattr("fhir_gateway.bootstrap.inputs.BoundMapping.__call__", interrupted)
+    monkeypatch.setattr("fhir_gateway.bootstrap.inputs.BoundMapping.convert_all", interrupted)
     stopped(place, "load", place.sheet(*ROWS))
     assert len(rows) == 2
     monkeypatch.undo()
