@@ -88,19 +88,27 @@ class ServedMergeJobs:
             await asyncio.gather(self._worker, return_exceptions=True)
 
     async def _work(self) -> None:
-        """Work the jobs off in turns, a portion of each, so that a short one does not wait for a long one."""
         while True:
             await self._called.wait()
             self._called.clear()
-            while numbers := self._ledger.merge_jobs.unfinished():
-                due = [number for number in numbers if self._not_before.get(number, 0.0) <= monotonic()]
-                for number in due:
-                    await self._take_turn(number)
-                if not due:
-                    with suppress(TimeoutError):
-                        async with asyncio.timeout(self._pause):
-                            await self._called.wait()
-                self._called.clear()
+            try:
+                await self._take_turns()
+            except Exception as error:  # noqa: BLE001 - the ledger is away: the jobs go on when it is back
+                _LOG.warning("merge jobs wait: %s", type(error).__name__)
+                await asyncio.sleep(self._pause)
+                self._called.set()
+
+    async def _take_turns(self) -> None:
+        """Work the jobs off, a portion of each in turn, so that a short one does not wait for a long one."""
+        while numbers := self._ledger.merge_jobs.unfinished():
+            due = [number for number in numbers if self._not_before.get(number, 0.0) <= monotonic()]
+            for number in due:
+                await self._take_turn(number)
+            if not due:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._pause):
+                        await self._called.wait()
+            self._called.clear()
 
     async def _take_turn(self, number: int) -> None:
         """Work a portion of a job off; where that is not possible just now, say so and try again after a while."""

@@ -388,6 +388,25 @@ async def test_a_cookie_of_nobody_s_opens_nothing(served, cookie):
     assert (await served.get("/console/merges", headers=headers)).status_code == 303
 
 
+async def test_jobs_go_on_when_the_ledger_was_away(served, monkeypatch):
+    await log_in(served)
+    await served.put_pair(NIK)
+    environment = await served.app.state.serving.environment("north")
+    jobs, away = environment.ledger.merge_jobs, [LedgerError("the ledger is away")]
+    unfinished = jobs.unfinished
+
+    def away_at_first():
+        if away:
+            raise away.pop()
+        return unfinished()
+
+    monkeypatch.setattr(jobs, "unfinished", away_at_first)
+    environment.merge_jobs._pause = 0
+    environment.merge_jobs.hand_in([NIK], user="u", dry_run=False)
+    end = await followed(served, await served.get("/console/jobs/1"))
+    assert "Merge 1</a>" in end.text
+
+
 async def test_a_short_job_does_not_wait_for_a_long_one(served, monkeypatch):
     await log_in(served)
     await served.put_pair(NIK)
