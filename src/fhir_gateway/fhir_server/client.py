@@ -57,7 +57,7 @@ class Request:
     """A request below the base URL; content and form exclude each other.
 
     `target` is path and query, already encoded; "" is the base URL, "/" the same with a slash. It is sent at most
-    `attempts` times; where `repeat` is false it is not sent again once it may have arrived.
+    `attempts` times; where `repeat` is false it is not sent again once it may have been done.
     """
 
     method: str
