@@ -24,7 +24,7 @@ _FRESH = {"Cache-Control": "no-cache"}  # HAPI as shipped answers a repeated sea
 STRICT = {**_FRESH, "Prefer": "handling=strict"}
 _NO_SUCH_OPERATION = frozenset({404, 405, 415, 501})
 _TOO_LONG = frozenset({413, 414, 431})
-_SHORTEST_URL = 500  # however little a server takes: questions of one value each would never end
+_SHORTEST_URL = 500  # later questions are cut no shorter from the start, whatever one answer said
 _NO_BATCH = frozenset({400, 422})
 _EXPIRED = frozenset({404, 410})
 _DATES = frozenset({"birthdate", "death-date", "date", "_lastUpdated"})
