@@ -12,6 +12,7 @@ from tests.fakes.served_gateway import assert_is_problem
 
 from fhir_gateway.audit import verify_history
 from fhir_gateway.domain.access import Role
+from fhir_gateway.domain.errors import UsageError
 from fhir_gateway.flows.merge import ApplyRequest
 
 NIK = "3303015203200003"
@@ -91,6 +92,7 @@ async def test_one_verification_goes_on_at_a_time(served, merge):
     async def slow():
         begun.set()
         await go_on.wait()
+        raise UsageError("given up")
 
     history.verification.begin(slow)
     await begun.wait()
