@@ -105,7 +105,9 @@ def test_a_mistyped_nik_where_all_else_agrees_is_likely_with_its_veto_named_and_
 
 
 def test_who_shares_a_nik_and_is_likely_a_third_one_stands_in_the_list_once(place):
-    fill(place.home, [named(1, "Ratna Dewanti", nik=NIK), named(2, "Ratna Dewanti", nik=NIK), named(3, "Ratna Dewanty")])
+    fill(
+        place.home, [named(1, "Ratna Dewanti", nik=NIK), named(2, "Ratna Dewanti", nik=NIK), named(3, "Ratna Dewanty")]
+    )
     listed, _ = found(place)
     assert {ids: one["kind"] for ids, one in listed.items()} == {("p1", "p2", "p3"): "likely"}
     assert found(place, "--shared-only")[0].keys() == {("p1", "p2")}
