@@ -181,7 +181,7 @@ def _name_in_doubt(levels: Levels, frequencies: Frequencies) -> bool:
     mistyped = not levels.name.near or _typing_error(levels.name, frequencies)
     if levels.same_gender is False:
         return not (levels.name.near and mistyped)
-    return levels.name.level is NameLevel.WEAK or not mistyped
+    return levels.name.level is NameLevel.WEAK or levels.name.shortened or not mistyped
 
 
 def _birth_orders(left: PersonEvidence, right: PersonEvidence) -> bool | None:

@@ -5,7 +5,7 @@ Words are aligned one to one instead, and what is left over on either side decid
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from rapidfuzz.distance import OSA
@@ -38,12 +38,17 @@ class NameLevel(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NameAgreement:
-    """How far two names agree: the compared forms that they share, and the pairs of words that are nearly the same."""
+    """How far two names agree: the compared forms that they share, and the pairs of words that are nearly the same.
+
+    `initials` counts the words that stand beside their initials or short forms; `shortened` says that one of these may
+    as well be a name of its own: Arif beside Arifin.
+    """
 
     level: NameLevel
     shared: tuple[str, ...] = ()
     near: tuple[tuple[str, str], ...] = ()
     initials: int = 0
+    shortened: bool = False
 
 
 _UNKNOWN = NameAgreement(NameLevel.UNKNOWN)
@@ -65,7 +70,7 @@ def _mirrored(agreement: NameAgreement) -> NameAgreement:
     if not agreement.near:
         return agreement
     near = tuple((right, left) for left, right in agreement.near)
-    return NameAgreement(agreement.level, agreement.shared, near, agreement.initials)
+    return replace(agreement, near=near)
 
 
 @remembered(2048)
@@ -94,15 +99,15 @@ _RANK = {level: rank for rank, level in enumerate(NameLevel)}
 def _in_compared_forms(agreement: NameAgreement) -> NameAgreement:
     shared = tuple(compared_form(word) for word in agreement.shared)
     near = tuple((compared_form(one), compared_form(other)) for one, other in agreement.near)
-    return NameAgreement(agreement.level, shared, near, agreement.initials)
+    return replace(agreement, shared=shared, near=near)
 
 
 def _with_fathers(own: NameAgreement, fathers: NameAgreement) -> NameAgreement:
     """Two people of one name whose fathers' names differ are two people."""
     if fathers.level is NameLevel.DIFFERENT and own.level is not NameLevel.DIFFERENT:
-        return NameAgreement(NameLevel.PARTIAL, own.shared, own.near, own.initials)
+        return replace(own, level=NameLevel.PARTIAL)
     if fathers.level in {NameLevel.EXACT, NameLevel.EQUIVALENT}:
-        return NameAgreement(own.level, own.shared + fathers.shared, own.near, own.initials)
+        return replace(own, shared=own.shared + fathers.shared)
     return own
 
 
@@ -127,6 +132,7 @@ class _Alignment:
         self.shared: list[str] = []
         self.near: list[tuple[str, str]] = []
         self.initials = 0
+        self.shortened = False
         self._match_equal()
         self._match_joined(self.left, self.right)
         self._match_joined(self.right, self.left)
@@ -182,6 +188,7 @@ class _Alignment:
                     mine.remove(word)
                     other.remove(full)
                     self.initials += 1
+                    self.shortened |= len(word) >= _OWN_NAME_LETTERS
 
     def match_cut_off(self, left_cut: bool, right_cut: bool) -> None:  # noqa: FBT001 - a pair of sides
         """Where the source cut a name off, its last word may be the beginning of the other's, and the rest missing."""
@@ -196,7 +203,7 @@ class _Alignment:
         level = self._level()
         if level is NameLevel.NEAR and self.left and self.right:
             self.near.append(("".join(self.left), "".join(self.right)))
-        return NameAgreement(level, tuple(self.shared), tuple(self.near), self.initials)
+        return NameAgreement(level, tuple(self.shared), tuple(self.near), self.initials, self.shortened)
 
     def _level(self) -> NameLevel:
         telling = any(word not in WEAK_WORDS and len(word) > 1 for word in self.shared)
@@ -234,6 +241,8 @@ def nearness(left: str, right: str) -> int | None:
     return distance if distance <= allowed else None
 
 
+_OWN_NAME_LETTERS = 4
+"""From so many letters on a short form may be somebody's own name."""
 _BEGINNINGS: Mapping[str, frozenset[str]] = {
     letter: frozenset(letters)
     for letter, letters in {
@@ -259,7 +268,7 @@ def is_short_form(short: str, word: str) -> bool:
     """Say whether a word may be written or called by the short one: its consonants, its beginning or its end."""
     if len(short) >= len(word) or len(short) < 2:
         return False
-    if len(short) >= 4:
+    if len(short) >= _OWN_NAME_LETTERS:
         return word.startswith(short) or word.endswith(short)
     if short[0] != word[0] or any(letter in "aiueo" for letter in short[1:]):
         return False

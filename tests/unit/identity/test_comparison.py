@@ -56,6 +56,11 @@ CASES = {
     "twins without NIKs": (rizki(), rizki(name="Agus Pambudi"), Grade.CERTAINLY_NOT),
     "twins who share a word": (rizki(), rizki(name="Agus Pratama"), Grade.CERTAINLY_NOT),
     "twins one sound apart": (rizki(), rizki(name="Rizka Pratama"), Grade.PROBABLE),
+    "twins of whom one is called like the other's beginning": (
+        rizki(name="Arif Pratama"),
+        rizki(name="Arifin Pratama"),
+        Grade.PROBABLE,
+    ),
     "twins by birth order": (rizki(order=1), rizki(order=2), Grade.CERTAINLY_NOT),
     "typing error that is no twin's name": (rizki(name="Fahrizal"), rizki(name="Fahirzal"), Grade.CERTAIN),
     "one sound that is no twin's name": (rizki(name="Hafiz Ali"), rizki(name="Haviz Ali"), Grade.CERTAIN),
