@@ -74,6 +74,7 @@ class Graph:
         self.policy = policy
         self.frequencies = frequencies or default_frequencies()
         self._comparisons: dict[frozenset[Node], Comparison] = {}
+        self._listed_twice: dict[frozenset[Node], bool] = {}
         for pair in pairs:
             self._add(frozenset((pair.left, pair.right)), pair.comparison)
         self.forbidden = frozenset(pair for pair in forbidden if pair <= nodes.keys())
@@ -130,7 +131,11 @@ class Graph:
         """Say whether a clinic's list has the same doses of two who share neither name nor number: twins, most likely."""
         if one not in self._given or other not in self._given:
             return False
-        return self.doses_part(self.nodes[one], self.nodes[other], self.repeats((one,), (other,)))
+        key = frozenset((one, other))
+        if key not in self._listed_twice:
+            repeats = self.repeats((one,), (other,))
+            self._listed_twice[key] = self.doses_part(self.nodes[one], self.nodes[other], repeats)
+        return self._listed_twice[key]
 
     @staticmethod
     def doses_part(left: PersonEvidence, right: PersonEvidence, found: Repeats) -> bool:
