@@ -176,5 +176,7 @@ def _verification(found: Verification) -> dict[str, object]:
 def _text(path: Path) -> str:
     try:
         return path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError):
-        raise UsageError(f"{path} cannot be read") from None
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{path} cannot be read: it is no UTF-8 text") from None

@@ -188,8 +188,10 @@ def _keys(jwks: str) -> tuple[str, str]:
     try:
         text = Path(jwks).read_text("utf-8")
         read_keys(text)
-    except (OSError, UnicodeDecodeError):
-        raise UsageError("--jwks: the file cannot be read") from None
+    except OSError as error:
+        raise UsageError(f"--jwks: {jwks} cannot be read: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"--jwks: {jwks} cannot be read: it is no UTF-8 text") from None
     except UnusableKeysError as error:
         raise UsageError(f"--jwks: {error}") from None
     return "", text

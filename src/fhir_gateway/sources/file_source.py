@@ -1,6 +1,7 @@
 """What every input file has in common: its identity, its header, and that it must not change while it is read."""
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +11,7 @@ from fhir_gateway.domain.records import SourceRecord, UnreadableRow
 from fhir_gateway.sources.columns import Header, unread_columns
 
 
-class FileSource:
+class FileSource(ABC):
     """An opened input file (fhir_gateway.ports.Source); the kinds say how its rows are read."""
 
     delimiter = ""
@@ -38,17 +39,18 @@ class FileSource:
             raise SourceError(f"{self.path}: cannot be read on: {error.strerror or error}") from error
         self._check_unchanged()
 
+    @abstractmethod
     def _rows(self) -> Iterator[SourceRecord | UnreadableRow]:
-        raise NotImplementedError
+        """Yield every data row; the file is as it was when it was opened."""
 
     def fingerprint(self) -> str:
         """Return the SHA-256 of the file's bytes, in hex."""
         with self.path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
+    @abstractmethod
     def position(self) -> int:
         """Return how many of `extent` the newest reading has passed."""
-        raise NotImplementedError
 
     def extent(self) -> int:
         """Return what `position` counts up to: the file's bytes, where the kind does not know better."""

@@ -71,7 +71,7 @@ def test_a_client_can_publish_its_keys_itself(say):
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("N", "--jwks", "missing.jwks"), "cannot be read"),
+        (("N", "--jwks", "missing.jwks"), "missing.jwks cannot be read: No such file"),
         (("N", "--jwks", "http://registry.test/jwks"), "https://"),
         (("N", "--jwks", "private.jwks"), "private key"),
         (("N", "--jwks", "public.jwks", "--scope", "system/Immunization.cruds"), "--scope"),
