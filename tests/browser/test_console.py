@@ -145,13 +145,15 @@ def test_conflicts_of_an_undoing_are_decided_one_by_one(visitor, served):
 def test_the_console_is_used_by_keyboard_alone(visitor):
     page = visitor.page
     page.goto("/console")
-    page.keyboard.type("purbalingga")  # the first field has the focus
+    page.locator("#environment:focus").wait_for()  # given by the page itself, perhaps after it has loaded
+    page.keyboard.type("purbalingga")
     page.keyboard.press("Tab")
     page.keyboard.type(visitor.keys["operator"])
     page.keyboard.press("Enter")
     page.get_by_role("heading", name="Merges", exact=True).wait_for()
     tab_to(page, "Skip to the content")
     page.keyboard.press("Enter")
+    page.wait_for_function("location.hash")
     page.keyboard.press("Tab")
     page.keyboard.type(LONG_NIK)
     page.keyboard.press("Enter")
