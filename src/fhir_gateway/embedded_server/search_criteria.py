@@ -194,7 +194,8 @@ def _targets(resource_type: str, parameter: Parameter, modifier: str, *, value: 
     target = target_of(value.removeprefix(f"{base}/"))
     narrowed = target.split("/", maxsplit=1)[0]
     wrong = narrowed in resource_types() and (narrowed not in allowed or (modifier and narrowed != modifier))
-    return [] if wrong else [target]
+    # The server's own resources may be referred to by their full address, too.
+    return [] if wrong else [target, f"{base}/{target}"]
 
 
 @cache

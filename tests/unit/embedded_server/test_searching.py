@@ -146,6 +146,15 @@ def test_other_types_are_found_by_the_patient_they_are_about(call):
     assert call.find("Group", f"member=Patient/{patient['id']}") == [group["id"]]
 
 
+@pytest.mark.parametrize("version", ["", "/_history/1"])
+def test_references_by_the_servers_own_address_are_found_by_either_form(call, version):
+    patient = call.create(sample_patient())
+    own = f"http://embedded/fhir/Patient/{patient['id']}"
+    dose = call.create(sample_immunization(own + version))
+    for asked in (f"Patient/{patient['id']}", own):
+        assert call.find("Immunization", f"patient={quote(asked, safe='')}") == [dose["id"]]
+
+
 def test_includes_come_once_and_are_marked(call):
     patient = call.create(sample_patient())
     for number in range(3):
