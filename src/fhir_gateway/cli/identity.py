@@ -1,6 +1,7 @@
 """`identity`: two people compared, and what other thresholds would change."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
@@ -117,7 +118,13 @@ def _policies(current: MatchingPolicy, certain: str, margin: str) -> list[Matchi
     margins = _bits("--margin", margin) or [current.margin]
     policies = [current]
     for one, other in sorted(product(tried, margins)):
-        policy = MatchingPolicy(one, min(current.probable, one), min(current.possible, one), other, current.prior)
+        policy = replace(
+            current,
+            certain=one,
+            probable=min(current.probable, one),
+            possible=min(current.possible, one),
+            margin=other,
+        )
         if problems := policy.problems():
             raise UsageError(f"certain {one:g}, margin {other:g}: {'; '.join(problems)}")
         if policy not in policies:

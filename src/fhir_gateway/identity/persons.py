@@ -13,7 +13,6 @@ from fhir_gateway.identity.clustering import Edge, Graph, fits, joins, nameless,
 from fhir_gateway.identity.combining import combine
 from fhir_gateway.identity.evidence import PersonEvidence
 from fhir_gateway.identity.settling import (
-    LEAD_OF_THE_ONLY_ONE,
     known_under_name,
     mistyped,
     moved_with_another_phone,
@@ -29,8 +28,6 @@ _OF_NAMES = frozenset({VetoCode.POSSIBLE_TWINS.value, VetoCode.NIK_NAME_DISAGREE
 """Vetoes of two records that hold no longer where the person is known under the other's name as well."""
 _OF_NUMBERS = frozenset({frozenset({VetoCode.NIK_DIFFERENT.value}), frozenset({VetoCode.NIK_NAME_DISAGREES.value})})
 """Vetoes that one mistyped number or one nickname explains where all else agrees."""
-_NEWBORNS_LEAD = 1.0
-"""So many bits above what is worth asking: of one mother's newborn and her only child of that day 1 in 400 were two."""
 _TWINS = frozenset({VetoCode.TWINS.value, VetoCode.POSSIBLE_TWINS.value})
 
 
@@ -153,21 +150,21 @@ class Persons:
                     joinable[frozenset((one, other))] = comparison.weight
 
     def _certain(self, one: Members, other: Members, comparison: Comparison) -> bool:
-        certain = joins(comparison)
+        policy, certain = self._graph.policy, joins(comparison)
         if certain and not nameless(comparison):
             return True
         if self._only_child(one, other):
             alone = _born_that_day(comparison) and not moved_with_another_phone(
                 self._evidence(one), self._evidence(other)
             )
-            return alone and comparison.weight >= self._graph.policy.probable + _NEWBORNS_LEAD
+            return alone and comparison.weight >= policy.probable + policy.parameters.rivals.newborn
         if veto_codes(comparison) == _DOUBTS and self._parts_of_one(one, other):
-            return comparison.weight >= self._graph.policy.certain - LEAD_OF_THE_ONLY_ONE
+            return comparison.weight >= policy.certain - policy.parameters.rivals.nobody
         settled = certain or settled_alone(
             self._evidence(one),
             self._evidence(other),
             comparison,
-            policy=self._graph.policy,
+            policy=policy,
             frequencies=self._graph.frequencies,
         )
         return settled and not self._rivalled(one, other) and not self._rivalled(other, one)

@@ -4,29 +4,26 @@ A comparison of two cannot know who else there is. Two people's records as a who
 nobody in the data rivals, a name that is a slip of the finger apart is no twin's.
 """
 
+from collections.abc import Mapping
+
 from rapidfuzz.distance import OSA
 
 from fhir_gateway.domain.identity import Comparison
 from fhir_gateway.identity.comparators import NikLevel, compare_keys_of, compare_niks, compare_own_names
 from fhir_gateway.identity.evidence import PersonEvidence
 from fhir_gateway.identity.frequencies import Frequencies
-from fhir_gateway.identity.parameters import MatchingPolicy
+from fhir_gateway.identity.parameters import HouseholdWeights, MatchingPolicy
 from fhir_gateway.identity.vetoes import LIKE_NAME, SAME_NAME, VetoCode
 from fhir_gateway.identity.weighing import are_couple, same_place
 from fhir_gateway.people.name_agreement import NameAgreement, NameLevel, nearness
 from fhir_gateway.people.name_slips import is_slip
 from fhir_gateway.people.name_sounds import same_sound
 
+_Said = Mapping[str, tuple[str, float]]
 _POSSIBLE_TWINS = {VetoCode.POSSIBLE_TWINS.value}
 _SAME_NAME = frozenset({"exact", "equivalent"})
 _AGREEING = LIKE_NAME | {NameLevel.NEAR}
-LEAD_OF_THE_ONLY_ONE = 4.0
-"""So many bits less are certain where nobody else comes into question: the prior counts all of a regency's people."""
-_SAME_FAMILY_BITS = 10.0
 _OTHER_MOTHER = frozenset({NameLevel.DIFFERENT, NameLevel.PARTIAL})
-_ANOTHER_PARENT = -1.5
-"""A household of which no more is known than a parent of another name weighs so little."""
-_LEAD_OVER_NAMESAKES = 2.0
 
 
 def settled_alone(
@@ -40,39 +37,45 @@ def settled_alone(
     """Say whether two are one person although a veto or caution stands, provided that nobody else rivals either."""
     said = {one.field: (one.agreement, one.weight) for one in comparison.evidence}
     caution = said.get("caution", ("", 0.0))[0]
-    if comparison.weight < policy.certain - LEAD_OF_THE_ONLY_ONE or said.get("gender", ("", 0.0))[0] == "different":
+    parameters = policy.parameters
+    if comparison.weight < policy.certain - parameters.rivals.nobody or said.get("gender", ("", 0.0))[0] == "different":
         return False
     if not comparison.vetoes and not caution:
-        return _only_one(left, right, said)
+        return _only_one(left, right, said, parameters.household)
     if caution == "namesakes" and not comparison.vetoes:
-        sure = comparison.weight >= policy.certain - _LEAD_OVER_NAMESAKES
-        return sure and _no_namesake(left, right, said, frequencies) and mistyped(left, right, frequencies)
+        sure = comparison.weight >= policy.certain - parameters.rivals.no_namesake
+        alone = sure and _no_namesake(left, right, said, parameters.household, frequencies)
+        return alone and mistyped(left, right, frequencies)
     if comparison.weight < policy.certain:
         return False
     if comparison.vetoes:
         codes = {veto.code for veto in comparison.vetoes}
         return codes == _POSSIBLE_TWINS and not caution and mistyped(left, right, frequencies)
-    return _birth_date_settled(left, right, said, frequencies)
+    return _birth_date_settled(left, right, said, parameters.household, frequencies)
 
 
 def _birth_date_settled(
-    left: PersonEvidence, right: PersonEvidence, said: dict[str, tuple[str, float]], frequencies: Frequencies
+    left: PersonEvidence,
+    right: PersonEvidence,
+    said: _Said,
+    household: HouseholdWeights,
+    frequencies: Frequencies,
 ) -> bool:
     """Say whether all of the family agrees, and only the birth date was written otherwise or in part."""
     birth_date = said.get("birth_date", ("", 0.0))[0]
     if said["caution"][0] == "birth-date-unconfirmed":
-        return birth_date == "partly" and _same_family(said) and _same_name(said)
+        return birth_date == "partly" and _same_family(said, household) and _same_name(said)
     inexact = said["caution"][0] == "nothing-exact" and birth_date in {"digit", "swapped"}
-    return inexact and _same_family(said) and mistyped(left, right, frequencies)
+    return inexact and _same_family(said, household) and mistyped(left, right, frequencies)
 
 
-def _only_one(left: PersonEvidence, right: PersonEvidence, said: dict[str, tuple[str, float]]) -> bool:
+def _only_one(left: PersonEvidence, right: PersonEvidence, said: _Said, bars: HouseholdWeights) -> bool:
     """Whether birth date, sex, household and name agree, only too commonly to be certain if anybody else were there."""
     if said.get("birth_date", ("", 0.0))[0] != "exact" or said.get("record_number", ("", 0.0))[0] == "different":
         return False
     household = said.get("household", ("", 0.0))
     if "name" not in said:
-        return household[1] >= _SAME_FAMILY_BITS and _parent_agrees(left, right)
+        return household[1] >= bars.whole_family and _parent_agrees(left, right)
     return household[1] > 0
 
 
@@ -90,19 +93,26 @@ def moved_with_another_phone(left: PersonEvidence, right: PersonEvidence) -> boo
     return other_phone and same_place(left.places, right.places) is False
 
 
-def _same_name(said: dict[str, tuple[str, float]]) -> bool:
+def _same_name(said: _Said) -> bool:
     return said.get("name", ("", 0.0))[0] in _SAME_NAME
 
 
-def _same_family(said: dict[str, tuple[str, float]]) -> bool:
-    return said.get("household", ("", 0.0))[1] >= _SAME_FAMILY_BITS
+def _same_family(said: _Said, household: HouseholdWeights) -> bool:
+    return said.get("household", ("", 0.0))[1] >= household.whole_family
 
 
 def _no_namesake(
-    left: PersonEvidence, right: PersonEvidence, said: dict[str, tuple[str, float]], frequencies: Frequencies
+    left: PersonEvidence,
+    right: PersonEvidence,
+    said: _Said,
+    household: HouseholdWeights,
+    frequencies: Frequencies,
 ) -> bool:
     """Say whether name and whole birth date agree, and at most a father is named here and a mother there."""
-    if said.get("birth_date", ("", 0.0))[0] != "exact" or said.get("household", ("", 0.0))[1] < _ANOTHER_PARENT:
+    if (
+        said.get("birth_date", ("", 0.0))[0] != "exact"
+        or said.get("household", ("", 0.0))[1] < household.another_parent
+    ):
         return False
     two_mothers = compare_keys_of(left.mother_keys, right.mother_keys).level in _OTHER_MOTHER
     return not two_mothers or are_couple(left.mother_keys, right.mother_keys, frequencies)

@@ -20,6 +20,7 @@ from fhir_gateway.identity.comparators import (
 )
 from fhir_gateway.identity.evidence import PersonEvidence
 from fhir_gateway.identity.frequencies import Frequencies
+from fhir_gateway.identity.parameters import MatchingParameters
 from fhir_gateway.people.name_agreement import NameAgreement, NameLevel
 from fhir_gateway.people.name_sounds import same_sound
 
@@ -52,8 +53,6 @@ SAME_NAME = frozenset({NameLevel.EXACT, NameLevel.EQUIVALENT})
 LIKE_NAME = frozenset({NameLevel.EXACT, NameLevel.EQUIVALENT, NameLevel.SUBSET, NameLevel.INITIALS})
 _LIKE_OR_NEAR = LIKE_NAME | {NameLevel.NEAR}
 _OTHER_NAME = frozenset({NameLevel.DIFFERENT, NameLevel.PARTIAL})
-_FAMILY_BITS = 3.0
-"""From so many bits on, two records' household counts as one family when twins are looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +71,11 @@ class Levels:
 
 
 def find_vetoes(
-    left: PersonEvidence, right: PersonEvidence, levels: Levels, frequencies: Frequencies
+    left: PersonEvidence,
+    right: PersonEvidence,
+    levels: Levels,
+    parameters: MatchingParameters,
+    frequencies: Frequencies,
 ) -> tuple[Veto, ...]:
     """Return everything that forbids an automatic link."""
     codes: list[VetoCode] = []
@@ -80,7 +83,7 @@ def find_vetoes(
         codes.append(VetoCode.NIK_DIFFERENT)
     if levels.nik is NikLevel.AGREE and levels.name.level in _OTHER_NAME:
         codes.append(VetoCode.NIK_NAME_DISAGREES)
-    twins = _twins(left, right, levels, frequencies)
+    twins = _twins(left, right, levels, parameters.household.family, frequencies)
     if twins:
         codes.append(twins)
     apart = years_apart(left, right)
@@ -98,7 +101,9 @@ def find_vetoes(
 VETOES = {code: Veto(code.value, words) for code, words in WORDS.items()}
 
 
-def find_caution(left: PersonEvidence, right: PersonEvidence, levels: Levels) -> Evidence | None:
+def find_caution(
+    left: PersonEvidence, right: PersonEvidence, levels: Levels, parameters: MatchingParameters
+) -> Evidence | None:
     """Return why these two may not be linked without asking although nothing speaks against it."""
     if left.masked or right.masked:
         return _MASKED
@@ -115,10 +120,10 @@ def find_caution(left: PersonEvidence, right: PersonEvidence, levels: Levels) ->
         return None if confirmed else _NAMELESS
     if levels.same_record and levels.name.level not in _OTHER_NAME and levels.birth_date in SAME_DAY:
         return None
-    return _unsupported(levels)
+    return _unsupported(levels, parameters.household.supporting)
 
 
-def _unsupported(levels: Levels) -> Evidence | None:
+def _unsupported(levels: Levels, supporting: float) -> Evidence | None:
     """Without a number that agrees: birth date, name and family must carry the link together."""
     if levels.birth_date in {BirthDateLevel.UNKNOWN, BirthDateLevel.DIFFERENT, BirthDateLevel.PARTLY}:
         return _NO_BIRTH_DATE
@@ -130,12 +135,10 @@ def _unsupported(levels: Levels) -> Evidence | None:
     namesake = levels.nik is NikLevel.DAMAGED_AGREE and levels.parents_differ and levels.household < 0
     if levels.nik in _NIK_SUPPORTS and levels.name.level in SAME_NAME and not namesake:
         return None
-    enough = _SUPPORTING_BITS if levels.parents_differ or levels.household_mixed else 0.0
+    enough = supporting if levels.parents_differ or levels.household_mixed else 0.0
     return None if levels.household > enough else _NAMESAKES
 
 
-_SUPPORTING_BITS = 5.0
-"""So many bits of household outweigh that a parent's name, the phone or the village differs: namesakes live in one village."""
 _NIK_SUPPORTS = frozenset({NikLevel.DAMAGED_AGREE, NikLevel.DAMAGED_AGREE_SERIAL, NikLevel.ODD_NEAR})
 _MASKED = Evidence("caution", "masked", 0.0, "the server hides what could confirm it")
 _NAMELESS = Evidence("caution", "name-unconfirmed", 0.0, "the same NIK, but no name to confirm it")
@@ -144,7 +147,9 @@ _NOTHING_EXACT = Evidence("caution", "nothing-exact", 0.0, "neither name nor bir
 _NAMESAKES = Evidence("caution", "namesakes", 0.0, "nothing beyond name and birth date agrees: they may be namesakes")
 
 
-def _twins(left: PersonEvidence, right: PersonEvidence, levels: Levels, frequencies: Frequencies) -> VetoCode | None:
+def _twins(
+    left: PersonEvidence, right: PersonEvidence, levels: Levels, family: float, frequencies: Frequencies
+) -> VetoCode | None:
     """Born the same day in one family: another name or order of birth makes twins, a name that nearly agrees may."""
     if levels.birth_date not in SAME_DAY or levels.own:
         return None
@@ -153,7 +158,7 @@ def _twins(left: PersonEvidence, right: PersonEvidence, levels: Levels, frequenc
         return VetoCode.TWINS
     if levels.name.level in SAME_NAME:
         return None
-    if levels.household < _FAMILY_BITS:
+    if levels.household < family:
         alike = levels.name.level is NameLevel.NEAR and levels.household > 0 and levels.nik is not NikLevel.AGREE
         return VetoCode.POSSIBLE_TWINS if alike and _name_in_doubt(levels, frequencies) else None
     return _twins_by_name(left, right, levels, frequencies, order=order)

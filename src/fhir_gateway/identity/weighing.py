@@ -1,5 +1,6 @@
 """Weighing: agreement levels become evidence in bits, by parameters and by how common the values are."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -56,8 +57,6 @@ _PARTS: Mapping[str, str] = {
     "place": "village",
     "family_card": "family card",
 }
-_MANY = 8
-"""From more people (birth dates) than these on, a phone number is no family's but a health cadre's or a clinic's."""
 
 
 @remembered(2048)
@@ -85,7 +84,7 @@ def _information(
     bits = [min(names.word_most, frequencies.information(word)) for word in agreement.shared if len(word) > 1]
     for one, other in agreement.near:
         between = (frequencies.information(one) + frequencies.information(other)) / 2
-        bits.append(max(1.0, min(names.word_most, between) - names.near_word))
+        bits.append(max(names.near_least, min(names.word_most, between) - names.near_word))
     total = names.initial * agreement.initials
     if bits:
         most_telling = max(bits)
@@ -139,7 +138,7 @@ def _household_parts(
         shared = [phone for phone in left.phones if phone in right.phones]
         if shared:
             people = min(frequencies.people_with_phone(phone) for phone in shared)
-            parts.append(("phone", max(0.5, weights["phone.agree"] - max(0, people - _MANY) ** 0.5 * 2)))
+            parts.append(("phone", weigh_phone(people, parameters)))
         else:
             parts.append(("phone", weights["phone.different"]))
     if left.places and right.places:
@@ -150,6 +149,13 @@ def _household_parts(
         same = any(card in right.families for card in left.families)
         parts.append(("family_card", weights["family_card.agree" if same else "family_card.different"]))
     return parts
+
+
+def weigh_phone(people: int, parameters: MatchingParameters) -> float:
+    """Return what a number in common weighs that so many people have."""
+    phones = parameters.phones
+    more = math.sqrt(max(0.0, people - phones.crowd_people))
+    return max(phones.least, parameters.weights["phone.agree"] - phones.per_root_of_more * more)
 
 
 @remembered(2048)

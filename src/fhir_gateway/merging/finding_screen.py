@@ -26,12 +26,13 @@ def worth_of(
     Not worth one are the same Patient, written again while the server was read, and who shares a NIK, listed already.
     """
     people = {number: unpack(record) for number, record in records.items()}
+    bounded = _bounds_hold(policy)
     found = []
     for left, right in pairs:
         one, other = people[left], people[right]
         if one.shown.id == other.shown.id or not set(one.niks).isdisjoint(other.niks):
             continue
-        if worth_comparing(one.evidence, other.evidence, policy):
+        if not bounded or _within_bounds(one.evidence, other.evidence):
             found.append((left, right))
     return found
 
@@ -42,10 +43,19 @@ def worth_comparing(one: PersonEvidence, other: PersonEvidence, policy: Matching
     Under another name the sum of all else stays below; where birth date and household alone would reach it, they are
     vetoed as twins. With another birth date only the same name counts: else no caution is lifted, and what a veto leaves
     (a subset of the name, a whole household) stays below certainty. Only a number in common could make up for it. Where
-    an environment asks about less than the shipped settings do, all is compared.
+    an environment asks about less than the shipped settings do, or weighs in its own way, all is compared.
     """
-    if policy.probable < _SHIPPED.probable or policy.certain < _SHIPPED.certain or policy.prior > _SHIPPED.prior:
-        return True
+    return not _bounds_hold(policy) or _within_bounds(one, other)
+
+
+def _bounds_hold(policy: MatchingPolicy) -> bool:
+    asks_less = (
+        policy.probable < _SHIPPED.probable or policy.certain < _SHIPPED.certain or policy.prior > _SHIPPED.prior
+    )
+    return not asks_less and policy.parameters == _SHIPPED.parameters
+
+
+def _within_bounds(one: PersonEvidence, other: PersonEvidence) -> bool:
     level = compare_own_names(one, other).level
     if level in SAME_NAME:
         return True

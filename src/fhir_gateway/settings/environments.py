@@ -4,7 +4,7 @@ import difflib
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import cast, get_args
@@ -24,7 +24,13 @@ from fhir_gateway.fhir_server.policy import (
     NoAuth,
     Secret,
 )
-from fhir_gateway.identity.parameters import MatchingPolicy
+from fhir_gateway.identity.parameters import (
+    THRESHOLDS,
+    MatchingParameters,
+    MatchingPolicy,
+    default_parameters,
+    load_parameters,
+)
 from fhir_gateway.mapping.functions import ClinicEntry
 from fhir_gateway.settings.audit import AuditPolicy, read_audit
 from fhir_gateway.settings.merging import MergingPolicy, read_merging
@@ -116,7 +122,7 @@ def load_environment(name: str, home: Path) -> Environment:
         home=home,
         fhir_server=server,
         ledger_url=_ledger_url(ledger, name, home),
-        matching=_matching(table.table("matching")),
+        matching=_matching(table.table("matching"), home),
         clinics=_clinics(table.table("clinics")),
         zone=_zone(table.table("time")),
         embedded_data=embedded_data,
@@ -268,16 +274,32 @@ def _default_ledger(name: str, home: Path) -> str:
     return f"sqlite:///{_data_folder(name, home) / 'ledger.db'}"
 
 
-def _matching(table: TomlTable) -> MatchingPolicy:
-    values = {
-        each.name: table.number(each.name, cast("float", each.default), least=-100, most=100)
-        for each in fields(MatchingPolicy)
-    }
-    policy = MatchingPolicy(**values)
+def _matching(table: TomlTable, home: Path) -> MatchingPolicy:
+    shipped = MatchingPolicy()
+    bits = {name: table.number(name, getattr(shipped, name), least=-100, most=100) for name in THRESHOLDS}
+    policy = replace(shipped, **bits, parameters=_parameters(table, home))
     for problem in policy.problems():
         table.add_problem("", f"matching: {problem}")
     table.finish()
     return policy
+
+
+def _parameters(table: TomlTable, home: Path) -> MatchingParameters:
+    """Return the shipped parameters, with those of the environment's own file in their places."""
+    shipped = default_parameters()
+    name = table.text("parameters")
+    if not name:
+        return shipped
+    try:
+        return load_parameters((home / name).read_text("utf-8-sig"), file=name, base=shipped)
+    except (OSError, UnicodeDecodeError):
+        table.add_problem(
+            "parameters", f"the file {name} cannot be read as text", "a path starts at the working folder"
+        )
+    except ConfigurationError as error:
+        for problem in error.problems:
+            table.add_problem("parameters", f"{problem.file}: {problem.message}")
+    return shipped
 
 
 def _clinics(table: TomlTable) -> Mapping[str, ClinicEntry]:

@@ -1,3 +1,9 @@
+import math
+import pickle
+import re
+from dataclasses import replace
+from importlib import resources
+
 import pytest
 from tests.fakes.invented_people import RIZKIS_NIK, evidence, rizki
 
@@ -23,16 +29,57 @@ def test_agreements_speak_for_one_person_and_disagreements_against():
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("not toml", "no TOML"),
-        ("nik = 3", "must be a table"),
-        ("[nik.agree]\nm = 2.0\norigin = 'x'", "probabilities"),
-        ("[nik.agree]\nm = 0.5\nu = 0.1", "origin is missing"),
-        ("[names]\norigin = 'x'", "names: it must hold the numbers"),
+        ("not toml", "it is no TOML"),
+        ("nik = 3", "nik: it must be a table"),
+        ("[nik]\nagree = 3", "nik.agree: it must be a table"),
+        ("[nik.agree]\nm = 2.0\norigin = 'x'", "nik.agree: m and u must be probabilities"),
+        ("[nik.agree]\nm = nan\norigin = 'x'", "nik.agree: m and u must be probabilities"),
+        ("[nik.agree]\nm = 0.5\nu = 0.1", "nik.agree: its origin is missing"),
+        ("[nik.agre]\nm = 0.5\norigin = 'x'", "nik.agre: there is no such parameter (did you mean nik.agree?)"),
+        ("[nik.agree]\nvalue = 3.0\norigin = 'x'", "nik.agree.value: unknown, it holds m, origin, u"),
+        ("[name.near]\nu = 0.5\norigin = 'x'", "name.near.u: it comes from how common the words are"),
+        ("[names.initial]\nvalue = 'much'\norigin = 'x'", "names.initial: value must be a number"),
+        ("[names.initals]\nvalue = 2.0\norigin = 'x'", "(did you mean names.initial?)"),
+        ("[phone.different]\nm = 0.9\nu = 0.1\norigin = 'x'", "phone.different: a disagreement must not weigh more"),
+        ("[birth_date.exact]\nm = 0.1\nu = 0.9\norigin = 'x'", "birth_date.exact: an agreement must not weigh less"),
     ],
 )
-def test_faulty_parameters_are_refused_with_the_reason(text, said):
-    with pytest.raises(ConfigurationError, match=said):
-        load_parameters(text, file="site.toml")
+def test_faulty_parameters_are_refused_with_file_key_and_reason(text, said):
+    with pytest.raises(ConfigurationError, match=r"site\.toml") as refused:
+        load_parameters(text, file="site.toml", base=default_parameters())
+    assert said in str(refused.value)
+
+
+def shipped_text():
+    return resources.files("fhir_gateway.identity").joinpath("parameters.toml").read_text("utf-8")
+
+
+@pytest.mark.parametrize("key", ["nik.odd_near", "mother.different", "household.supporting", "rivals.newborn"])
+def test_whole_parameters_lack_nothing(key):
+    without = re.sub(rf"\[{re.escape(key)}\]\n(.+\n)+", "", shipped_text())
+    with pytest.raises(ConfigurationError, match=f"{re.escape(key)}: it is missing"):
+        load_parameters(without)
+
+
+def test_environment_s_parameters_stand_in_the_place_of_the_shipped_ones_and_leave_the_others():
+    text = "[phone.agree]\nm = 0.7\norigin = 'counted here'\n[rivals.nobody]\nvalue = 3\norigin = 'tried here'\n"
+    shipped, own = default_parameters(), load_parameters(text, base=default_parameters())
+    assert own.probabilities["phone.agree"] == replace(shipped.probabilities["phone.agree"], m=0.7)
+    assert own.weights["phone.agree"] == pytest.approx(math.log2(0.7 / 5e-5))
+    assert own.rivals == replace(shipped.rivals, nobody=3.0)
+    assert (own.origins["phone.agree"], own.origins["nik.agree"]) == ("counted here", shipped.origins["nik.agree"])
+    assert {key for key, weight in own.weights.items() if weight != shipped.weights[key]} == {"phone.agree"}
+
+
+def test_comparison_weighs_by_the_policy_s_parameters():
+    text = "[gender.agree]\nm = 0.985\nu = 0.25\norigin = 'an invented region of women'\n"
+    policy = MatchingPolicy(parameters=load_parameters(text, base=default_parameters()))
+    shipped, own = compare(rizki(), rizki()), compare(rizki(), rizki(), policy=policy)
+    assert own.weight == pytest.approx(shipped.weight + 1, abs=0.02)
+
+
+def test_parameters_reach_other_processes_unchanged():
+    assert pickle.loads(pickle.dumps(MatchingPolicy())) == MatchingPolicy()
 
 
 @pytest.mark.parametrize(

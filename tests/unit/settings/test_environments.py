@@ -1,6 +1,6 @@
 import re
 import tomllib
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 from zoneinfo import ZoneInfoNotFoundError
 
@@ -8,7 +8,7 @@ import pytest
 
 from fhir_gateway.domain.errors import ConfigurationError, UsageError
 from fhir_gateway.fhir_server.policy import BasicAuth, BearerAuth, ClientCredentialsAuth, FhirServerPolicy
-from fhir_gateway.identity.parameters import MatchingPolicy
+from fhir_gateway.identity.parameters import THRESHOLDS, MatchingPolicy
 from fhir_gateway.settings import (
     DEMO,
     EMBEDDED,
@@ -77,8 +77,29 @@ def test_example_is_valid_complete_and_states_the_defaults(written):
     assert set(server) == {each.name for each in fields(FhirServerPolicy)}
     assert environment.fhir_server == FhirServerPolicy(server["base_url"])
     stated = dict(re.findall(r"^# (\w+) = (-?[\d.]+) ", text, re.MULTILINE))
-    assert {name: float(value) for name, value in stated.items()} == asdict(MatchingPolicy())
+    assert {name: float(value) for name, value in stated.items()} == {
+        n: getattr(MatchingPolicy(), n) for n in THRESHOLDS
+    }
     assert environment.clinics["rs-contoh"].identifier_value == "1000001"
+
+
+def test_environment_may_weigh_by_a_file_of_its_own(written, tmp_path):
+    (tmp_path / "region.toml").write_text("[phone.agree]\nm = 0.7\norigin = 'counted here'\n")
+    environment = written(BASE + '[matching]\nparameters = "region.toml"\n')
+    assert environment.matching.parameters.probabilities["phone.agree"].m == 0.7
+
+
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [
+        ("other.toml", "environments/region.toml:4:1: the file other.toml cannot be read as text"),
+        ("region.toml", "environments/region.toml:4:1: region.toml: phone.agre: there is no such parameter"),
+    ],
+)
+def test_faulty_file_of_parameters_is_named_with_its_key(problems, tmp_path, file, said):
+    (tmp_path / "region.toml").write_text("[phone.agre]\nm = 0.7\norigin = 'counted here'\n")
+    (found,) = problems(BASE + f'[matching]\nparameters = "{file}"\n')
+    assert found.startswith(said)
 
 
 def test_own_embedded_server_of_an_environment_is_not_the_default_ones(written, tmp_path):
