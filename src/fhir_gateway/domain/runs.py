@@ -91,8 +91,20 @@ class SpooledRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class WrittenResource:
+    """A resource (`Type/id`) that was created on the server, or else updated; its bare version, "" where not known."""
+
+    resource: str
+    created: bool
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Settlement:
-    """What became of a record: its final outcome and what the report says of it."""
+    """What became of a record: its final outcome and what the report says of it.
+
+    `written` is what its load wrote on the server; of what several records share, the first one tells.
+    """
 
     number: int
     outcome: Outcome
@@ -102,6 +114,7 @@ class Settlement:
     patient_id: str = ""
     immunization_ids: tuple[str, ...] = ()
     grade: Grade | None = None
+    written: tuple[WrittenResource, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

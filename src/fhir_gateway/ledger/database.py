@@ -16,7 +16,7 @@ from fhir_gateway.domain.errors import LedgerError
 # At its chattiest it would write rows, and with them patients' data, into a log.
 logging.getLogger("sqlalchemy").setLevel(logging.WARNING)
 
-REVISION = "0007"
+REVISION = "0008"
 """The newest schema that this version knows; a test holds it equal to the migrations."""
 
 

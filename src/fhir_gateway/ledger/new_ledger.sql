@@ -30,7 +30,7 @@ CREATE TABLE pulled ( client VARCHAR(36) NOT NULL, resource VARCHAR(130) NOT NUL
 CREATE TABLE pulled_patients ( pull INTEGER NOT NULL, patient VARCHAR(64) NOT NULL, PRIMARY KEY (pull, patient) );
 CREATE TABLE pulls ( id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, client VARCHAR(36) NOT NULL, token VARCHAR(64) NOT NULL, kind VARCHAR(16) NOT NULL, resource_type VARCHAR(64) NOT NULL, "query" BLOB NOT NULL, address TEXT NOT NULL, at VARCHAR(40) NOT NULL, resources INTEGER NOT NULL );
 CREATE TABLE recalls ( client VARCHAR(36) NOT NULL, resource VARCHAR(130) NOT NULL, version VARCHAR(64) NOT NULL, pulled VARCHAR(40) NOT NULL, reason VARCHAR(16) NOT NULL, noted VARCHAR(40) NOT NULL, settled VARCHAR(40), PRIMARY KEY (client, resource, noted) );
-CREATE TABLE records ( run INTEGER NOT NULL, number INTEGER NOT NULL, file INTEGER NOT NULL, "row" INTEGER NOT NULL, "key" VARCHAR(32) NOT NULL, clinic TEXT NOT NULL, content VARCHAR(16) NOT NULL, person INTEGER NOT NULL, corrected BOOLEAN NOT NULL, payload BLOB, outcome VARCHAR(16), code VARCHAR(64) NOT NULL, reason TEXT NOT NULL, suggestion TEXT NOT NULL, patient_id VARCHAR(64) NOT NULL, immunization_ids TEXT NOT NULL, grade VARCHAR(16) NOT NULL, PRIMARY KEY (run, number) );
+CREATE TABLE records ( run INTEGER NOT NULL, number INTEGER NOT NULL, file INTEGER NOT NULL, "row" INTEGER NOT NULL, "key" VARCHAR(32) NOT NULL, clinic TEXT NOT NULL, content VARCHAR(16) NOT NULL, person INTEGER NOT NULL, corrected BOOLEAN NOT NULL, payload BLOB, outcome VARCHAR(16), code VARCHAR(64) NOT NULL, reason TEXT NOT NULL, suggestion TEXT NOT NULL, patient_id VARCHAR(64) NOT NULL, immunization_ids TEXT NOT NULL, grade VARCHAR(16) NOT NULL, written TEXT DEFAULT '' NOT NULL, PRIMARY KEY (run, number) );
 CREATE TABLE registry_assertions ( client VARCHAR(36) NOT NULL, jti VARCHAR(256) NOT NULL, expires VARCHAR(40) NOT NULL, PRIMARY KEY (client, jti) );
 CREATE TABLE registry_clients ( id VARCHAR(36) NOT NULL, name TEXT NOT NULL, scopes TEXT NOT NULL, jwks_url TEXT NOT NULL, jwks TEXT NOT NULL, registered VARCHAR(40) NOT NULL, revoked VARCHAR(40), PRIMARY KEY (id) );
 CREATE TABLE rejections ( "key" VARCHAR(32) NOT NULL, content VARCHAR(16) NOT NULL, reason TEXT NOT NULL, review INTEGER NOT NULL, PRIMARY KEY ("key", content) );
@@ -64,6 +64,7 @@ CREATE INDEX pulls_by_client ON pulls (client, at);
 CREATE INDEX records_by_key ON records ("key");
 CREATE INDEX records_by_patient ON records (patient_id);
 CREATE INDEX records_by_person ON records (run, person);
+CREATE INDEX records_written ON records (run, number) WHERE written != '';
 CREATE INDEX review_records_by_key ON review_records ("key");
 CREATE TRIGGER checkpoints_kept BEFORE DELETE ON checkpoints BEGIN SELECT RAISE(ABORT, 'checkpoints is append-only'); END;
 CREATE TRIGGER checkpoints_unchanged BEFORE UPDATE ON checkpoints BEGIN SELECT RAISE(ABORT, 'checkpoints is append-only'); END;
@@ -74,4 +75,4 @@ CREATE TRIGGER history_unchanged BEFORE UPDATE ON history BEGIN SELECT RAISE(ABO
 CREATE TRIGGER merge_changes_unchanged BEFORE UPDATE ON merge_changes BEGIN SELECT RAISE(ABORT, 'merge_changes is append-only'); END;
 CREATE TRIGGER merge_steps_unchanged BEFORE UPDATE ON merge_steps BEGIN SELECT RAISE(ABORT, 'merge_steps is append-only'); END;
 CREATE TRIGGER merge_subjects_unchanged BEFORE UPDATE ON merge_subjects BEGIN SELECT RAISE(ABORT, 'merge_subjects is append-only'); END;
-INSERT INTO alembic_version VALUES ('0007');
+INSERT INTO alembic_version VALUES ('0008');

@@ -10,7 +10,7 @@ from sqlalchemy.engine import Row
 from fhir_gateway.domain.identity import Grade
 from fhir_gateway.domain.outcomes import Outcome
 from fhir_gateway.domain.records import Resource
-from fhir_gateway.domain.runs import Run, Settlement, SpooledRecord, StoredDecision
+from fhir_gateway.domain.runs import Run, Settlement, SpooledRecord, StoredDecision, WrittenResource
 from fhir_gateway.ledger import codec, tables
 
 
@@ -65,7 +65,22 @@ def settlement_row(settlement: Settlement) -> dict[str, Any]:
         "patient_id": settlement.patient_id,
         "immunization_ids": " ".join(settlement.immunization_ids),
         "grade": settlement.grade or "",
+        "written": " ".join(map(written_text, settlement.written)),
     }
+
+
+def written_text(written: WrittenResource) -> str:
+    """Return how a resource that was written stands in a record's row; ids hold neither a slash nor a space."""
+    return f"{'C' if written.created else 'U'}/{written.resource}/{written.version}"
+
+
+def read_written(text: str) -> list[WrittenResource]:
+    """Return the resources that a record's row says were written."""
+    found = []
+    for one in text.split():
+        action, resource_type, resource_id, version = one.split("/")
+        found.append(WrittenResource(f"{resource_type}/{resource_id}", action == "C", version))
+    return found
 
 
 def read_settlement(row: Row[Any]) -> Settlement:
@@ -79,6 +94,7 @@ def read_settlement(row: Row[Any]) -> Settlement:
         patient_id=row.patient_id,
         immunization_ids=tuple(row.immunization_ids.split()),
         grade=Grade(row.grade) if row.grade else None,
+        written=tuple(read_written(row.written)),
     )
 
 

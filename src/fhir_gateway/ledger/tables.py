@@ -13,6 +13,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    text,
 )
 
 metadata = MetaData()
@@ -62,11 +63,20 @@ records = Table(
     Column("patient_id", String(64), nullable=False),
     Column("immunization_ids", Text, nullable=False),
     Column("grade", String(16), nullable=False),
+    Column("written", Text, nullable=False, server_default=""),
     PrimaryKeyConstraint("run", "number"),
 )
 Index("records_by_person", records.c.run, records.c.person)
 Index("records_by_key", records.c.key)
 Index("records_by_patient", records.c.patient_id)
+Index(
+    "records_written",
+    records.c.run,
+    records.c.number,
+    sqlite_where=text("written != ''"),
+    postgresql_where=text("written != ''"),
+)
+"""Those that wrote on the server: a load of what is known already has none of them."""
 
 persons = Table(
     "persons",

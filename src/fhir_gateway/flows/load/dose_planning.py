@@ -48,6 +48,8 @@ class DosePlan:
     twin: int = -1
     version: str = ""
     """Of a dose that this very record brought before, and that is kept: the version that the server has."""
+    posted: bool = False
+    """Whether a dose that is kept was created for this very record, by a run that was cut off before it noted that."""
     code: str = ""
     text: str = ""
     suggestion: str = ""
@@ -132,7 +134,7 @@ class _Planning:
             if self._answer is Answer.CREATE:
                 return DosePlan(record.number, dose.name, DoseAction.CREATE, _again(record, dose, own))
             return _gone(record, dose, own, deleted=False)
-        return DosePlan(record.number, dose.name, DoseAction.KEEP, immunization_id=own)
+        return DosePlan(record.number, dose.name, DoseAction.KEEP, immunization_id=own, posted=True)
 
     def _after_death(self, record: SpooledRecord, dose: Dose) -> DosePlan | None:
         given = str(dose.resource.get("occurrenceDateTime", ""))[:10]

@@ -8,6 +8,7 @@ from fhir_gateway.domain import systems
 from fhir_gateway.domain.outcomes import Outcome
 from fhir_gateway.domain.posting import BundleEntry, EntryKind, EntryOutcome
 from fhir_gateway.domain.records import Resource
+from fhir_gateway.domain.runs import WrittenResource
 from fhir_gateway.flows.load.dose_planning import Answer, DoseAction, DosePlan, plan_doses
 from fhir_gateway.flows.load.failing import Failure
 from fhir_gateway.flows.load.following import Written, follow_replaced
@@ -126,14 +127,23 @@ def _results(
             result = _sent(result, outcomes[_entry_key(person, plans, index)])
             if result.version:
                 result = replace(result, version=moved.get(result.immunization_id, result.version))
+        elif plan.posted:
+            result = replace(result, written=(WrittenResource(f"Immunization/{plan.immunization_id}", created=True),))
+        if result.immunization_id in moved:
+            own = f"Immunization/{result.immunization_id}"
+            again = WrittenResource(own, created=False, version=moved[result.immunization_id])
+            result = replace(result, written=(*result.written, again))
         results.append(result)
     return results
 
 
 def _sent(result: DoseResult, outcome: EntryOutcome) -> DoseResult:
     if outcome.kind in _ON_THE_SERVER:
-        version = outcome.version_id if outcome.kind is EntryKind.UPDATED else ""
-        return replace(result, immunization_id=outcome.resource_id or result.immunization_id, version=version)
+        is_new = outcome.kind is not EntryKind.UPDATED
+        own = outcome.resource_id or result.immunization_id
+        written = WrittenResource(f"Immunization/{own}", is_new, outcome.version_id)
+        version = "" if is_new else outcome.version_id
+        return replace(result, immunization_id=own, version=version, written=(written,))
     if outcome.kind is EntryKind.REFUSED:
         failure = Failure.REFUSED
     elif outcome.kind is EntryKind.CHANGED_MEANWHILE:

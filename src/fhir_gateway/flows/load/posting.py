@@ -9,7 +9,7 @@ from fhir_gateway.domain.errors import AccessRefusedError, ServerError
 from fhir_gateway.domain.identity import PersonAction
 from fhir_gateway.domain.posting import BundleEntry, EntryKind, EntryOutcome
 from fhir_gateway.domain.records import Resource
-from fhir_gateway.domain.runs import Run, SpooledRecord
+from fhir_gateway.domain.runs import Run, SpooledRecord, WrittenResource
 from fhir_gateway.flows.load.dose_planning import Answer
 from fhir_gateway.flows.load.dose_posting import post_doses
 from fhir_gateway.flows.load.failing import Failure
@@ -194,6 +194,8 @@ def _received(person: PersonPost, outcome: EntryOutcome | None) -> bool:
             person.existed = outcome.kind is EntryKind.EXISTED
             person.patient_id = outcome.resource_id or person.patient_id
             person.patient = {**person.patient, "id": person.patient_id}
+            is_new = outcome.kind is not EntryKind.UPDATED
+            person.written = WrittenResource(f"Patient/{person.patient_id}", is_new, outcome.version_id)
         case EntryKind.CHANGED_MEANWHILE:
             return True
         case EntryKind.REFUSED:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from fhir_gateway.domain.identity import PersonDecision
 from fhir_gateway.domain.outcomes import Outcome
 from fhir_gateway.domain.records import Resource
-from fhir_gateway.domain.runs import KnownKey, SpooledRecord
+from fhir_gateway.domain.runs import KnownKey, SpooledRecord, WrittenResource
 from fhir_gateway.flows.load.failing import Failure
 
 
@@ -33,6 +33,8 @@ class PersonPost:
     existed: bool = False
     """A Patient with its identifier was there already: an earlier run was cut off before it noted that."""
     refusal: Refusal | None = None
+    written: WrittenResource | None = None
+    """What was done with the Patient on the server, None where nothing was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,3 +50,4 @@ class DoseResult:
     suggestion: str = ""
     version: str = ""
     """Of a dose that its own record has changed, or found changed so: the version that the server has now."""
+    written: tuple[WrittenResource, ...] = ()

@@ -6,10 +6,10 @@ from functools import partial
 
 from fhir_gateway.bundling.digests import digest, remembered
 from fhir_gateway.domain.errors import ServerError
-from fhir_gateway.domain.identity import Grade
+from fhir_gateway.domain.identity import Grade, PersonAction
 from fhir_gateway.domain.outcomes import Outcome, worst
 from fhir_gateway.domain.registry import Correction, RecallReason
-from fhir_gateway.domain.runs import KnownKey, ReviewKind, Run, Settlement, SpooledRecord
+from fhir_gateway.domain.runs import KnownKey, ReviewKind, Run, Settlement, SpooledRecord, WrittenResource
 from fhir_gateway.flows.load.blocks import block_numbers
 from fhir_gateway.flows.load.failing import Failure, failure_of, what_to_do
 from fhir_gateway.flows.load.reading import leading_code, missing_text
@@ -77,7 +77,11 @@ def settle_people(
             key: _settlement(person, record, results.get(record.number, []), advice=advice)
             for key, record in once.items()
         }
-        settlements.extend(replace(by_key[record.key], number=record.number) for record in person.records)
+        written = _written(person, results)
+        settlements.extend(
+            replace(by_key[record.key], number=record.number, written=written.get(record.number, ()))
+            for record in person.records
+        )
         if person.refusal is None:
             learned.extend(_learned(run, person, by_key, results))
         _ask_about_doses(run, person, results, tools)
@@ -85,6 +89,25 @@ def settle_people(
     _remember(run, people, learned, tools)
     tools.ledger.spool.settle(run, settlements)
     tools.ledger.spool.close(run, [person.number for person in people])
+
+
+def _written(person: PersonPost, results: Mapping[int, Sequence[DoseResult]]) -> dict[int, tuple[WrittenResource, ...]]:
+    """Return record's number → what its load wrote on the server; the Patient stands with the person's first record."""
+    told = dict.fromkeys(_patient_written(person), person.records[0].number)
+    for number, each in results.items():
+        for written in (one for result in each for one in result.written):
+            told.setdefault(written, number)
+    found: dict[int, tuple[WrittenResource, ...]] = {}
+    for written, number in told.items():
+        found[number] = (*found.get(number, ()), written)
+    return found
+
+
+def _patient_written(person: PersonPost) -> list[WrittenResource]:
+    """Return what was done with the Patient; its receipt tells what the run created before it was cut off."""
+    earlier = person.decision.patient_id if person.decision.action is PersonAction.CREATE else ""
+    created = [WrittenResource(f"Patient/{earlier}", created=True)] if earlier else []
+    return created + ([person.written] if person.written else [])
 
 
 def _once(person: PersonPost) -> Mapping[str, SpooledRecord]:
@@ -97,7 +120,15 @@ def _settlement(
 ) -> Settlement:
     if person.refusal:
         failure, text = person.refusal.failure, person.refusal.text
-        return Settlement(record.number, Outcome.FAILED, failure, text, advice(failure), grade=person.decision.grade)
+        return Settlement(
+            record.number,
+            Outcome.FAILED,
+            failure,
+            text,
+            advice(failure),
+            patient_id=person.patient_id if _patient_written(person) else "",
+            grade=person.decision.grade,
+        )
     outcomes = [result.outcome for result in results] + [Outcome.REJECTED] * len(record.missing)
     outcome = worst(*outcomes, Outcome.LOADED)
     texts = [f"{r.name}: {r.text}" if r.name else r.text for r in results if r.text]
