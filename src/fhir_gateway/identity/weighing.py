@@ -48,6 +48,18 @@ _WORDS: Mapping[str, str] = {
     "household.mixed": "some of the household agrees, some differs",
     "household.different": "another household",
 }
+MOTHER_LEVELS: Mapping[NameLevel, str] = {
+    NameLevel.EXACT: "agree",
+    NameLevel.EQUIVALENT: "agree",
+    NameLevel.NEAR: "near",
+    NameLevel.SUBSET: "subset",
+    NameLevel.INITIALS: "subset",
+    NameLevel.WEAK: "subset",
+    NameLevel.PARTIAL: "different",
+    NameLevel.DIFFERENT: "different",
+    NameLevel.UNKNOWN: "different",
+}
+"""How two mothers' names agree, by the level of names."""
 _PARTS: Mapping[str, str] = {
     "parent_nik": "parent's NIK",
     "mother": "mother's name",
@@ -104,7 +116,7 @@ def weigh_household(
     left: PersonEvidence, right: PersonEvidence, parameters: MatchingParameters, frequencies: Frequencies
 ) -> Household | None:
     """Weigh mother, parent's NIK, phone, village and family card as the one fact that they are: the household."""
-    parts = dict(_household_parts(left, right, parameters, frequencies))
+    parts = dict(household_parts(left, right, parameters, frequencies))
     if not parts:
         return None
     ups = [weight for weight in parts.values() if weight > 0]
@@ -125,9 +137,10 @@ def _detail(parts: Mapping[str, float]) -> str:
     return "; ".join(said)
 
 
-def _household_parts(
+def household_parts(
     left: PersonEvidence, right: PersonEvidence, parameters: MatchingParameters, frequencies: Frequencies
 ) -> list[tuple[str, float]]:
+    """Return what the household's parts weigh each, of those that both records tell."""
     weights = parameters.weights
     parts: list[tuple[str, float]] = []
     if left.parent_niks and right.parent_niks:
@@ -201,13 +214,8 @@ def _sex_of(key: str, frequencies: Frequencies) -> str:
 def weigh_mother(agreement: NameAgreement, parameters: MatchingParameters, frequencies: Frequencies) -> float:
     """Return the weight of two mothers' names in bits."""
     weights, most = parameters.weights, parameters.names.mother_most
-    match agreement.level:
-        case NameLevel.EXACT | NameLevel.EQUIVALENT:
-            base = weights["mother.agree"]
-        case NameLevel.NEAR:
-            base = weights["mother.near"]
-        case NameLevel.SUBSET | NameLevel.INITIALS | NameLevel.WEAK:
-            base = weights["mother.subset"]
-        case _:
-            return weights["mother.different"]
-    return max(weights["mother.different"], base + _information(agreement, parameters, frequencies, most))
+    level = MOTHER_LEVELS[agreement.level]
+    if level == "different":
+        return weights["mother.different"]
+    weight = weights["mother." + level] + _information(agreement, parameters, frequencies, most)
+    return max(weights["mother.different"], weight)
