@@ -2,7 +2,6 @@
 
 import re
 import zipfile
-import zlib
 from enum import StrEnum
 from pathlib import Path
 
@@ -27,7 +26,6 @@ _FOREIGN = (
 _OLD_WORKBOOKS = (b"\x09\x00\x04\x00", b"\x09\x02\x06\x00", b"\x09\x04\x06\x00", b"ID;PWXL", b"MIME-Version:")
 """How workbooks begin that are older than OLE files, SYLK files and web archives."""
 _MARKUP = re.compile(rb"\s*<(?:[!?]|[a-z]+[\s>])", re.IGNORECASE)
-_STRICT = b"http://purl.oclc.org/ooxml/"
 _CONTROLS = re.compile(rb"[\x01-\x08\x0e-\x19\x1b-\x1f\x7f]")
 
 
@@ -61,27 +59,15 @@ def _zip_kind(path: Path) -> Kind:
     try:
         with zipfile.ZipFile(path) as archive:
             names = set(archive.namelist())
-            strict = "xl/workbook.xml" in names and _is_strict(archive)
     except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
         raise SourceError(f"{path}: a damaged or cut off XLSX or zip file: copy or export it again") from error
     if "xl/workbook.bin" in names:
         raise SourceError(f"{path}: a binary workbook (.xlsb): {_SAVE_AS}")
-    if strict:
-        raise SourceError(f"{path}: a workbook in the form Strict Open XML: save it as an ordinary XLSX workbook")
     if any(name.startswith("xl/") for name in names):
         return Kind.XLSX
     if "content.xml" in names:
         raise SourceError(f"{path}: an OpenDocument file: {_SAVE_AS}")
     raise SourceError(f"{path}: a zip archive, but no XLSX workbook: unpack it and name the file inside")
-
-
-def _is_strict(archive: zipfile.ZipFile) -> bool:
-    """Tell a workbook in ISO 29500's strict form by its namespace; what cannot be unpacked is judged later."""
-    try:
-        with archive.open("xl/workbook.xml") as part:
-            return _STRICT in part.read(_SAMPLE)
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError):
-        return False
 
 
 def _refuse_foreign(path: Path, sample: bytes) -> None:

@@ -34,6 +34,7 @@ from fhir_gateway.sources.csv_rows import BrokenRow
 from fhir_gateway.sources.text_lines import readable
 from fhir_gateway.sources.xlsx_archive import SheetStream, check_archive
 from fhir_gateway.sources.xlsx_cells import EMPTY, LOST, Cell, CellFormats, as_cell, text_cell
+from fhir_gateway.sources.xlsx_strict import WorkbookArchive
 
 MOST_COLUMNS = 16_384
 """Columns of a sheet (https://support.microsoft.com: Excel specifications and limits)."""
@@ -81,6 +82,7 @@ class Workbook:
         with self._path.open("rb") as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # openpyxl tells of styles and extensions that are of no concern here
             reader = ExcelReader(file, read_only=True, data_only=True, keep_links=False)
+            reader.archive = WorkbookArchive(file)
             check_archive(self._path, reader.archive)
             reader.read_manifest()
             reader.read_strings()
@@ -105,9 +107,12 @@ class Workbook:
         """Yield every row that is not blank; raises SourceError where the sheet cannot be read on."""
         parser = _CellParser(self._strings, self._formats)
         try:
-            with zipfile.ZipFile(self._path) as archive, archive.open(sheet.part) as part:
-                _check_prolog(SheetStream(self._path, part))
-                part.seek(0)
+            with (
+                WorkbookArchive(self._path) as archive,
+                archive.open(sheet.part) as prolog,
+                archive.open(sheet.part) as part,
+            ):
+                _check_prolog(SheetStream(self._path, prolog))
                 self._stream = SheetStream(self._path, part)
                 for element in _row_elements(self._stream):
                     row = self._row(element, parser)

@@ -36,7 +36,6 @@ OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600
         (_zip("xl/workbook.bin"), r"\.xlsb"),
         (_zip("xl/workbook.xml"), "workbook is damaged"),
         (_zip("xl/workbook.xml")[:-30], "damaged or cut off"),
-        (_zip("xl/workbook.xml", content='<x xmlns="http://purl.oclc.org/ooxml/spreadsheetml/main"/>'), "Strict"),
         (b"<div><table><tr><td>Nama</td></tr></table></div>", "an HTML or XML page"),
         (b"ID;PWXL;N;E\r\n", "an old workbook"),
         (b"\x09\x04\x06\x00\x00\x00\x10\x00", "an old workbook"),

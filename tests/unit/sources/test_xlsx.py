@@ -66,6 +66,31 @@ def test_dates_of_1904_workbooks(opened, first):
     assert first(opened(_bytes(book))).cells["Vaksin"] == "2024-01-12"
 
 
+def test_strict_workbooks_are_read_like_ordinary_ones(opened):
+    book = _book(["Laporan"], HEAD, ["Ani", "1", date(2024, 1, 12)], ["Budi", 2, "B"])
+    rows = [_strict(_bytes(book)), _strict(_bytes(book), edit=_with_iso_dates), _bytes(book)]
+    strict, with_iso_dates, ordinary = [list(opened(content).records()) for content in rows]
+    assert strict == with_iso_dates == ordinary
+    assert ordinary[0].cells["Vaksin"] == "2024-01-12"
+
+
+def _strict(content: bytes, edit=lambda xml: xml) -> bytes:
+    """Give a workbook the namespaces of ISO 29500's strict form."""
+    for part in ("xl/workbook.xml", SHEET1, "xl/styles.xml", "xl/_rels/workbook.xml.rels", "_rels/.rels"):
+        content = _edited(content, part, lambda xml: _with_strict_names(edit(xml)))
+    return content
+
+
+def _with_strict_names(xml: bytes) -> bytes:
+    base = b"http://schemas.openxmlformats.org/"
+    xml = xml.replace(base + b"spreadsheetml/2006/main", b"http://purl.oclc.org/ooxml/spreadsheetml/main")
+    return xml.replace(base + b"officeDocument/2006/", b"http://purl.oclc.org/ooxml/officeDocument/")
+
+
+def _with_iso_dates(xml: bytes) -> bytes:
+    return xml.replace(b't="n"><v>45303</v>', b't="d"><v>2024-01-12T00:00:00</v>')
+
+
 def test_a_formula_without_its_value_is_a_lost_cell_and_one_with_it_is_not(opened):
     book = _book(HEAD, ["Ani", "=1+1", "A"], ["Budi", "2", "B"], ["Citra", "=3", "=A1"])
     content = _edited(
