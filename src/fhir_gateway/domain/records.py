@@ -67,7 +67,7 @@ class Layout:
 
     `required` columns must all be there, `known` are all that the mapping reads. Names are compared without regard to
     case, surrounding blanks and repeated blanks, and to punctuation where that leaves no doubt. `sheet`, `delimiter` and `encoding` are given where the mapping fixes
-    them, else "" (detect).
+    them, else "" (detect). `dates` are the columns that it reads as dates: a number there is a spreadsheet's day.
     """
 
     mapping: str
@@ -76,6 +76,7 @@ class Layout:
     sheet: str = ""
     delimiter: str = ""
     encoding: str = ""
+    dates: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,7 +108,8 @@ def _layout(name: str, node: Node | None, compiling: Compiling) -> Layout:
         if child.text not in compiling.columns:
             faults.unknown(child.place, "column (required, but read nowhere)", child.text, compiling.columns)
     given = {key: node.value[key].text for key in ("sheet", "delimiter", "encoding") if key in node.value}
-    return Layout(name, frozenset(required), frozenset(compiling.columns), **given)
+    dates = frozenset(compiling.date_columns)
+    return Layout(name, frozenset(required), frozenset(compiling.columns), **given, dates=dates)
 
 
 def _key(node: Node | None, compiling: Compiling) -> tuple[KeyReader, ...]:

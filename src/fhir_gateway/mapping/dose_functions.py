@@ -243,12 +243,14 @@ DOSE_FUNCTIONS = (
             "future": Option("flag"),
             "unreadable": Option(choices=("reject", "keep")),
         },
+        date=True,
     ),
     MappingFunction(
         "date_time",
         "a date, with the time of day from a second column where one is known",
         _build_date_time,
         {"formats": Option("list", choices=FORMATS)},
+        date=True,
     ),
     MappingFunction(
         "concept_map",

@@ -118,7 +118,8 @@ class Option:
 class MappingFunction:
     """A named pure function: `build` is called once for each use and returns what is applied to every row.
 
-    `free_options` says that any key may stand among the options; `needs_columns` that it makes no sense without one.
+    `free_options` says that any key may stand among the options; `needs_columns` that it makes no sense without one;
+    `nik` that its columns hold NIKs, `date` that a number in them is a spreadsheet's day.
     """
 
     name: str
@@ -128,3 +129,4 @@ class MappingFunction:
     free_options: bool = False
     needs_columns: bool = True
     nik: bool = False
+    date: bool = False

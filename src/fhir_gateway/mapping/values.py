@@ -40,6 +40,7 @@ class Compiling:
     aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     columns: dict[str, None] = field(default_factory=dict)
     nik_columns: dict[str, None] = field(default_factory=dict)
+    date_columns: set[str] = field(default_factory=set)
     conditions: set[str] = field(default_factory=set)
     variables: Mapping[str, str] = field(default_factory=dict)
 
@@ -316,6 +317,8 @@ def _build(step: _Step, columns: tuple[str, ...], path: str, compiling: Compilin
     function = step.function
     if function.nik:
         compiling.nik_columns.update(dict.fromkeys(columns))
+    if function.date:
+        compiling.date_columns.update(name for column in columns for name in compiling.names(column))
     if compiling.faults.problems:
         return lambda texts, facts: None  # noqa: ARG005 - never called: the compilation raises
     setup = Setup(path, columns, step.options, compiling.formats, compiling.maps)

@@ -36,6 +36,10 @@ def text_cell(text: str) -> Cell:
 
 
 EMPTY = Cell("")
+_FROM_1900_TO_1904 = 1462
+"""Days between the two first days of serials (https://learn.microsoft.com: differences between the date systems)."""
+_SMALLEST_SERIAL = 10_000
+"""Smaller numbers are times of day, years and the like."""
 LOST = Cell("", lost=True)
 
 
@@ -50,6 +54,16 @@ def as_cell(value: Any, style: int, formats: CellFormats) -> Cell:
     if isinstance(value, int | float):
         return _dated(value, style, formats) or Cell(_number(value), numeric=True)
     return Cell(_moment(value))
+
+
+def as_counted_from_1900(cell: Cell) -> Cell:
+    """Return a day's number in a workbook whose days count from 1904 as every other workbook has it.
+
+    A cell that is formatted as a date needs it not: it is no number any more.
+    """
+    if not cell.numeric or Decimal(cell.text) < _SMALLEST_SERIAL:
+        return cell
+    return Cell(format(Decimal(cell.text) + _FROM_1900_TO_1904, "f"), numeric=True)
 
 
 def _dated(value: float, style: int, formats: CellFormats) -> Cell | None:

@@ -10,7 +10,7 @@ from fhir_gateway.domain.records import Layout, SourceRecord, SourceRef, Unreada
 from fhir_gateway.sources.columns import HEADER_WITHIN, Header, best_header, column_key, fitting_headers, misfit
 from fhir_gateway.sources.csv_rows import BrokenRow
 from fhir_gateway.sources.file_source import FileSource
-from fhir_gateway.sources.xlsx_cells import EMPTY, Cell
+from fhir_gateway.sources.xlsx_cells import EMPTY, Cell, as_counted_from_1900
 from fhir_gateway.sources.xlsx_workbook import Sheet, Workbook
 
 
@@ -22,6 +22,7 @@ class XlsxSource(FileSource):
         self._workbook = workbook
         self._sheet = sheet
         self._title_rows = header.row + 1
+        self._dates = header.layout.dates if workbook.counts_from_1904 else frozenset()
 
     def position(self) -> int:
         """Return the number of the sheet's bytes read."""
@@ -43,6 +44,11 @@ class XlsxSource(FileSource):
     def _record(self, ref: SourceRef, cells: list[Cell] | BrokenRow) -> SourceRecord | UnreadableRow:
         if isinstance(cells, BrokenRow):
             return UnreadableRow(ref, cells.text, cells.problem)
+        if self._dates:
+            cells = [
+                as_counted_from_1900(cell) if key in self._dates else cell
+                for key, cell in zip(self.keys, cells, strict=True)
+            ]
         named = list(zip(self.keys, cells, strict=True))
         numeric = frozenset([key for key, cell in named if cell.numeric])
         lost = frozenset([key for key, cell in named if cell.lost])

@@ -18,6 +18,7 @@ from defusedxml.ElementTree import iterparse as defused_iterparse
 from openpyxl.reader.excel import ExcelReader
 from openpyxl.styles.stylesheet import apply_stylesheet
 from openpyxl.utils.cell import coordinate_to_tuple
+from openpyxl.utils.datetime import MAC_EPOCH
 from openpyxl.worksheet._reader import (
     DATA_TAG,
     FORMULA_TAG,
@@ -102,6 +103,11 @@ class Workbook:
     def position(self) -> int:
         """The bytes of the sheet that the newest `rows()` has read."""
         return self._stream.position if self._stream else 0
+
+    @property
+    def counts_from_1904(self) -> bool:
+        """Whether day 0 of its serials is 1 January 1904, as old spreadsheet programs of the Mac have it."""
+        return self._formats.epoch == MAC_EPOCH
 
     def rows(self, sheet: Sheet) -> Iterator[list[Cell] | BrokenRow]:
         """Yield every row that is not blank; raises SourceError where the sheet cannot be read on."""

@@ -7,6 +7,7 @@ from openpyxl import Workbook
 from openpyxl.utils.datetime import MAC_EPOCH
 
 from fhir_gateway.domain.errors import SourceError
+from fhir_gateway.domain.records import Layout
 from fhir_gateway.sources.xlsx_archive import SheetStream
 
 
@@ -64,6 +65,15 @@ def test_dates_of_1904_workbooks(opened, first):
     book = _book(HEAD, ["Ani", "1", date(2024, 1, 12)])
     book.epoch = MAC_EPOCH
     assert first(opened(_bytes(book))).cells["Vaksin"] == "2024-01-12"
+
+
+def test_days_numbers_of_1904_workbooks_are_those_of_others_where_the_mapping_reads_dates(opened, first):
+    layout = Layout("sheet", frozenset({"Nama"}), frozenset({"Nama", "Tgl", "Jam"}), dates=frozenset({"Tgl", "Jam"}))
+    book = _book(("Nama", "Tgl", "Jam", "Batch"), ["Ani", 43841, 0.5, 43841])
+    book.epoch = MAC_EPOCH
+    record = first(opened(_bytes(book), layout))
+    assert (record.cells["Tgl"], record.cells["Jam"], record.cells["Batch"]) == ("45303", "0.5", "43841")
+    assert "Tgl" in record.numeric
 
 
 def test_strict_workbooks_are_read_like_ordinary_ones(opened):
