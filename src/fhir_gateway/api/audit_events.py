@@ -1,4 +1,4 @@
-"""`/{environment}/audit-events`: which registry was told of whom, as FHIR AuditEvents, for auditors only."""
+"""`/{environment}/audit-events`: who was told of whom, and what the gateway changed, for auditors only."""
 
 from datetime import UTC, datetime
 from typing import Annotated
@@ -12,14 +12,21 @@ from fhir_gateway.api.answers import FHIR_JSON, RequestRefusedError, json_respon
 from fhir_gateway.api.security import Auditor, Environment
 from fhir_gateway.bootstrap.audit_events import AuditEvents, Page, UnknownCursorError
 from fhir_gateway.bootstrap.serving import ServedEnvironment
+from fhir_gateway.domain.auditing import EventFilter, EventKind
 from fhir_gateway.domain.records import Resource
-from fhir_gateway.domain.registry import PullFilter
 
 router = APIRouter(prefix="/{environment}/audit-events", tags=["audit"])
 
 _MOST = 500
 _NO_STORE = {"Cache-Control": "no-store"}
 _ID = r"^[A-Za-z0-9\-.]{0,64}$"
+_LARGEST = 1 << 31
+_KIND = "What registries were told, or what the gateway changed on the FHIR server."
+_CLIENT = "A registered client's id; its events are pulls."
+_USER = "Who ran the command or pressed the button; the events are changes."
+_RUN = "A run's number; the events are changes."
+_SINCE = "At this moment or later; of a run, that had not ended before."
+_UNTIL = "At this moment or earlier; of a run, that had begun by then."
 
 
 class EventSearch(BaseModel):
@@ -29,9 +36,12 @@ class EventSearch(BaseModel):
 
     nik: str = Field(default="", pattern=r"^([0-9]{16})?$", description="A NIK of 16 digits.")
     patient: str = Field(default="", pattern=_ID, description="A Patient's bare id.")
-    client: str = Field(default="", pattern=_ID, description="A registered client's id.")
-    since: AwareDatetime | None = Field(default=None, description="Pulled at this moment or later.")
-    until: AwareDatetime | None = Field(default=None, description="Pulled at this moment or earlier.")
+    kind: EventKind | None = Field(default=None, description=_KIND)
+    client: str = Field(default="", pattern=_ID, description=_CLIENT)
+    user: str = Field(default="", max_length=200, description=_USER)
+    run: int | None = Field(default=None, ge=1, lt=_LARGEST, description=_RUN)
+    since: AwareDatetime | None = Field(default=None, description=_SINCE)
+    until: AwareDatetime | None = Field(default=None, description=_UNTIL)
     limit: int = Field(default=100, ge=1, le=_MOST, description="So many events at most.")
 
 
@@ -63,29 +73,34 @@ async def visit(request: Request, environment: Environment, _: Auditor) -> Visit
 LetIn = Annotated[Visit, Depends(visit)]
 
 
-@router.get("", summary="What registries were told, the newest first")
+@router.get("", summary="What registries were told and the gateway changed, the newest first")
 async def events(  # noqa: PLR0913, PLR0917 - what FastAPI hands over
     let_in: LetIn,
-    client: Annotated[str, Query(pattern=_ID, description="A registered client's id.")] = "",
-    since: Annotated[AwareDatetime | None, Query(description="Pulled at this moment or later.")] = None,
-    until: Annotated[AwareDatetime | None, Query(description="Pulled at this moment or earlier.")] = None,
+    kind: Annotated[EventKind | None, Query(description=_KIND)] = None,
+    client: Annotated[str, Query(pattern=_ID, description=_CLIENT)] = "",
+    user: Annotated[str, Query(max_length=200, description=_USER)] = "",
+    run: Annotated[int | None, Query(ge=1, lt=_LARGEST, description=_RUN)] = None,
+    since: Annotated[AwareDatetime | None, Query(description=_SINCE)] = None,
+    until: Annotated[AwareDatetime | None, Query(description=_UNTIL)] = None,
     limit: Annotated[int, Query(ge=1, le=_MOST, description="So many events at most.")] = 100,
     cursor: Annotated[str, Query(max_length=4000, description="Where to go on, as the next link says it.")] = "",
 ) -> Response:
     """Return AuditEvents (IHE BALP) page by page in a Bundle, whose next link leads on.
 
-    A search or a reading is there once for each Patient whom it told of, an export once. Whose they are is asked for
-    by `POST …/audit-events/search`, since addresses end up in logs.
+    A search or a reading is there once for each Patient whom it told of, an export once; a load, an operator's decision,
+    a merge or its undoing once for each resource that it created or updated. Whose they are is asked for by
+    `POST …/audit-events/search`, since addresses end up in logs.
     """
     if not cursor:
-        return let_in.bundle(let_in.events.page(PullFilter(client, (), since, until), limit=limit))
+        wanted = EventFilter(kind=kind, client=client, user=user, run=run, since=since, until=until)
+        return let_in.bundle(await let_in.events.page(wanted, limit=limit))
     try:
-        return let_in.bundle(let_in.events.following(cursor))
+        return let_in.bundle(await let_in.events.following(cursor))
     except UnknownCursorError as error:
         raise RequestRefusedError(400, str(error)) from None
 
 
-@router.post("/search", summary="Who was told of this person?")
+@router.post("/search", summary="Who was told of this person, and what was changed of hers?")
 async def search(let_in: LetIn, wanted: EventSearch) -> Response:
     """Return AuditEvents by Patient or NIK too; exports tell of a whole region and are always among them."""
     patients = [wanted.patient] if wanted.patient else []
@@ -94,14 +109,22 @@ async def search(let_in: LetIn, wanted: EventSearch) -> Response:
         patients = [one for one in carrying if one in patients or not patients]
         if not patients:
             raise RequestRefusedError(404, "there is no such Patient with this NIK on the server")
-    asked = PullFilter(wanted.client, tuple(patients), wanted.since, wanted.until)
-    return let_in.bundle(let_in.events.page(asked, limit=wanted.limit))
+    asked = EventFilter(
+        kind=wanted.kind,
+        client=wanted.client,
+        user=wanted.user,
+        run=wanted.run,
+        patients=tuple(patients),
+        since=wanted.since,
+        until=wanted.until,
+    )
+    return let_in.bundle(await let_in.events.page(asked, limit=wanted.limit))
 
 
 @router.get("/{event}", summary="One event")
 async def event(let_in: LetIn, event: str) -> Response:
     """Return one AuditEvent."""
-    found = let_in.events.event(event)
+    found = await let_in.events.event(event)
     if found is None:
         raise RequestRefusedError(404, "there is no such event")
     return json_response(found, headers=_NO_STORE, media_type=FHIR_JSON)

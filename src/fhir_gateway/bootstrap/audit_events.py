@@ -1,17 +1,28 @@
-"""One environment's disclosures to registries as auditors see them: FHIR AuditEvents, page by page."""
+"""What registries were told and the gateway changed, as auditors see it: FHIR AuditEvents, page by page."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
+from heapq import merge
+from itertools import islice
+from typing import Any
 
 import orjson
 
 from fhir_gateway.bootstrap.registry_keys import RegistryKeys
 from fhir_gateway.bootstrap.serving import ServedEnvironment
 from fhir_gateway.domain import systems
+from fhir_gateway.domain.auditing import EventFilter, EventKind, EventPlaces
+from fhir_gateway.domain.changes import Change, ChangeOrigin, ChangePlace
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.domain.registry import Disclosure, PullFilter
+from fhir_gateway.ledger.store import Ledger
 from fhir_gateway.registry.audit_events import audit_event, event_id
+from fhir_gateway.registry.change_events import change_event, place_of
+
+_PULLS_TOGETHER = 100
+_BEHIND_EVERY_ID = "~"
 
 
 class UnknownCursorError(ValueError):
@@ -26,8 +37,17 @@ class Page:
     following: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Going:
+    """What a cursor holds."""
+
+    wanted: EventFilter
+    limit: int
+    places: EventPlaces
+
+
 class AuditEvents:
-    """The AuditEvents of an environment, made of its pulls when they are asked for.
+    """The AuditEvents of an environment, made of what its ledger holds when they are asked for.
 
     `base` is the address of the registry endpoint. Cursors are sealed, since they hold whom was asked for.
     """
@@ -38,61 +58,129 @@ class AuditEvents:
         self._base = base
         self._now = now
 
-    def page(self, wanted: PullFilter, *, limit: int, after: tuple[int, str] | None = None) -> Page:
-        """Return a page of events behind `after` (a pull and a Patient of it)."""
-        found = self._environment.ledger.pulls.disclosures(wanted, after=after, limit=limit + 1)
-        told = found[:limit]
-        following = self._sealed(wanted, told[-1], limit) if len(found) > limit else ""
-        return Page(tuple(self._events(told)), following)
+    async def page(self, wanted: EventFilter, *, limit: int) -> Page:
+        """Return the first page of what is there now."""
+        return await self._environment.in_thread(lambda ledger: self._page(ledger, wanted, limit, _newest(ledger)))
 
-    def following(self, cursor: str) -> Page:
+    async def following(self, cursor: str) -> Page:
         """Return the page that a cursor leads to; raises UnknownCursorError."""
-        content = self._keys.unseal(cursor, self._now)
-        said = orjson.loads(content) if content else {}
-        if said.get("of") != "audit-events":
-            raise UnknownCursorError("the cursor is none that this server has given")
-        wanted = PullFilter(said["client"], tuple(said["patients"]), _moment(said["since"]), _moment(said["until"]))
-        return self.page(wanted, limit=said["limit"], after=(said["pull"], said["patient"]))
+        going = _read(self._keys.unseal(cursor, self._now))
+        return await self._environment.in_thread(
+            lambda ledger: self._page(ledger, going.wanted, going.limit, going.places)
+        )
 
-    def event(self, text: str) -> Resource | None:
+    async def event(self, text: str) -> Resource | None:
         """Return the event of this id, None where there is none."""
-        number = text.partition("-")[0]
-        pull = self._environment.ledger.pulls.get(int(number)) if number.isdigit() and len(number) < 18 else None
-        if pull is None:
-            return None
-        patients = list(self._environment.ledger.pulls.patients_of(pull.id)) or [""]
-        same = [one for one in (Disclosure(pull, patient) for patient in patients) if event_id(one) == text]
-        return next(iter(self._events(same)), None)
+        return await self._environment.in_thread(lambda ledger: self._event(ledger, text))
 
     async def patients_of(self, nik: str) -> tuple[str, ...]:
         """Return the ids of the Patients who carry a NIK, replaced ones too; raises ServerError."""
         search = self._environment.reader.search("Patient", {"identifier": [f"{systems.NIK}|{nik}"]})
         return tuple(sorted([one["id"] async for one in search]))
 
-    def _events(self, disclosures: list[Disclosure]) -> list[Resource]:
-        names: Mapping[str, str] = {one.id: one.name for one in self._environment.ledger.registry_clients.all()}
-        return [
-            audit_event(
-                one,
-                client_name=names.get(one.pull.request.client, ""),
-                base=self._base,
-                environment=self._environment.name,
-            )
-            for one in disclosures
-        ]
+    def _page(self, ledger: Ledger, wanted: EventFilter, limit: int, places: EventPlaces) -> Page:
+        found = list(islice(_told(ledger, wanted, places), limit + 1))
+        following = ""
+        if len(found) > limit:
+            for one in found[:limit]:
+                places = _passed(places, one)
+            following = self._keys.seal(_written(_Going(wanted, limit, places)), self._now)
+        as_event = self._teller(ledger)
+        return Page(tuple(map(as_event, found[:limit])), following)
 
-    def _sealed(self, wanted: PullFilter, last: Disclosure, limit: int) -> str:
-        content = {
-            "of": "audit-events",
-            "client": wanted.client,
-            "patients": wanted.patients,
-            "since": wanted.since,
-            "until": wanted.until,
-            "limit": limit,
-            "pull": last.pull.id,
-            "patient": last.patient,
-        }
-        return self._keys.seal(orjson.dumps(content), self._now)
+    def _event(self, ledger: Ledger, text: str) -> Resource | None:
+        found: Disclosure | Change | None
+        if place := place_of(text):
+            changes = ledger.run_changes if place[0] is ChangeOrigin.RUN else ledger.merge_changed
+            found = changes.get(place[1])
+        else:
+            found = _disclosure(ledger, text)
+        return self._teller(ledger)(found) if found else None
+
+    def _teller(self, ledger: Ledger) -> Callable[[Disclosure | Change], Resource]:
+        """Return what makes an event of a pull or a change."""
+        names = {one.id: one.name for one in ledger.registry_clients.all()}
+        name, server = self._environment.name, self._environment.settings.shown_url
+        gateway = self._base.removesuffix("/fhir")
+        of_change = partial(change_event, base=gateway, server=server, environment=name)
+
+        def tell(one: Disclosure | Change) -> Resource:
+            if isinstance(one, Change):
+                return of_change(one)
+            client = names.get(one.pull.request.client, "")
+            return audit_event(one, client_name=client, base=self._base, environment=name)
+
+        return tell
+
+
+def _newest(ledger: Ledger) -> EventPlaces:
+    """Return the places before which all stands that there is now: what comes later is on no later page."""
+    pull = next((one.id for one in ledger.pulls.all(limit=1)), 0)
+    return EventPlaces((pull + 1, _BEHIND_EVERY_ID), ledger.run_changes.newest(), ledger.merge_changed.newest())
+
+
+def _told(ledger: Ledger, wanted: EventFilter, places: EventPlaces) -> Iterator[Disclosure | Change]:
+    """Yield what is told, the newest first; each kind goes on behind its own place, so none is passed over or told twice."""
+    kinds: list[Iterator[Disclosure | Change]] = []
+    if (pulls := wanted.pulls) is not None:
+        kinds.append(_disclosures(ledger, pulls, places.pull))
+    if (changes := wanted.changes) is not None:
+        kinds.append(ledger.run_changes.of(changes, after=places.run))
+        kinds.append(ledger.merge_changed.of(changes, after=places.merge))
+    return merge(*kinds, key=_at, reverse=True)
+
+
+def _at(one: Disclosure | Change) -> datetime:
+    return one.at if isinstance(one, Change) else one.pull.request.at
+
+
+def _disclosures(ledger: Ledger, wanted: PullFilter, after: tuple[int, str]) -> Iterator[Disclosure]:
+    while found := ledger.pulls.disclosures(wanted, after=after, limit=_PULLS_TOGETHER):
+        yield from found
+        after = found[-1].pull.id, found[-1].patient
+
+
+def _passed(places: EventPlaces, one: Disclosure | Change) -> EventPlaces:
+    if not isinstance(one, Change):
+        return replace(places, pull=(one.pull.id, one.patient))
+    if one.origin is ChangeOrigin.RUN:
+        return replace(places, run=one.place)
+    return replace(places, merge=one.place)
+
+
+def _disclosure(ledger: Ledger, text: str) -> Disclosure | None:
+    number = text.partition("-")[0]
+    is_number = number.isascii() and number.isdigit() and len(number) < 18
+    pull = ledger.pulls.get(int(number)) if is_number else None
+    if pull is None:
+        return None
+    patients = list(ledger.pulls.patients_of(pull.id)) or [""]
+    return next((one for one in (Disclosure(pull, patient) for patient in patients) if event_id(one) == text), None)
+
+
+def _written(going: _Going) -> bytes:
+    return orjson.dumps({"of": "audit-events", "wanted": going.wanted, "limit": going.limit, "places": going.places})
+
+
+def _read(content: bytes | None) -> _Going:
+    said: dict[str, Any] = orjson.loads(content) if content else {}
+    if said.get("of") != "audit-events" or "places" not in said:
+        raise UnknownCursorError("the cursor is none that this server has given")
+    wanted, places = said["wanted"], said["places"]
+    pull, patient = places["pull"]
+    return _Going(
+        wanted=EventFilter(
+            kind=EventKind(wanted["kind"]) if wanted["kind"] else None,
+            client=wanted["client"],
+            user=wanted["user"],
+            run=wanted["run"],
+            patients=tuple(wanted["patients"]),
+            since=_moment(wanted["since"]),
+            until=_moment(wanted["until"]),
+        ),
+        limit=said["limit"],
+        places=EventPlaces((pull, patient), ChangePlace(**places["run"]), ChangePlace(**places["merge"])),
+    )
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -15,12 +15,14 @@ from fhir_gateway.ledger.database import open_engine, plain_errors
 from fhir_gateway.ledger.exports import Exports
 from fhir_gateway.ledger.groups import Groups
 from fhir_gateway.ledger.keys import Keys
+from fhir_gateway.ledger.merge_changed import MergeChanged
 from fhir_gateway.ledger.merge_jobs import MergeJobs
 from fhir_gateway.ledger.merged_keys import MergedKeys
 from fhir_gateway.ledger.merges import Merges
 from fhir_gateway.ledger.pulls import Pulls
 from fhir_gateway.ledger.registry_clients import RegistryClients
 from fhir_gateway.ledger.reviews import Reviews
+from fhir_gateway.ledger.run_changes import RunChanges
 from fhir_gateway.ledger.runs import Runs
 from fhir_gateway.ledger.spool import Spool
 
@@ -46,6 +48,8 @@ class Ledger:
         self.pulls = Pulls(self._connection)
         self.exports = Exports(self._connection)
         self.groups = Groups(self._connection)
+        self.run_changes = RunChanges(self._connection)
+        self.merge_changed = MergeChanged(self._connection, self.merges)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

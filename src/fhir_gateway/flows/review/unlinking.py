@@ -16,6 +16,7 @@ from fhir_gateway.domain.identity import Grade, PersonAction
 from fhir_gateway.domain.outcomes import Outcome
 from fhir_gateway.domain.posting import BundleEntry
 from fhir_gateway.domain.records import Resource
+from fhir_gateway.domain.registry import Correction
 from fhir_gateway.domain.runs import (
     KnownKey,
     ReviewAnswer,
@@ -28,12 +29,13 @@ from fhir_gateway.domain.runs import (
     SpooledRecord,
     StoredDecision,
     Verdict,
+    WrittenResource,
 )
 from fhir_gateway.flows.load.blocks import block_numbers
 from fhir_gateway.flows.load.tools import LoadTools
 from fhir_gateway.flows.review.dose_moving import MovedDose, made_by_gateway, plan_moves
 from fhir_gateway.flows.review.parting_plan import PATIENT, UnlinkRequest, check_target, journal, moving
-from fhir_gateway.flows.review.recalling import recall_changed
+from fhir_gateway.flows.review.recalling import changed_since, recall_changed
 from fhir_gateway.flows.review.sending import read_doses, send_all
 from fhir_gateway.identity.evidence import evidence_of
 
@@ -71,10 +73,14 @@ class _Move:
 
 @dataclass(frozen=True, slots=True)
 class _Standing:
-    """Where each dose (key, name) stands in the end; `moved` are those that went over as a whole, as they are then."""
+    """Where each dose (key, name) stands in the end.
+
+    `moved` are those that went over as a whole, as they are then, `copies` the ids of the copies of those that stay.
+    """
 
     places: Mapping[tuple[str, str], str]
     moved: Sequence[Resource]
+    copies: Sequence[str]
 
 
 async def unlink(request: UnlinkRequest, tools: LoadTools) -> Unlinked:
@@ -91,8 +97,10 @@ async def unlink(request: UnlinkRequest, tools: LoadTools) -> Unlinked:
         standing = await _move_doses(move, right, tools)
         cleaned = await _clean(move, request, tools)
         with tools.ledger.transaction():
-            _remember(move, right, standing.places, tools)
-            recall_changed(_as_begun(move, tools), [*standing.moved, cleaned.patient], tools)
+            begun, changed = _as_begun(move, tools), [*standing.moved, cleaned.patient]
+            written = _written(move, right, standing, changed_since(begun, changed))
+            _remember(move, right, standing.places, written, tools)
+            recall_changed(begun, changed, tools)
             _write_down(move, request, right, tools)
             tools.ledger.spool.sweep(run)
             tools.ledger.runs.finish(run, tools.clock.now())
@@ -202,7 +210,8 @@ async def _move_doses(move: _Move, right: str, tools: LoadTools) -> _Standing:
         plan = plan_moves(moved, current, given, right=right, zone=tools.zone)
         if not plan.entries:
             whole = [dose.immunization_id for dose in moved if not dose.stays]
-            return _Standing(plan.standing, [current[own] for own in whole if own in current])
+            copies = [plan.standing[dose.doses[0]] for dose in moved if dose.stays and dose.doses[0] in plan.standing]
+            return _Standing(plan.standing, [current[own] for own in whole if own in current], copies)
         await send_all(plan.entries, tools)
     raise PermanentServerError("the doses keep changing on the server: run the same command again")
 
@@ -259,8 +268,14 @@ async def _clean(move: _Move, request: UnlinkRequest, tools: LoadTools) -> Clean
     return Cleaned(standing, result.left)
 
 
-def _remember(move: _Move, right: str, standing: Mapping[tuple[str, str], str], tools: LoadTools) -> None:
-    """Tell the ledger whose the rows are now."""
+def _remember(
+    move: _Move,
+    right: str,
+    standing: Mapping[tuple[str, str], str],
+    written: tuple[WrittenResource, ...],
+    tools: LoadTools,
+) -> None:
+    """Tell the ledger whose the rows are now, and what was written for that; the first row tells it."""
     ledger = tools.ledger
     learned: list[KnownKey] = []
     settlements: list[Settlement] = []
@@ -288,6 +303,7 @@ def _remember(move: _Move, right: str, standing: Mapping[tuple[str, str], str], 
             )
         )
     ledger.keys.learn(move.run, learned)
+    settlements[0] = replace(settlements[0], written=written)
     ledger.spool.settle(move.run, settlements)
     ledger.spool.close(move.run, [move.decision.number])
     mine, theirs = _digests(move, tools)
@@ -295,6 +311,19 @@ def _remember(move: _Move, right: str, standing: Mapping[tuple[str, str], str], 
     ledger.keys.estrange(move.wrong, mine - theirs, blocks if not move.others else ())
     ledger.keys.acquaint((digest, right) for digest in mine)
     ledger.keys.locate((block, right) for block in blocks)
+
+
+def _written(
+    move: _Move, right: str, standing: _Standing, changed: Sequence[Correction]
+) -> tuple[WrittenResource, ...]:
+    """Return what was written on the server, as far as the journal and the server's answers tell at the end."""
+    is_new = move.decision.decision.action is PersonAction.CREATE
+    created = [f"Patient/{right}"] if is_new else []
+    created += [f"Immunization/{own}" for own in standing.copies]
+    return (
+        *(WrittenResource(one, created=True) for one in dict.fromkeys(created)),
+        *(WrittenResource(one.resource, created=False, version=one.version) for one in changed),
+    )
 
 
 def _copied(record: SpooledRecord, name: str, known: KnownKey) -> Mapping[str, tuple[str, ...]]:
