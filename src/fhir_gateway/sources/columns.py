@@ -147,9 +147,17 @@ def unread_columns(header: Header) -> tuple[str, ...]:
 
 
 def misfit(
-    file: str, rows: Sequence[Sequence[str]], layouts: Sequence[Layout], *, others: Sequence[Layout] = ()
+    file: str,
+    rows: Sequence[Sequence[str]],
+    layouts: Sequence[Layout],
+    *,
+    others: Sequence[Layout] = (),
+    nothing: str = f"no header row in its first {HEADER_WITHIN} rows",
 ) -> SourceError:
-    """Return the error for a file that no layout fits: what is missing, nearest names, and which mapping would fit."""
+    """Return the error for a file that no layout fits: what is missing, nearest names, and which mapping would fit.
+
+    `nothing` says that there is not one of the columns.
+    """
     if not layouts:
         return SourceError(f"{file}: there is no mapping to read it with")
     layout, row, missing = _nearest(rows, layouts)
@@ -157,7 +165,7 @@ def misfit(
         wanted = "; ".join(
             f"mapping {each.mapping} needs the columns {', '.join(sorted(each.required))}" for each in layouts
         )
-        text = f"{file}: no header row in its first {HEADER_WITHIN} rows; {wanted}"
+        text = f"{file}: {nothing}; {wanted}"
     else:
         named = ", ".join(_missing_with_nearest(missing, row, layout))
         none = "fits no mapping, nearest is" if len(layouts) > 1 else "lacks columns of mapping"

@@ -14,7 +14,7 @@ from fhir_gateway.sources.encodings import detect_encoding, has_utf8_mark
 from fhir_gateway.sources.file_source import FileSource
 from fhir_gateway.sources.text_lines import TextLines
 
-_DELIMITERS = (",", ";", "\t", "|")
+_DELIMITERS = (",", ";", "\t", "|", "^", "~")
 
 
 class CsvSource(FileSource):

@@ -98,6 +98,6 @@ def _text_kind(path: Path, sample: bytes) -> Kind:
         raise SourceError(f"{path}: the file holds nothing but blanks")
     if text.startswith(b"{"):
         return Kind.NDJSON
-    if text.startswith(b"[") and text[1:].lstrip()[:1] in {b"{", b"]"}:
+    if text.startswith(b"[") and text[1:].lstrip()[:1] in {b"{", b"]", b'"', b"["}:
         raise SourceError(f"{path}: a JSON array: write one object a line (NDJSON), as `jq -c '.[]'` does")
     return Kind.CSV

@@ -1,6 +1,8 @@
 """NDJSON files: one object a line, nested values as JSON text, numbers with the digits that they were written with."""
 
+import itertools
 import json
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -15,6 +17,10 @@ from fhir_gateway.sources.file_source import FileSource
 from fhir_gateway.sources.text_lines import LONGEST_ROW, UNDECODABLE, TextLines, readable
 
 _MOST_COLUMNS = 5_000
+_START = 50
+"""Lines in which the beginning of a list of rows is looked for."""
+_ROWS_IN_A_LIST = re.compile(r"""\s*\{(?:[^{}\[\]]*,)?\s*"(\w{1,40})"\s*:\s*\[\s*\{""")
+"""`{"total": 12, "data": [{`: an object that holds the rows, as programming interfaces answer."""
 
 
 class _Number(str):
@@ -63,14 +69,26 @@ def open_ndjson(path: Path, layouts: Sequence[Layout], *, encoding: str, others:
     """Open an NDJSON file; raises SourceError where no layout fits it."""
     codec = detect_encoding(path, given=encoding, expected="utf-8")
     names = _all_keys(path, codec)
-    if not names:
-        raise SourceError(
-            f"{path}: no line of it is a JSON object with keys: write one object a line (NDJSON), as `jq -c` does"
-        )
     found = fitting_headers([names], layouts)
     if not found:
-        raise misfit(str(path), [names], layouts, others=others)
+        _refuse_what_is_no_ndjson(path, codec, names)
+        raise misfit(str(path), [names], layouts, others=others, nothing="no key of its objects is a column's name")
     return NdjsonSource(path, best_header(found, str(path)), encoding=codec)
+
+
+def _refuse_what_is_no_ndjson(path: Path, encoding: str, names: Sequence[str]) -> None:
+    """Raise SourceError for JSON whose rows do not stand one a line, with the command that writes them so."""
+    start = "\n".join(itertools.islice(TextLines(path, encoding), _START))
+    if "resourceType" in names:
+        raise SourceError(f"{path}: FHIR resources; the gateway reads exports of other systems and makes them")
+    if rows := _ROWS_IN_A_LIST.match(start):
+        raise SourceError(
+            f"{path}: its rows stand in a list: write one object a line (NDJSON), as `jq -c '.\"{rows[1]}\"[]'` does"
+        )
+    if not names:
+        raise SourceError(
+            f"{path}: no line of it is a JSON object with keys: write one object a line (NDJSON), as `jq -c .` does"
+        )
 
 
 def _all_keys(path: Path, encoding: str) -> list[str]:

@@ -16,7 +16,7 @@ from fhir_gateway.sources.text_lines import LONGEST_ROW
 HEAD = "Nama;NIK;Vaksin\n"
 
 
-@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|", "^", "~"])
 def test_delimiter_is_detected(opened, first, delimiter):
     source = opened("Nama;NIK;Vaksin\nAni;1;HB0, satu\n".replace(";", delimiter).replace(", ", " "))
     assert source.delimiter == delimiter
@@ -45,8 +45,9 @@ def test_given_delimiter_is_used(opened, told):
         ((HEAD + "Renée;1;BCG\n").encode("utf-16"), True),
         ((HEAD + "Renée;1;BCG\n").encode("utf-16-le"), True),
         ((HEAD + "Renée;1;BCG\n").encode("utf-16-be"), True),
+        ((HEAD + "Renée;1;BCG\n").encode("utf-32"), True),
     ],
-    ids=["utf-8", "utf-8-bom", "cp1252", "utf-16-bom", "utf-16-le", "utf-16-be"],
+    ids=["utf-8", "utf-8-bom", "cp1252", "utf-16-bom", "utf-16-le", "utf-16-be", "utf-32"],
 )
 def test_encoding_is_detected_and_decides_on_the_reports_mark(opened, told, content, marked):
     source = opened(content)

@@ -41,7 +41,12 @@ OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600
         (b"\x09\x04\x06\x00\x00\x00\x10\x00", "an old workbook"),
         (b"MIME-Version: 1.0\r\nX-Document-Type: Workbook\r\n", "a web archive"),
         (b'[\n{"Nama": "Ani"}]', "a JSON array"),
+        (b'[["Nama", "NIK"], ["Ani", "1"]]', "a JSON array"),
         (b'{\n "Nama": "Ani",\n "NIK": "1"\n}', "one object a line"),
+        (b'{"total": 1, "data": [{"Nama": "Ani", "NIK": "1"}]}', r"""as `jq -c '\."data"\[\]'` does"""),
+        (b'{\n "data": [\n  {\n   "Nama": "Ani"}]}', r"""as `jq -c '\."data"\[\]'` does"""),
+        (b'{"resourceType": "Patient", "name": [{"text": "Ani"}]}', "FHIR resources"),
+        (b'{"child": {"Nama": "Ani"}}', "no key of its objects is a column's name; mapping sheet needs the columns"),
     ],
 )
 def test_what_cannot_be_read_is_told_with_advice(opened, content, message):
