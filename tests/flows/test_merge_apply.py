@@ -1,6 +1,7 @@
 """Duplicates become one Patient: everything follows, nothing is lost, and what changed meanwhile is heeded."""
 
 import json
+from dataclasses import replace
 
 import httpx
 import orjson
@@ -11,6 +12,8 @@ from tests.fakes.merging_place import everything, fill, read_all, referring_to
 from tests.fakes.scripted_server import outcome
 
 from fhir_gateway.domain import systems
+from fhir_gateway.domain.identity import Grade
+from fhir_gateway.merging.plan_file import read_plan, write_plan
 
 PEOPLE = (NIK, OTHER_NIK, "Rizki", "Pratama", "Bayu", "Kusumo", "Aminah", "81200000001")
 
@@ -118,6 +121,21 @@ def test_a_plan_that_the_server_has_overtaken_is_refused_as_a_whole(people):
     assert (code, merge["merge"], merge["changed"]) == (3, None, 0)
     assert "overtaken" in err
     assert everything(people.home) == before
+
+
+@pytest.mark.parametrize("options", [(), ("--accept-conflicts",)])
+def test_what_a_forged_plan_says_of_two_people_is_not_believed(place, options):
+    fill(place.home, [patient(1), patient(2, name=[{"text": "Dewi Lestari"}])])
+    out, _ = planned(place)
+    plan = read_plan(out.read_text())
+    (planned_group,) = plan.groups
+    group = replace(planned_group.group, grade=Grade.CERTAIN, conflicts=())
+    out.write_text(write_plan(replace(plan, groups=(replace(planned_group, group=group, conflicts=()),))))
+    before = everything(place.home)
+    code, (merge,), err = applied(place, out, *options)
+    assert (code, merge["merge"]) == (3, None)
+    assert "judged otherwise" in err
+    assert everything(place.home) == before
 
 
 def test_resources_that_came_after_the_plan_go_along(people):

@@ -11,6 +11,7 @@ people one only where name, birth date and gender all agree.
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import combinations
 
 from fhir_gateway.domain.identity import ComparedPair, Comparison, Grade
@@ -27,6 +28,9 @@ from fhir_gateway.people.nik import Nik, NikStatus, read_nik
 
 MOST_PATIENTS = 50
 """More Patients than these with one NIK: it is nobody's own number, and comparing all with all would tell nothing."""
+
+IN_TWO_GROUPS = "in-two-groups"
+"""The conflict's code of a Patient who stands in two groups of one plan."""
 
 _GRADES = (Grade.CERTAINLY_NOT, Grade.POSSIBLE, Grade.PROBABLE, Grade.CERTAIN)
 _OF_VETOES = {
@@ -102,6 +106,35 @@ def grade_group(
     """Compare every pair of Patients and return them as one group with its grade and its conflicts."""
     evidence = {str(patient["id"]): evidence_of(patient) for patient in patients}
     return grade_people(evidence, rule=rule, nik=nik, parted=parted, policy=policy)
+
+
+def judge_anew(
+    group: DuplicateGroup,
+    patients: Iterable[Resource],
+    *,
+    parted: Collection[frozenset[str]] = (),
+    policy: MatchingPolicy | None = None,
+) -> DuplicateGroup:
+    """Return a group as its Patients make it who were read now: what a plan file says of them is not taken on trust.
+
+    Grade, evidence and conflicts are found again; a NIK that they do not share is none, and then nobody but the
+    operator has brought them together. Of fewer than two active Patients there is nothing to judge.
+    """
+    members = [one for one in patients if one.get("active") is not False]
+    if len(members) < 2:
+        return group
+    shared = set.intersection(*({read_nik(value).digits for value in own_niks(one, old=True)} for one in members))
+    shared = {nik for nik in shared if brings_together(read_nik(nik))}
+    nik = min(shared, key=lambda one: (_may_be_cut(one), one), default="") if group.nik in shared else ""
+    rule = GroupRule.CHOSEN if group.rule is GroupRule.SAME_NIK and not nik else group.rule
+    judged = grade_group(members, rule=rule, nik=nik, parted=parted, policy=policy)
+    of_the_plan = tuple(one for one in group.conflicts if one.code == IN_TWO_GROUPS)
+    return replace(
+        judged,
+        patient_ids=group.patient_ids,
+        nik=group.nik if nik else "",
+        conflicts=(*judged.conflicts, *of_the_plan),
+    )
 
 
 def grade_people(  # noqa: PLR0913 - what is known beside the people is named

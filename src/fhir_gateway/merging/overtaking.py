@@ -55,6 +55,8 @@ def _differences(plan: GroupPlan, fresh: GroupPlan) -> Iterable[str]:
         yield "other fields would be taken over"
     if {(dose.kept, dose.in_error) for dose in plan.doses} != {(dose.kept, dose.in_error) for dose in fresh.doses}:
         yield "other doses would become one"
+    if (plan.group.rule, plan.group.grade) != (fresh.group.rule, fresh.group.grade):
+        yield "whether they are one person is judged otherwise"
     if _conflicts(plan) != _conflicts(fresh):
         yield "there are other conflicts"
     for kind, words in _REVIEWED.items():

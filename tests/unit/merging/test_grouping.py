@@ -1,9 +1,11 @@
+from dataclasses import replace
+
 import pytest
 from tests.fakes.invented_people import RIZKI, RIZKIS_NIK, TWINS_NIK, patient
 
 from fhir_gateway.domain.identity import Grade
 from fhir_gateway.domain.merges import GroupRule
-from fhir_gateway.merging.grouping import MOST_PATIENTS, grade_group, group_by_nik
+from fhir_gateway.merging.grouping import MOST_PATIENTS, grade_group, group_by_nik, judge_anew
 
 MOTHERS_NIK = "3303125203900001"
 CUT_NIK = "3303121503200010"
@@ -146,6 +148,20 @@ def test_chosen_patients_that_nothing_confirms_are_a_conflict():
     group = grade_group(strangers, rule=GroupRule.CHOSEN)
     assert group.grade is Grade.CERTAINLY_NOT
     assert group.conflicts
+
+
+def test_a_group_is_judged_by_its_patients_and_not_by_what_is_said_of_it():
+    pair = [rizki("a"), rizki("b", name="Dewi Lestari")]
+    (group,) = group_by_nik(pair)
+    assert judge_anew(group, pair) == group
+    assert judge_anew(replace(group, grade=Grade.CERTAIN, pairs=(), conflicts=()), pair) == group
+
+
+def test_a_nik_that_they_do_not_share_is_none():
+    pair = [rizki("a"), rizki("b")]
+    (group,) = group_by_nik(pair)
+    judged = judge_anew(replace(group, nik=MOTHERS_NIK), pair)
+    assert (judged.rule, judged.nik) == (GroupRule.CHOSEN, "")
 
 
 def test_different_valid_niks_are_never_certain():

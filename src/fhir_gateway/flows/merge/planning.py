@@ -6,6 +6,7 @@ from dataclasses import replace
 from fhir_gateway.domain.merges import DuplicateGroup, GroupPlan, MergePlan
 from fhir_gateway.flows.merge.fetching import fetch
 from fhir_gateway.flows.merge.tools import MergeTools
+from fhir_gateway.merging.grouping import judge_anew
 from fhir_gateway.merging.planning import plan_group
 
 
@@ -23,22 +24,29 @@ async def plan(groups: Sequence[DuplicateGroup], tools: MergeTools, *, scan: boo
 
 
 async def plan_together(groups: Sequence[DuplicateGroup], tools: MergeTools, *, scan: bool = False) -> list[GroupPlan]:
-    """Plan groups upon one combined fetch, with the resources as they stand and as they will be."""
+    """Plan groups upon one combined fetch, with the resources as they stand and as they will be.
+
+    Whether they are one person is judged upon what was fetched, whatever the groups say.
+    """
     ids = {patient_id for group in groups for patient_id in group.patient_ids}
     fetched = await fetch(ids, tools, scan=scan)
     parted = tools.kept_apart(ids)
-    return [
-        plan_group(
-            group,
-            {one: fetched.patients[one] for one in group.patient_ids if one in fetched.patients},
-            fetched.referring_to(group.patient_ids),
-            zone=tools.zone,
-            parted=parted,
-            base=tools.server.base,
-            unsearched=fetched.unsearched,
+    planned = []
+    for group in groups:
+        patients = {one: fetched.patients[one] for one in group.patient_ids if one in fetched.patients}
+        judged = judge_anew(group, patients.values(), parted=parted, policy=tools.matching)
+        planned.append(
+            plan_group(
+                judged,
+                patients,
+                fetched.referring_to(group.patient_ids),
+                zone=tools.zone,
+                parted=parted,
+                base=tools.server.base,
+                unsearched=fetched.unsearched,
+            )
         )
-        for group in groups
-    ]
+    return planned
 
 
 def windows(groups: Sequence[DuplicateGroup], patients: int) -> Iterator[list[DuplicateGroup]]:

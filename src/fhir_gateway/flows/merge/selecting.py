@@ -12,7 +12,7 @@ from fhir_gateway.domain.searches import Search
 from fhir_gateway.flows.merge.fetching import read_together
 from fhir_gateway.flows.merge.tools import MergeTools
 from fhir_gateway.merging.elements import own_niks
-from fhir_gateway.merging.grouping import grade_group, group_by_nik
+from fhir_gateway.merging.grouping import IN_TWO_GROUPS, grade_group, group_by_nik
 from fhir_gateway.people.nik import read_nik
 
 _NIKS_A_SEARCH = 200
@@ -97,6 +97,6 @@ def _told_of_overlaps(groups: Sequence[DuplicateGroup]) -> tuple[DuplicateGroup,
     for group in groups:
         twice = tuple(f"Patient/{one}" for one in group.patient_ids if count[one] > 1)
         words = "this Patient stands in another group, too: merge one of them first, then find anew"
-        conflict = MergeConflict("in-two-groups", words, twice)
+        conflict = MergeConflict(IN_TWO_GROUPS, words, twice)
         told.append(replace(group, conflicts=(*group.conflicts, conflict)) if twice else group)
     return tuple(told)
