@@ -1,7 +1,7 @@
 """Numbers that a sheet holds as such, or that a spreadsheet makes of a report's cells, and the report that comes back."""
 
 import pytest
-from openpyxl import Workbook
+from openpyxl import Workbook, load_workbook
 from tests.flows.conftest import RATNA
 from tests.flows.test_load import counts
 
@@ -29,3 +29,13 @@ def test_a_nik_that_was_restored_stands_whole_in_the_next_report(place, damaged)
     first.write_text(first.read_text("utf-8-sig").replace("3303015203200003", damaged), "utf-8")
     assert counts(place.load(first, "--report", second)) == {"unchanged": 1}
     assert place.report(second)[0]["NIK"] == "3303015203200003"
+
+
+def test_a_nik_that_really_ends_in_0_is_whole_again_after_a_spreadsheet_has_made_a_number_of_it(place):
+    report = place.home / "report.xlsx"
+    assert place.run("load", place.sheet(RATNA.replace("0003;", "0010;")), "--report", report)[0] == 0
+    book = load_workbook(report)
+    cells = {name.value: cell for name, cell in zip(book.active[1], book.active[2], strict=True)}
+    cells["NIK"].value, cells["NIK"].number_format = 3303015203200010, "General"
+    book.save(report)
+    assert counts(place.load(report)) == {"unchanged": 1}

@@ -63,8 +63,8 @@ def _restored(record: SourceRecord, remembered: dict[str, str]) -> SourceRecord:
                 numbers[column] = text
             continue
         was = read_nik(text)
-        damaged = now.status is NikStatus.TRUNCATED and cell.strip() != text.strip()
-        if damaged and was.status is NikStatus.VALID and was.digits.startswith(now.trusted) and now.trusted:
+        damaged = now.status is NikStatus.TRUNCATED and bool(now.trusted)
+        if damaged and was.status is NikStatus.VALID and was.digits.startswith(now.trusted):
             restored[column] = text
     if not restored and not numbers:
         return record
