@@ -5,7 +5,9 @@ from contextlib import contextmanager
 from tests.flows.conftest import RATNA, VITAMIN, Place
 from tests.flows.server_content import canonical
 
+from fhir_gateway.domain.changes import ChangeFilter
 from fhir_gateway.ledger.store import Ledger
+from fhir_gateway.settings import load_environment
 
 ROWS = (RATNA, VITAMIN)
 TRANSACTION = Ledger.transaction
@@ -31,6 +33,13 @@ def books(summary):
     return {name: summary[name] for name in ("read", "loaded", "unchanged", "review", "rejected", "failed", "reasons")}
 
 
+def created(home):
+    """Return what auditors are told was created."""
+    with Ledger(load_environment("embedded", home).ledger_url) as ledger:
+        told = list(ledger.run_changes.of(ChangeFilter(), after=ledger.run_changes.newest()))
+    return sorted(one.resource for one in told if one.created)
+
+
 def test_a_load_that_is_cut_after_any_commit_goes_on(tmp_path, monkeypatch, capsys):
     def load(name, commits):
         home = tmp_path / name
@@ -49,6 +58,9 @@ def test_a_load_that_is_cut_after_any_commit_goes_on(tmp_path, monkeypatch, caps
     for number in range(1, commits + 1):
         place, code, _, resumed = load(f"cut-{number}", number)
         assert code == 1
-        assert canonical(*place.content()) == content
+        patients, doses = place.content()
+        assert canonical(patients, doses) == content
+        names = [*(f"Patient/{one}" for one in patients), *(f"Immunization/{one}" for one in doses)]
+        assert created(place.home) == sorted(names)
         run = place.json("runs", "list")[0]
         assert (number, resumed["failed"], run["state"]) == (number, 0, "finished")
