@@ -30,10 +30,10 @@ def niks_restored(
 def niks_to_remember(result: Converted | Rejected, numeric: frozenset[str]) -> Iterator[tuple[str, str, str]]:
     """Yield (key, column, text) of a row's NIKs, by which its report is read again; `numeric` as in SourceRecord."""
     for column, text in result.nik_cells if result.key else ():
-        status = read_nik(text, numeric=column in numeric).status
-        if column in numeric and status is NikStatus.TRUNCATED:
+        nik = read_nik(text, numeric=column in numeric)
+        if column in numeric and nik.status is NikStatus.TRUNCATED:
             yield result.key, f"{column}{_AS_NUMBER}", text
-        elif status is NikStatus.VALID:
+        elif nik.writable:
             yield result.key, column, text
 
 
@@ -63,8 +63,9 @@ def _restored(record: SourceRecord, remembered: dict[str, str]) -> SourceRecord:
                 numbers[column] = text
             continue
         was = read_nik(text)
-        damaged = now.status is NikStatus.TRUNCATED and bool(now.trusted)
-        if damaged and was.status is NikStatus.VALID and was.digits.startswith(now.trusted):
+        altered = column in record.numeric or cell.strip() != text.strip()
+        damaged = altered and now.status is NikStatus.TRUNCATED and now.trusted
+        if damaged and was.writable and was.digits.startswith(now.trusted):
             restored[column] = text
     if not restored and not numbers:
         return record
