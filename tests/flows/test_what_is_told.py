@@ -143,7 +143,7 @@ def test_merge_proposals_are_counted_below_the_reviews(place):
     with bootstrap.ledger_of("embedded") as ledger, ledger.transaction():
         ledger.keys.propose(ledger.runs.get(1), [("a", "b"), ("c", "d")], reason="why")
     _, out, _ = place.run("review", "list")
-    assert out.splitlines()[-1] == "2 pairs of Patients seem to be one person (merge proposals of loads)"
+    assert out.splitlines()[-1] == "2 pairs of Patients seem to be one person: `fhir-gateway merge find` lists them"
     assert place.json("review", "list") == []
 
 

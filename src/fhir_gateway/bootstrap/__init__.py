@@ -4,11 +4,11 @@ from fhir_gateway.bootstrap.conversion import Conversion
 from fhir_gateway.bootstrap.gateway import Gateway, ledger_of, opened
 from fhir_gateway.bootstrap.views import (
     NOTHING,
+    PatientWithDoses,
     PersonView,
     ReviewRow,
     ReviewView,
     Summary,
-    candidate_ids,
     explained,
     summary_of,
 )
@@ -17,11 +17,11 @@ __all__ = [
     "NOTHING",
     "Conversion",
     "Gateway",
+    "PatientWithDoses",
     "PersonView",
     "ReviewRow",
     "ReviewView",
     "Summary",
-    "candidate_ids",
     "explained",
     "ledger_of",
     "opened",

@@ -147,7 +147,7 @@ class Gateway:
 
         if wanted:
             self._with_tools(read)
-        return [review_view(self.ledger, item, people) for item in items]
+        return [review_view(self.ledger, item, people, self.environment.matching) for item in items]
 
     def act(self, action: Callable[[LoadTools], Awaitable[T]], *, to_post: bool = False) -> T:
         """Do something with the environment's adapters, connected; `to_post` checks first whether the server can be used."""
@@ -192,7 +192,7 @@ class Gateway:
             record = self.ledger.spool.record_at(run, file=file, row=source.row)
             stored = self.ledger.spool.decision_of(run, record[0]) if record else None
             if stored:
-                lines = "\n  ".join(explained(self.ledger, run, stored.decision))
+                lines = "\n  ".join(explained(self.ledger, run, stored.decision, self.environment.matching))
                 told.setdefault(f"  {lines}", []).append(f"run {run.id}, {source.file}:{source.row}")
         return [f"{'; '.join(dict.fromkeys(places))}:\n{lines}" for lines, places in told.items()]
 

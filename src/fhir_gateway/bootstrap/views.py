@@ -1,13 +1,15 @@
 """What the faces show: runs' books, reviews and people, gathered from ledger and server."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from fhir_gateway.domain.identity import PersonDecision
 from fhir_gateway.domain.outcomes import Outcome
 from fhir_gateway.domain.records import Resource, UnmappedValue
-from fhir_gateway.domain.runs import Provenance, ReviewAnswer, ReviewItem, Run
+from fhir_gateway.domain.runs import Provenance, ReviewAnswer, ReviewItem, Run, SpooledRecord
+from fhir_gateway.flows.review import candidate_ids, waiting_candidates
 from fhir_gateway.identity.explain import explain_decision
+from fhir_gateway.identity.parameters import MatchingPolicy
 from fhir_gateway.ledger.store import Ledger
 from fhir_gateway.ports import FhirReader
 
@@ -48,28 +50,37 @@ class ReviewRow:
 
 
 @dataclass(frozen=True, slots=True)
-class ReviewView:
-    """A review with everything that an operator needs to decide it: `doses` are the rows' own.
-
-    `given` are the doses of the candidates, by Patient.
-    """
-
-    item: ReviewItem
-    rows: Sequence[ReviewRow]
-    people: Sequence[Resource]
-    candidates: Mapping[str, Resource]
-    doses: Sequence[Resource] = ()
-    given: Mapping[str, Sequence[Resource]] = field(default_factory=dict)
-    answers: Sequence[ReviewAnswer] = ()
-    evidence: Sequence[str] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class PatientWithDoses:
     """A Patient and its Immunizations."""
 
     patient: Resource
     doses: Sequence[Resource]
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingCandidate:
+    """Somebody whom a question's person may be, not loaded yet either: the question (0: none), and what the rows say."""
+
+    review: int
+    rows: str
+    people: Sequence[PatientWithDoses]
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewView:
+    """A review with everything that an operator needs to decide it.
+
+    `people` are what its rows say, one for each wording; `candidates` the Patients whom they may be, by id; `waiting`
+    the same load's people whom they may be, and who wait themselves: the question that asks about them, and their rows.
+    """
+
+    item: ReviewItem
+    rows: Sequence[ReviewRow]
+    people: Sequence[PatientWithDoses]
+    candidates: Mapping[str, PatientWithDoses]
+    waiting: Sequence[WaitingCandidate] = ()
+    answers: Sequence[ReviewAnswer] = ()
+    evidence: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +93,8 @@ class PersonView:
     decisions: Sequence[str]
 
 
-def explained(ledger: Ledger, run: Run | None, decision: PersonDecision) -> tuple[str, ...]:
-    """Return a run's decision in words, its people named by their rows."""
+def explained(ledger: Ledger, run: Run | None, decision: PersonDecision, policy: MatchingPolicy) -> tuple[str, ...]:
+    """Return a run's decision in words, its people named by their rows; `policy` is the environment's."""
 
     def rows(person: int) -> str:
         found: dict[int, list[int]] = {}
@@ -92,7 +103,7 @@ def explained(ledger: Ledger, run: Run | None, decision: PersonDecision) -> tupl
         names = [file.name for file in run.files] if run else []
         return " and ".join(f"{_rows(n)} of {names[file]}" for file, n in found.items() if file < len(names))
 
-    return explain_decision(decision, rows=rows)
+    return explain_decision(decision, policy=policy, rows=rows)
 
 
 def _rows(numbers: Sequence[int]) -> str:
@@ -102,21 +113,9 @@ def _rows(numbers: Sequence[int]) -> str:
     return f"rows {', '.join(map(str, shown))}" + (f" and {rest} more" if rest > 0 else "")
 
 
-def candidate_ids(ledger: Ledger, item: ReviewItem) -> list[str]:
-    """Return the Patients whom a review's person may be, best first; people of the same run by what they became."""
-    run = ledger.runs.get(item.run)
-    found = []
-    for candidate in item.decision.candidates if item.decision else ():
-        if isinstance(candidate, str):
-            found.append(candidate)
-        elif run and (stored := ledger.spool.decision_of(run, candidate)):
-            found.append(stored.decision.patient_id)
-    return [patient_id for patient_id in dict.fromkeys(found) if patient_id]
-
-
 def asked_about(ledger: Ledger, item: ReviewItem) -> list[str]:
     """Return the Patients that a review is about: its candidates, or whose dose is in doubt."""
-    return candidate_ids(ledger, item) or [item.patient_id] * bool(item.patient_id)
+    return candidate_ids(item, ledger) or [item.patient_id] * bool(item.patient_id)
 
 
 async def patients_with_doses(ids: Sequence[str], reader: FhirReader) -> dict[str, PatientWithDoses]:
@@ -133,7 +132,9 @@ async def patients_with_doses(ids: Sequence[str], reader: FhirReader) -> dict[st
     return found
 
 
-def review_view(ledger: Ledger, item: ReviewItem, people: Mapping[str, PatientWithDoses]) -> ReviewView:
+def review_view(
+    ledger: Ledger, item: ReviewItem, people: Mapping[str, PatientWithDoses], policy: MatchingPolicy
+) -> ReviewView:
     """Return a review as it is shown; `people` are those whom it is about, as far as the server has them."""
     records = ledger.spool.parked_numbers(ledger.reviews.records(item.id))
     run = ledger.runs.get(item.run)
@@ -141,13 +142,38 @@ def review_view(ledger: Ledger, item: ReviewItem, people: Mapping[str, PatientWi
     return ReviewView(
         item=item,
         rows=[ReviewRow(item.run, run.files[r.file].name, r.row) for r in records if run and r.file < len(run.files)],
-        people=list({record.person: record.patient for record in records}.values()),
-        candidates={patient_id: people[patient_id].patient for patient_id in shown},
-        doses=[dose.resource for record in records for dose in record.doses],
-        given={patient_id: people[patient_id].doses for patient_id in shown},
+        people=_wordings(records),
+        candidates={patient_id: people[patient_id] for patient_id in shown},
+        waiting=_waiting(ledger, item, run) if run else (),
         answers=ledger.reviews.history(item.id),
-        evidence=explained(ledger, run, item.decision) if item.decision else (),
+        evidence=explained(ledger, run, item.decision, policy) if item.decision else (),
     )
+
+
+def _wordings(records: Iterable[SpooledRecord]) -> list[PatientWithDoses]:
+    """Return what records say, one for each wording with its doses."""
+    people: dict[int, Resource] = {}
+    doses: dict[int, list[Resource]] = {}
+    for record in records:
+        people.setdefault(record.person, record.patient)
+        doses.setdefault(record.person, []).extend(dose.resource for dose in record.doses)
+    return [PatientWithDoses(patient, doses[person]) for person, patient in people.items()]
+
+
+def _waiting(ledger: Ledger, item: ReviewItem, run: Run) -> list[WaitingCandidate]:
+    numbers = [
+        (run.id, settlement.number)
+        for person in waiting_candidates(item, ledger)
+        for file, row in ledger.runs.rows_of(run, person)
+        if (found := ledger.spool.record_at(run, file=file, row=row)) and (settlement := found[2])
+    ]
+    asked: dict[int, list[SpooledRecord]] = {}
+    for record in ledger.spool.parked_numbers(numbers):
+        asked.setdefault(ledger.reviews.of_record(run, record.number) or 0, []).append(record)
+    return [
+        WaitingCandidate(review, _rows([record.row for record in records]), _wordings(records))
+        for review, records in asked.items()
+    ]
 
 
 def summary_of(ledger: Ledger, run: Run, seconds: float | None = None) -> Summary:

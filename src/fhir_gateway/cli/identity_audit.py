@@ -156,6 +156,10 @@ def _cells(path: Path, columns: Sequence[str]) -> list[tuple[dict[str, str], str
     for record in open_source(path, [layout]).records():
         if isinstance(record, UnreadableRow):
             raise UsageError(f"{record.ref}: {record.problem.text}")
+        if lost := sorted(record.lost & layout.known):
+            raise UsageError(
+                f"{record.ref}: {', '.join(lost)} holds a formula whose value is not stored: replace it by its value"
+            )
         rows.append((dict(record.cells), str(record.ref)))
     return rows
 

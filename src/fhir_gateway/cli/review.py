@@ -7,7 +7,7 @@ import typer
 
 from fhir_gateway import bootstrap
 from fhir_gateway.cli import options, review_sheets
-from fhir_gateway.cli.persons import person_columns
+from fhir_gateway.cli.persons import dose_words, person_columns
 from fhir_gateway.cli.printing import print_json, print_table, print_text
 from fhir_gateway.cli.progress import ProgressDisplay
 from fhir_gateway.cli.summary import print_summary, print_summary_json
@@ -29,7 +29,7 @@ def list_reviews(environment: options.Environment = EMBEDDED, as_json: options.J
     """List what waits for a decision, those on which most rows hang first."""
     with bootstrap.ledger_of(environment) as ledger:
         items = ledger.reviews.open_items()
-        candidates = {item.id: bootstrap.candidate_ids(ledger, item) for item in items} if as_json else {}
+        candidates = {item.id: review_road.candidate_ids(item, ledger) for item in items} if as_json else {}
         proposed = {frozenset(proposal[:2]) for proposal in ledger.keys.proposals()}
         parted = ledger.reviews.unlinked() | ledger.merges.kept_apart(
             sorted({one for pair in proposed for one in pair})
@@ -45,7 +45,7 @@ def list_reviews(environment: options.Environment = EMBEDDED, as_json: options.J
     if pairs:
         seem = "pair of Patients seems" if pairs == 1 else "pairs of Patients seem"
         print()
-        print_text(f"{pairs} {seem} to be one person (merge proposals of loads)")
+        print_text(f"{pairs} {seem} to be one person: `fhir-gateway merge find` lists them")
 
 
 @app.command()
@@ -66,6 +66,7 @@ def show(
             {
                 **_as_json(item, list(view.candidates)),
                 "rows_in": _rows(view.rows),
+                "waiting": sorted({other.review for other in view.waiting} - {0}),
                 "evidence": list(view.evidence),
                 "answers": [_answer(answer) for answer in view.answers],
             }
@@ -117,7 +118,7 @@ def reject(
     if as_json:
         print_json({"review": number, "rejected": rows})
     else:
-        print(f"review {number}: {rows} rows rejected")
+        print(f"review {number}: {rows} row{'s' * (rows != 1)} rejected")
 
 
 @app.command()
@@ -218,19 +219,35 @@ def print_review(view: bootstrap.ReviewView, *, reveal: bool) -> None:
     )
     for row in view.rows:
         print_text(f"  {row.file}, row {row.row} (run {row.run})")
-    people = [*view.people, *view.candidates.values()]
-    if people:
-        columns = [person_columns(patient, reveal=reveal) for patient in people]
-        several = len(view.people) > 1
-        own = [f"in the rows ({number})" if several else "in the rows" for number, _ in enumerate(view.people, start=1)]
-        heads = [*own, *(f"Patient {i}" for i in view.candidates)]
-        print_table(("", *heads), [(name, *(c.get(name, "") for c in columns)) for name in columns[0]])
+    if view.people or view.candidates:
+        _print_sides(view, reveal=reveal)
+    if first := sorted({other.review for other in view.waiting} - {0}):
+        print_text(
+            f"  answer review {' and '.join(map(str, first))} first: these rows may be the person asked about there"
+        )
+    head = (f"left to an operator: {item.text}", f"what to do: {item.suggestion}")
     for line in view.evidence:
-        print_text(f"  {line}")
+        if line not in head:
+            print_text(f"  {line}")
     for answer in view.answers:
         why = f": {answer.note}" if answer.note else ""
         patient = f" (Patient {answer.patient_id})" if answer.patient_id else ""
         print_text(f"  {answer.decided:%Y-%m-%d %H:%M} {answer.state}{patient} by {answer.user}{why}")
+
+
+def _print_sides(view: bootstrap.ReviewView, *, reveal: bool) -> None:
+    several = len(view.people) > 1
+    sides = [(f"in the rows ({n})" if several else "in the rows", one) for n, one in enumerate(view.people, start=1)]
+    sides += [(f"Patient {patient_id}", one) for patient_id, one in view.candidates.items()]
+    sides += [
+        (f"{other.rows}, in review {other.review}" if other.review else other.rows, one)
+        for other in view.waiting
+        for one in other.people
+    ]
+    columns = [person_columns(one.patient, reveal=reveal) for _, one in sides]
+    lines = [(name, *(column[name] for column in columns)) for name in columns[0]]
+    doses = ("doses", *("\n".join(map(dose_words, one.doses)) for _, one in sides))
+    print_table(("", *(head for head, _ in sides)), [*lines, doses])
 
 
 def _answer(answer: ReviewAnswer) -> dict[str, object]:

@@ -126,16 +126,16 @@ def _lines(
         "rows": str(item.rows),
         "where": "; ".join(f"{row.file}:{row.row}" for row in view.rows),
         "question": f"{item.text}; {item.suggestion}" if item.suggestion else item.text,
-        "row_doses": "\n".join(dose_words(dose) for dose in view.doses),
+        "row_doses": "\n".join(dose_words(dose) for one in view.people for dose in one.doses),
         "version": version,
-        **_side("row", view.people, masked=masked),
+        **_side("row", [one.patient for one in view.people], masked=masked),
     }
-    for patient_id, patient in view.candidates.items():
+    for patient_id, candidate in view.candidates.items():
         yield {
             **asked,
-            **_side("patient", [patient], masked=masked),
+            **_side("patient", [candidate.patient], masked=masked),
             "patient": patient_id,
-            "patient_doses": "\n".join(dose_words(dose) for dose in view.given.get(patient_id, ())),
+            "patient_doses": "\n".join(map(dose_words, candidate.doses)),
             "evidence": "\n".join(_evidence(item.decision, patient_id, policy)),
         }
     if not view.candidates:
@@ -161,6 +161,11 @@ def _read(sheet: Path) -> Iterator[SheetLine]:
     for record in open_source(sheet, [_LAYOUT]).records():
         if isinstance(record, UnreadableRow):
             raise SourceError(f"{record.ref}: {record.problem.text}; nothing was applied")
+        if lost := sorted(record.lost & _READ):
+            raise SourceError(
+                f"{record.ref}: {', '.join(lost)} holds a formula whose value is not stored: replace it by its value;"
+                " nothing was applied"
+            )
         cells: Mapping[str, str] = record.cells
         yield SheetLine(
             record.ref.row, cells["review"], cells["version"], *(cells.get(name, "") for name in _FILLED_IN)

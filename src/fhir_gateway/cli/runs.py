@@ -14,7 +14,7 @@ from fhir_gateway.cli.summary import print_summary, print_summary_json
 from fhir_gateway.domain.errors import UsageError
 from fhir_gateway.domain.outcomes import Outcome
 from fhir_gateway.domain.runs import Run
-from fhir_gateway.settings import EMBEDDED
+from fhir_gateway.settings import EMBEDDED, home, load_environment
 
 _WIDE = 110
 """Columns of a terminal that hold the whole list of runs."""
@@ -86,7 +86,8 @@ def show(
             raise UsageError(f"run {run} has no row {row} in file {file}")
         person, key, settlement = record
         stored = ledger.spool.decision_of(found, person)
-        told = bootstrap.explained(ledger, found, stored.decision) if stored else ()
+        policy = load_environment(environment, home()).matching
+        told = bootstrap.explained(ledger, found, stored.decision, policy) if stored else ()
     if as_json:
         print_json(
             {

@@ -10,7 +10,7 @@ RowsOf = Callable[[int], str]
 """Names the rows of a spooled person in words, as `row 7 of january.csv`."""
 
 _GRADES = {
-    Grade.CERTAIN: "certain: linked without asking",
+    Grade.CERTAIN: "certain: enough to link without asking, unless another fits about as well",
     Grade.PROBABLE: "probable: an operator decides",
     Grade.POSSIBLE: "possible: not enough to ask",
     Grade.CERTAINLY_NOT: "certainly not the same person",
@@ -79,15 +79,16 @@ def explain_decision(
 
 
 def _who(pair: ComparedPair, decision: PersonDecision, rows: RowsOf | None) -> str:
-    """Name the two who were compared; the left one, whose decision it is, only where both are this person."""
-    if isinstance(pair.right, str):
-        return f"compared with Patient/{pair.right}"
-    right = rows(pair.right) if rows else ""
+    """Name the two who were compared; the left one, whose decision it is, only where other rows are this person, too."""
     left = rows(pair.left) if rows and isinstance(pair.left, int) else ""
+    compared = f"compared {left}" if left and len(decision.members) > 1 else "compared"
+    if isinstance(pair.right, str):
+        return f"{compared} with Patient/{pair.right}"
+    right = rows(pair.right) if rows else ""
     if pair.right not in decision.members:
-        return f"compared with {right or f'person {pair.right} of this run'}"
+        return f"{compared} with {right or f'person {pair.right} of this run'}"
     if left and right:
-        return f"compared {left} with {right}, both this person"
+        return f"{compared} with {right}, both this person"
     return "compared with another record of this person"
 
 

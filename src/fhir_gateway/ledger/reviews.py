@@ -169,13 +169,17 @@ class Reviews:
         ]
 
     def unlinked(self) -> set[frozenset[str]]:
-        """Return pairs of Patients that an operator took apart: a record was the one's, and is the other's now."""
+        """Return pairs of Patients that an operator said are two: taken apart, or the one created beside the other."""
         own, other, reviews = tables.verdicts.alias(), tables.verdicts.alias(), tables.reviews
         statement = (
             select(own.c.patient_id, other.c.patient_id)
             .join_from(own, other, (own.c.digest == other.c.digest) & (own.c.review == other.c.review))
             .join(reviews, reviews.c.id == own.c.review)
-            .where(own.c.same.is_(True), other.c.same.is_(False), reviews.c.state == ReviewState.UNLINKED)
+            .where(
+                own.c.same.is_(True),
+                other.c.same.is_(False),
+                reviews.c.state.in_((ReviewState.UNLINKED, ReviewState.CREATED)),
+            )
         )
         return {frozenset(pair) for pair in self._connection.execute(statement)}
 

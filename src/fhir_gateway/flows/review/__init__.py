@@ -1,6 +1,7 @@
 """The review road: an operator's answer posts at once, as a run of its own, and is remembered."""
 
 from fhir_gateway.flows.review.answering import create, link, reject
+from fhir_gateway.flows.review.asking import candidate_ids, waiting_candidates
 from fhir_gateway.flows.review.parting_plan import UnlinkRequest
 from fhir_gateway.flows.review.sheets import (
     AppliedLine,
@@ -25,6 +26,7 @@ __all__ = [
     "UnlinkRequest",
     "Unlinked",
     "apply_sheet",
+    "candidate_ids",
     "check_sheet",
     "create",
     "link",
@@ -32,4 +34,5 @@ __all__ = [
     "undo",
     "unlink",
     "version_of",
+    "waiting_candidates",
 ]

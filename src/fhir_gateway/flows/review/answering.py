@@ -23,6 +23,7 @@ from fhir_gateway.flows.load.failing import WORTH_REPEATING
 from fhir_gateway.flows.load.posting import post
 from fhir_gateway.flows.load.road import finish, respool, travel
 from fhir_gateway.flows.load.tools import LoadTools
+from fhir_gateway.flows.review.asking import candidate_ids
 from fhir_gateway.ports import Ledger
 
 
@@ -46,7 +47,7 @@ async def link(number: int, patient_id: str, *, user: str, note: str, tools: Loa
         action=PersonAction.LINK,
         grade=Grade.CERTAIN,
         reason="operator-linked",
-        text=f"linked by {user}",
+        text=f"linked by {user} in review {item.id}",
         patient_id=patient_id,
     )
     said = ReviewAnswer(ReviewState.LINKED, user, note, patient_id, 0, tools.clock.now())
@@ -68,7 +69,7 @@ async def create(number: int, *, user: str, note: str, tools: LoadTools) -> Run:
         action=PersonAction.LINK if of_known_person else PersonAction.CREATE,
         grade=Grade.CERTAIN if of_known_person else Grade.CERTAINLY_NOT,
         reason="operator-created",
-        text=f"created by {user}",
+        text=f"created by {user} in review {item.id}",
         patient_id=item.patient_id if of_known_person else "",
     )
     patient = await tools.reader.read("Patient", item.patient_id) if of_known_person else None
@@ -244,9 +245,8 @@ def _verdicts(item: ReviewItem, run: Run, patient_id: str, tools: LoadTools) -> 
     stored = tools.ledger.spool.decision_of(run, 1)
     members = stored.decision.members if stored else ()
     digests = tools.ledger.spool.digests_of(run, members).values()
-    others = {str(c) for c in item.decision.candidates if isinstance(c, str)} if item.decision else set()
     return [
         Verdict(digest, other, other == patient_id)
         for digest in digests
-        for other in sorted({patient_id, *others} - {""})
+        for other in sorted({patient_id, *candidate_ids(item, tools.ledger)} - {""})
     ]

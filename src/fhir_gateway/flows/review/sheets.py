@@ -77,12 +77,15 @@ class AppliedLine:
 
 
 def version_of(item: ReviewItem, ledger: Ledger) -> str:
-    """Return what changes when a question does: its kind, its reason, its Patients, the rows that hang on it."""
+    """Return what changes when a question does: its kind, its reason, its Patients, the rows that hang on it.
+
+    It begins with a letter that no number has: a spreadsheet would round a hash that happens to look like one.
+    """
     records = ledger.spool.parked_numbers(ledger.reviews.records(item.id))
     candidates = [c for c in item.decision.candidates if isinstance(c, str)] if item.decision else []
     parts = [str(item.id), item.kind, item.code, item.patient_id, *sorted(candidates)]
     parts += sorted(f"{record.key} {record.content}" for record in records)
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+    return "v" + hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
 def check_sheet(lines: Iterable[SheetLine], ledger: Ledger) -> list[SheetDecision]:

@@ -1,0 +1,80 @@
+"""What an operator is shown of a question, and what her answer means for later loads."""
+
+import openpyxl
+from tests.flows.conftest import BAYU, RATNA, RATNA_POLIO
+
+SAME_NIK = BAYU.replace("3303021107190002", "3303015203200003")
+"""Somebody else under Ratna's number."""
+TWIN = RATNA.replace("Ratna", "Ratih").replace("3303015203200003", "")
+"""A girl of the same day and family, one sound apart."""
+
+
+def test_rows_that_were_said_to_be_somebody_new_are_never_taken_for_a_row_of_the_same_load(place):
+    place.load(place.sheet(RATNA, SAME_NIK))
+    (item,) = place.json("review", "list")
+    assert place.json("merge", "find") == []
+    place.json("review", "create", item["id"], "--note", "two children")
+    _, out, err = place.run("merge", "find")
+    assert "1 group is not listed" in err + out
+    assert place.json("merge", "find") == []
+
+
+def test_the_doses_stand_side_by_side(place):
+    place.load(place.sheet(RATNA))
+    place.load(place.sheet(TWIN, name="next.csv"))
+    (item,) = place.json("review", "list")
+    _, out, _ = place.run("review", "show", item["id"])
+    (line,) = [line for line in out.splitlines() if line.startswith("doses")]
+    assert line.count("2020-04-15 BCG dose 1 lot B100") == 2
+
+
+def test_a_candidate_who_waits_himself_is_shown_with_his_question(place):
+    place.load(place.sheet(RATNA))
+    place.load(place.sheet(TWIN, TWIN.replace("12/03/2020", "22/08/2020").replace("15/04", "15/09"), name="next.csv"))
+    first, second = (item["id"] for item in place.json("review", "list"))
+    _, out, _ = place.run("review", "show", second)
+    assert f"row 1, in review {first}" in out
+    assert f"answer review {first} first" in out
+    assert place.json("review", "show", second)["waiting"] == [first]
+
+
+def test_an_explanation_tells_the_environments_own_thresholds(place):
+    folder = place.home / "environments"
+    folder.mkdir()
+    (folder / "strict.toml").write_text(
+        '[fhir_server]\nbase_url = "embedded"\n[matching]\ncertain = 21\n', encoding="utf-8"
+    )
+    place.load(place.sheet(RATNA, RATNA_POLIO.replace("081210001001", "081210009999")), "--env", "strict")
+    told = "\n".join(place.json("runs", "show", 1, "--row", 2, "--env", "strict")["evidence"])
+    assert "from 21 on it counts as certain" in told
+
+
+def test_a_link_names_the_review_that_tells_why(place):
+    place.load(place.sheet(RATNA, SAME_NIK))
+    (item,) = place.json("review", "list")
+    (patient,) = place.server("Patient")
+    place.json("review", "link", item["id"], patient, "--note", "was renamed", "--user", "ani")
+    _, out, _ = place.run("person", "show", patient)
+    assert f"linked by ani in review {item['id']}" in out
+    assert "was renamed" in place.run("review", "show", item["id"])[1]
+
+
+def test_a_decision_whose_value_a_spreadsheet_did_not_store_is_no_empty_cell(place):
+    place.load(place.sheet(RATNA, SAME_NIK))
+    sheet = place.home / "questions.xlsx"
+    place.run("review", "export", sheet)
+    book = openpyxl.load_workbook(sheet)
+    names = [cell.value for cell in book.active[1]]
+    book.active.cell(2, names.index("decision") + 1).value = '=IF(1=1,"create","")'
+    book.save(sheet)
+    code, _, err = place.run("review", "import", sheet)
+    assert code == 2
+    assert "decision holds a formula whose value is not stored" in err
+
+
+def test_the_version_of_a_question_is_no_number_to_a_spreadsheet(place):
+    place.load(place.sheet(RATNA, SAME_NIK))
+    sheet = place.home / "questions.csv"
+    place.run("review", "export", sheet)
+    text = sheet.read_text(encoding="utf-8-sig")
+    assert text.rstrip().rpartition(",")[2].startswith("v")
