@@ -8,13 +8,23 @@ from typing import Any
 from fhir_gateway.domain.errors import ConfigurationProblem
 from fhir_gateway.domain.records import Layout
 from fhir_gateway.mapping.concept_maps import ConceptMap
-from fhir_gateway.mapping.conversion import CompiledMapping, DoseGroup, Element, KeyReader
+from fhir_gateway.mapping.conversion import CompiledMapping, DoseGroup, KeyReader
 from fhir_gateway.mapping.document import Faults, Node, Place, parse_yaml
 from fhir_gateway.mapping.dose_functions import DOSE_FUNCTIONS
+from fhir_gateway.mapping.elements import Element
 from fhir_gateway.mapping.functions import Facts, MappingFunction
 from fhir_gateway.mapping.general_functions import GENERAL_FUNCTIONS
 from fhir_gateway.mapping.person_functions import PERSON_FUNCTIONS
-from fhir_gateway.mapping.values import Cells, Compiling, Evaluate, always, column_name, compile_value, is_value
+from fhir_gateway.mapping.values import (
+    Cells,
+    Compiled,
+    Compiling,
+    Evaluate,
+    always,
+    column_name,
+    compile_value,
+    is_value,
+)
 from fhir_gateway.people.dates import FORMATS, format_name
 
 FUNCTIONS: Mapping[str, MappingFunction] = {
@@ -125,7 +135,7 @@ def _key(node: Node | None, compiling: Compiling) -> tuple[KeyReader, ...]:
         if raw is None or not raw.text:
             compiling.faults.add(child.place, "a part of the key is a column, or {column: …, through: …}")
             continue
-        evaluate = compile_value(child, "key", compiling) if child.is_mapping else None
+        evaluate = compile_value(child, "key", compiling).evaluate if child.is_mapping else None
         readers.append(KeyReader(compiling.reader(raw.text), evaluate, compiling.names(raw.text)))
     return tuple(readers)
 
@@ -191,14 +201,21 @@ def _resource(node: Node | None, resource_type: str, compiling: Compiling) -> tu
         compiling.faults.add(node.keys[name], f"the element '{name}' is set by the gateway")
     first = [name for name in _FIRST[resource_type] if name in node.value]
     ordered = [*first, *(name for name in node.value if name not in first)]
-    return tuple(Element(name, _compile(node.value[name], f"{resource_type}.{name}", compiling)[0]) for name in ordered)
+    return tuple(_element(name, node.value[name], f"{resource_type}.{name}", compiling) for name in ordered)
 
 
-def _compile(node: Node, path: str, compiling: Compiling) -> tuple[Evaluate, bool]:
-    """Compile a node; the flag says that it is constant all through, so that it makes no element alone."""
+def _element(name: str, node: Node, path: str, compiling: Compiling) -> Element:
+    before, compiling.columns = compiling.columns, {}
+    compiled = _compile(node, path, compiling)
+    columns = tuple(compiling.columns)
+    compiling.columns = before | compiling.columns
+    return Element(name, compiled.evaluate, columns if compiled.steady else None)
+
+
+def _compile(node: Node, path: str, compiling: Compiling) -> Compiled:
+    """Compile a node."""
     if is_value(node):
-        constant = "constant" in node.value and "through" not in node.value
-        return compile_value(node, path, compiling), constant
+        return compile_value(node, path, compiling)
     if node.is_list:
         return _compile_list(node, path, compiling)
     if node.is_mapping:
@@ -206,14 +223,15 @@ def _compile(node: Node, path: str, compiling: Compiling) -> tuple[Evaluate, boo
     value = compiling.fill(node.text) if not isinstance(node.value, bool | int) else node.value
     if node.value is None:
         compiling.faults.add(node.place, f"{path} has no value")
-    return always(value), True
+    return Compiled(always(value), constant=True)
 
 
-def _compile_list(node: Node, path: str, compiling: Compiling) -> tuple[Evaluate, bool]:
+def _compile_list(node: Node, path: str, compiling: Compiling) -> Compiled:
     compiled = [_compile(child, path, compiling) for child in node.value]
-    evaluates = tuple(evaluate for evaluate, _ in compiled)
+    constant, steady = all(one.constant for one in compiled), all(one.steady for one in compiled)
+    evaluates = tuple(one.evaluate for one in compiled)
     if len(evaluates) == 1:
-        return _single_item(evaluates[0]), compiled[0][1]
+        return Compiled(_single_item(evaluates[0]), constant=constant, steady=steady)
 
     def evaluate(cells: Cells, facts: Facts) -> Any:
         result: list[Any] = []
@@ -225,7 +243,7 @@ def _compile_list(node: Node, path: str, compiling: Compiling) -> tuple[Evaluate
                 result.append(value)
         return result or None
 
-    return evaluate, all(constant for _, constant in compiled)
+    return Compiled(evaluate, constant=constant, steady=steady)
 
 
 def _single_item(only: Evaluate) -> Evaluate:
@@ -238,15 +256,16 @@ def _single_item(only: Evaluate) -> Evaluate:
     return evaluate
 
 
-def _compile_element(node: Node, path: str, compiling: Compiling) -> tuple[Evaluate, bool]:
-    compiled = [(name, *_compile(child, f"{path}.{name}", compiling)) for name, child in node.value.items()]
-    if all(is_constant for _, _, is_constant in compiled):
-        return always(_constants(compiled) or None), True
-    # What comes from the row is evaluated first: where it is empty, the constants beside it are not needed.
-    from_row = tuple((name, evaluate) for name, evaluate, is_constant in compiled if not is_constant)
+def _compile_element(node: Node, path: str, compiling: Compiling) -> Compiled:
+    compiled = {name: _compile(child, f"{path}.{name}", compiling) for name, child in node.value.items()}
     beside = _constants(compiled)
+    if all(one.constant for one in compiled.values()):
+        return Compiled(always(beside or None), constant=True)
+    # What comes from the row is evaluated first: where it is empty, the constants beside it are not needed.
+    from_row = tuple((name, one.evaluate) for name, one in compiled.items() if not one.constant)
+    steady = all(one.steady for one in compiled.values())
     if len(from_row) == 1:
-        return _single_element(*from_row[0], beside), False
+        return Compiled(_single_element(*from_row[0], beside), steady=steady)
 
     def evaluate(cells: Cells, facts: Facts) -> Any:
         result: dict[str, Any] = {}
@@ -256,7 +275,7 @@ def _compile_element(node: Node, path: str, compiling: Compiling) -> tuple[Evalu
                 result[name] = value
         return result | beside if result else None
 
-    return evaluate, False
+    return Compiled(evaluate, steady=steady)
 
 
 def _single_element(name: str, only: Evaluate, beside: dict[str, Any]) -> Evaluate:
@@ -267,10 +286,10 @@ def _single_element(name: str, only: Evaluate, beside: dict[str, Any]) -> Evalua
     return evaluate
 
 
-def _constants(compiled: list[tuple[str, Evaluate, bool]]) -> dict[str, Any]:
+def _constants(compiled: Mapping[str, Compiled]) -> dict[str, Any]:
     """Return the constant elements; all resources share them."""
     nothing: Any = None
-    return {name: evaluate({}, nothing) for name, evaluate, is_constant in compiled if is_constant}
+    return {name: one.evaluate({}, nothing) for name, one in compiled.items() if one.constant}
 
 
 def _formats(node: Node | None, faults: Faults) -> tuple[str, ...]:

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import NamedTuple
 
 from fhir_gateway.domain import systems
@@ -22,6 +21,7 @@ from fhir_gateway.domain.records import (
     record_key,
 )
 from fhir_gateway.fhir.json_text import fingerprint
+from fhir_gateway.mapping.elements import Element, Elements
 from fhir_gateway.mapping.functions import ConversionContext, Facts
 from fhir_gateway.mapping.general_functions import uri_safe
 from fhir_gateway.mapping.person_functions import as_written
@@ -35,13 +35,7 @@ _BEFORE_BIRTH = Problem(
 )
 _NO_DOSE_DATE = "dose-date-missing"
 _REMEMBERED = 2048
-
-
-class Element(NamedTuple):
-    """An element of a resource and what makes its value; a tuple, for it is unpacked for every row."""
-
-    name: str
-    evaluate: Evaluate
+_CLINICS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +65,6 @@ class KeyReader:
     of_person: bool = False
 
 
-class _Clinic(NamedTuple):
-    clinic: str
-    display: str
-    safe: str
-    meta: Resource
-
-
 class _Person(NamedTuple):
     """What a row's cells said of the person, and the parts of the key that they make."""
 
@@ -92,13 +79,31 @@ class _Person(NamedTuple):
     unmapped: tuple[UnmappedValue, ...]
 
 
+class _Clinic:
+    """Whose record it is, with the facts of a row of it and what is known of its elements' values.
+
+    One row's facts at a time: whoever begins with a row forgets those of the one before it.
+    """
+
+    __slots__ = ("clinic", "display", "doses", "facts", "meta", "patient")
+
+    def __init__(self, mapping: "CompiledMapping", context: ConversionContext, named: str) -> None:
+        self.clinic = context.clinic or _clinic_id(named) or mapping.name
+        self.display = " ".join(named.split()) or self.clinic
+        safe = uri_safe(self.clinic)
+        self.meta: Resource = {"source": f"{systems.SOURCE}:{safe}:{mapping.name}"}
+        today = context.today.isoformat()
+        self.facts = Facts(context, today, self.clinic, self.display, safe, frozenset())
+        self.patient = Elements(mapping.patient)
+        self.doses = tuple([(group, Elements(group.elements)) for group in mapping.doses])
+
+
 class _Row(NamedTuple):
-    """A row on its way: what its cells say beside the person, its clinic, and what is known of it so far."""
+    """A row on its way, what its cells say beside the person, and its clinic."""
 
     record: SourceRecord
     cells: Cells
     clinic: _Clinic
-    facts: Facts
 
 
 _Asked = tuple[str, frozenset[str], tuple[str | None, ...]]
@@ -106,15 +111,19 @@ _Asked = tuple[str, frozenset[str], tuple[str | None, ...]]
 
 
 class _Memory:
-    """The people that were read lately, of one context: another may have another day or other clinics."""
+    """The people and clinics that were read lately, of one context: another may have another day or other clinics."""
 
     def __init__(self) -> None:
         self.context: ConversionContext | None = None
-        self.today = ""
-        self.people: Recent[_Asked, _Person] = Recent(_REMEMBERED)
+        self.forget()
 
     def begin(self, context: ConversionContext) -> None:
-        self.context, self.today, self.people = context, context.today.isoformat(), Recent(_REMEMBERED)
+        self.context = context
+        self.forget()
+
+    def forget(self) -> None:
+        self.people: Recent[_Asked, _Person] = Recent(_REMEMBERED)
+        self.clinics: Recent[str, _Clinic] = Recent(_CLINICS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +152,7 @@ class CompiledMapping:
 
     def forget(self) -> None:
         """Forget the rows that were converted lately; for who has read a file and goes on to other work."""
-        self.memory.people.forget()
+        self.memory.forget()
 
     @property
     def wide(self) -> bool:
@@ -165,39 +174,41 @@ class CompiledMapping:
 
     def _begin(self, record: SourceRecord, context: ConversionContext) -> _Row:
         cells = self._said(self.row_columns, record.cells) if self.row_columns else {}
-        clinic = self._clinic(cells, context)
-        facts = Facts(context, self.memory.today, clinic.clinic, clinic.display, clinic.safe, record.numeric)
-        return _Row(record, cells, clinic, facts)
+        named = self.clinic(cells) if self.clinic and not context.clinic else ""
+        clinics = self.memory.clinics
+        clinic = clinics.get(named) or clinics.keep(named, _Clinic(self, context, named))
+        return _Row(record, cells, clinic)
 
     def _finish(self, row: _Row, person: _Person, key: str, corrected: bool) -> Converted | Rejected:  # noqa: FBT001 - the second of a pair
-        record, facts, clinic = row.record, row.facts, row.clinic
+        record, cells, clinic = row
         if record.lost and (lost := self._lost_for_all(record.lost)):
             return Rejected(record.ref, lost, key if corrected else "", nik_cells=person.nik_cells)
+        facts = clinic.facts
+        facts.start_row(record.numeric)
         facts.birth_date, facts.gender, facts.name = person.birth_date, person.gender, person.name
-        facts.unmapped = list(person.unmapped)
-        doses, missing = self._doses(record, row.cells, facts, key, clinic)
+        doses, missing = self._doses(record, cells, clinic, key)
+        unmapped = (*person.unmapped, *facts.unmapped)
         problems = person.problems
         if missing and not self.wide:
             problems = (*problems, *(one.problem for one in missing))
         if problems:
-            unmapped = tuple(facts.unmapped)
             return Rejected(record.ref, tuple(dict.fromkeys(problems)), key, unmapped, person.nik_cells)
         return Converted(
-            ref=record.ref,
-            key=key,
-            clinic=clinic.clinic,
-            patient=person.patient,
-            doses=doses,
-            missing=missing,
-            unmapped=tuple(facts.unmapped),
-            corrected=corrected,
-            nik_cells=person.nik_cells,
-            fingerprint=person.fingerprint,
+            record.ref,
+            key,
+            clinic.clinic,
+            person.patient,
+            doses,
+            missing,
+            unmapped,
+            corrected,
+            person.nik_cells,
+            person.fingerprint,
         )
 
     def _said(self, columns: tuple[str, ...], written: Mapping[str, str]) -> dict[str, str]:
         """Return what the columns say; a value that a spreadsheet lost says nothing, but as a dose's date that there is one."""
-        cells = {column: said(written.get(column, "")) for column in columns}
+        cells = dict(zip(columns, map(said, map(written.get, columns)), strict=True))
         if LOST.isdisjoint(cells.values()):
             return cells
         return {
@@ -208,61 +219,54 @@ class CompiledMapping:
         """Return the problems of lost cells without which the row says too little: of the key, a NIK, what is required."""
         return tuple([_lost(column) for column in self.columns if column in lost and column in self.needed])
 
-    def _clinic(self, cells: Cells, context: ConversionContext) -> _Clinic:
-        named = self.clinic(cells) if self.clinic and not context.clinic else ""
-        return _identify_clinic(context.clinic, named, self.name)
-
     def _key(self, row: _Row, person: _Person) -> tuple[str, bool]:
         """Return the record's key, and whether the row itself carried it, from a report."""
-        given, facts = row.record.cells.get(GATEWAY_KEY, ""), row.facts
+        record, cells, clinic = row
+        given, facts = record.cells.get(GATEWAY_KEY, ""), clinic.facts
         if given and _KEY.fullmatch(given.strip()):
             return given.strip(), True
         of_person = iter(person.key_parts)
-        parts = tuple([next(of_person) if part.of_person else _key_part(part, row.cells, facts) for part in self.key])
-        if facts.problems:
-            facts.problems = []  # what is wrong with a cell is told by the element that it belongs to
-        return record_key(clinic=facts.clinic, source=self.name, natural_key=parts), False
+        facts.start_row(record.numeric)  # what is wrong with a cell is told by the element that it belongs to
+        parts = tuple([next(of_person) if part.of_person else _key_part(part, cells, facts) for part in self.key])
+        return record_key(clinic=clinic.clinic, source=self.name, natural_key=parts), False
 
     def _person(self, row: _Row) -> _Person:
         """Return the person; rows of one repeat, so what the same cells said lately is remembered."""
         written, clinic = row.record.cells, row.clinic
         asked = (clinic.display, row.record.numeric, tuple(map(written.get, self.person_columns)))
         people = self.memory.people
-        return people.get(asked) or people.keep(asked, self._read_person(written, row.facts, clinic))
+        return people.get(asked) or people.keep(asked, self._read_person(row))
 
-    def _read_person(self, written: Mapping[str, str], row: Facts, clinic: _Clinic) -> _Person:
+    def _read_person(self, row: _Row) -> _Person:
+        record, _, clinic = row
+        written, facts = record.cells, clinic.facts
         cells = self._said(self.person_columns, written)
-        facts = Facts(row.context, row.today, row.clinic, row.clinic_display, row.safe_clinic, row.numeric)
+        facts.start_row(record.numeric)
         key_parts = tuple([_key_part(part, cells, facts) for part in self.key if part.of_person])
-        facts.problems = []
+        facts.start_row(record.numeric)
         patient: Resource = {"resourceType": "Patient", "meta": clinic.meta}
-        for name, evaluate in self.patient:
-            value = evaluate(cells, facts)
-            if value is not None:
-                patient[name] = value
-                if name == "birthDate":
-                    facts.birth_date = value
+        clinic.patient.fill(patient, cells, facts)
         _keep_originals(patient, facts.kept)
-        nik_cells = tuple([(c, written[c]) for c in self.nik_columns if written.get(c, "").strip()])
+        problems = tuple(facts.problems)
         return _Person(
             patient,
-            "" if facts.problems else fingerprint(patient),
+            "" if problems else fingerprint(patient),
             key_parts,
-            nik_cells,
+            tuple([(c, written[c]) for c in self.nik_columns if written.get(c, "").strip()]),
             facts.birth_date,
             facts.gender,
             facts.name,
-            tuple(facts.problems),
+            problems,
             tuple(facts.unmapped),
         )
 
     def _doses(
-        self, record: SourceRecord, of_row: Cells, facts: Facts, key: str, clinic: _Clinic
+        self, record: SourceRecord, of_row: Cells, clinic: _Clinic, key: str
     ) -> tuple[tuple[Dose, ...], tuple[MissingDose, ...]]:
-        written, lost = record.cells, record.lost
+        written, lost, facts = record.cells, record.lost, clinic.facts
         doses: list[Dose] = []
         missing: list[MissingDose] = []
-        for group in self.doses:
+        for group, elements in clinic.doses:
             if lost and (cell := _lost_cell(group, record)):
                 missing.append(MissingDose(group.name, _lost(cell)))
                 continue
@@ -272,7 +276,10 @@ class CompiledMapping:
             if group.when is not None and not group.when(cells):
                 continue
             facts.start_dose()
-            resource = _dose(group.elements, cells, facts, clinic.meta)
+            resource: Resource = {"resourceType": "Immunization", "meta": clinic.meta}
+            elements.fill(resource, cells, facts)
+            if facts.kept:
+                _keep_originals(resource, facts.kept)
             problems = _dose_problems(facts)
             if not problems:
                 own = {"system": systems.DOSE, "value": dose_identifier(key, group.name)}
@@ -282,19 +289,6 @@ class CompiledMapping:
                 # In a wide row a date that says "not yet" is no dose; in a narrow one the row says nothing without it.
                 missing += (MissingDose(group.name, problem) for problem in (problems[:1] if group.name else problems))
         return tuple(doses), tuple(missing)
-
-
-def _dose(elements: tuple[Element, ...], cells: Cells, facts: Facts, meta: Resource) -> Resource:
-    dose: Resource = {"resourceType": "Immunization", "meta": meta}
-    for name, evaluate in elements:
-        value = evaluate(cells, facts)
-        if value is not None:
-            dose[name] = value
-            if name == "occurrenceDateTime":
-                facts.occurrence = value
-    if facts.kept:
-        _keep_originals(dose, facts.kept)
-    return dose
 
 
 def _dose_problems(facts: Facts) -> Sequence[Problem]:
@@ -330,14 +324,6 @@ def _key_part(reader: KeyReader, cells: Cells, facts: Facts) -> str:
         if isinstance(value, str) and value:
             return value
     return " ".join(reader.cell(cells).casefold().split())
-
-
-@lru_cache(maxsize=1024)
-def _identify_clinic(given: str, named: str, mapping: str) -> _Clinic:
-    """Return whose record it is: the operator's word goes first, then the mapping's clinic column, then its name."""
-    clinic = given or _clinic_id(named) or mapping
-    safe = uri_safe(clinic)
-    return _Clinic(clinic, " ".join(named.split()) or clinic, safe, {"source": f"{systems.SOURCE}:{safe}:{mapping}"})
 
 
 def _clinic_id(display: str) -> str:

@@ -244,6 +244,7 @@ DOSE_FUNCTIONS = (
             "unreadable": Option(choices=("reject", "keep")),
         },
         date=True,
+        steady=True,
     ),
     MappingFunction(
         "date_time",

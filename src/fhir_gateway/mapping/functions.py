@@ -64,13 +64,24 @@ class Facts:
     problems: list[Problem] = field(default_factory=list)
     unmapped: list[UnmappedValue] = field(default_factory=list)
 
+    def start_row(self, numeric: frozenset[str]) -> None:
+        """Forget the previous row's facts."""
+        self.numeric = numeric
+        self.name = None
+        self.birth_date = self.gender = ""
+        if self.unmapped:
+            self.unmapped = []
+        self.start_dose()
+
     def start_dose(self) -> None:
         """Forget the previous dose's facts."""
         self.occurrence = ""
         self.not_done = False
         self.dose = UNKNOWN_DOSE
-        self.kept = []
-        self.problems = []
+        if self.kept:
+            self.kept = []
+        if self.problems:
+            self.problems = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,4 +140,5 @@ class MappingFunction:
     free_options: bool = False
     needs_columns: bool = True
     nik: bool = False
+    steady: bool = False
     date: bool = False

@@ -75,13 +75,18 @@ def uri_safe(text: str) -> str:
 
 GENERAL_FUNCTIONS = (
     MappingFunction(
-        "word", "the value beside the first listed word that the text holds", _build_word, free_options=True
+        "word",
+        "the value beside the first listed word that the text holds",
+        _build_word,
+        free_options=True,
+        steady=True,
     ),
     MappingFunction(
         "reference",
         "a logical reference: identifier and display",
         _build_reference,
         {"type": Option(required=True, choices=_REFERENCE_TYPES), "except": Option("list")},
+        steady=True,
     ),
-    MappingFunction("clinic", "the clinic that the record comes from", _build_clinic, needs_columns=False),
+    MappingFunction("clinic", "the clinic that the record comes from", _build_clinic, needs_columns=False, steady=True),
 )

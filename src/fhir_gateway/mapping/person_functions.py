@@ -206,12 +206,13 @@ PERSON_FUNCTIONS = (
     MappingFunction(
         "parent_nik", "the mother's NIK from a parent's column; a father's is left out", _build_parent_nik, nik=True
     ),
-    MappingFunction("phones", "every phone number of a cell in E.164", _build_phones),
+    MappingFunction("phones", "every phone number of a cell in E.164", _build_phones, steady=True),
     MappingFunction(
         "address",
         "an Address with Indonesia's administrative codes where they can be told",
         _build_address,
         {"parts": Option("list", choices=PARTS)},
+        steady=True,
     ),
     MappingFunction(
         "contact_person",
@@ -220,5 +221,5 @@ PERSON_FUNCTIONS = (
         {"relationship": Option(required=True, choices=tuple(_RELATIONSHIPS))},
     ),
     MappingFunction("birth_order", "the number of a twin where the name tells it", _build_birth_order),
-    MappingFunction("medical_record", "the clinic's medical record number", _build_medical_record),
+    MappingFunction("medical_record", "the clinic's medical record number", _build_medical_record, steady=True),
 )

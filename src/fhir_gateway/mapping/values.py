@@ -5,8 +5,9 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
+from fhir_gateway.domain.recent import remembered
 from fhir_gateway.domain.records import Problem
 from fhir_gateway.mapping.concept_maps import ConceptMap
 from fhir_gateway.mapping.document import Faults, Node, did_you_mean
@@ -63,8 +64,21 @@ class Compiling:
         return lambda cells: next(filter(None, (cells[name] for name in names)), "")
 
 
-def said(text: str) -> str:
-    """Return what a cell says: stripped, without control characters, "" for the signs of nothing."""
+class Compiled(NamedTuple):
+    """A compiled node: what makes its value.
+
+    `constant` says that it is the same for every row, so that it makes no element alone; `steady` that the cells, the
+    context and the clinic alone decide it.
+    """
+
+    evaluate: Evaluate
+    constant: bool = False
+    steady: bool = True
+
+
+@remembered(16384)
+def said(text: str | None) -> str:
+    """Return what a cell says: stripped, without control characters, "" for the signs of nothing and where there is none."""
     if not text:
         return ""
     stripped = text.strip()
@@ -83,7 +97,7 @@ def is_value(node: Node) -> bool:
     return node.is_mapping and not _MARKS.isdisjoint(node.value)
 
 
-def compile_value(node: Node, path: str, compiling: Compiling) -> Evaluate:
+def compile_value(node: Node, path: str, compiling: Compiling) -> Compiled:
     """Compile a value node; faults are noted, and the closure is then never called."""
     faults = compiling.faults
     for key in node.value:
@@ -99,7 +113,7 @@ def compile_value(node: Node, path: str, compiling: Compiling) -> Evaluate:
         faults.add(node.place, "a value has columns or a constant, not both")
     steps = _steps(node.value.get("through"), compiling)
     if constant is not None and not steps:
-        return always(fixed if fixed is not None else constant.value)
+        return Compiled(always(fixed if fixed is not None else constant.value), constant=True)
     required = _is_required(node, faults)
     for step in steps:
         if step.function.needs_columns and not columns and constant is None:
@@ -107,10 +121,11 @@ def compile_value(node: Node, path: str, compiling: Compiling) -> Evaluate:
     known = ("",) if constant is not None else columns
     functions = [_build(step, known, path, compiling) for step in steps]
     missing = _missing_problem(path, columns) if required else None
+    steady = all(step.function.steady for step in steps)
     if len(columns) == 1 and fixed is None and len(functions) == 1:
-        return _one_function_of_one_column(readers[0], functions[0], missing)
+        return Compiled(_one_function_of_one_column(readers[0], functions[0], missing), steady=steady)
     applied = _applied(columns, readers, fixed, functions)
-    return _required(applied, missing) if missing else _optional(applied)
+    return Compiled(_required(applied, missing) if missing else _optional(applied), steady=steady)
 
 
 def always(value: Any) -> Evaluate:

@@ -1,0 +1,77 @@
+"""The elements of a resource at work, for one clinic: what the same cells became lately is remembered."""
+
+from collections.abc import Callable, Iterable
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+from fhir_gateway.domain.records import Resource
+from fhir_gateway.mapping.functions import Facts
+from fhir_gateway.mapping.values import Cells, Evaluate
+
+_REMEMBERED = 2048
+_TOLD = {"birthDate": "birth_date", "occurrenceDateTime": "occurrence"}
+"""Elements that functions of later ones need to know, and the fact's name."""
+
+Known = dict[Any, Any]
+Ask = Callable[[Cells], Any]
+
+
+class Element(NamedTuple):
+    """An element of a resource and what makes its value; `columns` where their cells alone decide it, else None."""
+
+    name: str
+    evaluate: Evaluate
+    columns: tuple[str, ...] | None = None
+
+
+class _Ready(NamedTuple):
+    """An element with what is known of its values; a tuple, for it is unpacked for every row."""
+
+    name: str
+    evaluate: Evaluate
+    ask: Ask
+    known: Known | None
+    fact: str
+
+
+class Elements:
+    """The elements of one resource. Values are shared by all resources that they stand in: nobody changes a resource."""
+
+    __slots__ = ("_elements",)
+
+    def __init__(self, elements: Iterable[Element]) -> None:
+        self._elements = tuple([_ready(element) for element in elements])
+
+    def fill(self, resource: Resource, cells: Cells, facts: Facts) -> None:
+        """Add to the resource what the cells say; problems and what cannot be read are told to the facts."""
+        for name, evaluate, ask, known, fact in self._elements:
+            if known is None:
+                value = evaluate(cells, facts)
+            else:
+                texts = ask(cells)
+                value = known.get(texts, known)
+                if value is known:
+                    value = _learn(known, texts, evaluate(cells, facts), facts)
+            if value is not None:
+                resource[name] = value
+                if fact:
+                    setattr(facts, fact, value)
+
+
+def _ready(element: Element) -> _Ready:
+    columns = element.columns
+    known: Known | None = None if columns is None else {}
+    return _Ready(element.name, element.evaluate, _asking(columns or ()), known, _TOLD.get(element.name, ""))
+
+
+def _asking(columns: tuple[str, ...]) -> Ask:
+    return itemgetter(*columns) if columns else lambda cells: None  # noqa: ARG005 - the signature of all
+
+
+def _learn(known: Known, texts: Any, value: Any, facts: Facts) -> Any:
+    """Remember a value unless something was told beside it, which has to be told each time; returns the value."""
+    if not (facts.problems or facts.kept or facts.unmapped):
+        if len(known) >= _REMEMBERED:
+            known.clear()
+        known[texts] = value
+    return value
