@@ -116,10 +116,7 @@ async def travel(run: Run, tools: LoadTools, *, closing: Callable[[], None] | No
 async def _go(run: Run, tools: LoadTools) -> None:
     if run.state is RunState.DECIDING:
         await verify_unchanged(run, tools)
-        frequencies = await compare_people(run, tools)
-        tools.tidy()
-        await look_up(run, tools, frequencies=frequencies)
-        await decide_people(run, tools, frequencies=frequencies)
+        await _identify(run, tools)
         tools.tidy()
         if run.kind is RunKind.DRY_RUN:
             return _foretell(run, tools)
@@ -127,6 +124,14 @@ async def _go(run: Run, tools: LoadTools) -> None:
     await post(run, tools, total=_waiting(run, tools))
     await sweep_races(run, tools)
     return None
+
+
+async def _identify(run: Run, tools: LoadTools) -> None:
+    """Decide who is who; what was counted for that is not kept beyond it."""
+    frequencies = await compare_people(run, tools)
+    tools.tidy()
+    await look_up(run, tools, frequencies=frequencies)
+    await decide_people(run, tools, frequencies=frequencies)
 
 
 def _leaves(group: BaseExceptionGroup[ServerError]) -> Iterator[ServerError]:
