@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test browser check format lock clean bench-identity bench-convert bench-memory bench-load bench-merge bench-find
+.PHONY: demo test browser check format lock clean bench-identity estimate-parameters bench-convert bench-memory bench-load bench-merge bench-find
 
 $(READY): requirements/dev.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] <= (3, 13) else "Python 3.11 to 3.13 is needed, this is " + sys.version.split()[0] + "; say make PYTHON=python3.11")'
@@ -40,6 +40,10 @@ format: $(READY)
 # Who is who, side by side with other matchers, on invented rows; minutes. Splink has an environment of its own.
 bench-identity: $(READY) .venv-linkage/.ready
 	PYTHONPATH=. $(BIN)/python benchmarks/identity/bench.py --splink-python .venv-linkage/bin/python $(BENCH)
+
+# What agreements weigh, counted over invented regions of three populations; a file as `identity estimate` writes it, on stdout.
+estimate-parameters: $(READY)
+	@$(BIN)/python benchmarks/identity/estimate.py $(ESTIMATE)
 
 .venv-linkage/.ready: requirements/linkage.txt
 	$(PYTHON) -m venv .venv-linkage

@@ -68,7 +68,7 @@ def _count(folder: Path, seed: int, estimation: Estimation, *, blind: bool) -> N
     for _ in range(_RANDOM_PAIRS):
         one, other = chance.sample(range(len(evidence)), 2)
         if truth[one].person != truth[other].person:
-            estimation.add_two(evidence[one], evidence[other], frequencies)
+            estimation.add_random(evidence[one], evidence[other], frequencies, known=True)
 
 
 def _count_known(

@@ -82,3 +82,30 @@ def test_thresholds_are_scored_where_the_truth_is_known(place):
 def test_thresholds_that_are_no_numbers_are_refused(place):
     place.sheet(RATNA)
     assert place.run("identity", "thresholds", "sheet.csv", "--certain", "high")[0] == 2
+
+
+@pytest.fixture
+def clinic(place):
+    place.run("synth", "clinic", "--persons", 40, "--seed", 3)
+    return [place.home / "clinic" / name for name in ("simrs-khanza.csv", "asik.xlsx", "puskesmas.csv")]
+
+
+def test_what_is_estimated_of_files_can_be_named_by_an_environment(place, clinic):
+    code, _, err = place.run("identity", "estimate", *clinic, "--truth", "clinic", "--out", place.home / "own.toml")
+    assert code == 0, err
+    assert place.json("runs", "list") == []
+    own = 'base_url = "embedded"\n[matching]\nparameters = "own.toml"\n'
+    (place.home / "environments").mkdir(exist_ok=True)
+    (place.home / "environments" / "own.toml").write_text(f"[fhir_server]\n{own}")
+    place.sheet(RATNA, RATNA_POLIO)
+    shipped, weighed = (
+        place.json("identity", "compare", "sheet.csv:1", "sheet.csv:2", "--env", name) for name in ("embedded", "own")
+    )
+    assert shipped["weight"] != weighed["weight"]
+
+
+def test_too_few_rows_estimate_nothing(place):
+    place.sheet(RATNA, RATNA_POLIO, BAYU)
+    code, _, err = place.run("identity", "estimate", "sheet.csv")
+    assert code == 2
+    assert "too few records" in err

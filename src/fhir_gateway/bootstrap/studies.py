@@ -10,7 +10,15 @@ from fhir_gateway.bootstrap.gateway import Gateway
 from fhir_gateway.domain.errors import UsageError
 from fhir_gateway.domain.identity import Comparison
 from fhir_gateway.domain.records import Rejected, Resource, UnreadableRow
-from fhir_gateway.flows.judging import AuditPair, ThresholdOutcome, ThresholdStudy, draw_audit, study_thresholds
+from fhir_gateway.flows.judging import (
+    AuditPair,
+    EstimationStudy,
+    ThresholdOutcome,
+    ThresholdStudy,
+    draw_audit,
+    estimate_parameters,
+    study_thresholds,
+)
 from fhir_gateway.flows.load import LoadInput, LoadRequest, LoadTools
 from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.evidence import evidence_of
@@ -121,6 +129,28 @@ def draw_pairs(gateway: Gateway, inputs: Sequence[LoadInput], *, clinic: str, si
             return await draw_audit(request, size=size, seed=seed, decided=gateway.ledger, tools=own)
 
         return gateway.act(study)
+
+
+def estimate(  # noqa: PLR0913 - what is asked of a study, each of its own kind
+    gateway: Gateway, inputs: Sequence[LoadInput], *, clinic: str, truth: Path | None, seed: int, limit: int
+) -> EstimationStudy:
+    """Estimate m and u from the inputs' rows, by EM or, with the truth that `synth` wrote, by counting."""
+    request = LoadRequest(inputs, clinic, limit=limit, dry_run=True)
+    persons = _persons(inputs, truth) if truth else None
+    how = "whose person is known" if truth else "by EM"
+    source = f"rows of {len(inputs)} files {how}, random pairs of seed {seed}"
+    with scratch_ledger() as ledger:
+
+        async def study(tools: LoadTools) -> EstimationStudy:
+            own = replace(tools, ledger=ledger)
+            return await estimate_parameters(request, own, source=source, seed=seed, persons=persons)
+
+        return gateway.act(study)
+
+
+def _persons(inputs: Sequence[LoadInput], truth: Path) -> dict[tuple[int, int], str]:
+    files = {entry.mapping: number for number, entry in enumerate(inputs)}
+    return {(files[row.source], row.row): row.person for row in read_truth(truth) if row.source in files}
 
 
 def score_thresholds(study: ThresholdStudy, inputs: Sequence[LoadInput], truth: Path) -> list[Score]:

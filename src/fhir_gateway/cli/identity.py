@@ -10,7 +10,7 @@ import typer
 
 from fhir_gateway import bootstrap
 from fhir_gateway.bootstrap import studies
-from fhir_gateway.cli import identity_audit, options
+from fhir_gateway.cli import identity_audit, identity_estimate, options
 from fhir_gateway.cli.persons import person_columns
 from fhir_gateway.cli.printing import print_json, print_table
 from fhir_gateway.cli.progress import ProgressDisplay
@@ -24,6 +24,7 @@ from fhir_gateway.synth.score import Score
 
 app = typer.Typer(no_args_is_help=True, help="Why two are one person or not, and how right that is.")
 app.add_typer(identity_audit.app, name="audit")
+app.command()(identity_estimate.estimate)
 
 _STEPS = (-4.0, -2.0, 2.0, 4.0)
 _SHOWN_FLIPS = 20

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from fhir_gateway.domain.identity import Comparison
+from fhir_gateway.domain.identity import Comparison, Grade
 from fhir_gateway.identity.comparators import compare_keys_of
 from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.evidence import PersonEvidence
@@ -37,10 +37,13 @@ _KEPT = frozenset({"nik.different"})
 _U_FROM_RANDOM_PAIRS = frozenset(
     {f"birth_date.{level}" for level in _WHOLE_DATES}
     | {f"{name}.{level}" for name in ("gender", "place") for level in ("agree", "different")}
-    | {"name.partial", "name.different", "mother.different"}
+    | {"name.different", "mother.different"}
 )
-"""What does not depend on how many people the files hold, as one household's or number's share of all pairs does."""
-_LEAST_PAIRS = 200
+"""What does not depend on how many people the files hold, as one household's or number's share of all pairs does.
+
+How often two names share a word random pairs would tell too low: those who are taken for each other are sisters.
+"""
+_LEAST_PAIRS = 100
 """Of fewer pairs of one person nothing is estimated."""
 _SHIPPED_COUNTS_AS = 100
 """The shipped m weighs as much as so many pairs."""
@@ -49,7 +52,8 @@ _LEAST_SEEN = 50
 _MOST_MOVED = 3.0
 """Bits that an estimate may move a weight."""
 _ROUNDS = 200
-_CONVERGED = 1e-6
+_CONVERGED = 1e-5
+_MAY_BE_ONE = frozenset({Grade.CERTAIN, Grade.PROBABLE})
 _SAME_NIK = "same NIK"
 _ALIKE = "alike"
 _SAYS_WHO: Mapping[str, frozenset[str]] = {
@@ -92,25 +96,25 @@ class Estimation:
         comparison = compare(left, right, policy=self.policy, frequencies=frequencies)
         self._same.update(self._levels(left, right, comparison, frequencies))
 
-    def add_two(self, left: PersonEvidence, right: PersonEvidence, frequencies: Frequencies) -> None:
-        """Count two people drawn at random."""
+    def add_random(
+        self, left: PersonEvidence, right: PersonEvidence, frequencies: Frequencies, *, known: bool = False
+    ) -> None:
+        """Count two people drawn at random: `known` to be two, or unless the shipped weights say that they may be one."""
         comparison = compare(left, right, policy=self.policy, frequencies=frequencies)
-        self._two.update(self._levels(left, right, comparison, frequencies))
+        if known or comparison.grade not in _MAY_BE_ONE:
+            self._two.update(self._levels(left, right, comparison, frequencies))
 
     def add_unknown(self, left: PersonEvidence, right: PersonEvidence, frequencies: Frequencies) -> None:
         """Note two records of which nobody knows whether they are one person, where a block can tell something of them."""
         comparison = compare(left, right, policy=self.policy, frequencies=frequencies)
         weights = {one.field: one.weight for one in comparison.evidence}
         said = {one.field: one.agreement for one in comparison.evidence}
+        levels = self._levels(left, right, comparison, frequencies)
         if said.get("nik") == "agree":
-            block = _SAME_NIK
-        elif said.get("name") in {"exact", "equivalent"} and said.get("birth_date") == "exact":
-            if weights.get("household", 0.0) < self.policy.parameters.household.whole_family:
-                return
-            block = _ALIKE
-        else:
-            return
-        self._note(block, self._levels(left, right, comparison, frequencies), weights)
+            self._note(_SAME_NIK, levels, weights)
+        alike = said.get("name") in {"exact", "equivalent"} and said.get("birth_date") == "exact"
+        if alike and weights.get("household", 0.0) >= self.policy.parameters.household.whole_family:
+            self._note(_ALIKE, levels, weights)
 
     def _note(self, block: str, levels: tuple[str, ...], weights: Mapping[str, float]) -> None:
         known = self.policy.parameters.probabilities
@@ -170,10 +174,11 @@ def _expected(patterns: Counter[_Pattern], parameters: MatchingParameters) -> di
             one_person += known
             for key in pattern.levels:
                 expected[key] = expected.get(key, 0.0) + known
-        share, before = min(0.9999, max(0.0001, one_person / pairs)), share
-        for key, of in _alternatives():
-            m[key] = _smoothed(key, of, expected, parameters)
-        if abs(share - before) < _CONVERGED:
+        share = min(0.9999, max(0.0001, one_person / pairs))
+        better = {key: _smoothed(key, of, expected, parameters) for key, of in _alternatives()}
+        moved = max(abs(better[key] - m[key]) for key in better)
+        m.update(better)
+        if moved < _CONVERGED:
             break
     return expected
 
