@@ -58,9 +58,16 @@ in bodies only.
 
 
 def create_app(
-    serving: Serving, *, pages: Mapping[str, ASGIApp] | None = None, metrics: Metrics | None = None
+    serving: Serving,
+    *,
+    pages: Mapping[str, ASGIApp] | None = None,
+    metrics: Metrics | None = None,
+    open_to_this_machine: bool = False,
 ) -> FastAPI:
-    """Return the application over what is served; `pages` are applications of their own under their path."""
+    """Return the application over what is served; `pages` are applications of their own under their path.
+
+    With `open_to_this_machine`, /metrics and /docs need no key from there.
+    """
     app = FastAPI(
         title="fhir-gateway",
         version=__version__,
@@ -71,6 +78,7 @@ def create_app(
         redirect_slashes=False,
     )
     app.state.serving = serving
+    app.state.open_to_this_machine = open_to_this_machine
     app.state.metrics = metrics or Metrics()
     answer_problems(app)
     for path, page in (pages or {}).items():

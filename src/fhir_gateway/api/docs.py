@@ -1,4 +1,4 @@
-"""`/docs`: what can be asked, as a page without scripts, and as OpenAPI; from this machine, or with an access key."""
+"""`/docs`: what can be asked, as a page without scripts, and as OpenAPI; with an access key."""
 
 from typing import Any
 

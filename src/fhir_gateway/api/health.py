@@ -49,7 +49,7 @@ async def _state(served: Serving, name: str) -> dict[str, bool]:
 async def metrics(request: Request) -> Response:
     """Return counters and times by route, in Prometheus' text form; no ids, nothing of patients.
 
-    Who scrapes from another machine needs an access key of any environment.
+    Who scrapes needs an access key of any environment.
     """
     counted: Metrics = request.app.state.metrics
     return Response(counted.text(environments=len(serving(request).opened)), media_type=MEDIA_TYPE)

@@ -56,16 +56,17 @@ def unauthorised(environment: str, text: str) -> RequestRefusedError:
 
 
 async def from_inside(request: Request, _: Annotated[object, Depends(_SCHEME)] = None) -> None:
-    """Let in what asks from this machine without a proxy between, and whoever holds a key of any environment.
+    """Let in whoever holds a key of any environment; where `serve` was told so, also what asks from this machine.
 
-    Raises 401, 429 after too many wrong keys.
+    What a proxy on this machine hands on comes from elsewhere. Raises 401, 429 after too many wrong keys.
     """
-    if is_loopback(client_address(request)) and not _FORWARDED & set(request.headers):
+    is_inside = is_loopback(client_address(request)) and not _FORWARDED & set(request.headers)
+    if request.app.state.open_to_this_machine and is_inside:
         return
     token = bearer_token(request)
     environments = [one async for one in _environments(serving(request))] if token else []
     if not environments:
-        raise unauthorised("fhir-gateway", "from elsewhere an access key is needed: Authorization: Bearer …")
+        raise unauthorised("fhir-gateway", "an access key is needed: Authorization: Bearer …")
     own = next((one for one in environments if one.doorkeeper.knows(token)), environments[0])
     await holder_of_key(request, own)
 

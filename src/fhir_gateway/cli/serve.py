@@ -17,6 +17,9 @@ app = typer.Typer()
 def serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    open_to_this_machine: Annotated[
+        bool, typer.Option("--open-to-this-machine", help="/metrics and /docs need no key from this machine itself.")
+    ] = False,
 ) -> None:
     """Serve the API, the registry endpoint and the console of every environment, until SIGTERM.
 
@@ -24,10 +27,10 @@ def serve(
     """
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("fhir_gateway").setLevel(logging.INFO)
-    asyncio.run(_serve(host, port))
+    asyncio.run(_serve(host, port, open_to_this_machine=open_to_this_machine))
 
 
-async def _serve(host: str, port: int) -> None:
+async def _serve(host: str, port: int, *, open_to_this_machine: bool) -> None:
     # Imported here: the other commands need no HTTP server.
     import uvicorn  # noqa: PLC0415
 
@@ -41,8 +44,10 @@ async def _serve(host: str, port: int) -> None:
         async with Serving(home()) as serving:
             for fault in serving.policies()[1]:
                 print(f"not served: {fault}", file=sys.stderr)
+            pages = {"/console": create_console(serving)}
+            app = create_app(serving, pages=pages, open_to_this_machine=open_to_this_machine)
             config = uvicorn.Config(
-                create_edge(create_app(serving, pages={"/console": create_console(serving)}), host=host),
+                create_edge(app, host=host),
                 log_level="warning",
                 access_log=False,
                 server_header=False,

@@ -61,16 +61,17 @@ async def test_environments_share_nothing(served):
 
 
 async def test_the_docs_name_every_route_and_need_nobody_else(served):
-    page = await served.get("/docs")
+    key = served.key(Role.AUDITOR)[1]
+    page = await served.get("/docs", key)
     assert page.headers["content-type"] == "text/html; charset=utf-8"
-    schema = (await served.get("/docs/openapi.json")).json()
+    schema = (await served.get("/docs/openapi.json", key)).json()
     assert all(f"<code>{path}</code>" in page.text for path in schema["paths"])
     assert not re.search(r"<script|style=|(?:src|href)=.https?:|\son\w+=", page.text)
-    assert (await served.get("/docs/style.css")).headers["content-type"].startswith("text/css")
+    assert (await served.get("/docs/style.css", key)).headers["content-type"].startswith("text/css")
 
 
 async def test_every_operation_says_what_it_does(served):
-    schema = (await served.get("/docs/openapi.json")).json()
+    schema = (await served.get("/docs/openapi.json", served.key(Role.AUDITOR)[1])).json()
     operations = [operation for paths in schema["paths"].values() for operation in paths.values()]
     assert all(operation["summary"] and operation["description"] for operation in operations)
     protected = [paths for path, paths in schema["paths"].items() if re.search("/(access|merges)|merge$", path)]
@@ -86,8 +87,8 @@ async def elsewhere(served, path, key="", **headers):
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/docs", "/docs/openapi.json"])
-async def test_how_the_gateway_is_used_is_told_here_and_to_whoever_has_a_key_of_any_environment(served, path):
-    assert (await served.get(path)).status_code == 200
+async def test_how_the_gateway_is_used_is_told_to_whoever_has_a_key_of_any_environment(served, path):
+    assert_is_problem(await served.get(path), 401)
     assert_is_problem(await elsewhere(served, path), 401)
     assert_is_problem(await elsewhere(served, path, "fgk-00000000-" + "A" * 43), 401)
     for environment in ("north", "south"):
@@ -95,3 +96,11 @@ async def test_how_the_gateway_is_used_is_told_here_and_to_whoever_has_a_key_of_
         assert [(await elsewhere(served, path, key)).status_code for _ in range(20)] == [200] * 20
         served.revoke(key_id, environment)
         assert_is_problem(await elsewhere(served, path, key), 401)
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/docs", "/docs/openapi.json"])
+async def test_where_serve_was_told_so_this_machine_needs_no_key(served, path):
+    served.app.state.open_to_this_machine = True
+    assert (await served.get(path)).status_code == 200
+    assert_is_problem(await served.get(path, headers={"X-Forwarded-Host": "gateway.test"}), 401)
+    assert_is_problem(await elsewhere(served, path), 401)
