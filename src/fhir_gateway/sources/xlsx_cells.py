@@ -67,10 +67,13 @@ def as_counted_from_1900(cell: Cell) -> Cell:
 
 
 def _dated(value: float, style: int, formats: CellFormats) -> Cell | None:
-    if style not in formats.dates:
-        return None
+    return _date_cell(value, formats.epoch, style in formats.durations) if style in formats.dates else None
+
+
+@lru_cache(maxsize=8192)
+def _date_cell(value: float, epoch: datetime, duration: bool) -> Cell | None:  # noqa: FBT001 - of a remembered function
     try:
-        return Cell(_moment(from_excel(value, formats.epoch, timedelta=style in formats.durations)))
+        return Cell(_moment(from_excel(value, epoch, timedelta=duration)))
     except (OverflowError, ValueError):
         return None
 

@@ -49,10 +49,10 @@ class XlsxSource(FileSource):
                 as_counted_from_1900(cell) if key in self._dates else cell
                 for key, cell in zip(self.keys, cells, strict=True)
             ]
-        named = list(zip(self.keys, cells, strict=True))
-        numeric = frozenset([key for key, cell in named if cell.numeric])
-        lost = frozenset([key for key, cell in named if cell.lost])
-        return SourceRecord(ref, {key: cell.text for key, cell in named}, numeric, lost=lost)
+        keys = self.keys
+        numeric = frozenset([key for key, cell in zip(keys, cells, strict=True) if cell.numeric])
+        lost = frozenset([key for key, cell in zip(keys, cells, strict=True) if cell.lost])
+        return SourceRecord(ref, {key: cell.text for key, cell in zip(keys, cells, strict=True)}, numeric, lost=lost)
 
 
 @dataclass(frozen=True, slots=True)
