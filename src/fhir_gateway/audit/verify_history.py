@@ -214,7 +214,7 @@ class HistoryCheck:
     """Checks a history entry by entry; `sizes` are those at which the root is wanted.
 
     `partial` says that personal parts were left out on purpose. Fields: `faults` (the first hundred), `roots` by size,
-    `keys` that the history names, `checkpoints` that it tells of (size → SHA-256 of the note), `erased` (merge, or
+    `keys` that the history names, `signed` (how many entries a checkpoint that fits vouches for), `checkpoints` that it tells of (size → SHA-256 of the note), `erased` (merge, or
     minus the entry's number where it belongs to none → number of the entry that tells of its erasing).
     """
 
@@ -228,6 +228,7 @@ class HistoryCheck:
     left_out: int = 0
     roots: dict[int, bytes] = field(default_factory=dict)
     keys: list[str] = field(default_factory=list)
+    signed: int = 0
     checkpoints: dict[int, str] = field(default_factory=dict)
     erased: dict[int, int] = field(default_factory=dict)
     _absent: dict[int, int] = field(default_factory=dict)
@@ -280,6 +281,8 @@ class HistoryCheck:
             )
         elif checkpoint.size and self.roots.get(checkpoint.size) != checkpoint.root:
             self.fault(name, f"does not fit: an entry among the first {checkpoint.size} was changed, added or removed")
+        else:
+            self.signed = max(self.signed, checkpoint.size)
 
     def _follow(self, entry: Mapping[str, Any], place: str) -> None:
         event, notes, number = entry["event"], entry["notes"], entry["number"]
@@ -454,6 +457,10 @@ def _verify(file: Path, given: Sequence[Checkpoint], keys: Sequence[PublicKey]) 
     told += [f"merge {key} was erased (entry {n})" for key, n in sorted(check.erased.items()) if key > 0]
     if check.partial:
         told.append(f"{check.left_out} parts with personal data are not in this export: their hashes are")
+    if check.signed < check.tree.size:
+        told.append(
+            f"the last {check.tree.size - check.signed} entries are signed by nobody: they could have been changed"
+        )
     if not given:
         told.append(
             "no checkpoint was given: a history that was cut off at its end, or written anew, would look the same"

@@ -26,6 +26,10 @@ _WITHOUT_CHECKPOINT = (
     "no checkpoint kept elsewhere was given, so it cannot be known whether the end of the history was cut off,"
     " nor whether somebody who has the signing key wrote all of it anew"
 )
+_UNSIGNED = (
+    "; the last {} entries are signed by nobody yet: whoever can write to the ledger could have written them anew,"
+    " hashes and all"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,12 +168,19 @@ class MergeHistory:
         }
 
     def export(self, target: Path, *, personal: bool) -> None:
-        """Write the history for verification elsewhere; `personal` adds identifiers, plans and resources.
+        """Write the history for verification elsewhere, signed; `personal` adds identifiers, plans and resources.
 
         Raises ReportError for a target that cannot be, InterruptedRunError where writing failed.
         """
         check_writable(target)
-        lines = self._ledger.merges.export(environment=self._environment.name, personal=personal, at=self._now())
+        self.checkpoint()  # names the key in the history, by which the export's own signature is checked
+        now, key = self._now(), self._known_key()
+        lines = self._ledger.merges.export(
+            environment=self._environment.name,
+            personal=personal,
+            at=now,
+            sign=lambda size, root: key.sign(size=size, root=root, time=now) if key else "",
+        )
         with whole_file(target) as path, path.open("wb") as file:
             file.writelines(lines)
 
@@ -233,7 +244,9 @@ def _bridge(note: str, leaves: Sequence[bytes], prover: Prover) -> dict[str, Any
 def _caveats(check: HistoryCheck, sizes: Sequence[int]) -> tuple[str, ...]:
     size = check.tree.size
     if not sizes:
-        return (_WITHOUT_CHECKPOINT,)
+        unsigned = size - max(check.checkpoints, default=0)
+        written = _UNSIGNED.format(unsigned) if unsigned > 1 else ""  # one alone tells of the checkpoint itself
+        return (_WITHOUT_CHECKPOINT + written,)
     if max(sizes) < size:
         return (
             f"the given checkpoint vouches for {max(sizes)} entries, nothing kept elsewhere for the {size - max(sizes)} after it",

@@ -1,7 +1,7 @@
 """Writes the history out for verification elsewhere (see audit.verify_history)."""
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -9,29 +9,39 @@ import orjson
 from sqlalchemy import Connection, select
 
 from fhir_gateway.audit.entries import written_time
+from fhir_gateway.audit.merkle import root_of
 from fhir_gateway.audit.verify_history import HISTORY_FORMAT
 from fhir_gateway.domain.history import Part
 from fhir_gateway.ledger.beside import PAGE, ROWS, Beside, snapshot
 from fhir_gateway.ledger.history import History
 from fhir_gateway.ledger.merge_tables import history, history_details
 
+Sign = Callable[[int, bytes], str]
+"""Returns a signed checkpoint over so many entries with this root."""
 
-def export_lines(connection: Connection, *, environment: str, personal: bool, at: datetime) -> Iterator[bytes]:
+
+def export_lines(
+    connection: Connection, *, environment: str, personal: bool, at: datetime, sign: Sign | None = None
+) -> Iterator[bytes]:
     """Yield the lines of an export, NDJSON: a header, then every entry with what stands beside it.
+
+    `sign` vouches for the whole of it, the entries after the newest checkpoint included.
 
     Without `personal` only the entries and their facts are told: hashes stand for everything that is personal.
     """
     with snapshot(connection):
         known = History(connection)
+        size = known.size()
+        own = [sign(size, root_of(known.leaves(size)))] if sign else []
         header = {
             "format": HISTORY_FORMAT,
             "version": 1,
             "environment": environment,
             "ledger": known.ledger_id(),
-            "size": known.size(),
+            "size": size,
             "personal": personal,
             "exported": written_time(at),
-            "checkpoints": known.kept_checkpoints(),
+            "checkpoints": [*known.kept_checkpoints(), *own],
         }
         yield _line(header)
         details = Beside(connection, history_details)

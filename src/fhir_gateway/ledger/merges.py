@@ -20,7 +20,7 @@ from fhir_gateway.ledger import merge_rows
 from fhir_gateway.ledger.chunks import chunks
 from fhir_gateway.ledger.history import Addition, History
 from fhir_gateway.ledger.history_checking import check_history
-from fhir_gateway.ledger.history_exporting import export_lines
+from fhir_gateway.ledger.history_exporting import Sign, export_lines
 from fhir_gateway.ledger.merge_erasing import MergeErasing
 from fhir_gateway.ledger.merge_search import MergeSearch
 from fhir_gateway.ledger.merge_tables import history, merge_changes, merge_steps, merge_subjects, merges
@@ -247,9 +247,9 @@ class Merges:
         """Recompute the whole history from its rows; `given` are checkpoints by their names, `keys` are trusted."""
         return check_history(self._connection, given, keys)
 
-    def export(self, *, environment: str, personal: bool, at: datetime) -> Iterator[bytes]:
-        """Yield the history's lines for verification elsewhere, with or without personal data."""
-        return export_lines(self._connection, environment=environment, personal=personal, at=at)
+    def export(self, *, environment: str, personal: bool, at: datetime, sign: Sign | None = None) -> Iterator[bytes]:
+        """Yield the history's lines for verification elsewhere, with or without personal data, signed as a whole."""
+        return export_lines(self._connection, environment=environment, personal=personal, at=at, sign=sign)
 
     def _close(self, event: HistoryEvent, row: dict[str, Any], person: Mapping[str, Any], at: datetime) -> None:
         bodies = {} if row["erased"] else {Part.PERSON: person}

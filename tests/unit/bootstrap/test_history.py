@@ -97,6 +97,29 @@ def test_the_verifier_runs_as_a_lone_file(home, kept):
     assert done.stdout.endswith("all checks passed\n")
 
 
+def test_an_export_is_signed_to_its_last_entry(home, kept, capsys):
+    target = home / "history.ndjson"
+    with history_of("embedded") as history:
+        history.export(target, personal=False)
+    *lines, last = target.read_text("utf-8").splitlines()
+    target.write_text("\n".join([*lines, last.replace('\\"at\\":\\"2', '\\"at\\":\\"3')]), "utf-8")
+    assert verify_history.main([str(target), *kept[-2:]]) == 3
+    header = json.loads(lines[0])
+    header["checkpoints"].pop()
+    target.write_text("\n".join([json.dumps(header), *lines[1:], last]), "utf-8")
+    capsys.readouterr()
+    assert verify_history.main([str(target)]) == 0
+    assert "signed by nobody" in capsys.readouterr().out
+
+
+def test_verifying_tells_how_many_entries_nobody_has_signed(home, kept):
+    with history_of("embedded") as history:
+        history.checkpoint()
+        assert "signed by nobody" not in history.verify({}).caveats[0]
+        history.erase(history.to_erase(patient="p1"), user="ani", reason="request 1")
+        assert "the last 2 entries are signed by nobody" in history.verify({}).caveats[0]
+
+
 def test_verifying_says_what_it_cannot_know_and_what_was_erased(home, kept):
     note = (home / "early.txt").read_text("utf-8")
     with history_of("embedded") as history:
