@@ -66,11 +66,11 @@ class Graph:
         frequencies: Frequencies | None = None,
         forbidden: Iterable[frozenset[Node]] = (),
         confirmed: Iterable[frozenset[Node]] = (),
-        given: Mapping[int, frozenset[GivenDose]] | None = None,
+        given: Mapping[Node, frozenset[GivenDose]] | None = None,
     ) -> None:
         self.nodes = nodes
         self._rank = _ranked(nodes)
-        self._given: Mapping[Node, frozenset[GivenDose]] = dict((given or {}).items())
+        self._given: Mapping[Node, frozenset[GivenDose]] = given or {}
         self.policy = policy
         self.frequencies = frequencies or default_frequencies()
         self._comparisons: dict[frozenset[Node], Comparison] = {}
@@ -162,7 +162,7 @@ class Graph:
         return self.doses_part(self.nodes[edge.node], self.nodes[edge.other], self.repeats(one, other))
 
     def repeats(self, some: Iterable[Node], others: Iterable[Node]) -> Repeats:
-        """Return how many doses the same lists have of both groups; Patients' doses are not known."""
+        """Return how many doses the same lists have of both groups; of a Patient only those that stand in them are known."""
         left, right = ([dose for node in nodes for dose in self._given.get(node, ())] for nodes in (some, others))
         return count_repeats(left, right) if left and right else Repeats()
 

@@ -35,6 +35,9 @@ _GRADES = tuple(Grade)
 _SUGGESTION = "compare the two with `fhir-gateway review show`, then link it to the right Patient or create a new one"
 _LINKED = "everything that was compared says that it is this person"
 _NEW = "nobody was found who could be this person"
+_DOSES_OF_TWO = (
+    "it fits this person, but the lists tell of doses of both that nobody is given twice: a twin, or lines typed twice"
+)
 _FITS_TWO = "it fits two people about equally well"
 _REASONS: Mapping[str, str] = {
     _NAME_DISAGREES: "the NIK is somebody's whose name is another",
@@ -65,13 +68,13 @@ def decide(  # noqa: PLR0913 - what is known beside the evidence is named
     frequencies: Frequencies | None = None,
     forbidden: frozenset[frozenset[Node]] = frozenset(),
     confirmed: frozenset[frozenset[Node]] = frozenset(),
-    given: Mapping[int, frozenset[GivenDose]] | None = None,
+    given: Mapping[Node, frozenset[GivenDose]] | None = None,
 ) -> tuple[PersonDecision, ...]:
     """Decide one connected component; every number of `people` is a member of exactly one decision.
 
     `pairs` are the comparisons that blocking brought; what else is needed is compared here. `forbidden` are pairs that
     an operator said are two people, `confirmed` those that are one. `frequencies` are those that the pairs were
-    compared with; None stands for the shipped ones. `given` are the doses of people whose records tell them.
+    compared with; None stands for the shipped ones. `given` are the doses of those whose records tell them.
     """
     nodes: dict[Node, PersonEvidence] = dict(people.items())
     nodes.update(patients.items())
@@ -164,6 +167,12 @@ class _Decisions:
             )
         if clear and not _same_nik(comparison):
             return None
+        return self._contradiction(edge, members, other)
+
+    def _contradiction(self, edge: Edge, members: Members, other: Members) -> _Doubt:
+        found = self._graph.repeats(members, other)
+        if found.repeated or found.contradicted:
+            return _Doubt(edge, "doses-contradict", _DOSES_OF_TWO)
         return _Doubt(edge, "contradicted", "it fits this person, but a record of the same person contradicts")
 
     def _veto_doubt(self, edge: Edge, members: Members, *, linked: bool) -> _Doubt | None:

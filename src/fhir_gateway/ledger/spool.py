@@ -16,6 +16,7 @@ from fhir_gateway.ledger.spool_rows import read_records, read_settlement, record
 _WITH_RESOURCES = 100
 """Records that are read together with their resources: a wide row has a dozen doses."""
 _PARKED = (Outcome.REVIEW, Outcome.FAILED)
+_KEPT = (*_PARKED, Outcome.UNCHANGED)
 _SETTLE = update(tables.records).where(
     tables.records.c.run == bindparam("at"), tables.records.c.number == bindparam("of")
 )
@@ -42,7 +43,7 @@ class Spool(SpooledPeople, SpooledDecisions):
         return list(self._connection.execute(statement).scalars())
 
     def unchanged(self, run: Run) -> Iterator[tuple[SpooledRecord, Settlement]]:
-        """Yield the records that are as an earlier run loaded them and have not been verified on the server yet."""
+        """Yield the records that are as an earlier run loaded them."""
         last = 0
         statement = (
             with_patient(run)
@@ -53,6 +54,19 @@ class Spool(SpooledPeople, SpooledDecisions):
         while rows := self._connection.execute(statement.where(tables.records.c.number > last)).all():
             yield from zip(read_records(rows), map(read_settlement, rows), strict=True)
             last = rows[-1].number
+
+    def unchanged_of(self, run: Run, patient_ids: Iterable[str]) -> list[tuple[str, SpooledRecord]]:
+        """Return (Patient, record) of the unchanged records that stand for these Patients, while the run is open."""
+        records = tables.records
+        found: list[tuple[str, SpooledRecord]] = []
+        for chunk in chunks(patient_ids):
+            statement = with_patient().where(
+                records.c.patient_id.in_(chunk), records.c.outcome == Outcome.UNCHANGED, records.c.payload.is_not(None)
+            )
+            statement = statement.where(records.c.run + 0 == run.id)  # else SQLite goes through all of the run
+            rows = self._connection.execute(statement.order_by(records.c.number)).all()
+            found += zip((row.patient_id for row in rows), read_records(rows), strict=True)
+        return found
 
     def keys_of(self, run: Run, people: Iterable[int]) -> dict[int, list[str]]:
         """Return person → keys of their unsettled records."""
@@ -104,14 +118,12 @@ class Spool(SpooledPeople, SpooledDecisions):
         return found
 
     def settle(self, run: Run, settlements: Sequence[Settlement]) -> None:
-        """Write final outcomes; what is parked keeps its payload, everything else loses it."""
-        for parked in (True, False):
-            rows = [
-                settlement_row(one) | {"of": one.number} for one in settlements if (one.outcome in _PARKED) is parked
-            ]
+        """Write final outcomes; what is parked keeps its payload, what is unchanged until the run ends, all else loses it."""
+        for kept in (True, False):
+            rows = [settlement_row(one) | {"of": one.number} for one in settlements if (one.outcome in _KEPT) is kept]
             if rows:
                 self._connection.execute(
-                    _SETTLE if parked else _SETTLE.values(payload=None), [r | {"at": run.id} for r in rows]
+                    _SETTLE if kept else _SETTLE.values(payload=None), [r | {"at": run.id} for r in rows]
                 )
 
     def release(self, run: Run, keys: Iterable[str]) -> None:
@@ -183,6 +195,8 @@ class Spool(SpooledPeople, SpooledDecisions):
         for table in (tables.blocks, tables.edges, tables.candidates):
             self._connection.execute(table.delete().where(table.c.run == run.id))
         records, persons = tables.records, tables.persons
+        unchanged = (records.c.run == run.id, records.c.outcome == Outcome.UNCHANGED, records.c.payload.is_not(None))
+        self._connection.execute(update(records).where(*unchanged).values(payload=None))
         parked = select(records.c.person).where(records.c.run == run.id, records.c.outcome.in_(_PARKED))
         self._connection.execute(
             update(persons).where(persons.c.run == run.id, persons.c.number.not_in(parked)).values(payload=None)

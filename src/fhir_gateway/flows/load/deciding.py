@@ -1,13 +1,13 @@
 """The third leg: every component of people is decided and the decisions, with their intents, go to the ledger."""
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, islice
 
 from fhir_gateway.domain.identity import ComparedPair, Grade, Node, PersonAction, PersonDecision
 from fhir_gateway.domain.records import person_identifier
-from fhir_gateway.domain.runs import Run, RunKind, RunState
+from fhir_gateway.domain.runs import Run, RunKind, RunState, SpooledRecord
 from fhir_gateway.fhir.references import replaced_by
 from fhir_gateway.flows.load.comparing import OWN, waiting_people
 from fhir_gateway.flows.load.components import components
@@ -31,6 +31,8 @@ class _Component:
     own: Mapping[int, frozenset[str]]
     replaced: frozenset[str]
     """Patients that say they were replaced, but whose chain leads to nobody: nothing may be linked to them."""
+    given: Mapping[str, frozenset[GivenDose]]
+    """The doses that this load's unchanged rows tell of Patients."""
     inactive: Mapping[str, PersonEvidence]
     """Patients out of use that name nobody in their place: whoever fits one of them is no new person without asking."""
     verdicts: Sequence[tuple[int, str, bool]]
@@ -80,6 +82,7 @@ def _components(run: Run, window: Sequence[Sequence[int]], tools: LoadTools) -> 
     replaced = frozenset(patient_id for patient_id, patient in stored.items() if [*replaced_by(patient)])
     inactive = {i for i, patient in stored.items() if patient.get("active") is False} - replaced
     verdicts = _verdicts(run, everybody, tools)
+    given = _given_before(run, on_server, tools)
     for group in window:
         own_edges = [edge for number in group for edge in edges.get(number, ())]
         said = [verdict for number in group for verdict in verdicts.get(number, ())]
@@ -96,6 +99,7 @@ def _components(run: Run, window: Sequence[Sequence[int]], tools: LoadTools) -> 
                 for number in group
             },
             replaced=replaced,
+            given={patient_id: given[patient_id] for patient_id in near if patient_id in given},
             inactive={patient_id: one for patient_id, one in near.items() if patient_id in asleep},
             verdicts=said,
         )
@@ -110,22 +114,43 @@ def _verdicts(run: Run, people: Sequence[int], tools: LoadTools) -> dict[int, li
     return found
 
 
-def _may_be_twins(pair: ComparedPair) -> bool:
-    """Whether a pair may be joined without a NIK: doses may part it, or show that two parts of a list are one child's."""
-    if isinstance(pair.left, str) or isinstance(pair.right, str) or pair.comparison.grade is Grade.CERTAINLY_NOT:
+def _may_be_twins(pair: ComparedPair, given: Container[Node]) -> bool:
+    """Whether a pair may be joined without a NIK: doses may part it, or show that two parts of a list are one child's.
+
+    `given` are the Patients of whom doses are known.
+    """
+    if pair.comparison.grade is Grade.CERTAINLY_NOT:
+        return False
+    if any(isinstance(node, str) and node not in given for node in (pair.left, pair.right)):
         return False
     said = {(one.field, one.agreement) for one in pair.comparison.evidence}
     return ("nik", "agree") not in said
 
 
-def _given(run: Run, people: Iterable[int], tools: LoadTools) -> dict[int, frozenset[GivenDose]]:
-    """Return the doses that the run's records tell of these people; a clinic's list is one of its sources' files."""
+def _given(run: Run, people: Iterable[int], tools: LoadTools) -> dict[Node, frozenset[GivenDose]]:
+    """Return the doses that the run's records tell of these people."""
     found: dict[int, set[GivenDose]] = {number: set() for number in people}
     for record in tools.ledger.spool.records_of(run, found):
-        register = f"{record.clinic}:{record.file}"
-        doses = (given_dose(register, dose.resource, zone=tools.zone) for dose in record.doses)
-        found[record.person].update(dose for dose in doses if dose)
+        found[record.person].update(_doses_of(record, tools))
     return {number: frozenset(doses) for number, doses in found.items()}
+
+
+def _given_before(run: Run, patient_ids: Iterable[str], tools: LoadTools) -> dict[str, frozenset[GivenDose]]:
+    """Return the doses of Patients that the load's unchanged rows tell: the same list has them beside the new rows.
+
+    What only an earlier file had says nothing here: its rows may stand in this one under the name that the child got.
+    """
+    found: dict[str, set[GivenDose]] = {}
+    for patient_id, record in tools.ledger.spool.unchanged_of(run, patient_ids):
+        found.setdefault(patient_id, set()).update(_doses_of(record, tools))
+    return {patient_id: frozenset(doses) for patient_id, doses in found.items()}
+
+
+def _doses_of(record: SpooledRecord, tools: LoadTools) -> Iterator[GivenDose]:
+    """Yield a record's doses; a clinic's list is one of its sources' files."""
+    register = f"{record.clinic}:{record.file}"
+    doses = (given_dose(register, dose.resource, zone=tools.zone) for dose in record.doses)
+    return (dose for dose in doses if dose)
 
 
 def _decided(
@@ -146,6 +171,7 @@ def _decided(
     for number, own in component.own.items():
         confirmed |= {frozenset((number, patient)) for patient in own if (number, patient) not in certainly_not}
     confirmed = {pair for pair in confirmed - forbidden if pair.isdisjoint(component.inactive)}
+    twins = any(_may_be_twins(pair, component.given) for pair in pairs)
     decisions = decide(
         component.people,
         component.patients,
@@ -154,7 +180,7 @@ def _decided(
         frequencies=frequencies,
         forbidden=frozenset(forbidden),
         confirmed=frozenset(confirmed),
-        given=_given(run, component.people, tools) if any(map(_may_be_twins, pairs)) else {},
+        given=_given(run, component.people, tools) | dict(component.given.items()) if twins else {},
     )
     awake = [_not_instead(decision, component, forbidden, tools, frequencies) for decision in decisions]
     return [_to_the_living(_held_to_its_own(decision, component.own), component.replaced) for decision in awake]

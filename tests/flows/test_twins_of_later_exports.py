@@ -1,0 +1,40 @@
+"""A clinic exports everything again: a twin who is new in it is told by the doses of the lines that have not changed."""
+
+import pytest
+from tests.flows.conftest import RATNA, RATNA_POLIO
+
+CHILD = [row.replace("Ratna Dewanti", "Naura Khairunnisa") for row in (RATNA, RATNA_POLIO)]
+NEWBORN = [
+    row.replace("Naura Khairunnisa;3303015203200003", "By. Ny. Lastri Handayani;3303014505950001") for row in CHILD
+]
+MISSPELLED = [
+    row.replace("Naura Khairunnisa;3303015203200003", "Naura Khairunisa;").replace(";15/0", ";25/0") for row in CHILD
+]
+
+
+@pytest.mark.parametrize("rows", [NEWBORN, MISSPELLED])
+def test_doses_that_the_list_has_twice_are_asked_about_in_a_later_export_as_well(place, rows):
+    place.load(place.sheet(*CHILD))
+    before = place.content()
+    books = place.load(place.sheet(*CHILD, *rows, name="next.csv"))
+    assert (books["unchanged"], books["review"]) == (2, 2)
+    assert place.content() == before
+    (item,) = place.json("review", "list")
+    assert item["code"] == "doses-contradict"
+
+
+@pytest.mark.parametrize("rows", [NEWBORN, MISSPELLED])
+def test_doses_that_stood_in_an_earlier_export_only_part_nobody(place, rows):
+    place.load(place.sheet(*rows))
+    assert place.load(place.sheet(*CHILD, name="next.csv"))["loaded"] == 2
+    assert len(place.content()[0]) == 1
+
+
+def test_what_unchanged_rows_told_is_not_kept_beyond_the_load(place):
+    import sqlite3  # noqa: PLC0415 - what stands in the ledger itself
+
+    path = place.sheet(RATNA, RATNA_POLIO)
+    place.load(path)
+    assert place.load(path)["unchanged"] == 2
+    with sqlite3.connect(next(place.home.rglob("ledger.db"))) as ledger:
+        assert ledger.execute("select count(*) from records where payload is not null").fetchone() == (0,)
