@@ -13,6 +13,7 @@ from fhir_gateway.api.security import Environment, Operator, Reader
 from fhir_gateway.bootstrap.finding import told_found
 from fhir_gateway.bootstrap.serving import ServedEnvironment
 from fhir_gateway.domain.finding import FoundKind
+from fhir_gateway.flows.merge.parting import MOST_PARTED
 
 router = APIRouter(prefix="/{environment}/merges", tags=["merges"], responses=OF_AN_ENVIRONMENT)
 
@@ -30,6 +31,17 @@ class DuplicatesWish(BaseModel):
         max_length=10_000,
         description="NIKs of 16 digits: only who shares one of these. Left out: everybody on the server.",
     )
+
+
+class PartingWish(BaseModel):
+    """Who is held for different people, and why."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    patients: list[Annotated[str, Field(pattern=r"^[A-Za-z0-9\-.]{1,64}$")]] = Field(
+        min_length=2, max_length=MOST_PARTED, description="Patients by their bare ids."
+    )
+    reason: str = Field(min_length=1, max_length=1000, description="It stands in the history.")
 
 
 @router.post("/duplicates", status_code=202, responses=CONFLICT, summary="Look for duplicates")
@@ -77,6 +89,17 @@ async def found(
             path = f"merges/duplicates?after={after + limit}&limit={limit}{wanted}"
             body["next"] = public_url(request, environment, path)
     return json_response(body)
+
+
+@router.post("/parted", summary="Say that Patients are different people")
+async def part(environment: Environment, caller: Operator, wish: PartingWish) -> Response:
+    """Write down that these Patients are different people, each of them: no two of them are proposed any more.
+
+    Nothing is written on the FHIR server. The decision stands in the history with its user and reason; a merge of them
+    that is made afterwards all the same overrules it.
+    """
+    ids = environment.merges.part(wish.patients, user=caller.user, via="api", reason=wish.reason)
+    return json_response({"patients": ids, "pairs": len(ids) * (len(ids) - 1) // 2})
 
 
 def _state(environment: ServedEnvironment) -> dict[str, Any]:

@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
+from itertools import combinations
 from typing import TypeVar
 
 from fhir_gateway.bootstrap.merging import MergeRoad
 from fhir_gateway.domain.errors import LedgerError
 from fhir_gateway.domain.history import MergeFilter, MergeRecord, ToldEntry
 from fhir_gateway.domain.merges import DuplicateGroup, GroupPlan, JournalledChange, MergePlan
+from fhir_gateway.flows import merge as merge_road
 from fhir_gateway.flows.merge import ApplyRequest, GroupOutcome, UndoDecisions, UndoOutcome
 from fhir_gateway.flows.merge.planning import plan_together
 from fhir_gateway.ledger.store import Ledger
@@ -77,6 +79,18 @@ class ServedMerges:
         return await self._to_the_end(
             lambda: self._road.undo(merge, user=user, via=via, reason=reason, decisions=decisions), patiently=patiently
         )
+
+    def part(self, patient_ids: Sequence[str], *, user: str, via: str, reason: str) -> tuple[str, ...]:
+        """Write down that these Patients are different people and return their ids; raises UsageError."""
+        ledger = self._ledger
+        return merge_road.part(
+            patient_ids, user=user, reason=reason, via=via, at=self._now(), ledger=ledger, journal=ledger.merges
+        )
+
+    def parted(self, patient_ids: Sequence[str]) -> bool:
+        """Tell whether each of these Patients is held for another person than each other one."""
+        apart = self._ledger.merges.kept_apart(patient_ids)
+        return all(frozenset(pair) in apart for pair in combinations(patient_ids, 2))
 
     def records(self, wanted: MergeFilter, *, before: int | None, limit: int) -> list[MergeRecord]:
         """Return merges, the newest first, with numbers below `before`."""

@@ -1,6 +1,5 @@
 """`merge part`: an operator says that Patients who look alike are different people."""
 
-import re
 from datetime import UTC, datetime
 from itertools import combinations
 from typing import Annotated
@@ -10,13 +9,10 @@ import typer
 from fhir_gateway import bootstrap
 from fhir_gateway.cli import options
 from fhir_gateway.cli.printing import print_json, print_text
-from fhir_gateway.domain.errors import UsageError
+from fhir_gateway.flows import merge as merge_road
 from fhir_gateway.settings import EMBEDDED
 
 app = typer.Typer()
-
-_ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
-_MOST = 50
 
 
 @app.command("part")
@@ -32,16 +28,16 @@ def part_patients(
     Nothing is written on the server. The decision stands in the history with its user and reason; a merge of them, made
     afterwards all the same, overrules it.
     """
-    ids = sorted({one.removeprefix("Patient/") for one in patients})
-    wrong = [one for one in ids if not _ID.fullmatch(one)]
-    if wrong:
-        raise UsageError("a Patient's id has letters, digits, - and . only, 64 at most")
-    if not 1 < len(ids) <= _MOST:
-        raise UsageError(f"name two or more Patients, {_MOST} at most")
-    if not reason.strip():
-        raise UsageError("--reason must say why")
-    with bootstrap.ledger_of(environment) as ledger, ledger.transaction():
-        ledger.merges.part(ids, user=user or options.login(), at=datetime.now(UTC), reason=reason.strip())
+    with bootstrap.ledger_of(environment) as ledger:
+        ids = merge_road.part(
+            patients,
+            user=user or options.login(),
+            reason=reason,
+            via="command",
+            at=datetime.now(UTC),
+            ledger=ledger,
+            journal=ledger.merges,
+        )
     pairs = len(list(combinations(ids, 2)))
     if as_json:
         print_json({"patients": ids, "pairs": pairs})

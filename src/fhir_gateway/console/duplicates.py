@@ -1,5 +1,7 @@
 """Duplicates for operators: looked for, shown with their evidence, and led on to a plan."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Query, Request
@@ -12,7 +14,9 @@ from fhir_gateway.console.guarding import Environment, GuardedOperating, Operati
 from fhir_gateway.console.niks import many_niks
 from fhir_gateway.console.planning import keep_plan
 from fhir_gateway.console.rendering import page
+from fhir_gateway.domain.errors import UsageError
 from fhir_gateway.domain.finding import Found, FoundKind
+from fhir_gateway.domain.identity import ComparedPair
 
 router = APIRouter(prefix="/duplicates")
 
@@ -25,6 +29,17 @@ KINDS = {
     FoundKind.PROPOSAL: "proposed by a load",
     FoundKind.CONFLICT: "contradict each other",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """A group on the page: its place in the list, why, the evidence, and whether it was parted since it was found."""
+
+    number: int
+    found: Found
+    reason: str
+    evidence: Sequence[tuple[ComparedPair, Sequence[str]]]
+    parted: bool
 
 
 @router.get("")
@@ -50,7 +65,13 @@ async def shown(
         kind=kind,
         total=len(listed),
         groups=[
-            (number, each, why(each), list(waterfalls(each.group, policy)))
+            _Shown(
+                number,
+                each,
+                why(each),
+                list(waterfalls(each.group, policy)),
+                parted=environment.merges.parted(each.group.patient_ids),
+            )
             for number, each in listed[after : after + _A_PAGE]
         ],
         after=after,
@@ -82,6 +103,23 @@ async def plan(
         return f"/console/plans/{await keep_plan(session, environment, planned)}"
 
     return RedirectResponse(f"/console/work/{session.begin('The plan is being made', act)}", 303)
+
+
+@router.post("/part")
+async def part(
+    session: GuardedOperating,
+    environment: Environment,
+    patients: Annotated[str, Form(max_length=20_000)],
+    reason: Annotated[str, Form(max_length=1000)],
+) -> Response:
+    """Write down that the Patients of a group that was found are different people."""
+    group = _found(environment, tuple(patients.split())).group
+    try:
+        ids = environment.merges.part(group.patient_ids, user=session.caller.user, via="console", reason=reason)
+    except UsageError as error:
+        raise PageRefusedError(422, f"{str(error).capitalize()}.") from error
+    session.tell(f"{len(ids)} Patients are held for different people from now on; nobody proposes them again.")
+    return RedirectResponse(_HERE, 303)
 
 
 def _found(environment: ServedEnvironment, patient_ids: tuple[str, ...]) -> Found:

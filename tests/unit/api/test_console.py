@@ -238,11 +238,11 @@ async def test_a_form_of_this_site_reaches_it_as_browsers_send_it(served):
     assert page.headers["referrer-policy"] == "same-origin"
 
 
-@pytest.mark.parametrize("path", ["duplicates", "plans", "jobs", "duplicates/plan", "plans/x"])
+@pytest.mark.parametrize("path", ["duplicates", "plans", "jobs", "duplicates/plan", "duplicates/part", "plans/x"])
 async def test_an_auditor_reaches_nothing_of_an_operator_s(served, path):
     await log_in(served, Role.AUDITOR)
     csrf = token(await served.get("/console/merges"))
-    assert (await post(served, f"/console/{path}", csrf=csrf, niks=NIK, patients="a b")).status_code == 403
+    assert (await post(served, f"/console/{path}", csrf=csrf, niks=NIK, patients="a b", reason="x")).status_code == 403
 
 
 @pytest.mark.parametrize("path", ["duplicates", "plans", "jobs", "merges/verification", "merges/search"])
@@ -250,6 +250,22 @@ async def test_every_form_asks_for_the_login_s_token(served, path):
     await log_in(served)
     assert (await post(served, f"/console/{path}", csrf="x", niks=NIK)).status_code == 403
     assert (await served.client.post(f"/console/{path}")).status_code == 403
+
+
+async def test_who_was_found_can_be_held_for_different_people(served):
+    await log_in(served)
+    ids = " ".join(sorted(await served.put_pair(NIK)))
+    csrf = token(await served.get("/console/duplicates"))
+    found = await followed(served, await post(served, "/console/duplicates", csrf=csrf))
+    assert "Plan this merge" in found.text
+    assert (await post(served, "/console/duplicates/part", csrf=csrf, patients="a b", reason="x")).status_code == 409
+    refused = await post(served, "/console/duplicates/part", csrf=csrf, patients=ids, reason=" ")
+    assert refused.status_code == 422
+    shown = await followed(
+        served, await post(served, "/console/duplicates/part", csrf=csrf, patients=ids, reason="namesakes")
+    )
+    assert "2 Patients are held for different people" in shown.text
+    assert "Plan this merge" not in shown.text
 
 
 async def test_an_operator_plans_and_merges_what_was_looked_at(served):

@@ -6,6 +6,7 @@ import pytest
 from tests.fakes.served_gateway import assert_is_problem
 
 from fhir_gateway.domain.access import Role
+from fhir_gateway.domain.history import HistoryEvent, Part
 
 NIK = "3303015203200003"
 OTHER = "3303021107190012"
@@ -88,3 +89,41 @@ async def test_a_wish_that_cannot_be_is_refused(served, body):
 async def test_an_auditor_reads_what_was_found_and_begins_nothing(served):
     key = served.key(Role.AUDITOR)[1]
     assert_is_problem(await served.ask("POST", "/north/merges/duplicates", key, json={}), 403)
+
+
+async def test_who_was_parted_is_not_found_again_and_the_history_tells_who_said_so(served):
+    ids = sorted(await served.put_pair(NIK))
+    key = served.key()[1]
+    said = await served.ask("POST", "/north/merges/parted", key, json={"patients": ids, "reason": "namesakes"})
+    assert (said.status_code, said.json()) == (200, {"patients": ids, "pairs": 1})
+    assert (await looked(served))["groups"] == []
+    history = (await served.app.state.serving.environment("north")).ledger.merges.history
+    (entry,) = history.entries(events=[HistoryEvent.PARTED])
+    assert history.part(entry.number, Part.FACTS)["via"] == "api"
+    assert history.part(entry.number, Part.PERSON) == {"patients": ids, "reason": "namesakes"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"patients": ["a"], "reason": "x"},
+        {"patients": ["a", "b/c"], "reason": "x"},
+        {"patients": ["a", "b"], "reason": ""},
+        {"patients": ["a", "b"]},
+        {"patients": [f"p{number}" for number in range(51)], "reason": "x"},
+    ],
+)
+async def test_a_parting_that_cannot_be_is_refused(served, body):
+    assert_is_problem(await served.ask("POST", "/north/merges/parted", served.key()[1], json=body), 422)
+
+
+@pytest.mark.parametrize("body", [{"patients": ["a", "a"], "reason": "x"}, {"patients": ["a", "b"], "reason": " "}])
+async def test_a_parting_of_one_or_without_a_reason_is_refused(served, body):
+    answer = await served.ask("POST", "/north/merges/parted", served.key()[1], json=body)
+    assert answer.status_code in {400, 422}
+    assert_is_problem(answer, answer.status_code)
+
+
+async def test_an_auditor_parts_nobody(served):
+    body = {"patients": ["a", "b"], "reason": "x"}
+    assert_is_problem(await served.ask("POST", "/north/merges/parted", served.key(Role.AUDITOR)[1], json=body), 403)

@@ -35,6 +35,7 @@ RIGHT = {
     (POST, f"{MERGES}/{{merge}}/proof"): (200, {}),
     (POST, f"{MERGES}/duplicates"): (202, {"niks": [NIK]}),
     (GET, f"{MERGES}/duplicates"): (200, None),
+    (POST, f"{MERGES}/parted"): (200, {"patients": ["a", "b"], "reason": "namesakes"}),
     (POST, f"{MERGES}/search"): (200, {"nik": NIK}),
     (GET, f"{MERGES}/{{merge}}"): (200, None),
     (POST, f"{MERGES}/{{merge}}/undo"): (200, {"preview": True}),
@@ -45,6 +46,7 @@ RIGHT = {
 OPERATORS = {
     (POST, MERGES),
     (POST, f"{MERGES}/duplicates"),
+    (POST, f"{MERGES}/parted"),
     (POST, f"{MERGES}/{{merge}}/undo"),
     (POST, "/{environment}/fhir/Patient/$merge"),
     (POST, "/{environment}/fhir/Patient/$undo-merge"),

@@ -1,6 +1,7 @@
 """The merge road: Patients that are one person become one, and are taken apart again."""
 
 from fhir_gateway.flows.merge.applying import ApplyRequest, GroupOutcome, apply, merge_of, resume
+from fhir_gateway.flows.merge.parting import part
 from fhir_gateway.flows.merge.planning import plan
 from fhir_gateway.flows.merge.selecting import Selected, patients_with, select
 from fhir_gateway.flows.merge.tools import MergeTools
@@ -17,6 +18,7 @@ __all__ = [
     "UndoRequest",
     "apply",
     "merge_of",
+    "part",
     "patients_with",
     "plan",
     "preview_undo",
