@@ -61,10 +61,15 @@ class Phases:
         """Show what an operator should see."""
         print(f"  {text}", file=sys.stderr)
 
+    def rest(self) -> None:
+        """Close the phase: a command ended."""
+        self.close()
+
     def close(self) -> None:
         """Note the last phase."""
         if self._name:
             self.seconds[self._name] = self.seconds.get(self._name, 0.0) + time.perf_counter() - self._begun
+        self._name = ""
 
 
 @dataclass(frozen=True, slots=True)
