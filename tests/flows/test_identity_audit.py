@@ -98,3 +98,27 @@ def test_what_an_operator_decided_is_not_drawn(place):
     code, _, err = place.run("identity", "audit", "draw", path, "--out", place.home / "audit")
     assert code == 2
     assert "were linked or came near it" in err
+
+
+def test_a_row_linked_to_who_was_on_the_server_is_held_against_the_patient_as_it_was(place):
+    place.load(place.sheet(RATNA, name="january.csv"))
+    path = place.sheet(OTHER_PHONE, BAYU, name="february.csv")
+    place.load(path)
+    code, _, err = place.run("identity", "audit", "draw", path, "--size", 10, "--out", place.home / "audit")
+    assert code == 0, err
+    assert [pair["linked"] for pair in sealed(place)] == ["yes"]
+    sheet = openpyxl.load_workbook(place.home / "audit" / "judge-1.xlsx").active
+    cells = dict(zip(*sheet.iter_rows(values_only=True), strict=True))
+    assert sorted((cells["A phone"], cells["B phone"])) == ["+6281210001001", "+6281210009999"]
+
+
+def test_two_whom_only_a_third_row_joined_are_drawn(place):
+    alone = RATNA.replace("Lastri Handayani;Bukateja;081210001001", ";Kutasari;")
+    newborn = RATNA_POLIO.replace("Ratna Dewanti;3303015203200003", "By. Ny. Lastri Handayani;3303014505950001")
+    path = place.sheet(alone, RATNA.replace("BCG", "HB0"), newborn)
+    place.load(path)
+    assert len(place.server("Patient")) == 1
+    place.run("identity", "audit", "draw", path, "--size", 20, "--out", place.home / "audit")
+    pairs = sealed(place)
+    assert [pair["linked"] for pair in pairs] == ["yes"] * 3
+    assert min(float(pair["weight"].lstrip("'")) for pair in pairs) < 0

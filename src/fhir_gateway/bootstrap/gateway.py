@@ -30,6 +30,7 @@ from fhir_gateway.domain.records import Resource
 from fhir_gateway.domain.runs import Provenance, ReviewItem, Run
 from fhir_gateway.fhir_server.check import ServerCheck, check_server, what_hinders_a_load
 from fhir_gateway.fhir_server.client import FhirClient
+from fhir_gateway.fhir_server.history import ServerHistory
 from fhir_gateway.fhir_server.reader import ServerReader
 from fhir_gateway.fhir_server.waiting import ServerWait
 from fhir_gateway.fhir_server.writer import ServerWriter
@@ -37,6 +38,7 @@ from fhir_gateway.flows import review as review_road
 from fhir_gateway.flows.load import LoadInput, LoadRequest, LoadTools, load, niks_restored, retry
 from fhir_gateway.ledger.store import Ledger
 from fhir_gateway.ports import Progress, Source
+from fhir_gateway.ports.exports import FhirHistory
 from fhir_gateway.reports import write_report
 from fhir_gateway.settings import EMBEDDED, Environment, home, load_environment
 
@@ -153,6 +155,15 @@ class Gateway:
         """Do something with the environment's adapters, connected; `to_post` checks first whether the server can be used."""
         return self._with_tools(action, to_post=to_post)
 
+    def look_back(self, action: Callable[[LoadTools, FhirHistory], Awaitable[T]]) -> T:
+        """Do something with the environment's adapters, connected, and with what its server remembers."""
+
+        async def act(client: FhirClient) -> T:
+            reader = ServerReader(client)
+            return await action(self._tools(client, reader), ServerHistory(client, reader))
+
+        return self._with_client(act)
+
     def connect(self, action: Callable[[FhirClient], Awaitable[T]]) -> T:
         """Do something with the environment's FHIR server, connected."""
         return self._with_client(action)
@@ -214,21 +225,23 @@ class Gateway:
             reader = ServerReader(client)
             if to_post:
                 await self._check_server(reader)
-            tools = LoadTools(
-                ledger=self.ledger,
-                reader=reader,
-                writer=ServerWriter(client, reader),
-                finder=ServerCandidates(reader, masked_identifiers=self.environment.fhir_server.masked_identifiers),
-                clock=self._clock,
-                progress=self._display,
-                zone=self.environment.zone,
-                matching=self.environment.matching,
-                environment="" if self.environment.name == EMBEDDED else self.environment.name,
-                tidy=tidy_memory,
-            )
-            return await action(tools)
+            return await action(self._tools(client, reader))
 
         return self._with_client(act)
+
+    def _tools(self, client: FhirClient, reader: ServerReader) -> LoadTools:
+        return LoadTools(
+            ledger=self.ledger,
+            reader=reader,
+            writer=ServerWriter(client, reader),
+            finder=ServerCandidates(reader, masked_identifiers=self.environment.fhir_server.masked_identifiers),
+            clock=self._clock,
+            progress=self._display,
+            zone=self.environment.zone,
+            matching=self.environment.matching,
+            environment="" if self.environment.name == EMBEDDED else self.environment.name,
+            tidy=tidy_memory,
+        )
 
     def _check_nobody_loads(self) -> None:
         """Raise LedgerError where another load runs, before the server is spoken to; the load itself looks again."""

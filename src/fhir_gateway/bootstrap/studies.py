@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 from fhir_gateway.bootstrap.gateway import Gateway
@@ -24,6 +25,7 @@ from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.evidence import evidence_of
 from fhir_gateway.identity.parameters import MatchingPolicy
 from fhir_gateway.ledger.store import Ledger
+from fhir_gateway.ports.exports import FhirHistory
 from fhir_gateway.synth.reports import ReportedRow
 from fhir_gateway.synth.score import Score, score
 from fhir_gateway.synth.truth import read_truth
@@ -124,11 +126,18 @@ def draw_pairs(gateway: Gateway, inputs: Sequence[LoadInput], *, clinic: str, si
     request = LoadRequest(inputs, clinic, dry_run=True)
     with scratch_ledger() as ledger:
 
-        async def study(tools: LoadTools) -> list[AuditPair]:
-            own = replace(tools, ledger=ledger)
-            return await draw_audit(request, size=size, seed=seed, decided=gateway.ledger, tools=own)
+        async def study(tools: LoadTools, history: FhirHistory) -> list[AuditPair]:
+            remembered = await history.is_kept("Patient")
 
-        return gateway.act(study)
+            async def before(patient_id: str, moment: datetime) -> Resource | None:
+                versions = await history.of("Patient", patient_id) if remembered else ()
+                earlier = [one.resource for one in versions if one.updated < moment and one.resource]
+                return earlier[0] if earlier else await tools.reader.read("Patient", patient_id)
+
+            own = replace(tools, ledger=ledger)
+            return await draw_audit(request, size=size, seed=seed, decided=gateway.ledger, before=before, tools=own)
+
+        return gateway.look_back(study)
 
 
 def estimate(  # noqa: PLR0913 - what is asked of a study, each of its own kind

@@ -41,6 +41,9 @@ def draw(
 ) -> None:
     """Draw pairs of records that were linked, and look-alikes that were not, onto two sheets for two judges.
 
+    What was decided is what the ledger of the loads holds: every two rows of one Patient, also such as only a third row
+    joined, and rows with the Patient on the server whom they were linked to, as it stood before.
+
     The sample is stratified (possible twins, newborns, mononyms, no NIK, ordinary) and spread over the clinics. The
     sheets hold the same pairs in different orders and nothing of what the gateway decided; that stands in key.csv,
     which the judges must not see. Each fills in `judgement`: same, different or unsure.

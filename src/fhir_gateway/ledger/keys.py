@@ -69,6 +69,19 @@ class Keys:
             )
         return found
 
+    def loaders(self, keys: Iterable[str]) -> dict[str, tuple[int, int]]:
+        """Return key → (run, its person there) of the run that loaded the record first."""
+        records = tables.records
+        found: dict[str, tuple[int, int]] = {}
+        for chunk in chunks(keys):
+            statement = (
+                select(records.c.key, records.c.run, records.c.person)
+                .where(records.c.key.in_(chunk), records.c.outcome == Outcome.LOADED)
+                .order_by(records.c.run.desc())
+            )
+            found.update((key, (run, person)) for key, run, person in self._connection.execute(statement))
+        return found
+
     def estrange(self, patient_id: str, digests: Iterable[str], blocks: Iterable[int]) -> None:
         """Forget that these words are this Patient's, and that the Patient is to be found under these keys."""
         people, places = tables.known_people, tables.known_blocks

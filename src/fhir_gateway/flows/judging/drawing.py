@@ -2,21 +2,26 @@
 
 import random
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from fhir_gateway.domain import systems
 from fhir_gateway.domain.records import Resource
-from fhir_gateway.domain.runs import Run, RunKind, SpooledRecord
+from fhir_gateway.domain.runs import Run, RunKind
+from fhir_gateway.flows.judging.framing import DecidedPair, decided_pairs, decided_people
 from fhir_gateway.flows.load.comparing import compare_people
 from fhir_gateway.flows.load.reading import read_into_spool
 from fhir_gateway.flows.load.tools import LoadRequest, LoadTools
+from fhir_gateway.identity.comparison import compare
+from fhir_gateway.identity.evidence import evidence_of
+from fhir_gateway.identity.frequencies import Frequencies
 from fhir_gateway.ports import Ledger
 
 
 @dataclass(frozen=True, slots=True)
 class AuditPair:
-    """Two wordings to be judged. `represents` is how many pairs of its stratum it stands for, `weight` is in bits."""
+    """Two to be judged: wordings, or a wording and a Patient as it was before. `represents` is how many pairs of its stratum it stands for, `weight` is in bits."""
 
     number: int
     left: Resource
@@ -28,21 +33,14 @@ class AuditPair:
     represents: float
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    left: int
-    right: int
-    weight: float
-
-
 @dataclass(slots=True)
 class _Cell:
     """Pairs of one stratum and clinic: how many there are, and a fair choice of them."""
 
     count: int = 0
-    chosen: list[_Found] = field(default_factory=list)
+    chosen: list[DecidedPair] = field(default_factory=list)
 
-    def offer(self, pair: _Found, most: int, chance: random.Random) -> None:
+    def offer(self, pair: DecidedPair, most: int, chance: random.Random) -> None:
         """Take the pair into the choice with the chance of all the others (reservoir sampling)."""
         self.count += 1
         if len(self.chosen) < most:
@@ -51,39 +49,73 @@ class _Cell:
             self.chosen[place] = pair
 
 
-@dataclass(frozen=True, slots=True)
-class _Person:
-    patient_id: str
-    clinic: str
-    digest: str
-
-
 _Stratum = tuple[bool, str]
 
 
-async def draw_audit(
-    request: LoadRequest, *, size: int, seed: int, decided: Ledger, tools: LoadTools
+PatientBefore = Callable[[str, datetime], Awaitable[Resource | None]]
+"""Gives a Patient as it stood before a moment, as far as the server remembers; None where it has gone."""
+
+
+async def draw_audit(  # noqa: PLR0913 - what is asked of a sample, each of its own kind
+    request: LoadRequest, *, size: int, seed: int, decided: Ledger, before: PatientBefore, tools: LoadTools
 ) -> list[AuditPair]:
     """Draw about `size` pairs of the request's rows, half of them linked, from what the ledger `decided` holds.
 
-    `tools.ledger` is a ledger of its own, to be thrown away. Only pairs that were close enough to be weighed are drawn:
-    who was never compared is not seen here. What an operator decided is left out.
+    A row that was linked to a Patient of whom these files tell nothing else is held against that Patient as it stood
+    `before`. `tools.ledger` is a ledger of its own, to be thrown away. Of those that were left apart only pairs that were
+    close enough to be weighed are drawn. What an operator decided is left out.
     """
     with tools.ledger.transaction():
         run = tools.ledger.runs.start(
             kind=RunKind.DRY_RUN, fingerprint="audit", files=(), clinic="", user="", started=tools.clock.now()
         )
     await read_into_spool(run, request, tools)
-    await compare_people(run, tools)
-    people = _people(run, decided, tools)
+    frequencies = await compare_people(run, tools)
+    people = decided_people(run, decided, tools)
     chance = random.Random(seed)  # noqa: S311 - a sample that can be drawn again, no secret
     cells: dict[_Stratum, dict[str, _Cell]] = defaultdict(lambda: defaultdict(_Cell))
-    for pair in _pairs(run, people, tools):
-        patients = tools.ledger.spool.patients_of(run, (pair.left, pair.right))
-        linked = people[pair.left].patient_id == people[pair.right].patient_id
-        stratum = linked, stratum_of(patients[pair.left], patients[pair.right])
+    for pair in decided_pairs(run, people, decided, tools):
+        wordings = [node for node in (pair.left, pair.right) if isinstance(node, int)]
+        said = list(tools.ledger.spool.patients_of(run, wordings).values())
+        stratum = pair.linked, stratum_of(said[0], said[-1])
         cells[stratum][people[pair.left].clinic].offer(pair, size, chance)
-    return list(_drawn(run, cells, size, chance, tools))
+    drawn: list[AuditPair] = []
+    for choice in _choices(cells, size, chance):
+        drawn += await _shown(run, choice, before, frequencies, tools, first=len(drawn) + 1)
+    return drawn
+
+
+async def _shown(  # noqa: PLR0913 - what a pair is shown with
+    run: Run, choice: "_Choice", before: PatientBefore, frequencies: Frequencies, tools: LoadTools, *, first: int
+) -> list[AuditPair]:
+    """Return the pairs chosen of a stratum with what the judges see; without those whose Patient has gone."""
+    two: list[tuple[str, DecidedPair, Resource, Resource]] = []
+    for clinic, pair in choice.pairs:
+        left = tools.ledger.spool.patients_of(run, [pair.left])[pair.left]
+        right: Resource | None
+        if isinstance(pair.right, int):
+            right = tools.ledger.spool.patients_of(run, [pair.right])[pair.right]
+        else:
+            right = await before(pair.right, pair.moment or run.started)
+        if right is not None:
+            two.append((clinic, pair, left, right))
+    return [
+        AuditPair(
+            number=number,
+            left=left,
+            right=right,
+            stratum=choice.stratum,
+            clinic=clinic,
+            linked=pair.linked,
+            weight=_weight(left, right, frequencies, tools) if pair.weight is None else pair.weight,
+            represents=choice.stands_for / len(two),
+        )
+        for number, (clinic, pair, left, right) in enumerate(two, start=first)
+    ]
+
+
+def _weight(left: Resource, right: Resource, frequencies: Frequencies, tools: LoadTools) -> float:
+    return compare(evidence_of(left), evidence_of(right), policy=tools.matching, frequencies=frequencies).weight
 
 
 def stratum_of(left: Resource, right: Resource) -> str:
@@ -115,67 +147,22 @@ def _family(patient: Resource) -> set[str]:
     return told - {""}
 
 
-def _people(run: Run, decided: Ledger, tools: LoadTools) -> dict[int, _Person]:
-    """Return the wordings whose Patient is known and was found without an operator."""
-    people: dict[int, _Person] = {}
-    doubtful: set[int] = set()
-    chunk: list[SpooledRecord] = []
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """What was chosen of a stratum, (clinic, pair) by (clinic, pair), and how many pairs it stands for."""
 
-    def add() -> None:
-        known = decided.keys.known([record.key for record in chunk])
-        digests = tools.ledger.spool.digests_of(run, {record.person for record in chunk})
-        judged = {verdict.digest for verdict in decided.reviews.verdicts(digests.values())}
-        for record in chunk:
-            entry = known.get(record.key)
-            if entry is None or digests[record.person] in judged:
-                doubtful.add(record.person)
-                continue
-            person = _Person(entry.patient_id, record.clinic, digests[record.person])
-            if people.setdefault(record.person, person).patient_id != entry.patient_id:
-                doubtful.add(record.person)
-        chunk.clear()
-
-    for record in tools.ledger.spool.unsettled(run):
-        chunk.append(record)
-        if len(chunk) == 500:
-            add()
-    add()
-    return {number: person for number, person in people.items() if number not in doubtful}
+    stratum: str
+    pairs: Sequence[tuple[str, DecidedPair]]
+    stands_for: int
 
 
-def _pairs(run: Run, people: Mapping[int, _Person], tools: LoadTools) -> Iterator[_Found]:
-    for left, right, weight in tools.ledger.spool.edges(run):
-        if isinstance(right, int) and left in people and right in people:
-            yield _Found(left, right, weight)
-
-
-def _drawn(
-    run: Run,
-    cells: Mapping[_Stratum, Mapping[str, _Cell]],
-    size: int,
-    chance: random.Random,
-    tools: LoadTools,
-) -> Iterator[AuditPair]:
-    number = 0
+def _choices(cells: Mapping[_Stratum, Mapping[str, _Cell]], size: int, chance: random.Random) -> Iterator[_Choice]:
     for kind in (True, False):
         strata = [stratum for stratum in sorted(cells) if stratum[0] is kind]
         counts = {s: sum(len(cell.chosen) for cell in cells[s].values()) for s in strata}
         for stratum, share in shares(counts, size // 2).items():
             whole = sum(cell.count for cell in cells[stratum].values())
-            chosen = _spread(cells[stratum], share, chance)
-            for clinic, pair in chosen:
-                number += 1
-                patients = tools.ledger.spool.patients_of(run, (pair.left, pair.right))
-                yield AuditPair(
-                    number=number,
-                    left=patients[pair.left],
-                    right=patients[pair.right],
-                    stratum=stratum[1],
-                    clinic=clinic,
-                    linked=stratum[0],
-                    weight=pair.weight,
-                    represents=whole / len(chosen),
-                )
+            yield _Choice(stratum[1], _spread(cells[stratum], share, chance), whole)
 
 
 def shares(available: Mapping[_Stratum, int], size: int) -> dict[_Stratum, int]:
@@ -190,9 +177,9 @@ def shares(available: Mapping[_Stratum, int], size: int) -> dict[_Stratum, int]:
     return given
 
 
-def _spread(cells: Mapping[str, _Cell], share: int, chance: random.Random) -> list[tuple[str, _Found]]:
+def _spread(cells: Mapping[str, _Cell], share: int, chance: random.Random) -> list[tuple[str, DecidedPair]]:
     """Choose from the clinics of a stratum in proportion to their pairs: each n-th of them, one clinic after another."""
-    in_order: list[tuple[str, _Found, float]] = []
+    in_order: list[tuple[str, DecidedPair, float]] = []
     for clinic, cell in sorted(cells.items()):
         chance.shuffle(cell.chosen)
         in_order += [(clinic, pair, cell.count / len(cell.chosen)) for pair in cell.chosen]
