@@ -12,24 +12,14 @@ from typing import Protocol
 
 from fhir_gateway.domain.recent import remembered
 from fhir_gateway.identity.evidence import PersonEvidence
+from fhir_gateway.identity.parameters import CountingWeights, default_parameters
 from fhir_gateway.identity.tally import Tally
 from fhir_gateway.people.name_sounds import compared_form
 
 _SHIPPED = "name_frequencies.toml"
 _SEXES = "name_sexes.toml"
-_CLEARLY = 0.9
-"""A word is one sex's that so large a share of its bearers has."""
-_SHIPPED_SEX_COUNTS_AS = 6.0
-_ENDING_COUNTS_AS = 3.0
-_LEAST_BEARERS = 2.0
-_SHORTEST_ENDED = 3
-"""An ending tells something of words with so many letters before it."""
-_SHIPPED_COUNTS_AS = 3000
-"""The shipped shares weigh as much as so many counted people."""
-_ESTABLISHED = 3
-"""A word that fewer people carry may be a typing error."""
-_COMMON = 20
-"""A word that so many people carry is a name."""
+_LEAST_LETTERS = 6
+"""An ending tells something of words of so many letters."""
 _MOST_INFORMATION = 20_000
 """Words of which it is kept how much they tell."""
 _COUNTED_TOGETHER = 50_000
@@ -68,11 +58,13 @@ class Frequencies:
         shares: Mapping[str, float] | None = None,
         women: Counts | None = None,
         men: Counts | None = None,
+        counting: CountingWeights | None = None,
     ) -> None:
         """Build from how many of `people` carry a word (compared form) or a phone; `shares` replace the shipped ones.
 
-        `women` and `men` are how many of either sex carry a word.
+        `women` and `men` are how many of either sex carry a word. `counting` is how much counts say beside what is shipped.
         """
+        self._counting = counting or default_parameters().counting
         self._women: Counts = women or {}
         self._men: Counts = men or {}
         self._shares_of_women: dict[str, float] = {}
@@ -86,8 +78,9 @@ class Frequencies:
         """Return how much sharing this word tells, in bits."""
         known = self._information.get(word)
         if known is None:
-            expected = self._shares.get(word, self._unlisted) * _SHIPPED_COUNTS_AS
-            share = (expected + self._words.get(word, 0)) / (_SHIPPED_COUNTS_AS + self._people)
+            shipped = self._counting.shipped_people
+            expected = self._shares.get(word, self._unlisted) * shipped
+            share = (expected + self._words.get(word, 0)) / (shipped + self._people)
             if len(self._information) >= _MOST_INFORMATION:
                 self._information.clear()
             known = self._information[word] = -math.log2(min(1.0, share))
@@ -95,15 +88,15 @@ class Frequencies:
 
     def established(self, word: str) -> bool:
         """Say whether a word is known as a common name."""
-        return word in self._shares or self._words.get(word, 0) >= _COMMON
+        return word in self._shares or self._words.get(word, 0) >= self._counting.common_people
 
     def sex_of(self, words: Iterable[str]) -> str:
         """Return whose name these words (compared forms) are: "female", "male", or "" where that is not clear."""
         women = men = 0.0
         for word in words:
             share = self._share_of_women(word)
-            women += share > _CLEARLY
-            men += share < 1 - _CLEARLY
+            women += share > self._counting.clear_share
+            men += share < 1 - self._counting.clear_share
         if women and men:
             return ""
         return "female" if women else "male" if men else ""
@@ -114,9 +107,11 @@ class Frequencies:
         if known is None:
             if len(self._shares_of_women) >= _MOST_INFORMATION:
                 self._shares_of_women.clear()
-            shipped_women, shipped_men = _shipped_sexes(word)
+            weights = {"word": self._counting.sex_word_people, "ending": self._counting.sex_ending_people}
+            shipped_women, shipped_men = (weights.get(told, 0.0) for told in _shipped_sexes(word))
             women, men = self._women.get(word, 0) + shipped_women, self._men.get(word, 0) + shipped_men
-            known = self._shares_of_women[word] = women / (women + men) if women + men >= _LEAST_BEARERS else 0.5
+            enough = women + men >= self._counting.sex_least_people
+            known = self._shares_of_women[word] = women / (women + men) if enough else 0.5
         return known
 
     def people_with_phone(self, phone: str) -> int:
@@ -157,24 +152,27 @@ class FrequencyCount:
         """Return the words, those of either sex, the phones with their days, and how many people were counted."""
         return self._words, self._of_sex, self._phones, self._people
 
-    def result(self) -> Frequencies:
-        """Return what was counted; only what several share is kept."""
+    def result(self, counting: CountingWeights | None = None) -> Frequencies:
+        """Return what was counted; only what several share is kept. `counting`: see Frequencies."""
+        counting = counting or default_parameters().counting
+        least = counting.established_people
         phones: dict[str, int] = {}
         for part in _parts(self._phones):
             counted = Counter(value >> _DAY_BITS for value in set(part))
-            phones.update((str(phone), count) for phone, count in counted.items() if count > _ESTABLISHED)
+            phones.update((str(phone), count) for phone, count in counted.items() if count > least)
         return Frequencies(
-            _counted(self._words),
+            _counted(self._words, least),
             people=self._people,
             phones=phones,
-            women=_counted(self._of_sex["female"]),
-            men=_counted(self._of_sex["male"]),
+            women=_counted(self._of_sex["female"], least),
+            men=_counted(self._of_sex["male"], least),
+            counting=counting,
         )
 
 
-def _counted(hashes: Tally) -> HashedCounts:
-    """Return how often each word was counted, of those that several carry."""
-    return HashedCounts({word: count for word, count in hashes.items() if count >= _ESTABLISHED})
+def _counted(hashes: Tally, least: float) -> HashedCounts:
+    """Return how often each word was counted, of those that so many carry."""
+    return HashedCounts({word: count for word, count in hashes.items() if count >= least})
 
 
 def _hashed(word: str) -> int:
@@ -203,12 +201,12 @@ def default_frequencies() -> Frequencies:
 
 
 @remembered(2048)
-def _shipped_sexes(word: str) -> tuple[float, float]:
-    """Return how many women and men the shipped words and endings count as."""
+def _shipped_sexes(word: str) -> tuple[str, str]:
+    """Return what the shipped lists tell for a woman and for a man: "word", "ending" or nothing."""
     found = []
     for words, endings in _sexes():
-        ended = word.endswith(endings) and len(word) > _SHORTEST_ENDED + 2
-        found.append(_SHIPPED_SEX_COUNTS_AS if word in words else _ENDING_COUNTS_AS if ended else 0.0)
+        ended = word.endswith(endings) and len(word) >= _LEAST_LETTERS
+        found.append("word" if word in words else "ending" if ended else "")
     return found[0], found[1]
 
 

@@ -93,6 +93,24 @@ class RivalWeights:
 
 
 @dataclass(frozen=True, slots=True)
+class CountingWeights:
+    """How much counts of the records at hand say beside the shipped frequencies, in people.
+
+    The shipped shares weigh as much as `shipped_people`. A word or phone that fewer than `established_people` carry is not
+    kept, one that `common_people` carry is a name. A word is one sex's that `clear_share` of its bearers has; the shipped
+    lists count as `sex_word_people` and `sex_ending_people`, and at least `sex_least_people` must be known.
+    """
+
+    shipped_people: float
+    established_people: float
+    common_people: float
+    clear_share: float
+    sex_word_people: float
+    sex_ending_people: float
+    sex_least_people: float
+
+
+@dataclass(frozen=True, slots=True)
 class MatchingParameters:
     """Probabilities and weights (bits) by `field.level`, how they add up, and the origin of each by its key."""
 
@@ -103,6 +121,7 @@ class MatchingParameters:
     phones: PhoneWeights
     birth_dates: BirthDateWeights
     rivals: RivalWeights
+    counting: CountingWeights
     origins: Mapping[str, str]
 
 
@@ -112,6 +131,7 @@ _GROUPS: Mapping[str, type] = {
     "phones": PhoneWeights,
     "birth_dates": BirthDateWeights,
     "rivals": RivalWeights,
+    "counting": CountingWeights,
 }
 _TWO_LEVELS = ("gender", "phone", "place", "parent_nik", "family_card", "record_number")
 _LEVELS = (

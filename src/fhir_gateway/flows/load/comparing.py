@@ -100,7 +100,7 @@ async def _block(run: Run, tools: LoadTools) -> tuple[Frequencies, int]:
         done, last = done + len(chunk), chunk[-1][0]
         tools.progress.advance(done)
         await asyncio.sleep(0)
-    return count.result(), last
+    return count.result(tools.matching.parameters.counting), last
 
 
 def matters(comparison: Comparison) -> bool:
