@@ -52,7 +52,7 @@ async def find_likely(registered: Registered, tools: FindTools, shared: Sequence
     Who is likely somebody of those who share a NIK (`shared`, as they were found) stands in one group with all of them.
     """
     notes = await _bring_together(registered, tools)
-    frequencies = await asyncio.to_thread(registered.count.result)
+    frequencies = await asyncio.to_thread(registered.count.result, tools.matching.parameters.counting)
     pairs, numbers = await _compared(registered, frequencies, tools)
     grouping = LikelyGroups(shared, frequencies, tools)
     tools.progress.phase("grouping", len(pairs))
