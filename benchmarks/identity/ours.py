@@ -7,7 +7,7 @@ from itertools import combinations
 from fhir_gateway.domain.identity import ComparedPair, PersonAction, PersonDecision
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.flows.load.blocks import LARGEST_BLOCK, block_numbers
-from fhir_gateway.flows.load.comparing import matters
+from fhir_gateway.flows.load.comparing import LEAST, matters
 from fhir_gateway.flows.load.components import components
 from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.decision import decide
@@ -15,6 +15,7 @@ from fhir_gateway.identity.evidence import PersonEvidence, evidence_of
 from fhir_gateway.identity.frequencies import count_frequencies
 from fhir_gateway.identity.given import GivenDose
 from fhir_gateway.identity.parameters import MatchingPolicy
+from fhir_gateway.identity.screening import Screen
 
 _LARGEST_FULLY_COMPARED = 40
 
@@ -25,10 +26,12 @@ def decide_all(
     """Return the decisions over Patients, numbered from 1, and the doses of each."""
     evidence = [evidence_of(patient) for patient in patients]
     frequencies = count_frequencies(evidence)
+    screen = Screen(policy, frequencies, least=LEAST)
     edges: list[tuple[int, int | str]] = [
         (left, right)
         for left, right in candidate_pairs(evidence)
-        if matters(compare(evidence[left - 1], evidence[right - 1], policy=policy, frequencies=frequencies))
+        if screen.passes(evidence[left - 1], evidence[right - 1])
+        and matters(compare(evidence[left - 1], evidence[right - 1], policy=policy, frequencies=frequencies))
     ]
     of_person: dict[int, list[tuple[int, int]]] = defaultdict(list)
     for left, right in edges:

@@ -59,7 +59,7 @@ def compare(
         household.evidence.weight if household else 0.0,
         household is not None and household.evidence.agreement == "mixed",
         household is not None and household.parents_differ,
-        _same_record(left, right),
+        same_record(left, right),
         any(person in right.persons for person in left.persons),
     )
     evidence = _weigh(levels, parameters, frequencies)
@@ -79,7 +79,7 @@ def compare(
     return Comparison(tuple(evidence), vetoes, round(weight, 2), grade)
 
 
-def _same_record(left: PersonEvidence, right: PersonEvidence) -> bool | None:
+def same_record(left: PersonEvidence, right: PersonEvidence) -> bool | None:
     """Whether one clinic gave both the same record number; None where no clinic numbered both."""
     if not (left.records and right.records):
         return None

@@ -52,7 +52,7 @@ SAME_DAY = frozenset({BirthDateLevel.EXACT, BirthDateLevel.DEFAULT_DAY, BirthDat
 SAME_NAME = frozenset({NameLevel.EXACT, NameLevel.EQUIVALENT})
 LIKE_NAME = frozenset({NameLevel.EXACT, NameLevel.EQUIVALENT, NameLevel.SUBSET, NameLevel.INITIALS})
 _LIKE_OR_NEAR = LIKE_NAME | {NameLevel.NEAR}
-_OTHER_NAME = frozenset({NameLevel.DIFFERENT, NameLevel.PARTIAL})
+OTHER_NAME = frozenset({NameLevel.DIFFERENT, NameLevel.PARTIAL})
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ def find_vetoes(
     codes: list[VetoCode] = []
     if levels.nik in {NikLevel.DIFFERENT, NikLevel.TYPO, NikLevel.DAMAGED_DIFFERS}:
         codes.append(VetoCode.NIK_DIFFERENT)
-    if levels.nik is NikLevel.AGREE and levels.name.level in _OTHER_NAME:
+    if levels.nik is NikLevel.AGREE and levels.name.level in OTHER_NAME:
         codes.append(VetoCode.NIK_NAME_DISAGREES)
     twins = _twins(left, right, levels, parameters.household.family, frequencies)
     if twins:
@@ -118,7 +118,7 @@ def find_caution(
         if confirmed and (other_day or other_sex):
             return _NO_BIRTH_DATE  # a brother's or sister's number
         return None if confirmed else _NAMELESS
-    if levels.same_record and levels.name.level not in _OTHER_NAME and levels.birth_date in SAME_DAY:
+    if levels.same_record and levels.name.level not in OTHER_NAME and levels.birth_date in SAME_DAY:
         return None
     return _unsupported(levels, parameters.household.supporting)
 
@@ -172,7 +172,7 @@ def _twins_by_name(
         sound_alike = level is NameLevel.NEAR and not _typing_error(levels.name, frequencies)
         boy_and_girl = sound_alike and levels.same_gender is False
         return VetoCode.POSSIBLE_TWINS if boy_and_girl else None
-    if level in _OTHER_NAME:
+    if level in OTHER_NAME:
         return VetoCode.TWINS
     if level is NameLevel.UNKNOWN:
         return _newborn_twins(left, right, levels, order=order)

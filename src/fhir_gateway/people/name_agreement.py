@@ -11,7 +11,7 @@ from enum import StrEnum
 from rapidfuzz.distance import OSA
 
 from fhir_gateway.domain.recent import remembered
-from fhir_gateway.people.name_sounds import compared_form, sound_form
+from fhir_gateway.people.name_sounds import compared_form, lasting_letters, lasting_letters_of, sound_form
 from fhir_gateway.people.name_words import WEAK_WORDS
 from fhir_gateway.people.names import PersonName, tokens_of_key
 
@@ -73,12 +73,13 @@ def _mirrored(agreement: NameAgreement) -> NameAgreement:
     return replace(agreement, near=near)
 
 
-@remembered(2048)
+@remembered(8192)
 def _compare(left: str, right: str) -> NameAgreement:
     plain_left, own_left, father_left, cut_left = tokens_of_key(left)
     plain_right, own_right, father_right, cut_right = tokens_of_key(right)
     agreement = _compare_words(own_left, own_right, exact=plain_left == plain_right, cut=(cut_left, cut_right))
-    if agreement.level in {NameLevel.PARTIAL, NameLevel.DIFFERENT, NameLevel.WEAK} and plain_left and plain_right:
+    typed_otherwise = plain_left != own_left or plain_right != own_right
+    if agreement.level in _CONTRADICT and typed_otherwise and plain_left and plain_right:
         # What is typed wrong may be spelled so that the compared forms lie further apart than the letters.
         as_typed = _compare_words(plain_left, plain_right, exact=False, cut=(cut_left, cut_right))
         if as_typed.level is NameLevel.NEAR:
@@ -93,6 +94,7 @@ def _compare(left: str, right: str) -> NameAgreement:
     return agreement
 
 
+_CONTRADICT = frozenset({NameLevel.PARTIAL, NameLevel.DIFFERENT, NameLevel.WEAK})
 _RANK = {level: rank for rank, level in enumerate(NameLevel)}
 
 
@@ -116,11 +118,15 @@ def _compare_words(
 ) -> NameAgreement:
     if left == right:
         return NameAgreement(NameLevel.EXACT if exact else NameLevel.EQUIVALENT, left)
-    if sorted(left) == sorted(right) or compared_form("".join(left)) == compared_form("".join(right)):
+    if sorted(left) == sorted(right) or _same_form("".join(left), "".join(right)):
         return NameAgreement(NameLevel.EQUIVALENT, max(left, right, key=lambda words: (len(words), words)))
     alignment = _Alignment(left, right)
     alignment.match_cut_off(*cut)
     return alignment.judge()
+
+
+def _same_form(left: str, right: str) -> bool:
+    return lasting_letters_of(left) == lasting_letters_of(right) and compared_form(left) == compared_form(right)
 
 
 class _Alignment:
@@ -134,11 +140,10 @@ class _Alignment:
         self.initials = 0
         self.shortened = False
         self._match_equal()
-        self._match_joined(self.left, self.right)
-        self._match_joined(self.right, self.left)
-        self._match_near()
-        self._match_initials()
-        self._match_short_forms()
+        for match in (self._match_joined, self._match_near, self._match_initials, self._match_short_forms):
+            if not (self.left and self.right):
+                break
+            match()
 
     def _match_equal(self) -> None:
         for word in tuple(self.left):
@@ -147,23 +152,29 @@ class _Alignment:
                 self.right.remove(word)
                 self.shared.append(word)
 
-    def _match_joined(self, divided: list[str], joined: list[str]) -> None:
+    def _match_joined(self) -> None:
         """Pair "nur hayati" with "nurhayati"."""
-        for index in range(len(divided) - 2, -1, -1):
-            if index + 1 < len(divided):
-                word = compared_form(divided[index] + divided[index + 1])
-                if word in joined:
-                    joined.remove(word)
-                    self.shared.append(word)
-                    del divided[index : index + 2]
+        for divided, joined in ((self.left, self.right), (self.right, self.left)):
+            for index in range(len(divided) - 2, -1, -1):
+                if index + 1 < len(divided):
+                    both = divided[index] + divided[index + 1]
+                    letters = lasting_letters_of(both)
+                    if not any(letters == lasting_letters(word) for word in joined):
+                        continue
+                    word = compared_form(both)
+                    if word in joined:
+                        joined.remove(word)
+                        self.shared.append(word)
+                        del divided[index : index + 2]
 
     def _match_near(self) -> None:
-        possible = sorted(
+        possible = [
             (distance, left, right)
-            for left in set(self.left)
-            for right in set(self.right)
+            for left in self.left
+            for right in self.right
             if (distance := nearness(left, right)) is not None
-        )
+        ]
+        possible.sort()
         for _, left, right in possible:
             if left in self.left and right in self.right:
                 self.left.remove(left)
@@ -183,12 +194,13 @@ class _Alignment:
         """Pair a short form with its word: md with muhamad, kmg with komang, asni with asnidar, tini with suartini."""
         for mine, other in ((self.left, self.right), (self.right, self.left)):
             for word in tuple(mine):
-                full = next((candidate for candidate in other if is_short_form(word, candidate)), None)
-                if full is not None:
-                    mine.remove(word)
-                    other.remove(full)
-                    self.initials += 1
-                    self.shortened |= len(word) >= _OWN_NAME_LETTERS
+                for full in other:
+                    if len(word) < len(full) and is_short_form(word, full):
+                        mine.remove(word)
+                        other.remove(full)
+                        self.initials += 1
+                        self.shortened |= len(word) >= _OWN_NAME_LETTERS
+                        break
 
     def match_cut_off(self, left_cut: bool, right_cut: bool) -> None:  # noqa: FBT001 - a pair of sides
         """Where the source cut a name off, its last word may be the beginning of the other's, and the rest missing."""
@@ -206,26 +218,31 @@ class _Alignment:
         return NameAgreement(level, tuple(self.shared), tuple(self.near), self.initials, self.shortened)
 
     def _level(self) -> NameLevel:
-        telling = any(word not in WEAK_WORDS and len(word) > 1 for word in self.shared)
-        telling = telling or any(left not in WEAK_WORDS for left, _ in self.near)
         if self.left and self.right:
             if _nearly_whole(*self.whole):
                 return NameLevel.NEAR
-            return NameLevel.PARTIAL if telling else NameLevel.DIFFERENT
+            return NameLevel.PARTIAL if self._is_telling() else NameLevel.DIFFERENT
         if self.left or self.right or self.initials:
-            if telling:
+            if self._is_telling():
                 return NameLevel.INITIALS if self.initials else NameLevel.SUBSET
             return NameLevel.WEAK if self.shared or self.near or self.initials else NameLevel.DIFFERENT
         if self.near and not self._near_enough():
             return NameLevel.PARTIAL
         return NameLevel.NEAR if self.near else NameLevel.EQUIVALENT
 
+    def _is_telling(self) -> bool:
+        """Whether one of the words that are paired off is carried by few."""
+        for word in self.shared:
+            if len(word) > 1 and word not in WEAK_WORDS:
+                return True
+        return any(left not in WEAK_WORDS for left, _ in self.near) if self.near else False
+
     def _near_enough(self) -> bool:
         """Several mistyped words are believed only where as many are right, or the whole is nearly the same."""
         return len(self.near) <= max(1, len(self.shared)) or _nearly_whole(*self.whole)
 
 
-@remembered(2048)
+@remembered(8192)
 def nearness(left: str, right: str) -> int | None:
     """Return how far apart two words are where one may be the other mistyped or misheard, else None; 0: they sound alike.
 
@@ -263,7 +280,7 @@ def _may_begin(initial: str, form: str) -> bool:
     return form[0] in _BEGINNINGS.get(initial, initial)
 
 
-@remembered(2048)
+@remembered(8192)
 def is_short_form(short: str, word: str) -> bool:
     """Say whether a word may be written or called by the short one: its consonants, its beginning or its end."""
     if len(short) >= len(word) or len(short) < 2:

@@ -65,7 +65,21 @@ def compared_form(word: str) -> str:
     return _DOUBLED.sub(r"\1", word)
 
 
-@remembered(2048)
+_LASTING = str.maketrans(dict.fromkeys("cdefhijkopqstuwxyz"))
+
+
+@remembered(8192)
+def lasting_letters(form: str) -> frozenset[str]:
+    """Return those letters of a word that no spelling changes."""
+    return frozenset(form.translate(_LASTING))
+
+
+def lasting_letters_of(word: str) -> frozenset[str]:
+    """Return the lasting letters of a word's compared form, without making that: forms with other ones are two."""
+    return lasting_letters(ABBREVIATIONS.get(word, word))
+
+
+@remembered(4096)
 def sound_form(form: str) -> str:
     """Return a compared form as it may be heard: f/p/v, s/z, y/j, e/i, o/u, silent h, final d/t are one."""
     heard = form.translate(_BY_EAR)

@@ -3,6 +3,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fhir_gateway.people.name_agreement import NameLevel, compare_names
+from fhir_gateway.people.name_sounds import compared_form, lasting_letters, lasting_letters_of
+from fhir_gateway.people.name_words import ABBREVIATIONS
 from fhir_gateway.people.names import read_name
 
 WORDS = st.sampled_from(
@@ -82,3 +84,14 @@ def test_comparing_is_symmetric(one, other):
 def test_name_agrees_with_itself(text):
     name = read_name(text)
     assert compare_names(name, name).level in {NameLevel.EXACT, NameLevel.UNKNOWN}
+
+
+@given(word=st.text(alphabet="abcdefghijklmnopqrstuvwxyz", min_size=1, max_size=12))
+@settings(derandomize=True, max_examples=500, deadline=None)
+def test_the_lasting_letters_of_a_word_are_those_of_its_compared_form(word):
+    assert lasting_letters_of(word) == lasting_letters(compared_form(word))
+
+
+@pytest.mark.parametrize("word", sorted(ABBREVIATIONS))
+def test_the_lasting_letters_of_an_abbreviation_are_those_of_what_it_stands_for(word):
+    assert lasting_letters_of(word) == lasting_letters(compared_form(word))

@@ -14,10 +14,13 @@ from fhir_gateway.identity.blocking import probe_of
 from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.evidence import PersonEvidence, evidence_of
 from fhir_gateway.identity.frequencies import Frequencies, FrequencyCount
+from fhir_gateway.identity.screening import Screen
 
 _Person = tuple[int, str, Resource]
 """A spooled person: number, digest, Patient."""
 
+LEAST = Grade.POSSIBLE
+"""The least grade of a pair that a decision has to look at."""
 OWN = 1e6
 """The weight of an edge to the Patient that the same key created: stronger than any evidence."""
 
@@ -35,6 +38,7 @@ async def compare_people(run: Run, tools: LoadTools) -> Frequencies:
     """
     frequencies, last = await _block(run, tools)
     tools.progress.phase("comparing people")
+    screen = Screen(tools.matching, frequencies, least=LEAST)
     evidence = _Evidence(run, tools)
     compared = 0
     pairs = tools.ledger.spool.pairs(run, largest_block=LARGEST_BLOCK)
@@ -42,6 +46,8 @@ async def compare_people(run: Run, tools: LoadTools) -> Frequencies:
         known = evidence.of({number for pair in chunk for number in pair})
         edges: list[tuple[int, int | str, float]] = []
         for left, right in chunk:
+            if not screen.passes(known[left], known[right]):
+                continue
             comparison = compare(known[left], known[right], policy=tools.matching, frequencies=frequencies)
             if matters(comparison):
                 edges.append((left, right, comparison.weight))
@@ -147,14 +153,18 @@ async def _look_up_window(
         probes.append(_probe(number, found, keys.get(number, []), known_ids | own.get(number, set())))
     candidates = await tools.finder.find(probes)
     known = {patient_id: evidence_of(patient) for patient_id, patient in candidates.patients.items()}
+    screen = Screen(tools.matching, frequencies, least=LEAST)
     edges: list[tuple[int, int | str, float]] = []
     for number, ids in candidates.found.items():
         for patient_id in ids:
-            comparison = compare(evidence[number], known[patient_id], policy=tools.matching, frequencies=frequencies)
             if patient_id in own.get(number, ()):
                 edges.append((number, patient_id, OWN))
-            elif matters(comparison):
-                edges.append((number, patient_id, comparison.weight))
+            elif screen.passes(evidence[number], known[patient_id]):
+                comparison = compare(
+                    evidence[number], known[patient_id], policy=tools.matching, frequencies=frequencies
+                )
+                if matters(comparison):
+                    edges.append((number, patient_id, comparison.weight))
     kept = {str(other) for _, other, _ in edges}
     with tools.ledger.transaction():
         tools.ledger.spool.keep_candidates(run, {i: p for i, p in candidates.patients.items() if i in kept})

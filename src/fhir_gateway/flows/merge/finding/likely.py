@@ -15,9 +15,10 @@ from fhir_gateway.flows.merge.finding.tools import FindTools
 from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.frequencies import Frequencies
 from fhir_gateway.identity.parameters import MatchingPolicy
+from fhir_gateway.identity.screening import Screen
 from fhir_gateway.merging.finding_pages import kind_of
 from fhir_gateway.merging.finding_people import Person
-from fhir_gateway.merging.finding_screen import worth_of
+from fhir_gateway.merging.finding_screen import LEAST, worth_of
 
 _REMEMBERED = 4_000
 _PAIRS_TOGETHER = 5_000
@@ -161,8 +162,11 @@ def _compare(
     policy: MatchingPolicy,
 ) -> list[LikelyPair]:
     found = []
+    screen = Screen(policy, frequencies, least=LEAST)
     for left, right in pairs:
         one, other = people[left], people[right]
+        if not screen.passes(one.evidence, other.evidence):
+            continue
         comparison = compare(one.evidence, other.evidence, policy=policy, frequencies=frequencies)
         if comparison.grade in _ASKED:
             numbers |= {one.shown.id: left, other.shown.id: right}

@@ -1,0 +1,118 @@
+"""Which of the people who meet under a blocking key are worth a full comparison.
+
+Blocks hold many more strangers than records of one person, and nearly all of a comparison's work is the names and the
+household. So the weights that are cheap to tell are added up first, and what is still to come is bounded by the most that
+it can weigh: where the sum stays below what is asked for, the full comparison need not be made, its outcome is known.
+The bounds are taken from the parameters themselves; a property test holds them against the comparison.
+"""
+
+import math
+
+from fhir_gateway.domain.identity import Grade
+from fhir_gateway.identity.comparators import (
+    BirthDateLevel,
+    NikLevel,
+    compare_birth_dates,
+    compare_niks,
+    compare_own_names,
+)
+from fhir_gateway.identity.comparison import same_record
+from fhir_gateway.identity.evidence import PersonEvidence
+from fhir_gateway.identity.frequencies import Frequencies
+from fhir_gateway.identity.parameters import MatchingParameters, MatchingPolicy
+from fhir_gateway.identity.vetoes import LIKE_NAME, OTHER_NAME, SAME_DAY, SAME_NAME
+from fhir_gateway.identity.weighing import weigh_household, weigh_name
+from fhir_gateway.people.name_agreement import NameAgreement, NameLevel
+
+_VETOED = frozenset({NikLevel.DIFFERENT, NikLevel.TYPO, NikLevel.DAMAGED_DIFFERS})
+_DAMAGED_AGREE = frozenset({NikLevel.DAMAGED_AGREE, NikLevel.DAMAGED_AGREE_SERIAL})
+_ROUNDING = 0.02
+"""A comparison rounds the weights of name and household to hundredths."""
+
+
+class Screen:
+    """Says of two people whether their comparison can reach a grade at all; exact, symmetric, no I/O.
+
+    `least` is POSSIBLE or PROBABLE. Without `frequencies` a name that agrees counts as if it were the rarest.
+    """
+
+    def __init__(self, policy: MatchingPolicy, frequencies: Frequencies | None = None, *, least: Grade) -> None:
+        parameters = policy.parameters
+        weights = parameters.weights
+        self._prior = policy.prior + _ROUNDING
+        self._parameters = parameters
+        self._frequencies = frequencies
+        self._only_asked = least is not Grade.POSSIBLE
+        enough = policy.probable if self._only_asked else policy.possible
+        self._nik = {level: weights.get(f"nik.{level.value}", 0.0) for level in NikLevel}
+        self._otherwise_certain = {level: policy.certain + min(0.0, weight) for level, weight in self._nik.items()}
+        self._needed = {level: min(enough, bits) for level, bits in self._otherwise_certain.items()}
+        self._needed.update((level, self._otherwise_certain[level]) for level in _VETOED)
+        self._birth_date = {level: weights.get(f"birth_date.{level.value}", 0.0) for level in BirthDateLevel}
+        self._any_birth_date = _most_of_dates(self._birth_date, parameters)
+        self._name = {level: _most_of_name(level, parameters) for level in NameLevel}
+        self._any_name = max(self._name.values())
+        self._gender = {True: weights["gender.agree"], False: weights["gender.different"]}
+        self._record = {True: weights["record_number.agree"], False: weights["record_number.different"], None: 0.0}
+        self._household = max(0.0, parameters.household.most)
+        self._family = max(0.0, min(parameters.household.family, parameters.household.most))
+
+    def passes(self, left: PersonEvidence, right: PersonEvidence) -> bool:
+        """Say whether a comparison is worth while; False is certain: it would be graded lower than asked for."""
+        nik = compare_niks(left, right)
+        if nik is NikLevel.AGREE or (left.persons and any(person in right.persons for person in left.persons)):
+            return True
+        born = compare_birth_dates(left, right)
+        weight = self._prior + self._nik[nik]
+        weight += self._any_birth_date if nik in _DAMAGED_AGREE else self._birth_date[born]
+        if left.gender and right.gender:
+            weight += self._gender[left.gender == right.gender]
+        record = same_record(left, right)
+        weight += self._record[record]
+        if weight + self._any_name + self._household < self._needed[nik]:
+            return False
+        name = compare_own_names(left, right)
+        needed = self._needed_with(nik, born, name.level, same_number=bool(record))
+        # With another name, born the same day in one family, they would be twins.
+        household = self._family if name.level in OTHER_NAME and born in SAME_DAY else self._household
+        if weight + self._name[name.level] + household < needed:
+            return False
+        return self._reaches(left, right, name, bits=(weight, household, needed))
+
+    def _needed_with(self, nik: NikLevel, born: BirthDateLevel, name: NameLevel, *, same_number: bool) -> float:
+        """Return the bits that a pair needs; infinitely many where nothing makes it one that is asked for."""
+        # Never certain without a birth date, and nobody is asked about brothers and sisters: only a veto asks.
+        other_birth = self._only_asked and born is BirthDateLevel.DIFFERENT and name not in SAME_NAME
+        if nik not in _VETOED and (same_number or not other_birth):
+            return self._needed[nik]
+        asked = name in LIKE_NAME or (nik is NikLevel.TYPO and name is NameLevel.NEAR)
+        return self._otherwise_certain[nik] if asked else math.inf
+
+    def _reaches(
+        self, left: PersonEvidence, right: PersonEvidence, name: NameAgreement, bits: tuple[float, float, float]
+    ) -> bool:
+        """Whether name and household add what is missing; bits: all else, at most of the household, what is needed."""
+        frequencies = self._frequencies
+        if frequencies is None:
+            return True
+        weight, household, needed = bits
+        if name.level is not NameLevel.UNKNOWN:
+            weight += weigh_name(name, self._parameters, frequencies)
+        if weight >= needed or weight + household < needed:
+            return weight >= needed
+        family = weigh_household(left, right, self._parameters, frequencies)
+        return family is not None and weight + min(household, family.evidence.weight) >= needed
+
+
+def _most_of_dates(levels: dict[BirthDateLevel, float], parameters: MatchingParameters) -> float:
+    """Return the most that birth dates weigh where damaged NIKs agree: these may tell one, too."""
+    told = parameters.birth_dates.told_by_nik * max(1.0, parameters.birth_dates.told_against)
+    return max(0.0, *levels.values()) + max(0.0, told * levels[BirthDateLevel.EXACT])
+
+
+def _most_of_name(level: NameLevel, parameters: MatchingParameters) -> float:
+    base = parameters.weights.get(f"name.{level.value}", 0.0)
+    if level in OTHER_NAME or level is NameLevel.UNKNOWN:
+        return base
+    most = base + parameters.names.all_most
+    return max(0.0, most) if level is NameLevel.WEAK else most
