@@ -14,6 +14,8 @@ _NAME_RANK = {level: rank for rank, level in enumerate(NameLevel)}
 _UNKNOWN_NAME = NameAgreement(NameLevel.UNKNOWN)
 _LAST_DAY = date(9999, 12, 31)
 _SERIAL_STARTS_AT = 12
+_CLOSE_DAYS = 3
+"""So near lie a day of birth and a day of registration that is taken for it."""
 _NOT_THE_CHILDS = frozenset({NameLevel.NEAR, NameLevel.DIFFERENT, NameLevel.PARTIAL, NameLevel.WEAK})
 GENERATION_YEARS = 12
 """Two people of one family whose birth dates lie so far apart are no siblings' confusion but parent and child."""
@@ -150,7 +152,7 @@ def _compare_distance(one: BirthDate, other: BirthDate) -> BirthDateLevel:
     if OSA.distance(_digits(one), _digits(other), score_cutoff=1) <= 1:
         return BirthDateLevel.DIGIT
     days = abs((date(one.year, one.month, one.day) - date(other.year, other.month, other.day)).days)
-    return BirthDateLevel.CLOSE if days <= 3 else BirthDateLevel.DIFFERENT
+    return BirthDateLevel.CLOSE if days <= _CLOSE_DAYS else BirthDateLevel.DIFFERENT
 
 
 def _compare_partly(one: BirthDate, other: BirthDate) -> BirthDateLevel:
