@@ -59,7 +59,7 @@ PatientBefore = Callable[[str, datetime], Awaitable[Resource | None]]
 async def draw_audit(  # noqa: PLR0913 - what is asked of a sample, each of its own kind
     request: LoadRequest, *, size: int, seed: int, decided: Ledger, before: PatientBefore, tools: LoadTools
 ) -> list[AuditPair]:
-    """Draw about `size` pairs of the request's rows, half of them linked, from what the ledger `decided` holds.
+    """Draw about `size` pairs of the request's rows, half of them linked where there are as many, from what the ledger `decided` holds.
 
     A row that was linked to a Patient of whom these files tell nothing else is held against that Patient as it stood
     `before`. `tools.ledger` is a ledger of its own, to be thrown away. Of those that were left apart only pairs that were
@@ -157,10 +157,12 @@ class _Choice:
 
 
 def _choices(cells: Mapping[_Stratum, Mapping[str, _Cell]], size: int, chance: random.Random) -> Iterator[_Choice]:
+    counts = {stratum: sum(len(cell.chosen) for cell in cells[stratum].values()) for stratum in sorted(cells)}
     for kind in (True, False):
-        strata = [stratum for stratum in sorted(cells) if stratum[0] is kind]
-        counts = {s: sum(len(cell.chosen) for cell in cells[s].values()) for s in strata}
-        for stratum, share in shares(counts, size // 2).items():
+        others = sum(count for stratum, count in counts.items() if stratum[0] is not kind)
+        own = {stratum: count for stratum, count in counts.items() if stratum[0] is kind}
+        # Where there are few of the others, their half goes to these.
+        for stratum, share in shares(own, max(size // 2, size - others)).items():
             whole = sum(cell.count for cell in cells[stratum].values())
             yield _Choice(stratum[1], _spread(cells[stratum], share, chance), whole)
 
