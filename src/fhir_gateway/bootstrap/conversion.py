@@ -24,6 +24,9 @@ _ROWS_BETWEEN_NEWS = 1000
 _MARKS = 1 << 24
 _MARK_DIGITS = 8
 _STORED_AT_ONCE = 4096
+_WRITTEN_AT_ONCE = 1 << 18
+"""Bytes."""
+
 _NEW_OBJECTS = 20_000
 """Before cycles are looked for: rows go their way by the hundred, and are all alive that long."""
 
@@ -57,7 +60,11 @@ class Conversion:
         part = out.with_name(f"{out.name}.part")
         progress.phase(f"converting {source.path.name}")
         try:
-            with _few_collections(), open(part, "wb", opener=_for_owner_only) as file, closing(_Seen()) as seen:
+            with (
+                _few_collections(),
+                open(part, "wb", buffering=_WRITTEN_AT_ONCE, opener=_for_owner_only) as file,
+                closing(_Seen()) as seen,
+            ):
 
                 def write(resource: Resource) -> None:
                     file.write(orjson.dumps(resource, option=orjson.OPT_APPEND_NEWLINE))

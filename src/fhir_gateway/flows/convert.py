@@ -77,7 +77,7 @@ class _Out:
             return rejected, settled.code
         patient_id = self._patients.get(result.fingerprint) or self._put_patient(result)
         reference = {"reference": f"Patient/{patient_id}"}
-        ids = []
+        ids: list[str] = []
         for dose in result.doses:
             resource = dose.resource
             dose_id = resource["identifier"][0]["value"]  # the gateway's own, made of the row's key

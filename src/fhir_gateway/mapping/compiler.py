@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from fhir_gateway.domain.errors import ConfigurationProblem
@@ -83,7 +82,7 @@ def _assemble(root: Node, compiling: Compiling) -> CompiledMapping:
     groups = _dose_groups(root.value.get("immunization"), compiling)
     key = _key(root.value.get("key"), compiling)
     of_person = of_patient | compiling.nik_columns
-    key = tuple([replace(part, of_person=of_person.keys() >= set(part.columns)) for part in key])
+    key = tuple([part._replace(of_person=of_person.keys() >= set(part.columns)) for part in key])
     layout = _layout(name_node.text, root.value.get("source"), compiling)
     of_key = {column for part in key for column in part.columns}
     needed = layout.required.union(of_key, of_row, compiling.nik_columns)

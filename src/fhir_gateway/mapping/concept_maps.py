@@ -71,11 +71,16 @@ class Match:
     meanings: tuple[Meaning, ...]
     dose: DoseNumber = UNKNOWN_DOSE
 
+    @property
+    def undated(self) -> Meaning | None:
+        """The meaning where it is the same on every day, else None."""
+        first = self.meanings[0]
+        return None if first.since or first.until else first
+
     def on(self, day: str) -> Meaning | None:
         """Return the meaning on a day (ISO); "" takes the first without dates, else the last one."""
-        first = self.meanings[0]
-        if not first.since and not first.until:
-            return first
+        if (always := self.undated) is not None:
+            return always
         if not day:
             return next((m for m in self.meanings if not m.since and not m.until), self.meanings[-1])
         return next((m for m in self.meanings if m.since <= day and (not m.until or day < m.until)), None)

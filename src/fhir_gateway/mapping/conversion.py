@@ -25,7 +25,7 @@ from fhir_gateway.mapping.elements import Element, Elements
 from fhir_gateway.mapping.functions import ConversionContext, Facts
 from fhir_gateway.mapping.general_functions import uri_safe
 from fhir_gateway.mapping.person_functions import as_written
-from fhir_gateway.mapping.values import LOST, Cells, Evaluate, Read, said
+from fhir_gateway.mapping.values import LOST, Cells, Evaluate, Read, said_in
 from fhir_gateway.people.names import PersonName
 
 GATEWAY_KEY = "gateway_key"
@@ -52,8 +52,7 @@ class DoseGroup:
     conditions: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class KeyReader:
+class KeyReader(NamedTuple):
     """A part of the key: the cell, or what a function makes of it where it can be read.
 
     `of_person` says that its columns are all the person's, so that it is the same in all rows of a person.
@@ -208,7 +207,7 @@ class CompiledMapping:
 
     def _said(self, columns: tuple[str, ...], written: Mapping[str, str]) -> dict[str, str]:
         """Return what the columns say; a value that a spreadsheet lost says nothing, but as a dose's date that there is one."""
-        cells = dict(zip(columns, map(said, map(written.get, columns)), strict=True))
+        cells = said_in(columns, written)
         if LOST.isdisjoint(cells.values()):
             return cells
         return {
@@ -222,13 +221,20 @@ class CompiledMapping:
     def _key(self, row: _Row, person: _Person) -> tuple[str, bool]:
         """Return the record's key, and whether the row itself carried it, from a report."""
         record, cells, clinic = row
-        given, facts = record.cells.get(GATEWAY_KEY, ""), clinic.facts
+        given, facts = record.cells.get(GATEWAY_KEY), clinic.facts
         if given and _KEY.fullmatch(given.strip()):
             return given.strip(), True
         of_person = iter(person.key_parts)
-        facts.start_row(record.numeric)  # what is wrong with a cell is told by the element that it belongs to
-        parts = tuple([next(of_person) if part.of_person else _key_part(part, cells, facts) for part in self.key])
-        return record_key(clinic=clinic.clinic, source=self.name, natural_key=parts), False
+        parts = []
+        for cell, evaluate, _, is_of_person in self.key:
+            if is_of_person:
+                parts.append(next(of_person))
+            elif evaluate is None:
+                parts.append(" ".join(cell(cells).casefold().split()))
+            else:
+                facts.start_row(record.numeric)  # what is wrong with a cell is told by the element that it belongs to
+                parts.append(_key_part(cell, evaluate, cells, facts))
+        return record_key(clinic=clinic.clinic, source=self.name, natural_key=tuple(parts)), False
 
     def _person(self, row: _Row) -> _Person:
         """Return the person; rows of one repeat, so what the same cells said lately is remembered."""
@@ -242,7 +248,7 @@ class CompiledMapping:
         written, facts = record.cells, clinic.facts
         cells = self._said(self.person_columns, written)
         facts.start_row(record.numeric)
-        key_parts = tuple([_key_part(part, cells, facts) for part in self.key if part.of_person])
+        key_parts = tuple([_key_part(one.cell, one.evaluate, cells, facts) for one in self.key if one.of_person])
         facts.start_row(record.numeric)
         patient: Resource = {"resourceType": "Patient", "meta": clinic.meta}
         clinic.patient.fill(patient, cells, facts)
@@ -318,12 +324,9 @@ def _keep_originals(resource: Resource, kept: Sequence[str]) -> None:
         resource["extension"] = [*resource.get("extension", ()), *(as_written(text) for text in kept)]
 
 
-def _key_part(reader: KeyReader, cells: Cells, facts: Facts) -> str:
-    if reader.evaluate is not None:
-        value = reader.evaluate(cells, facts)
-        if isinstance(value, str) and value:
-            return value
-    return " ".join(reader.cell(cells).casefold().split())
+def _key_part(cell: Read, evaluate: Evaluate | None, cells: Cells, facts: Facts) -> str:
+    value = evaluate(cells, facts) if evaluate is not None else None
+    return value if isinstance(value, str) and value else " ".join(cell(cells).casefold().split())
 
 
 def _clinic_id(display: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from fhir_gateway.domain import systems
 from fhir_gateway.domain.recent import Recent
-from fhir_gateway.domain.records import Problem, UnmappedValue
+from fhir_gateway.domain.records import Problem, Resource, UnmappedValue
 from fhir_gateway.mapping.concept_maps import ConceptMap, Match, unmapped_line
 from fhir_gateway.mapping.functions import Apply, ConversionContext, Facts, MappingFunction, Option, Setup
 from fhir_gateway.mapping.spellings import UNKNOWN_DOSE, DoseNumber, read_dose_number
@@ -107,14 +107,24 @@ def _build_concept_map(setup: Setup) -> Apply:
     ]
 
     known: Recent[tuple[tuple[str, ...], str], tuple[int, Match | None]] = Recent(_MEMORY // 16)
+    always: dict[tuple[tuple[str, ...], str], tuple[DoseNumber, Resource]] = {}
 
     def look_up(texts: tuple[str, ...], clinic: str) -> tuple[int, Match | None]:
         number = next((n for n in names_first if n < len(texts) and texts[n]), -1)
         match = _find(concept_map, are_codes, texts, clinic) if number >= 0 else None
+        if match is not None and match.undated is not None and match.undated.codes:
+            if len(always) >= _MEMORY // 8:
+                always.clear()
+            always[texts, clinic] = match.dose, {"coding": match.undated.coding, "text": texts[number]}
         return known.keep((texts, clinic), (number, match))
 
     def apply(texts: tuple[str, ...], facts: Facts) -> Any:
-        number, match = known.get((texts, facts.clinic)) or look_up(texts, facts.clinic)
+        asked = (texts, facts.clinic)
+        found = always.get(asked)
+        if found is not None:
+            facts.dose, concept = found
+            return concept
+        number, match = known.get(asked) or look_up(*asked)
         if number < 0:
             return None
         meaning = match.on(facts.occurrence[:10]) if match else None
@@ -183,14 +193,20 @@ def _build_dose_number(setup: Setup) -> Apply:
 
 def _build_lot_number(setup: Setup) -> Apply:
     column = setup.columns[0]
+    usual: set[str] = set()
 
     def apply(texts: tuple[str, ...], facts: Facts) -> Any:
         text = texts[0]
-        if not text or facts.not_done or not text.strip("0-. "):
+        if facts.not_done or not text:
+            return None
+        if text in usual:
+            return text
+        if not text.strip("0-. "):
             return None
         if _is_no_lot(text):
             facts.kept.append(f"{column}: {text}")
             return None
+        _note(usual, (text,))
         return text
 
     return apply
@@ -202,6 +218,13 @@ def _is_no_lot(text: str) -> bool:
     return ("E" in folded or "BATCH" in folded) and bool(_NO_LOT.fullmatch(text) or _DAMAGED_NUMBER.fullmatch(text))
 
 
+def _note(known: set[str], texts: tuple[str, ...]) -> None:
+    """Note texts that are known to hold nothing unusual."""
+    if len(known) >= _MEMORY // 4:
+        known.clear()
+    known.update(texts)
+
+
 @lru_cache(maxsize=8192)
 def _refusal(text: str) -> tuple[str, str] | None:
     if _REFUSED.search(text):
@@ -210,11 +233,16 @@ def _refusal(text: str) -> tuple[str, str] | None:
 
 
 def _build_dose_status(setup: Setup) -> Apply:  # noqa: ARG001 - the signature of all functions
+    of_given: set[str] = set()
+
     def apply(texts: tuple[str, ...], facts: Facts) -> Any:
+        if of_given.issuperset(texts):
+            return "completed"
         for text in texts:
             if text and _refusal(text):
                 facts.not_done = True
                 return "not-done"
+        _note(of_given, texts)
         return "completed"
 
     return apply

@@ -93,12 +93,15 @@ def _build_nik(setup: Setup) -> Apply:
     column = setup.columns[0]
 
     def apply(texts: tuple[str, ...], facts: Facts) -> Any:
-        nik = read_nik(texts[0], numeric=column in facts.numeric)
-        if nik.status in {NikStatus.MISSING, NikStatus.PLACEHOLDER}:
+        if not texts[0]:
+            return None
+        nik = read_nik(texts[0], column in facts.numeric)
+        status = nik.status
+        if status is NikStatus.MISSING or status is NikStatus.PLACEHOLDER:
             return None
         if _is_mothers(nik, facts):
             return {"system": systems.NIK_IBU, "value": nik.digits} if nik.writable else None
-        if nik.writable:
+        if status is NikStatus.VALID or nik.writable:
             return {"use": "official", "system": systems.NIK, "value": nik.digits}
         return {"system": systems.NIK_AS_WRITTEN, "value": texts[0]}
 
@@ -113,9 +116,9 @@ def _is_mothers(nik: Nik, facts: Facts) -> bool:
     newborn = facts.name is not None and facts.name.newborn
     if nik.birth_year < 0 or not facts.birth_date:
         return newborn
-    born = date.fromisoformat(facts.birth_date)
-    if (nik.birth_day, nik.birth_month, nik.birth_year) == (born.day, born.month, born.year % 100):
+    if f"{nik.birth_year:02}-{nik.birth_month:02}-{nik.birth_day:02}" == facts.birth_date[2:]:
         return newborn and bool(facts.gender) and facts.gender != nik.gender
+    born = date.fromisoformat(facts.birth_date)
     today = facts.context.today
     decoded = decoded_birth_date(nik, near=born, today=today)
     older = (born - decoded).days / _DAYS_A_YEAR if decoded else 0.0
@@ -127,7 +130,7 @@ def _build_parent_nik(setup: Setup) -> Apply:
     column = setup.columns[0]
 
     def apply(texts: tuple[str, ...], facts: Facts) -> Any:
-        nik = read_nik(texts[0], numeric=column in facts.numeric)
+        nik = read_nik(texts[0], column in facts.numeric)
         if not nik.writable or nik.gender != "female":
             return None  # a father's NIK has no place in nik-ibu
         return {"system": systems.NIK_IBU, "value": nik.digits}

@@ -4,10 +4,10 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import repeat
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from fhir_gateway.domain.recent import remembered
 from fhir_gateway.domain.records import Problem
 from fhir_gateway.mapping.concept_maps import ConceptMap
 from fhir_gateway.mapping.document import Faults, Node, did_you_mean
@@ -23,6 +23,7 @@ Read = Callable[[Cells], str]
 VALUE_KEYS = ("column", "columns", "constant", "through", "required")
 _VARIABLE = re.compile(r"\{(\w+)\}")
 _MARKS = frozenset({"column", "columns", "constant", "through"})
+_NOTHING = repeat("")
 EMPTY = frozenset({"", "-", "--", "---", "–", "—", "null", "NULL", "Null", "\\N", "n/a", "N/A", "?"})  # noqa: RUF001 - dashes as sheets have them; \\N is MySQL's
 LOST = frozenset(
     {"#REF!", "#NAME?", "#N/A", "#VALUE!", "#DIV/0!", "#NUM!", "#NULL!", "#SPILL!", "#CALC!", "#GETTING_DATA"}
@@ -76,9 +77,18 @@ class Compiled(NamedTuple):
     steady: bool = True
 
 
-@remembered(16384)
-def said(text: str | None) -> str:
-    """Return what a cell says: stripped, without control characters, "" for the signs of nothing and where there is none."""
+def said_in(columns: tuple[str, ...], written: Mapping[str, str]) -> dict[str, str]:
+    """Return what each of the columns says (see said), "" for those that the row lacks."""
+    texts = list(map(str.strip, map(written.get, columns, _NOTHING)))
+    if not "".join(texts).isprintable():
+        texts = list(map(said, texts))
+    elif not EMPTY.isdisjoint(texts):
+        texts = ["" if text in EMPTY else text for text in texts]
+    return dict(zip(columns, texts, strict=True))
+
+
+def said(text: str) -> str:
+    """Return what a cell says: stripped, without control characters, "" for the signs of nothing."""
     if not text:
         return ""
     stripped = text.strip()

@@ -31,6 +31,9 @@ _MISSING = frozenset(
     {"", "-", "--", "---", "0", "null", "nan", "none", "n/a", "na", "nat", "?", "belum", "tidak ada", "kosong", "\\n"}
 )
 _ZEROS = re.compile(r"0{1,4}([-/. ])0{1,2}\1(?:0{4}|0{1,2})(?:[ T]0{1,2}:00(?::00(?:\.0+)?)?)?")
+_PLAIN = re.compile(r"\d{1,4}([-/.])(?!0{1,2}\1)\d{1,2}\1\d{1,4}")
+"""Three numbers, of which the second is not 0."""
+
 _CLOCK = re.compile(
     r"(?P<day>.*?\d{4}.*?|\d[\d/.\-]*)[ T]+(?P<clock>\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:\s*[ap]m)?)\s*(?P<zone>Z|[+-]\d{2}:?\d{2})?",
     re.IGNORECASE,
@@ -103,10 +106,13 @@ def read_date(
     An ISO date with a time is always understood; one with an offset is turned into the zone's local time. `today`
     decides the century of two-digit years: the latest one that is not in the future, unless `future` allows it.
     """
-    stripped = " ".join(text.split())
-    if stripped.lower() in _MISSING or _ZEROS.fullmatch(stripped):
-        return _ABSENT
-    day_text, clock, offset = _split_clock(stripped)
+    if _PLAIN.fullmatch(text):  # what most are; nothing of the following concerns it
+        day_text, clock, offset = text, "", ""
+    else:
+        stripped = " ".join(text.split())
+        if stripped.lower() in _MISSING or _ZEROS.fullmatch(stripped):
+            return _ABSENT
+        day_text, clock, offset = _split_clock(stripped)
     if not day_text[:1].isdigit():
         day_text = _WEEKDAY.sub("", day_text, count=1) if _WEEKDAY.match(day_text) else day_text
     if offset:

@@ -44,6 +44,8 @@ def read_phones(text: str) -> ReadPhones:
     Letters are never dialled: `0812… (ibu)` is a number with a remark, `O812…` is no number. Numbers that only fill
     the cell (081111111111) are left out, those that a spreadsheet has rounded (8.12E+11) cannot be restored.
     """
+    if text.isdigit() and (number := _plain_mobile(text)):
+        return ReadPhones((number,))
     stripped = " ".join(text.replace("\n", " / ").split()).strip("'\u2019`\"").strip()
     if stripped.lower() in _EMPTY:
         return ReadPhones()
@@ -63,6 +65,12 @@ def read_phones(text: str) -> ReadPhones:
     return ReadPhones(tuple(numbers), stripped if lossy else "")
 
 
+def _plain_mobile(text: str) -> str:
+    """Return an Indonesian mobile number in E.164, "" for other numbers and for those that only fill the cell."""
+    mobile = _MOBILE_WRITTEN.fullmatch(text)
+    return f"+62{mobile[1]}" if mobile and _MOBILE.fullmatch(mobile[1]) and not _PLACEHOLDER.fullmatch(text) else ""
+
+
 def _pieces(text: str) -> list[str]:
     """Split a cell where several numbers stand; a comma that ends in zeros is a spreadsheet's decimal."""
     if text.isdigit():
@@ -80,9 +88,8 @@ def _normalise(text: str) -> str:
     if _LETTER_AMONG_DIGITS.search(text) or len(text) > 30:
         return ""
     plain = text.translate(_PUNCTUATION)
-    mobile = _MOBILE_WRITTEN.fullmatch(plain)
-    if mobile and _MOBILE.fullmatch(mobile[1]):
-        return f"+62{mobile[1]}"
+    if mobile := _plain_mobile(plain):
+        return mobile
     international = "+" + text[2:] if text.startswith("00") else text
     try:
         parsed = phonenumbers.parse(international, "ID")
