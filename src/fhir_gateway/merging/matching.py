@@ -16,8 +16,8 @@ _MOST_ALIGNED = 1_000_000
 def match(one: list[Any], other: list[Any], *, in_place: bool = False) -> dict[int, int]:
     """Return positions in `one` → positions in `other` of the same element, each at most once.
 
-    Equal elements are the same; of several equal ones those in the longest runs that both have, then the first is the
-    first. Of what is left, the most alike objects are the same,
+    Equal elements are the same; of several equal ones those in the same places, where only references
+    have changed since, or in the longest runs that both have, then the first is the first. Of what is left, the most alike objects are the same,
     unless what identifies them (id, system and value, reference, URL) says that they are two. With `in_place`, lists of
     equal length have the same elements in the same order, whatever became of each: so the merge leaves them.
     """
@@ -34,7 +34,10 @@ def match(one: list[Any], other: list[Any], *, in_place: bool = False) -> dict[i
 
 def _equal(one: list[Any], other: list[Any]) -> dict[int, int]:
     mine, theirs = [_text(element) for element in one], [_text(element) for element in other]
-    found = _aligned(mine, theirs) if _repeat(mine, theirs) else {}
+    found: dict[int, int] = {}
+    if _repeat(mine, theirs):
+        in_place = _only_repointed(one, other)
+        found = {n: n for n, text in enumerate(mine) if text == theirs[n]} if in_place else _aligned(mine, theirs)
     taken = set(found.values())
     waiting: dict[bytes, deque[int]] = defaultdict(deque)
     for position, text in enumerate(theirs):
@@ -51,6 +54,28 @@ def _repeat(mine: list[bytes], theirs: list[bytes]) -> bool:
     counts = Counter(mine), Counter(theirs)
     several = any(max(counts[0][text], counts[1][text]) > 1 for text in counts[0].keys() & counts[1].keys())
     return several and len(mine) * len(theirs) <= _MOST_ALIGNED
+
+
+def _only_repointed(one: list[Any], other: list[Any]) -> bool:
+    """Whether two lists may be the same one but for what merges do: references in their places lead to a survivor or not.
+
+    Several merges into one survivor leave equal elements, whose neighbours tell nothing once some were undone.
+    """
+    if len(one) != len(other):
+        return False
+    counts = [Counter(found for element in elements for found in _references(element)) for elements in (one, other)]
+    survivors = {reference for count in counts for reference in count if count[reference] > 1}
+    pairs = list(zip(one, other, strict=True))
+    changed = [(mine, theirs) for mine, theirs in pairs if _text(mine) != _text(theirs)]
+    return all(
+        _rest(mine) == _rest(theirs) and survivors & (_references(mine) | _references(theirs))
+        for mine, theirs in changed
+    )
+
+
+def _rest(element: Any) -> set[tuple[str, bytes]]:
+    """Return what an element says beside its references."""
+    return {leaf for leaf in _leaves(element, "") if not leaf[0].endswith("/reference")}
 
 
 def _aligned(mine: list[bytes], theirs: list[bytes]) -> dict[int, int]:

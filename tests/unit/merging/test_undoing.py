@@ -1,4 +1,5 @@
 import copy
+from itertools import permutations
 
 import pytest
 from hypothesis import given, settings
@@ -226,6 +227,17 @@ def test_equal_references_are_told_by_their_neighbours():
     assert restore(before, after, another_merge_undone) == Restored(appointment(*map(actor, "qxr")))
     longer = appointment(*map(actor, "yqxs"))
     assert restore(before, after, longer) == Restored(appointment(*map(actor, "yqxr")))
+
+
+@pytest.mark.parametrize("order", permutations(range(1, 6)))
+def test_merges_with_one_survivor_give_each_place_back_in_any_order(order):
+    versions = [{"entry": [{"item": to(one)} for one in "s" * number + "svwxyz"[number:]]} for number in range(1, 7)]
+    current = versions[-1]
+    for number in order:
+        restored = restore(versions[number - 1], versions[number], current)
+        assert restored.conflicts == ()
+        current = restored.resource
+    assert current == versions[0]
 
 
 def test_a_list_that_loses_its_last_element_disappears():
