@@ -29,7 +29,7 @@ class JudgedRow(Protocol):
 class DoseScore:
     """True doses by what became of them; `given` is their sum: once + doubled + parked + rejected + lost.
 
-    `doubled` stand as two Immunizations or more, `parked` only in rows that wait in review, `rejected` only in rows
+    `doubled` stand as two Immunizations or more, of these `doubled_apart` under several Patients; `parked` only in rows that wait in review, `rejected` only in rows
     that were refused or failed, `lost` in a loaded row that names no Immunization for them. Beside that, `fused` are
     Immunizations that stand for several doses, `misplaced` doses in a Patient who is mostly somebody else.
     """
@@ -42,6 +42,7 @@ class DoseScore:
     lost: int
     fused: int
     misplaced: int
+    doubled_apart: int
 
 
 def score_doses(rows: Sequence[JudgedRow], owners: Mapping[str, str]) -> DoseScore:
@@ -51,6 +52,7 @@ def score_doses(rows: Sequence[JudgedRow], owners: Mapping[str, str]) -> DoseSco
     for dose, immunizations in placed.items():
         for immunization in immunizations:
             of_immunization[immunization].add(dose)
+    patients = {immunization: row.patient for row in rows for immunization in row.report.immunizations}
     seen: dict[str, set[str]] = defaultdict(set)
     misplaced: set[str] = set()
     for row in rows:
@@ -68,6 +70,7 @@ def score_doses(rows: Sequence[JudgedRow], owners: Mapping[str, str]) -> DoseSco
         lost=fates.count("lost"),
         fused=sum(1 for doses in of_immunization.values() if len(doses) > 1),
         misplaced=len(misplaced),
+        doubled_apart=sum(len({patients[immunization] for immunization in found}) > 1 for found in placed.values()),
     )
 
 

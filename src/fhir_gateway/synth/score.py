@@ -21,6 +21,7 @@ from fhir_gateway.synth.reports import ReportedRow
 from fhir_gateway.synth.truth import TrueRow
 
 _LINKED = ("loaded", "unchanged")
+_EXAMPLES = 20
 _UNREPORTED = ReportedRow(0, "unreported")
 
 
@@ -51,7 +52,7 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """Persons who share a Patient wrongly: pairs of persons and a few examples (persons' ids)."""
+    """Persons who share a Patient wrongly: pairs of persons, and the first of them (persons' ids)."""
 
     pairs: int
     examples: tuple[tuple[str, str], ...]
@@ -62,7 +63,7 @@ class Score:
     """The whole score; `merged` by what the persons are to each other, `split` by why a link is missing.
 
     `split_tags` counts the truth's tags on rows that stand under another Patient than most of their person's rows,
-    `grades` the rows of each match grade and how many of these stand under somebody else's Patient.
+    `split_examples` are the first such rows (or waiting, rejected ones) by reason: (person, source, row). `grades` has  the rows of each match grade and how many of these stand under somebody else's Patient.
     """
 
     rows: int
@@ -82,6 +83,7 @@ class Score:
     merged: dict[str, Merged]
     split: dict[str, int]
     split_tags: dict[str, int]
+    split_examples: dict[str, tuple[tuple[str, str, int], ...]]
     grades: dict[str, tuple[int, int]]
     doses: DoseScore
 
@@ -126,7 +128,7 @@ def score(truth: Iterable[TrueRow], reports: Mapping[str, Iterable[ReportedRow]]
     statuses = Counter(row.report.status for row in rows)
     in_review = sum(1 for group in by_person.values() if any(row.parked for row in group))
     bcubed = _bcubed(by_person, by_patient)
-    split, split_tags = _split(by_person)
+    split, split_tags, split_examples = _split(by_person)
     return Score(
         rows=len(rows),
         persons=len(by_person),
@@ -145,6 +147,7 @@ def score(truth: Iterable[TrueRow], reports: Mapping[str, Iterable[ReportedRow]]
         merged=merged,
         split=split,
         split_tags=split_tags,
+        split_examples=split_examples,
         grades=_grades(rows, owners),
         doses=score_doses(rows, owners),
     )
@@ -231,7 +234,7 @@ def _merged(by_patient: Mapping[str, Counter[str]], people: Mapping[str, TrueRow
         for place, left in enumerate(names):
             for right in names[place + 1 :]:
                 found[relation(people[left], people[right])].add((left, right))
-    return {kind: Merged(len(pairs), tuple(sorted(pairs)[:5])) for kind, pairs in sorted(found.items())}
+    return {kind: Merged(len(pairs), tuple(sorted(pairs)[:_EXAMPLES])) for kind, pairs in sorted(found.items())}
 
 
 def relation(left: TrueRow, right: TrueRow) -> str:
@@ -249,10 +252,13 @@ def relation(left: TrueRow, right: TrueRow) -> str:
     return "namesakes" if left.namesake and left.namesake == right.namesake else "strangers"
 
 
-def _split(by_person: Mapping[str, list[Judged]]) -> tuple[dict[str, int], dict[str, int]]:
-    """Return how many links are missing for which reason, and the tags of the rows that were missed."""
+def _split(
+    by_person: Mapping[str, list[Judged]],
+) -> tuple[dict[str, int], dict[str, int], dict[str, tuple[tuple[str, str, int], ...]]]:
+    """Return how many links are missing for which reason, the tags of the rows that were missed, and the first rows."""
     why: Counter[str] = Counter()
     tags: Counter[str] = Counter()
+    examples: dict[str, list[tuple[str, str, int]]] = defaultdict(list)
     for group in by_person.values():
         counting = [row for row in group if row.counts]
         if len(counting) < 2:
@@ -266,7 +272,11 @@ def _split(by_person: Mapping[str, list[Judged]]) -> tuple[dict[str, int], dict[
         for row in counting:
             if row.patient not in {"", most}:
                 tags.update(row.truth.tags or ("no-error",))
-    return {reason: count for reason, count in sorted(why.items()) if count}, dict(tags.most_common())
+            shown = examples["missed" if row.patient else row.report.status]
+            if (not row.patient or row.patient != most) and len(shown) < _EXAMPLES:
+                shown.append((row.truth.person, row.truth.source, row.truth.row))
+    counts = {reason: count for reason, count in sorted(why.items()) if count}
+    return counts, dict(tags.most_common()), {reason: tuple(rows) for reason, rows in sorted(examples.items()) if rows}
 
 
 def _grades(rows: Iterable[Judged], owners: Mapping[str, str]) -> dict[str, tuple[int, int]]:

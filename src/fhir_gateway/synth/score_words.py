@@ -5,6 +5,8 @@ from typing import Any
 
 from fhir_gateway.synth.score import Measure, Score
 
+_SHOWN = 3
+
 
 def score_as_json(result: Score) -> dict[str, Any]:
     """Return the score as plain JSON, with the shares that its counts make."""
@@ -39,7 +41,12 @@ def score_as_text(result: Score) -> str:
         _share("broken rows loaded", result.loaded_broken_rows, result.rows),
     ]
     lines += _listing("wrongly merged, pairs of persons", {kind: each.pairs for kind, each in result.merged.items()})
+    for kind, each in result.merged.items():
+        lines.append(f"  {kind}: " + _first(["+".join(pair) for pair in each.examples], each.pairs))
     lines += _listing("links missing because rows were", result.split)
+    for reason, rows in result.split_examples.items():
+        told = [f"{person} ({source}:{row})" for person, source, row in rows]
+        lines.append(f"  {reason}: " + _first(told, result.split.get(reason, 0)))
     lines += _listing("what stands in missed rows", dict(list(result.split_tags.items())[:12]))
     lines += ["", "match grade: rows, of these under somebody else's Patient"]
     lines += [f"  {grade:<28}{rows:>10,}{wrong:>8,}" for grade, (rows, wrong) in result.grades.items()]
@@ -56,6 +63,10 @@ def _measure_line(name: str, measure: Measure) -> str:
 
 def _share(name: str, part: int, whole: int) -> str:
     return f"{name:<30}{part:>10,}{100 * part / whole if whole else 0:>9.2f} %"
+
+
+def _first(told: list[str], count: int) -> str:
+    return ", ".join(told[:_SHOWN]) + (", … (more with --json)" if count > _SHOWN else "")
 
 
 def _listing(title: str, counts: dict[str, int]) -> list[str]:

@@ -109,6 +109,27 @@ def test_good_rows_that_were_rejected_are_counted_with_their_doses():
     assert result.split == {"failed": 1, "rejected": 1}
 
 
+def test_who_was_split_is_named_by_reason():
+    result = scored(
+        ("ani", "", "", "loaded 1", ""),
+        ("ani", "", "", "loaded 1", ""),
+        ("ani", "", "", "loaded 2", ""),
+        ("ani", "", "", "review", ""),
+    )
+    assert result.split_examples == {"missed": (("ani", SOURCE, 3),), "review": (("ani", SOURCE, 4),)}
+    assert "missed: ani (puskesmas:3)" in score_as_text(result)
+
+
+def test_a_dose_of_somebody_split_is_doubled_apart():
+    result = scored(
+        ("ani", "", "a1", "loaded 1", "i1"),
+        ("ani", "", "a1", "loaded 2", "i2"),
+        ("budi", "", "b1", "loaded 3", "i3"),
+        ("budi", "", "b1", "loaded 3", "i4"),
+    )
+    assert (result.doses.doubled, result.doses.doubled_apart) == (2, 1)
+
+
 def test_a_dose_with_two_immunizations_is_doubled():
     result = scored(("ani", "", "a1", "loaded 1", "i1"), ("ani", "", "a1", "loaded 1", "i2"))
     assert (result.doses.given, result.doses.doubled, result.doses.once) == (1, 1, 0)
