@@ -114,7 +114,8 @@ class Converted(NamedTuple):
     identity needs is read from it, so that a record and a Patient of a server are compared alike. `corrected` says
     that the row came from a report that the gateway wrote (it carried its `gateway_key`). `nik_cells` are the columns
     that hold a NIK with their text, so that a NIK which a spreadsheet damages later can be restored. `fingerprint` is
-    the Patient's (see fhir.json_text), worked out once for all rows of a person, or "".
+    the Patient's (see fhir.json_text), worked out once for all rows of a person, or "", and `content_id` the id that a
+    Patient with just this content has where nobody decides who is who.
 
     Records of one person or one vaccine share parts of their resources: a resource is never changed, only copied.
     """
@@ -129,6 +130,7 @@ class Converted(NamedTuple):
     corrected: bool = False
     nik_cells: tuple[tuple[str, str], ...] = ()
     fingerprint: str = ""
+    content_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,9 @@ _DECIMAL = re.compile(rb"[:\[,]\s*-?\d+(?:\.\d+(?:[eE][+-]?\d+)?|[eE][+-]?\d+)(?
 """A number with a fraction: with what stands behind one, or the seconds of every time (12:30:05.5Z) would look like it."""
 
 
+_HALF_OF_ID = 16
+
+
 def parse(body: bytes | str) -> Any:
     """Return the JSON value in `body`, numbers with a fraction as Decimal; raises ValueError where it is no JSON."""
     try:
@@ -36,6 +39,13 @@ def dump(value: Any, *, ordered: bool = False, indented: bool = False) -> bytes:
 def fingerprint(value: Any) -> str:
     """Return the SHA-256 of a JSON value, 64 hex digits; equal values have equal ones, whatever the order of their keys."""
     return hashlib.sha256(dump(value, ordered=True)).hexdigest()
+
+
+def fingerprint_and_id(value: Any) -> tuple[str, str]:
+    """Return a JSON value's fingerprint and an id of 32 hex digits made of it."""
+    text = dump(value, ordered=True)
+    whole = hashlib.sha256(text).hexdigest()
+    return whole, whole[:_HALF_OF_ID] + hashlib.sha256(b'[%b,"id"]' % text).hexdigest()[:_HALF_OF_ID]
 
 
 def _decimal(value: Any) -> orjson.Fragment:

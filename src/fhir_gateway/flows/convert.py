@@ -4,11 +4,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 
-from fhir_gateway.bundling.digests import DIGITS, digest
 from fhir_gateway.domain.outcomes import Outcome, RowOutcome
 from fhir_gateway.domain.recent import Recent
 from fhir_gateway.domain.records import Converted, Rejected, Resource, UnmappedValue
-from fhir_gateway.fhir.json_text import fingerprint
+from fhir_gateway.fhir.json_text import fingerprint_and_id
 from fhir_gateway.flows.load.reading import leading_code, missing_text, rejection
 from fhir_gateway.flows.load.tools import LoadInput
 from fhir_gateway.flows.load.validating import converted
@@ -67,7 +66,7 @@ class _Out:
     def __init__(self, write: Write, first_time: FirstTime) -> None:
         self._write = write
         self._first_time = first_time
-        self._patients: Recent[str, str] = Recent(_REMEMBERED)
+        self._patients: Recent[str, bool] = Recent(_REMEMBERED)
 
     def settle(self, result: Converted | Rejected) -> tuple[RowOutcome, str]:
         """Write what is new of a record; returns its outcome and the code under which it is counted, if any."""
@@ -75,7 +74,9 @@ class _Out:
             settled = rejection(result.ref.row, result.problems)
             rejected = RowOutcome(settled.number, settled.outcome, settled.reason, settled.suggestion, key=result.key)
             return rejected, settled.code
-        patient_id = self._patients.get(result.fingerprint) or self._put_patient(result)
+        patient_id = result.content_id or fingerprint_and_id(result.patient)[1]
+        if self._patients.get(patient_id) is None:
+            self._put_patient(patient_id, result.patient)
         reference = {"reference": f"Patient/{patient_id}"}
         ids: list[str] = []
         for dose in result.doses:
@@ -92,11 +93,7 @@ class _Out:
         code = leading_code([dose.problem for dose in missing])
         return RowOutcome(row, Outcome.REJECTED, reason, suggestion, patient_id, tuple(ids), key=result.key), code
 
-    def _put_patient(self, result: Converted) -> str:
-        whole = result.fingerprint or fingerprint(result.patient)
-        patient_id = whole[:DIGITS] + digest([result.patient, "id"])
+    def _put_patient(self, patient_id: str, patient: Resource) -> None:
         if self._first_time(patient_id):
-            self._write({"resourceType": "Patient", "id": patient_id, **result.patient})
-        if result.fingerprint:
-            self._patients.keep(result.fingerprint, patient_id)
-        return patient_id
+            self._write({"resourceType": "Patient", "id": patient_id, **patient})
+        self._patients.keep(patient_id, True)  # noqa: FBT003 - the value kept

@@ -20,7 +20,7 @@ from fhir_gateway.domain.records import (
     dose_identifier,
     record_key,
 )
-from fhir_gateway.fhir.json_text import fingerprint
+from fhir_gateway.fhir.json_text import fingerprint_and_id
 from fhir_gateway.mapping.elements import Element, Elements
 from fhir_gateway.mapping.functions import ConversionContext, Facts
 from fhir_gateway.mapping.general_functions import uri_safe
@@ -69,6 +69,7 @@ class _Person(NamedTuple):
 
     patient: Resource
     fingerprint: str
+    content_id: str
     key_parts: tuple[str, ...]
     nik_cells: tuple[tuple[str, str], ...]
     birth_date: str
@@ -203,6 +204,7 @@ class CompiledMapping:
             corrected,
             person.nik_cells,
             person.fingerprint,
+            person.content_id,
         )
 
     def _said(self, columns: tuple[str, ...], written: Mapping[str, str]) -> dict[str, str]:
@@ -256,7 +258,7 @@ class CompiledMapping:
         problems = tuple(facts.problems)
         return _Person(
             patient,
-            "" if problems else fingerprint(patient),
+            *(("", "") if problems else fingerprint_and_id(patient)),
             key_parts,
             tuple([(c, written[c]) for c in self.nik_columns if written.get(c, "").strip()]),
             facts.birth_date,

@@ -24,6 +24,7 @@ _EARLIEST_YEAR = 1900
 _LATEST_YEAR = 2199
 """A year beyond it (9999) is no mistyped one, but stands for "unknown"."""
 
+_LOCAL = len("yyyy-mm-ddThh:mm:ss")
 _YEARS_AHEAD = 30
 """How far in the future a two-digit year may lie where the future is allowed (expiry of a lot)."""
 
@@ -153,9 +154,19 @@ def _clock_of_fraction(text: str) -> str:
     return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}" if 0 < seconds < 86_400 else ""
 
 
-@remembered(1024)
 def make_instant(iso: str, clock: str, zone: tzinfo) -> str:
-    """Return a FHIR dateTime from a local date and time, with the zone's offset of that day."""
+    """Return a FHIR dateTime from a local date (yyyy-mm-dd) and time (hh:mm:ss), with the zone's offset at that time."""
+    return f"{iso}T{clock}{_offset_all_day(iso, zone) or _written(iso, clock, zone)[_LOCAL:]}"
+
+
+@remembered(4096)
+def _offset_all_day(iso: str, zone: tzinfo) -> str:
+    """Return the offset that the zone's clocks have on a day, "" where they are put forward or back on it."""
+    first, last = (_written(iso, clock, zone)[_LOCAL:] for clock in ("00:00:00", "23:59:59"))
+    return first if first == last else ""
+
+
+def _written(iso: str, clock: str, zone: tzinfo) -> str:
     return datetime.fromisoformat(f"{iso}T{clock}").replace(tzinfo=zone).isoformat()
 
 
