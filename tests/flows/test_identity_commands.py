@@ -54,6 +54,13 @@ def test_a_higher_threshold_parts_what_a_lower_one_joins(place):
     assert flips == [{"a": "sheet.csv:1", "b": "sheet.csv:2", "joined": now["links"] == 0}]
 
 
+def test_a_higher_bar_for_questions_makes_a_new_person(place):
+    place.sheet(RATNA, NEAR, BAYU)
+    now, high = place.json("identity", "thresholds", "sheet.csv", "--certain", "90", "--probable", "80")
+    assert (now["certain"], high["certain"], high["probable"]) == (10, 90, 80)
+    assert (high["reviews"], high["new_persons"]) == (0, 3)
+
+
 def test_thresholds_hold_rows_against_the_server_where_asked(place):
     place.load(place.sheet(RATNA))
     path = place.sheet(RATNA_POLIO, BAYU, name="next.csv")

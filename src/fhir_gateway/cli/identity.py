@@ -82,6 +82,9 @@ def thresholds(
     certain: Annotated[
         str, typer.Option("--certain", metavar="BITS,…", help="Values to try; else some around the environment's.")
     ] = "",
+    probable: Annotated[
+        str, typer.Option("--probable", metavar="BITS,…", help="Values to try; else the environment's alone.")
+    ] = "",
     margin: Annotated[
         str, typer.Option("--margin", metavar="BITS,…", help="Values to try; else the environment's alone.")
     ] = "",
@@ -100,7 +103,7 @@ def thresholds(
     and the environment's does not, or the other way round.
     """
     with ProgressDisplay() as progress, bootstrap.opened(environment, progress) as gateway:
-        policies = _policies(gateway.environment.matching, certain, margin)
+        policies = _policies(gateway.environment.matching, certain, probable, margin)
         inputs = gateway.inputs(files, mapping=mapping, clinic=clinic)
         study = studies.try_thresholds(
             gateway, inputs, policies, clinic=clinic, with_server=server, most_flips=_SHOWN_FLIPS, limit=limit
@@ -113,21 +116,18 @@ def thresholds(
     _print_outcomes(study.outcomes, shown)
 
 
-def _policies(current: MatchingPolicy, certain: str, margin: str) -> list[MatchingPolicy]:
+def _policies(current: MatchingPolicy, certain: str, probable: str, margin: str) -> list[MatchingPolicy]:
     """Return the environment's policy first, then each combination to try; raises UsageError for what is no policy."""
-    tried = _bits("--certain", certain) or [current.certain + step for step in _STEPS]
+    around = [current.certain] if probable else [current.certain + step for step in _STEPS]
+    tried = _bits("--certain", certain) or around
+    asked = _bits("--probable", probable) or [current.probable]
     margins = _bits("--margin", margin) or [current.margin]
     policies = [current]
-    for one, other in sorted(product(tried, margins)):
-        policy = replace(
-            current,
-            certain=one,
-            probable=min(current.probable, one),
-            possible=min(current.possible, one),
-            margin=other,
-        )
+    for one, ask, lead in sorted(product(tried, asked, margins)):
+        lower = min(ask, one)
+        policy = replace(current, certain=one, probable=lower, possible=min(current.possible, lower), margin=lead)
         if problems := policy.problems():
-            raise UsageError(f"certain {one:g}, margin {other:g}: {'; '.join(problems)}")
+            raise UsageError(f"certain {one:g}, probable {ask:g}, margin {lead:g}: {'; '.join(problems)}")
         if policy not in policies:
             policies.append(policy)
     return policies
@@ -149,6 +149,7 @@ def _as_json(outcome: ThresholdOutcome, score: Score | None, inputs: Sequence[Lo
 
     return {
         "certain": outcome.policy.certain,
+        "probable": outcome.policy.probable,
         "margin": outcome.policy.margin,
         "links": outcome.links,
         "new_persons": outcome.new,
@@ -167,10 +168,21 @@ def _print_outcomes(outcomes: Sequence[ThresholdOutcome], shown: Sequence[dict[s
     scored = shown[0]["precision"] is not None
     truth_columns = ("precision", "recall", "merged") if scored else ()
     print_table(
-        ("certain", "margin", "links", "new persons", "reviews", "records in review", "flipped", *truth_columns),
+        (
+            "certain",
+            "probable",
+            "margin",
+            "links",
+            "new persons",
+            "reviews",
+            "records in review",
+            "flipped",
+            *truth_columns,
+        ),
         [
             (
                 f"{one['certain']:g}",
+                f"{one['probable']:g}",
                 f"{one['margin']:g}" + (" (now)" if n == 0 else ""),
                 one["links"],
                 one["new_persons"],
@@ -186,5 +198,6 @@ def _print_outcomes(outcomes: Sequence[ThresholdOutcome], shown: Sequence[dict[s
         for flip in one["flips"]:
             verb = "joins" if flip["joined"] else "parts"
             print(
-                f"certain {outcome.policy.certain:g}, margin {outcome.policy.margin:g} {verb} {flip['a']} and {flip['b']}"
+                f"certain {outcome.policy.certain:g}, probable {outcome.policy.probable:g}, margin"
+                f" {outcome.policy.margin:g} {verb} {flip['a']} and {flip['b']}"
             )
