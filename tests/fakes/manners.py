@@ -185,7 +185,11 @@ def remark(bundle):
 def nanoseconds(resource):
     meta = resource.get("meta", {})
     if "lastUpdated" in meta:
-        meta["lastUpdated"] = re.sub(r"T(\d\d:\d\d:\d\d)(\.\d+)?", r"T\1.123456789", meta["lastUpdated"])
+        meta["lastUpdated"] = re.sub(
+            r"T(\d\d:\d\d:\d\d)(?:\.(\d+))?",
+            lambda found: f"T{found[1]}.{(found[2] or '').ljust(6, '0')}789",
+            meta["lastUpdated"],
+        )
 
 
 def without(*names):

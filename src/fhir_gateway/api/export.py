@@ -153,7 +153,7 @@ async def _kick_off(let_in: Visit, level: Level, *, group: str = "") -> Response
             address=client_address(let_in.request),
             at=asking.now,
         )
-        job = exports.kick_off(order, request, url=_called(let_in, order))
+        job = await exports.kick_off(order, request, url=_called(let_in, order))
     except SearchProblemError as error:
         raise RequestRefusedError(400, str(error), code=error.code) from None
     except NotPermittedError as error:

@@ -118,7 +118,8 @@ async def _gateway(_: Request, error: Exception) -> Response:
         headers["Retry-After"] = f"{pause:.0f}" if pause else _RETRY_AFTER
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         _LOG.warning("%s", error)
-    return problem_response(status, str(error), headers=headers)
+    code = "processing" if isinstance(error, PermanentServerError) else ""  # else 502 would look as if it passed
+    return problem_response(status, str(error), code=code, headers=headers)
 
 
 async def _fault(_: Request, __: Exception) -> Response:

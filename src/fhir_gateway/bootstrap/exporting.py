@@ -8,13 +8,21 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
+from typing import TypeVar
 
 from fhir_gateway.bootstrap.export_files import NdjsonFiles, held, remove
 from fhir_gateway.bootstrap.export_giving import Given
 from fhir_gateway.bootstrap.export_sources import EmbeddedStock, LedgerGroups
 from fhir_gateway.bootstrap.registry_recalls import look_for_withdrawn
 from fhir_gateway.bootstrap.request_rates import RequestRates
-from fhir_gateway.domain.errors import GatewayError, LedgerError, PageExpiredError, ServerError, TransientServerError
+from fhir_gateway.domain.errors import (
+    GatewayError,
+    LedgerError,
+    PageExpiredError,
+    PermanentServerError,
+    ServerError,
+    TransientServerError,
+)
 from fhir_gateway.domain.exports import Checkpoint, ExportFile, ExportJob, ExportState, FileKind
 from fhir_gateway.domain.registry import Request
 from fhir_gateway.embedded_server.server import EmbeddedServer
@@ -29,6 +37,8 @@ from fhir_gateway.ledger.store import Ledger
 from fhir_gateway.ports import Clock
 from fhir_gateway.registry.exports import ExportOrder, from_json, to_json
 from fhir_gateway.settings import Environment
+
+T = TypeVar("T")
 
 _LOG = logging.getLogger(__name__)
 
@@ -100,6 +110,7 @@ class ServedExports:
         self._stock = EmbeddedStock(embedded) if embedded else None
         self._groups = LedgerGroups(ledger)
         self._grouping = asyncio.Lock()
+        self._kicking = asyncio.Lock()
         self._looking: asyncio.Task[None] | None = None
         self._places = asyncio.Semaphore(_AT_ONCE)
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -112,10 +123,16 @@ class ServedExports:
         """How long a finished export's files are kept."""
         return self._terms.kept_for
 
-    def kick_off(self, order: ExportOrder, request: Request, *, url: str) -> ExportJob:
+    async def kick_off(self, order: ExportOrder, request: Request, *, url: str) -> ExportJob:
         """Write an export down, as one pull, and begin it; raises TooManyExportsError."""
-        self.sweep()
-        own = self._ledger.exports.all(client=request.client)
+        async with self._kicking:  # counting and adding belong together
+            job = await self._in_thread(lambda ledger: self._written_down(ledger, order, request, url))
+        self._begin(job)
+        return job
+
+    def _written_down(self, ledger: Ledger, order: ExportOrder, request: Request, url: str) -> ExportJob:
+        self._sweep(ledger)
+        own = ledger.exports.all(client=request.client)
         running = sum(one.state is ExportState.RUNNING for one in own)
         if running >= self._terms.at_once:
             words = f"{running} exports are under way: wait for one to end, or DELETE its status address"
@@ -123,8 +140,8 @@ class ServedExports:
         if len(own) >= MOST_KEPT:
             words = f"{len(own)} exports are kept: DELETE the status addresses of those that are fetched"
             raise TooManyExportsError(words, retry_after=600)
-        with self._ledger.transaction():
-            pull = self._ledger.pulls.record(request, count=0)
+        with ledger.transaction():
+            pull = ledger.pulls.record(request, count=0)
             job = ExportJob(
                 id=secrets.token_hex(24),
                 client=request.client,
@@ -135,9 +152,17 @@ class ServedExports:
                 created=self._clock.now(),
                 checkpoint=Checkpoint(),
             )
-            self._ledger.exports.add(job)
-        self._begin(job)
+            ledger.exports.add(job)
         return job
+
+    async def _in_thread(self, work: Callable[[Ledger], T]) -> T:
+        """Write something down in a thread: a commit, or the removal of files, may take as long as the disk likes."""
+
+        def act() -> T:
+            with Ledger(self._ledger_url) as ledger:
+                return work(ledger)
+
+        return await asyncio.to_thread(act)
 
     def get(self, job_id: str, *, client: str) -> ExportJob | None:
         """Return a client's export, None for others' and for one that has expired."""
@@ -150,8 +175,7 @@ class ServedExports:
 
     async def cancel(self, job: ExportJob) -> None:
         """Forget an export and remove its files, under way or done."""
-        with self._ledger.transaction():
-            self._ledger.exports.drop(job.id)
+        await self._in_thread(lambda ledger: _drop(ledger, job))
         if task := self._tasks.get(job.id):
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
@@ -167,7 +191,7 @@ class ServedExports:
 
     def go_on(self) -> None:
         """Let the exports go on that an earlier server has left, and remove what has expired."""
-        self.sweep()
+        self._sweep(self._ledger)
         known = {one.id for one in self._ledger.exports.all()}
         for path in self._folder.glob("*"):
             if path.is_dir() and path.name not in known:
@@ -177,13 +201,12 @@ class ServedExports:
         if self._sweeper is None:
             self._sweeper = asyncio.create_task(self._sweep_on())
 
-    def sweep(self) -> None:
+    def _sweep(self, ledger: Ledger) -> None:
         """Forget the exports that have expired, and remove their files."""
-        expired = [one for one in self._ledger.exports.all(state=ExportState.FINISHED) if self._is_expired(one)]
-        for job in expired:
-            with self._ledger.transaction():
-                self._ledger.exports.drop(job.id)
-            remove(self._folder / job.id)
+        for job in ledger.exports.all(state=ExportState.FINISHED):
+            if self._is_expired(job):
+                _drop(ledger, job)
+                remove(self._folder / job.id)
 
     async def groups(self) -> dict[str, int]:
         """Return every group with its number of members, as the server has them now.
@@ -238,7 +261,7 @@ class ServedExports:
         while True:
             await asyncio.sleep(SWEEP_EVERY)
             with suppress(LedgerError):
-                self.sweep()
+                await self._in_thread(self._sweep)
                 await self._note_withdrawn()
 
     async def _note_withdrawn(self) -> None:
@@ -292,7 +315,8 @@ class ServedExports:
                         attempt.tell(error)
                         await self._terms.sleep(self._terms.pause)
                     else:
-                        give_up(order, tools, attempt.done, reason=_words(error))
+                        code = "processing" if isinstance(error, PermanentServerError) else "transient"
+                        give_up(order, tools, attempt.done, reason=_words(error), code=code)
             with self._ledger.transaction():
                 output = sum(one.count for one in done.files if one.kind is FileKind.OUTPUT)
                 self._ledger.pulls.recount(job.pull, output)
@@ -345,6 +369,11 @@ class _Attempt:
         what = "the gateway's disk" if isinstance(error, LedgerError | OSError) else "the FHIR server"
         with suppress(LedgerError):
             self.save(replace(self.done, said=f"waits for {what}"))
+
+
+def _drop(ledger: Ledger, job: ExportJob) -> None:
+    with ledger.transaction():
+        ledger.exports.drop(job.id)
 
 
 def _words(error: Exception) -> str:

@@ -7,9 +7,12 @@ loop that would keep everybody waiting, who waits for something else.
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 from fhir_gateway.domain.registry import Answered
 from fhir_gateway.ledger.store import Ledger
+
+T = TypeVar("T")
 
 _MOST_TOGETHER = 100
 
@@ -31,6 +34,10 @@ class PullBook:
         if self._task is None:
             self._task = asyncio.create_task(self._write_on())
         await written
+
+    async def act(self, work: Callable[[Ledger], T]) -> T:
+        """Do something else that has to be written down, in the same thread, as one transaction. Raises LedgerError."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._acted, work)
 
     async def close(self) -> None:
         """Write down what is waiting, and close the ledger."""
@@ -64,7 +71,10 @@ class PullBook:
         return [None] * len(answers)
 
     def _record(self, answers: Sequence[Answered]) -> None:
+        self._acted(lambda ledger: ledger.pulls.record_all(answers))
+
+    def _acted(self, work: Callable[[Ledger], T]) -> T:
         if self._ledger is None:
             self._ledger = self._open()
         with self._ledger.transaction():
-            self._ledger.pulls.record_all(answers)
+            return work(self._ledger)

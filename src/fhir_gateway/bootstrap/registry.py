@@ -90,7 +90,7 @@ class Registry:
         near = nearest(reader, transport)
         self.tools = RegistryTools(near, ServerPuller(client), clock, settling=timedelta(seconds=settling))
         self._past = ServerHistory(client, reader)
-        self.door = RegistryDoor(settings, ledger, self._keys, clock=clock)
+        self.door = RegistryDoor(settings, ledger, self._keys, book=book, clock=clock)
 
     def published_keys(self) -> dict[str, Any]:
         """Return the public parts of the keys that sign tokens, as a JWKS."""

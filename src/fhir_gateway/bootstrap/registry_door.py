@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Mapping
 from datetime import timedelta
 
+from fhir_gateway.bootstrap.pull_book import PullBook
 from fhir_gateway.bootstrap.registry_keys import RegistryKeys
 from fhir_gateway.bootstrap.request_rates import RequestRates
 from fhir_gateway.domain.registry import Puller, RegistryClient
@@ -42,11 +43,14 @@ class TooManyRequestsError(Exception):
 class RegistryDoor:
     """One environment's door for registries."""
 
-    def __init__(self, settings: Environment, ledger: Ledger, keys: RegistryKeys, *, clock: Clock) -> None:
+    def __init__(
+        self, settings: Environment, ledger: Ledger, keys: RegistryKeys, *, book: PullBook, clock: Clock
+    ) -> None:
         self._environment = settings.name
         self._policy = settings.registry
         self._ledger = ledger
         self._keys = keys
+        self._book = book
         self._clock = clock
         self._key_sets = KeySets(clock)
         self._rates = RequestRates()
@@ -107,9 +111,11 @@ class RegistryDoor:
         now = self._clock.now()
         keys = await self._keys_of(client, said.key_id)
         proved = check_assertion(text, client=client, keys=keys, token_url=f"{base}/auth/token", now=now)
-        with self._ledger.transaction():
-            if not self._ledger.registry_clients.use_up(client.id, proved.id, expires=proved.expires, now=now):
-                raise InvalidClientError("this assertion was used before (jti)")
+        is_new = await self._book.act(
+            lambda ledger: ledger.registry_clients.use_up(client.id, proved.id, expires=proved.expires, now=now)
+        )
+        if not is_new:
+            raise InvalidClientError("this assertion was used before (jti)")
         return client
 
     async def _keys_of(self, client: RegistryClient, key_id: str) -> tuple[ClientKey, ...]:

@@ -14,6 +14,7 @@ from fhir_gateway.ports.registry import PulledPage
 _STRICT = {"Cache-Control": "no-cache", "Prefer": "handling=strict"}
 _NO_SUCH_OPERATION = frozenset({404, 405, 415, 501})
 _EXPIRED = frozenset({404, 410})
+_TOO_LONG = frozenset({413, 414, 431})
 
 Pairs = Sequence[tuple[str, str]]
 
@@ -26,12 +27,16 @@ class ServerPuller:
         self._takes_post = True
 
     async def page(self, resource_type: str, pairs: Pairs) -> PulledPage:
-        """Return the first page of a search.
+        """Return the first page of a search; of one that the server finds too long, it may find more than was asked for.
 
         Raises PermanentServerError where the server refuses it, UntrustedAnswerError where it says that it ignored
         something.
         """
-        return _page(await self._ask(resource_type, pairs), resource_type, pairs)
+        answer = await self._answer(resource_type, pairs)
+        while answer.status in _TOO_LONG and (shorter := _without_longest(pairs)) != pairs:
+            pairs = shorter
+            answer = await self._answer(resource_type, pairs)
+        return _page(_succeeded(answer, resource_type), resource_type, pairs)
 
     async def following(self, resource_type: str, link: str) -> PulledPage:
         """Return the page that a link leads to; raises PageExpiredError where the server has forgotten it."""
@@ -53,24 +58,34 @@ class ServerPuller:
     async def count(self, resource_type: str, pairs: Pairs) -> int:
         """Return how many resources a search finds; raises UntrustedAnswerError where the server does not tell."""
         asked = [(name, value) for name, value in pairs if name not in ("_sort", "_count")]
-        page = _page(await self._ask(resource_type, [*asked, ("_summary", "count")]), resource_type, asked)
+        answer = await self._answer(resource_type, [*asked, ("_summary", "count")])
+        if answer.status in _TOO_LONG:
+            raise UntrustedAnswerError(f"The server takes no search for {resource_type} that is as long as this one")
+        page = _page(_succeeded(answer, resource_type), resource_type, asked)
         if page.total is None:
             raise UntrustedAnswerError(f"The server does not tell how many {resource_type} resources it finds")
         return page.total
 
-    async def _ask(self, resource_type: str, pairs: Pairs) -> Answer:
+    async def _answer(self, resource_type: str, pairs: Pairs) -> Answer:
         form = urlencode(list(pairs), quote_via=quote)
         if self._takes_post:
             answer = await self._client.send(Request("POST", f"{resource_type}/_search", form=form, headers=_STRICT))
-            if answer.verdict is Verdict.SUCCESS:
+            if answer.verdict is Verdict.SUCCESS or answer.status not in _NO_SUCH_OPERATION:
                 return answer
-            if answer.status not in _NO_SUCH_OPERATION:
-                raise refusal(answer, f"a search for {resource_type}")
             self._takes_post = False
-        answer = await self._client.send(Request("GET", f"{resource_type}?{form}", headers=_STRICT))
-        if answer.verdict is not Verdict.SUCCESS:
-            raise refusal(answer, f"a search for {resource_type}")
-        return answer
+        return await self._client.send(Request("GET", f"{resource_type}?{form}", headers=_STRICT))
+
+
+def _succeeded(answer: Answer, resource_type: str) -> Answer:
+    if answer.verdict is not Verdict.SUCCESS:
+        raise refusal(answer, f"a search for {resource_type}")
+    return answer
+
+
+def _without_longest(pairs: Pairs) -> Pairs:
+    """Return the parameters without the longest one of those that narrow a search, all where none does."""
+    longest = max((value for name, value in pairs if not name.startswith("_")), key=len, default=None)
+    return [one for one in pairs if one[0].startswith("_") or one[1] != longest]
 
 
 def _page(answer: Answer, resource_type: str, pairs: Pairs) -> PulledPage:

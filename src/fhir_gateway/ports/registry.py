@@ -25,7 +25,7 @@ class FhirPuller(Protocol):
     """
 
     async def page(self, resource_type: str, pairs: Sequence[tuple[str, str]]) -> PulledPage:
-        """Return the first page of a search."""
+        """Return the first page of a search; where the server finds that too long, of one that narrows less."""
         ...
 
     async def following(self, resource_type: str, link: str) -> PulledPage:
@@ -33,7 +33,7 @@ class FhirPuller(Protocol):
         ...
 
     async def count(self, resource_type: str, pairs: Sequence[tuple[str, str]]) -> int:
-        """Return how many resources a search finds."""
+        """Return how many resources a search finds; raises UntrustedAnswerError where the server does not tell."""
         ...
 
 

@@ -23,8 +23,11 @@ _EXPORTS = {
 def served_searches(declared: Mapping[str, Collection[str]]) -> dict[str, frozenset[str]]:
     """Return which of a registry's parameters work: those that the server behind declares for the type.
 
-    A person's identifier is resolved to a Patient first, so it needs no more than the server's own identifier search.
+    A server that declares no parameter of a type, or no type at all, does not say that it has none: it is asked all the
+    same, and what it finds is held against every parameter. A person's identifier is resolved to a Patient first, so it
+    needs no more than the server's own identifier search.
     """
+    declared = {one: declared.get(one) or SEARCHES[one] for one in SEARCHES if one in declared or not declared}
     behind = {resource_type: set(names) | {"_id", "_lastUpdated"} for resource_type, names in declared.items()}
     needed = {"patient.identifier": "patient"}
     return {

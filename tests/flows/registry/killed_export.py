@@ -38,7 +38,8 @@ async def main():
         environment = await serving.environment("embedded")
         order = ExportOrder(Level.SYSTEM, ("Patient", "Immunization"))
         asked = Request("c-1", "t-1", PullKind.EXPORT, "", b"", "", datetime.now(UTC))
-        sys.stdout.write(environment.exports.kick_off(order, asked, url="u").id)
+        job = await environment.exports.kick_off(order, asked, url="u")
+        sys.stdout.write(job.id)
         sys.stdout.flush()
         await environment.exports.wait()
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 
 import pytest
 from tests.fakes.fhir_samples import NIK
@@ -9,6 +10,9 @@ from tests.fakes.served_gateway import assert_is_problem
 from tests.flows.registry.exporting import ASYNC, LEVELS, Exporter, parameters
 
 from fhir_gateway.fhir.validation import validate
+from fhir_gateway.ledger.exports import Exports
+from fhir_gateway.ledger.pulls import Pulls
+from fhir_gateway.ledger.registry_clients import RegistryClients
 
 
 @pytest.mark.parametrize("path", LEVELS)
@@ -181,3 +185,28 @@ async def test_the_token_decides_what_is_exported(exporter, districts):
     assert_is_problem(await exporter.kick_off(token=token, _type="Immunization"), 403)
     assert_is_problem(await exporter.kick_off(token=await exporter.token("system/Patient.r")), 403)
     assert (await exporter.served.client.get(f"{exporter.base}/$export", headers=ASYNC)).status_code == 401
+
+
+async def test_tokens_pulls_and_exports_are_written_down_beside_the_event_loop(exporter, monkeypatch):
+    """A commit takes as long as the disk likes: nobody else is to wait for it."""
+    threads = []
+    for kind, name in (
+        (RegistryClients, "use_up"),
+        (Pulls, "record_all"),
+        (Exports, "add"),
+        (Exports, "drop"),
+    ):
+        monkeypatch.setattr(kind, name, _watched(getattr(kind, name), threads))
+    await exporter.get("Immunization")
+    location = (await exporter.kick_off()).headers["content-location"]
+    assert (await exporter.served.ask("DELETE", location, await exporter.token())).status_code == 202
+    assert len(threads) >= 7
+    assert threading.main_thread() not in threads
+
+
+def _watched(method, threads):
+    def act(*arguments, **options):
+        threads.append(threading.current_thread())
+        return method(*arguments, **options)
+
+    return act

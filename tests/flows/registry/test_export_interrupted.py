@@ -248,7 +248,7 @@ async def test_a_server_that_comes_back_is_waited_for(place, people):
 
     place.wire.before = before
     exports = place.exports()
-    job = exports.kick_off(EVERYTHING, asked(), url="u")
+    job = await exports.kick_off(EVERYTHING, asked(), url="u")
     await exports.wait()
     done = place.ledger.exports.get(job.id)
     assert done.state is ExportState.FINISHED
@@ -262,7 +262,7 @@ async def test_a_type_that_cannot_be_read_is_told_and_the_others_are_exported(pl
 
     place.wire.before = before
     exports = place.exports()
-    job = exports.kick_off(EVERYTHING, asked(), url="u")
+    job = await exports.kick_off(EVERYTHING, asked(), url="u")
     await exports.wait()
     done = place.ledger.exports.get(job.id)
     found = [(one.kind, one.resource_type, one.count) for one in done.checkpoint.files]
@@ -277,7 +277,7 @@ async def test_a_server_lost_in_the_middle_for_too_long_is_told_in_an_error_file
 
     place.wire.before = before
     exports = place.exports(patience=150)
-    job = exports.kick_off(replace(EVERYTHING, types=("Patient", "Immunization")), asked(), url="u")
+    job = await exports.kick_off(replace(EVERYTHING, types=("Patient", "Immunization")), asked(), url="u")
     await exports.wait()
     done = place.ledger.exports.get(job.id)
     assert done.state is ExportState.FINISHED
@@ -298,7 +298,7 @@ async def test_what_is_under_way_when_the_gateway_stops_goes_on_when_it_starts_a
     first = place.exports()
     with monkeypatch.context() as patched:
         patched.setattr("fhir_gateway.bootstrap.exporting.export", stuck)
-        job = first.kick_off(EVERYTHING, asked(), url="u")
+        job = await first.kick_off(EVERYTHING, asked(), url="u")
         await stopped.wait()
         await first.close()
     assert place.ledger.exports.get(job.id).state is ExportState.RUNNING
@@ -316,7 +316,7 @@ async def test_two_servers_do_not_work_on_one_export(place, people, monkeypatch)
     monkeypatch.setattr("secrets.token_hex", lambda size: "ab" * size)
     with held(folder / ("ab" * 24)) as alone:
         assert alone
-        job = first.kick_off(EVERYTHING, asked(), url="u")
+        job = await first.kick_off(EVERYTHING, asked(), url="u")
         for _ in range(50):
             await asyncio.sleep(0)
         assert place.ledger.exports.get(job.id).checkpoint == Checkpoint()
@@ -327,7 +327,7 @@ async def test_two_servers_do_not_work_on_one_export(place, people, monkeypatch)
 
 async def test_a_cancelled_export_leaves_nothing(place, people):
     exports = place.exports()
-    job = exports.kick_off(EVERYTHING, asked(), url="u")
+    job = await exports.kick_off(EVERYTHING, asked(), url="u")
     await asyncio.sleep(0)
     await exports.cancel(job)
     assert exports.get(job.id, client="c-1") is None
@@ -336,7 +336,7 @@ async def test_a_cancelled_export_leaves_nothing(place, people):
 
 async def test_a_finished_export_expires_with_its_files(place, people):
     exports = place.exports()
-    job = exports.kick_off(EVERYTHING, asked(), url="u")
+    job = await exports.kick_off(EVERYTHING, asked(), url="u")
     await exports.wait()
     assert exports.get(job.id, client="c-1")
     later = place.exports()
@@ -354,7 +354,7 @@ async def test_a_fault_of_the_program_is_told_without_what_it_says(place, people
 
     monkeypatch.setattr(ServerPuller, "page", broken)
     exports = place.exports()
-    job = exports.kick_off(EVERYTHING, asked(), url="u")
+    job = await exports.kick_off(EVERYTHING, asked(), url="u")
     await exports.wait()
     done = place.ledger.exports.get(job.id)
     assert (done.state, done.checkpoint.failed) == (ExportState.FINISHED, TYPES)

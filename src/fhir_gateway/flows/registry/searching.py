@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from fhir_gateway.domain.errors import UntrustedAnswerError
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.fhir.masters import master_of
-from fhir_gateway.flows.registry.ordered import Order, Stretch, stretch
+from fhir_gateway.flows.registry.ordered import Order, Stretch, moments, stretch
 from fhir_gateway.flows.registry.tools import RegistryTools
 from fhir_gateway.registry.cursors import Cursor, Position, position_of
 from fhir_gateway.registry.enriching import enrich, organizations_in, patient_in, person_of, subset
 from fhir_gateway.registry.matching import fits
-from fhir_gateway.registry.parameters import Filter, RegistrySearch, is_personal, to_pairs
+from fhir_gateway.registry.parameters import LARGEST_COUNT, Filter, RegistrySearch, is_personal, to_pairs
 
 _READ_TOGETHER = 200
 _OF_PEOPLE = ("patient", "patient.identifier")
@@ -40,7 +41,7 @@ async def search(asked: RegistrySearch, tools: RegistryTools, *, after: Position
     few = await _few(asked, tools, people)
     total = None
     if asked.count_only or asked.with_total:
-        total = await tools.puller.count(asked.resource_type, _pairs(asked)) if few is None else len(few)
+        total = await _counted(asked, tools) if few is None else len(few)
     if asked.count_only:
         return SearchResult((), (), (), None, total, replaced)
     found = (
@@ -73,6 +74,16 @@ async def tell(
     people = {one["id"]: person_of(one) for one in patients}
     names = {one["id"]: one["name"] for one in organizations if isinstance(one.get("name"), str)}
     return [enrich(one, people=people, organizations=names) for one in resources], patients
+
+
+async def _counted(asked: RegistrySearch, tools: RegistryTools) -> int:
+    """Return how many resources a search finds; where the server does not tell, they are read to the end."""
+    try:
+        return await tools.puller.count(asked.resource_type, _pairs(asked))
+    except UntrustedAnswerError:
+        order = replace(_order(asked, tools), newest_first=False)
+        found = moments(tools.puller, order, start=None, size=LARGEST_COUNT)
+        return sum([sum(order.wanted(resource) for _, resource in placed) async for placed in found])
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,14 +75,19 @@ async def export(order: ExportOrder, tools: ExportTools, done: Checkpoint) -> Ch
     return work.done
 
 
-def give_up(order: ExportOrder, tools: ExportTools, done: Checkpoint, *, reason: str) -> Checkpoint:
-    """Return the checkpoint behind a step that cannot be done: its type is not exported, and an error file says why."""
+def give_up(
+    order: ExportOrder, tools: ExportTools, done: Checkpoint, *, reason: str, code: str = "transient"
+) -> Checkpoint:
+    """Return the checkpoint behind a step that cannot be done: its type is not exported, and an error file says why.
+
+    `code` is FHIR's issue type.
+    """
     step = steps_of(order)[done.step]
     failed = (step.resource_type,) if step.resource_type else order.types
     tools.files.restore(done.files)
     for one in failed:
         tools.files.drop(one)
-    lines = [problem_line("error", "transient", f"{one} is not in this export: {reason}") for one in failed]
+    lines = [problem_line("error", code, f"{one} is not in this export: {reason}") for one in failed]
     tools.files.write(FileKind.ERROR, "OperationOutcome", lines)
     moment = done.transaction_time or tools.server.clock.now()
     given_up = replace(
