@@ -102,7 +102,15 @@ def test_a_conflict_is_listed_and_nothing_written(conflicting):
     now = everything(place.home)
     code, said, _ = undo(place)
     assert (code, said["state"], said["restored"]) == (3, "applied", 0)
-    assert [one["resource"] for one in said["conflicts"]] == ["Observation/o2-p2"]
+    assert said["conflicts"] == [
+        {
+            "resource": "Observation/o2-p2",
+            "path": "/subject/reference",
+            "before": "Patient/p2",
+            "now": "Patient/p9",
+        }
+    ]
+    assert "Patient/p9" in place.run("merge", "undo", 1)[1]
     assert everything(place.home) == now
     assert len(place.server("Provenance")) == 1
 

@@ -18,6 +18,7 @@ from fhir_gateway.cli.progress import ProgressDisplay
 from fhir_gateway.domain.errors import UsageError
 from fhir_gateway.domain.merges import Merge, UndoConflict
 from fhir_gateway.fhir import json_text
+from fhir_gateway.fhir.references import parse_literal
 from fhir_gateway.flows.merge import UndoDecisions, UndoOutcome
 from fhir_gateway.merging.undoing import Decision
 from fhir_gateway.settings import EMBEDDED
@@ -146,7 +147,7 @@ def _print(outcome: UndoOutcome, *, preview: bool, reveal: bool, as_json: bool) 
 
 def _shown(value: Any, *, reveal: bool) -> str:
     text = value if isinstance(value, str) else "" if value is None else orjson.dumps(value, default=str).decode()
-    return text if reveal else masked(text)
+    return text if reveal or parse_literal(text) else masked(text)  # where a reference leads is what is to be decided
 
 
 def _as_json(outcome: UndoOutcome) -> dict[str, Any]:
@@ -157,7 +158,10 @@ def _as_json(outcome: UndoOutcome) -> dict[str, Any]:
         "survivor": merge.survivor,
         "replaced": list(merge.replaced),
         "restored": outcome.restored,
-        "conflicts": [{"resource": one.resource, "path": one.path} for one in outcome.conflicts],
+        "conflicts": [
+            {"resource": one.resource, "path": one.path, "before": one.before, "now": one.now}
+            for one in outcome.conflicts
+        ],
         "kept": [{"resource": one.resource, "path": one.path} for one in outcome.kept],
         "failed": list(outcome.failed),
         "arrived": list(outcome.arrived),

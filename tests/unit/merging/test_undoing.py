@@ -229,7 +229,7 @@ def test_equal_references_are_told_by_their_neighbours():
     assert restore(before, after, longer) == Restored(appointment(*map(actor, "yqxr")))
 
 
-@pytest.mark.parametrize("order", permutations(range(1, 6)))
+@pytest.mark.parametrize("order", list(permutations(range(1, 6))))
 def test_merges_with_one_survivor_give_each_place_back_in_any_order(order):
     versions = [{"entry": [{"item": to(one)} for one in "s" * number + "svwxyz"[number:]]} for number in range(1, 7)]
     current = versions[-1]
