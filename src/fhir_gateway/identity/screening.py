@@ -22,7 +22,7 @@ from fhir_gateway.identity.frequencies import Frequencies
 from fhir_gateway.identity.parameters import MatchingParameters, MatchingPolicy
 from fhir_gateway.identity.vetoes import LIKE_NAME, OTHER_NAME, SAME_DAY, SAME_NAME
 from fhir_gateway.identity.weighing import weigh_household, weigh_name
-from fhir_gateway.people.name_agreement import NameAgreement, NameLevel
+from fhir_gateway.people.name_agreement import NO_LETTERS, NameAgreement, NameLevel, letters_of_key
 
 _VETOED = frozenset({NikLevel.DIFFERENT, NikLevel.TYPO, NikLevel.DAMAGED_DIFFERS})
 _DAMAGED_AGREE = frozenset({NikLevel.DAMAGED_AGREE, NikLevel.DAMAGED_AGREE_SERIAL})
@@ -51,11 +51,16 @@ class Screen:
         self._birth_date = {level: weights.get(f"birth_date.{level.value}", 0.0) for level in BirthDateLevel}
         self._any_birth_date = _most_of_dates(self._birth_date, parameters)
         self._name = {level: _most_of_name(level, parameters) for level in NameLevel}
-        self._any_name = max(self._name.values())
         self._gender = {True: weights["gender.agree"], False: weights["gender.different"]}
         self._record = {True: weights["record_number.agree"], False: weights["record_number.different"], None: 0.0}
         self._household = max(0.0, parameters.household.most)
         self._family = max(0.0, min(parameters.household.family, parameters.household.most))
+        self._least = {
+            (nik, born, same_number): self._least_bits(nik, born, same_number=same_number)
+            for nik in NikLevel
+            for born in BirthDateLevel
+            for same_number in (True, False)
+        }
 
     def passes(self, left: PersonEvidence, right: PersonEvidence) -> bool:
         """Say whether a comparison is worth while; False is certain: it would be graded lower than asked for."""
@@ -69,15 +74,29 @@ class Screen:
             weight += self._gender[left.gender == right.gender]
         record = same_record(left, right)
         weight += self._record[record]
-        if weight + self._any_name + self._household < self._needed[nik]:
+        under_any_name, under_another = self._least[nik, born, record is True]
+        if weight < under_any_name or (weight < under_another and not _may_be_namesakes(left, right)):
             return False
         name = compare_own_names(left, right)
-        needed = self._needed_with(nik, born, name.level, same_number=bool(record))
-        # With another name, born the same day in one family, they would be twins.
-        household = self._family if name.level in OTHER_NAME and born in SAME_DAY else self._household
+        needed = self._needed_with(nik, born, name.level, same_number=record is True)
+        household = self._most_of_household(born, name.level)
         if weight + self._name[name.level] + household < needed:
             return False
         return self._reaches(left, right, name, bits=(weight, household, needed))
+
+    def _least_bits(self, nik: NikLevel, born: BirthDateLevel, *, same_number: bool) -> tuple[float, float]:
+        """Return what must be there before name and household are added: whatever the name, and under another name."""
+        missing = {
+            name: self._needed_with(nik, born, name, same_number=same_number)
+            - self._name[name]
+            - self._most_of_household(born, name)
+            for name in NameLevel
+        }
+        return min(missing.values()), min(bits for name, bits in missing.items() if name not in SAME_NAME)
+
+    def _most_of_household(self, born: BirthDateLevel, name: NameLevel) -> float:
+        """Return the most that the household weighs: born the same day in one family under another name are twins."""
+        return self._family if name in OTHER_NAME and born in SAME_DAY else self._household
 
     def _needed_with(self, nik: NikLevel, born: BirthDateLevel, name: NameLevel, *, same_number: bool) -> float:
         """Return the bits that a pair needs; infinitely many where nothing makes it one that is asked for."""
@@ -102,6 +121,16 @@ class Screen:
             return weight >= needed
         family = weigh_household(left, right, self._parameters, frequencies)
         return family is not None and weight + min(household, family.evidence.weight) >= needed
+
+
+def _may_be_namesakes(left: PersonEvidence, right: PersonEvidence) -> bool:
+    """Whether two people may carry the same name, also in another spelling; told by its letters alone."""
+    for one in left.own_keys:
+        letters = letters_of_key(one)
+        for other in right.own_keys:
+            if one == other or not letters or letters_of_key(other) in {letters, NO_LETTERS}:
+                return True
+    return False
 
 
 def _most_of_dates(levels: dict[BirthDateLevel, float], parameters: MatchingParameters) -> float:

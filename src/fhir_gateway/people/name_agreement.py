@@ -7,12 +7,13 @@ Words are aligned one to one instead, and what is left over on either side decid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import combinations
 
 from rapidfuzz.distance import OSA
 
 from fhir_gateway.domain.recent import remembered
 from fhir_gateway.people.name_sounds import compared_form, lasting_letters, lasting_letters_of, sound_form
-from fhir_gateway.people.name_words import WEAK_WORDS
+from fhir_gateway.people.name_words import ABBREVIATIONS, WEAK_WORDS
 from fhir_gateway.people.names import PersonName, tokens_of_key
 
 
@@ -64,6 +65,22 @@ def compare_keys(left: str, right: str) -> NameAgreement:
     if not left or not right:
         return _UNKNOWN
     return _compare(left, right) if left <= right else _mirrored(_compare(right, left))
+
+
+NO_LETTERS: frozenset[str] = frozenset()
+
+
+@remembered(8192)
+def letters_of_key(key: str) -> frozenset[str]:
+    """Return the lasting letters of a name's key: without the same ones no two names are EXACT or EQUIVALENT.
+
+    None at all where that does not hold: a father's name may be taken for an own one, a name that was cut off may lack
+    any, and words that are joined may be an abbreviation.
+    """
+    _, own, father, cut = tokens_of_key(key)
+    whole = "".join(own)
+    joined = {whole, *map("".join, combinations(own, 2))}
+    return NO_LETTERS if father or cut or not joined.isdisjoint(ABBREVIATIONS) else lasting_letters(whole)
 
 
 def _mirrored(agreement: NameAgreement) -> NameAgreement:
