@@ -21,9 +21,10 @@ _BEGINNING = re.compile(
 )
 _SHEET_DATA = b"<sheetData>"
 _ROW_END = b"</row>"
-_ROW_BEGIN = re.compile(r"<row(?: r=\"\d+\")(?: [\w:]+=\"[^\"<>&]*\")*>")
+_EMPTY_ROW = re.compile(rb"<row(?: [\w:]+=\"[^\"<>&]*\")* ?/>")
+_ROW_BEGIN = re.compile(r"<row r=\"[0-9]+\"(?: [\w:]+=\"[^\"<>&]*\")*>")
 _CELL = re.compile(
-    r'<c r="([A-Z]{1,3})[0-9]+"(?: s="([0-9]+)")?(?: t="(s|n|inlineStr)")?(?: ?/>|>'
+    r'<c r="([A-Z]{1,3})[1-9][0-9]*"(?: s="([0-9]+)")?(?: t="(s|n|inlineStr)")?(?: ?/>|>'
     r"(?:<v>([^<]+)</v>|<is><t(?: xml:space=\"preserve\")?>([^<]*)</t></is>)?</c>)"
 )
 _GROUPS = _CELL.groups + 1
@@ -56,6 +57,10 @@ class RowTexts:
     def __iter__(self) -> Iterator[str]:
         buffer, at = self._begin()
         while True:
+            if empty := _EMPTY_ROW.match(buffer, at):
+                self._rows += 1
+                at = empty.end()
+                continue
             end = buffer.find(_ROW_END, at)
             if end < 0:
                 if _is_end(buffer, at):

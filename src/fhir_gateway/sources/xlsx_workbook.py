@@ -122,21 +122,15 @@ class Workbook:
                 WorkbookArchive(self._path) as archive,
                 archive.open(sheet.part) as prolog,
                 archive.open(sheet.part) as part,
-                archive.open(sheet.part) as again,
             ):
                 _check_prolog(SheetStream(self._path, prolog))
                 self._stream = SheetStream(self._path, part)
                 try:
                     yield from self._rows_of_texts(self._stream, parser)
                 except UnusualSheetError as unusual:
-                    done = unusual.rows
-                else:
-                    return
-                self._stream = SheetStream(self._path, again)
-                for element in islice(_row_elements(self._stream), done, None):
-                    row = self._row(element, parser)
-                    if row is not None:
-                        yield row
+                    with archive.open(sheet.part) as again:
+                        self._stream = SheetStream(self._path, again)
+                        yield from self._rows_of_elements(self._stream, parser, unusual.rows)
         except DefusedXmlException as error:
             raise self._forbidden() from error
         except (zipfile.BadZipFile, zlib.error, ParseError, EOFError, OSError, KeyError) as error:
@@ -147,6 +141,14 @@ class Workbook:
         for text in texts:
             plain = parser.plain_row(text)
             row = self._row(texts.element(text), parser) if plain is None else _filled(plain)
+            if row is not None:
+                yield row
+
+    def _rows_of_elements(
+        self, stream: SheetStream, parser: "_CellParser", done: int
+    ) -> Iterator[list[Cell] | BrokenRow]:
+        for element in islice(_row_elements(stream), done, None):
+            row = self._row(element, parser)
             if row is not None:
                 yield row
 
