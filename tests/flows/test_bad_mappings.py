@@ -47,6 +47,14 @@ def test_all_faults_of_a_mapping_come_at_once(place):
     assert "imunization" in out + err
 
 
+def test_a_line_of_a_shared_concept_map_that_was_not_completed_is_told_once(place):
+    own = place.home / "mappings" / "concept_maps" / "vaccine.csv"
+    own.parent.mkdir(parents=True)
+    own.write_text("Vaksin Kembang,?    # 2 rows\n")
+    err = refused(place, "load", place.sheet(RATNA))
+    assert err.count("'Vaksin Kembang' has no code yet") == 1
+
+
 def test_an_unknown_mapping_is_told_with_the_nearest(place):
     assert "did you mean 'puskesmas'" in refused(place, "load", place.sheet(RATNA), "--mapping", "puskemas")
 

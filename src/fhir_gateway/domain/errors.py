@@ -43,10 +43,10 @@ class ConfigurationProblem:
 
 
 class ConfigurationError(UsageError):
-    """Faults of configuration or mapping files, all at once."""
+    """Faults of configuration or mapping files, all at once; one of a file that several mappings share stands once."""
 
     def __init__(self, problems: Sequence[ConfigurationProblem]) -> None:
-        self.problems = tuple(problems)
+        self.problems = tuple(dict.fromkeys(problems))
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
