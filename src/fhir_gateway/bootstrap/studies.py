@@ -158,8 +158,14 @@ def estimate(  # noqa: PLR0913 - what is asked of a study, each of its own kind
 
 
 def _persons(inputs: Sequence[LoadInput], truth: Path) -> dict[tuple[int, int], str]:
+    """Return (file's number, row) → person; raises UsageError where the truth is about other files."""
     files = {entry.mapping: number for number, entry in enumerate(inputs)}
-    return {(files[row.source], row.row): row.person for row in read_truth(truth) if row.source in files}
+    found = {(files[row.source], row.row): row.person for row in read_truth(truth) if row.source in files}
+    if not found:
+        raise UsageError(
+            f"{truth}: the truth there is about none of these files; name those that `synth` wrote beside it"
+        )
+    return found
 
 
 def score_thresholds(study: ThresholdStudy, inputs: Sequence[LoadInput], truth: Path) -> list[Score]:

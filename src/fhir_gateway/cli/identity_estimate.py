@@ -40,6 +40,8 @@ def estimate(
     """
     if out and out.exists():
         raise UsageError(f"{out} exists already: name another file, or take it away")
+    if out and not out.parent.is_dir():
+        raise UsageError(f"{out.parent} is no folder: make it, or name another file")
     with ProgressDisplay() as progress, bootstrap.opened(environment, progress) as gateway:
         inputs = gateway.inputs(files, mapping=mapping, clinic=clinic)
         study = studies.estimate(gateway, inputs, clinic=clinic, truth=truth, seed=seed, limit=limit)
