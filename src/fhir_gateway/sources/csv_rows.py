@@ -28,14 +28,15 @@ class CsvRows:
 
     Quoted cells may hold line breaks. An unclosed quote breaks only its own line: a quoted cell is believed to go on
     over lines only when it closes within LONGEST_ROW characters, the row then has the right number of cells, and no
-    line in between is a whole row by itself.
+    line in between is a whole row by itself. `blanks` says that quoted cells have a blank before them (`"a"; "b"`).
     """
 
-    def __init__(self, lines: Iterator[str], *, delimiter: str, width: int) -> None:
+    def __init__(self, lines: Iterator[str], *, delimiter: str, width: int, blanks: bool = False) -> None:
         self._lines = lines
         self._ahead: deque[str] = deque()
         self._delimiter = delimiter
         self._width = width
+        self._blanks = blanks
 
     def __iter__(self) -> Iterator[list[str] | BrokenRow]:
         delimiter, width, ahead, lines = self._delimiter, self._width, self._ahead, self._lines
@@ -98,12 +99,16 @@ class CsvRows:
     def _quoted(self, line: str) -> tuple[list[str] | None, str]:
         """Return the cells of a row that begins with this line, and its text; None for quotes that do not match."""
         try:
-            return next(csv.reader((line,), delimiter=self._delimiter, strict=True)), line
+            return next(
+                csv.reader((line,), delimiter=self._delimiter, skipinitialspace=self._blanks, strict=True)
+            ), line
         except csv.Error:
             pass
         taken = [line]
         try:
-            cells = next(csv.reader(self._going_on(taken), delimiter=self._delimiter, strict=True))
+            cells = next(
+                csv.reader(self._going_on(taken), delimiter=self._delimiter, skipinitialspace=self._blanks, strict=True)
+            )
         except csv.Error:
             cells = []
         if len(cells) < self._width or any(cells[self._width :]) or self._are_two_rows(taken):
@@ -129,7 +134,10 @@ class CsvRows:
         if '"' not in line:
             return line.count(self._delimiter) == self._width - 1
         try:
-            return len(next(csv.reader((line,), delimiter=self._delimiter, strict=True))) == self._width
+            return (
+                len(next(csv.reader((line,), delimiter=self._delimiter, skipinitialspace=self._blanks, strict=True)))
+                == self._width
+            )
         except csv.Error:
             return False
 

@@ -18,13 +18,25 @@ _DELIMITERS = (",", ";", "\t", "|", "^", "~")
 
 
 class CsvSource(FileSource):
-    """An opened CSV file; `title_lines` are the lines up to the header's end, blank ones uncounted."""
+    """An opened CSV file; `title_lines` are the lines up to the header's end, blank ones uncounted.
+
+    `blanks` tells whether quoted cells have a blank before them.
+    """
 
     def __init__(  # noqa: PLR0913 -- what detection found out, each of its own kind
-        self, path: Path, header: Header, *, delimiter: str, encoding: str, terminator: str, title_lines: int
+        self,
+        path: Path,
+        header: Header,
+        *,
+        delimiter: str,
+        blanks: bool,
+        encoding: str,
+        terminator: str,
+        title_lines: int,
     ) -> None:
         super().__init__(path, header)
         self.delimiter = delimiter
+        self._blanks = blanks
         self.encoding = encoding
         self.byte_order_mark = encoding != "utf-8-sig" or has_utf8_mark(path)
         self._title_lines = title_lines
@@ -39,7 +51,7 @@ class CsvSource(FileSource):
         lines = iter(self._lines)
         for _ in itertools.islice(_not_blank(lines), self._title_lines):
             pass
-        rows = CsvRows(lines, delimiter=self.delimiter, width=len(keys))
+        rows = CsvRows(lines, delimiter=self.delimiter, width=len(keys), blanks=self._blanks)
         for number, row in enumerate(rows, start=1):
             ref = SourceRef(name, number)
             if isinstance(row, list):
@@ -66,21 +78,36 @@ def open_csv(
     header = best_header(list(found), str(path))
     table = tables[found[header]]
     return CsvSource(
-        path, header, delimiter=found[header], encoding=codec, terminator=terminator, title_lines=table.ends[header.row]
+        path,
+        header,
+        delimiter=found[header],
+        blanks=table.blanks,
+        encoding=codec,
+        terminator=terminator,
+        title_lines=table.ends[header.row],
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """The rows of a sample, and how many lines each had taken at its end (a header's cells may hold line breaks)."""
+    """The rows of a sample, and how many lines each had taken at its end (a header's cells may hold line breaks).
+
+    `blanks` tells whether quoted cells have a blank before them.
+    """
 
     rows: list[list[str]]
     ends: list[int]
+    blanks: bool
+
+
+def _blanks_before_quotes(lines: Sequence[str], delimiter: str) -> bool:
+    return any(f'"{delimiter} "' in line for line in lines)
 
 
 def _table(sample: Sequence[str], delimiter: str) -> _Table:
-    reader = csv.reader((line + "\n" for line in sample), delimiter=delimiter)
-    table = _Table([], [])
+    blanks = _blanks_before_quotes(sample, delimiter)
+    reader = csv.reader((line + "\n" for line in sample), delimiter=delimiter, skipinitialspace=blanks)
+    table = _Table([], [], blanks)
     while True:
         try:
             row = next(reader, None)

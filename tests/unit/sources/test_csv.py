@@ -250,3 +250,10 @@ def test_broken_rows_are_values(opened):
     rows = list(CsvRows(iter(["a;b", "a"]), delimiter=";", width=2))
     assert isinstance(rows[1], BrokenRow)
     assert isinstance(next(iter(opened(HEAD + "x\n").records())), UnreadableRow)
+
+
+def test_blanks_before_quotation_marks_are_no_part_of_the_cells(opened, told):
+    source = opened('"Nama"; "NIK"; "Vaksin"\n"Ani"; "1"; "a ""b"", ""c"""\n"Budi"; "2; 3"; "x\ny"\nCitra; 3; z\n')
+    assert source.header == ("Nama", "NIK", "Vaksin")
+    assert told(source) == ["Ani", "Budi", "Citra"]
+    assert [row.cells["Vaksin"].strip() for row in source.records()] == ['a "b", "c"', "x\ny", "z"]
