@@ -10,9 +10,10 @@ OTHER_FRESH_NIK = "3303025507190011"
 NEWCOMERS = {"desk": "Gilang Prakoso", "phone": "Hana Suryadi"}
 UNDONE_NIK = "3303024504180004"
 DOUBTFUL = "3303030903170008"
+NAMESAKES_NIK = "3303031203160013"
 MERGED = (NIK, LONG_NIK, UNDONE_NIK)
-UNMERGED = (FRESH_NIK, OTHER_FRESH_NIK, OTHER_NIK)
-NAMES = ("Rizki", "Kusumaningtyas", "Bayu", "Citra", "Gilang", "Wahyu", "Hana")
+UNMERGED = (FRESH_NIK, OTHER_FRESH_NIK, OTHER_NIK, NAMESAKES_NIK)
+NAMES = ("Rizki", "Kusumaningtyas", "Bayu", "Citra", "Gilang", "Wahyu", "Hana", "Teguh")
 """What must not stand in any address."""
 
 
@@ -36,4 +37,6 @@ def people():
         patient(42, nik=UNDONE_NIK, **undone),
         patient(51, nik=DOUBTFUL, name=[{"text": "Wahyu Nugroho"}], birthDate="2017-03-09"),
         patient(52, nik=DOUBTFUL, name=[{"text": "Endah Palupi"}], gender="female", birthDate="1991-11-30"),
+        patient(61, nik=NAMESAKES_NIK, name=[{"text": "Teguh Raharjo"}], birthDate="2016-03-12"),
+        patient(62, nik=NAMESAKES_NIK, name=[{"text": "Teguh Raharjo"}], birthDate="2016-03-12"),
     ]

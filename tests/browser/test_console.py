@@ -280,3 +280,20 @@ def test_an_auditor_sees_no_page_of_an_operator(visitor):
     for path in ("duplicates", "plans", "jobs"):
         assert page.goto(f"/console/{path}").status == 403
     visitor.picture("refused")
+
+
+def test_an_operator_holds_people_who_were_found_for_different_ones(sized_visitor, size):
+    page = sized_visitor.log_in()
+    page.get_by_role("link", name="Duplicates").click()
+    page.get_by_text("Nobody has looked").or_(page.get_by_text("What was found")).wait_for()
+    page.get_by_role("button", name="Look for duplicates").click()
+    name = {"desk": "Wahyu", "phone": "Teguh"}[size]
+    group = page.get_by_role("article").filter(has_text=name)
+    group.wait_for(timeout=PATIENCE)
+    group.get_by_text("They are different people").click()
+    group.get_by_label("Reason").fill("seen by the midwife")
+    sized_visitor.picture("parting")
+    group.get_by_role("button", name="for different people").click()
+    page.get_by_text("are held for different people from now on").wait_for(timeout=PATIENCE)
+    assert page.get_by_role("article").filter(has_text=name).get_by_role("button").count() == 0
+    sized_visitor.picture("parted")

@@ -65,6 +65,17 @@ def test_a_merge_tells_who_why_and_what_changed(merged):
     assert {one["resource"] for one in told["changes"]} >= {"Patient/p1", "Patient/p2", "Patient/p3"}
 
 
+def test_an_undone_and_an_erased_merge_are_told_as_what_they_are(merged):
+    merged.run("merge", "undo", "1", "--user", "Dewi", "--reason", "two people")
+    said = merged.run("merge", "show", "1")[1]
+    assert "Patient/p1 stood for p2, p3" in said
+    assert "undone by Dewi: two people" in said
+    merged.run("merge", "erase", "--patient", "p1", "--reason", "request 1", "--yes")
+    said = merged.run("merge", "show", "1")[1]
+    assert said.startswith("merge 1, undone\n")
+    assert "was erased" in said
+
+
 def test_a_merge_that_is_not_there_is_wrong_usage(merged):
     assert merged.run("merge", "show", "7")[0] == 2
     assert merged.run("merge", "prove", "7", "--out", merged.home / "proof.json")[0] == 2

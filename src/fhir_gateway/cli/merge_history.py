@@ -12,6 +12,7 @@ from fhir_gateway.cli import options
 from fhir_gateway.cli.printing import masked, print_json, print_table, print_text
 from fhir_gateway.domain.errors import UsageError
 from fhir_gateway.domain.history import MergeFilter, MergeRecord
+from fhir_gateway.domain.merges import MergeState
 from fhir_gateway.settings import EMBEDDED, home, load_environment
 
 app = typer.Typer()
@@ -87,11 +88,7 @@ def show(
         ]
         print_json({**told_record(view.record), "plan": plan, "changes": changes, "entries": entries})
         return
-    one = view.record.merge
-    print(f"merge {one.id}, {one.state}: Patient/{one.survivor} stands for {', '.join(one.replaced)}")
-    print(f"  rule {one.rule}, grade {one.grade}, NIK {one.nik if reveal else masked(one.nik)}")
-    if view.record.erased:
-        print("  the personal data of this merge was erased: only what holds none is left")
+    _print_heading(view.record, reveal=reveal)
     if view.plan:
         print_text(f"  {view.plan.survivor_words}")
         for pair in told_plan(view.plan, policy)["evidence"]:
@@ -131,3 +128,17 @@ def _moment(option: str, text: str) -> datetime | None:
     except ValueError:
         raise UsageError(f"{option} must be a date or a time, as 2024-01-31 or 2024-01-31T08:00+07:00") from None
     return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _print_heading(record: MergeRecord, *, reveal: bool) -> None:
+    one = record.merge
+    stands = "stood" if one.state is MergeState.UNDONE else "stands"
+    people = "" if record.erased else f": Patient/{one.survivor} {stands} for {', '.join(one.replaced)}"
+    print(f"merge {one.id}, {one.state}{people}")
+    nik = f", NIK {one.nik if reveal else masked(one.nik)}" if one.nik else ""
+    print(f"  rule {one.rule}, grade {one.grade}{nik}")
+    if record.undo_user:
+        reason = f": {record.undo_reason}" if record.undo_reason else ""
+        print_text(f"  undone by {record.undo_user}{reason}")
+    if record.erased:
+        print("  the personal data of this merge was erased: only what holds none is left")
