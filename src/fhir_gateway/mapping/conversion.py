@@ -36,6 +36,8 @@ _BEFORE_BIRTH = Problem(
 _NO_DOSE_DATE = "dose-date-missing"
 _REMEMBERED = 2048
 _CLINICS = 32
+_VALUES = 32_768
+"""Values of elements that are remembered for all clinics together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +96,9 @@ class _Clinic:
         self.meta: Resource = {"source": f"{systems.SOURCE}:{safe}:{mapping.name}"}
         today = context.today.isoformat()
         self.facts = Facts(context, today, self.clinic, self.display, safe, frozenset())
-        self.patient = Elements(mapping.patient)
-        self.doses = tuple([(group, Elements(group.elements)) for group in mapping.doses])
+        spend = mapping.memory.spend
+        self.patient = Elements(mapping.patient, spend)
+        self.doses = tuple([(group, Elements(group.elements, spend)) for group in mapping.doses])
 
 
 class _Row(NamedTuple):
@@ -123,7 +126,17 @@ class _Memory:
 
     def forget(self) -> None:
         self.people: Recent[_Asked, _Person] = Recent(_REMEMBERED)
+        self._forget_clinics()
+
+    def _forget_clinics(self) -> None:
         self.clinics: Recent[str, _Clinic] = Recent(_CLINICS)
+        self._values_left = _VALUES
+
+    def spend(self) -> None:
+        """Note that one more value of an element is remembered; when they are too many, all are forgotten."""
+        self._values_left -= 1
+        if self._values_left <= 0:
+            self._forget_clinics()
 
 
 @dataclass(frozen=True, slots=True)

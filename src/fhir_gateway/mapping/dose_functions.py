@@ -220,7 +220,7 @@ def _is_no_lot(text: str) -> bool:
 
 def _note(known: set[str], texts: tuple[str, ...]) -> None:
     """Note texts that are known to hold nothing unusual."""
-    if len(known) >= _MEMORY // 4:
+    if len(known) >= _MEMORY // 16:
         known.clear()
     known.update(texts)
 

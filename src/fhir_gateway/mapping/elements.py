@@ -8,7 +8,6 @@ from fhir_gateway.domain.records import Resource
 from fhir_gateway.mapping.functions import Facts
 from fhir_gateway.mapping.values import Cells, Evaluate
 
-_REMEMBERED = 2048
 _TOLD = {"birthDate": "birth_date", "occurrenceDateTime": "occurrence"}
 """Elements that functions of later ones need to know, and the fact's name."""
 
@@ -37,10 +36,12 @@ class _Ready(NamedTuple):
 class Elements:
     """The elements of one resource. Values are shared by all resources that they stand in: nobody changes a resource."""
 
-    __slots__ = ("_elements",)
+    __slots__ = ("_elements", "_spend")
 
-    def __init__(self, elements: Iterable[Element]) -> None:
+    def __init__(self, elements: Iterable[Element], spend: Callable[[], None]) -> None:
+        """Build them from compiled ones; `spend` is called for each value that is remembered from now on."""
         self._elements = tuple([_ready(element) for element in elements])
+        self._spend = spend
 
     def fill(self, resource: Resource, cells: Cells, facts: Facts) -> None:
         """Add to the resource what the cells say; problems and what cannot be read are told to the facts."""
@@ -51,7 +52,11 @@ class Elements:
                 texts = ask(cells)
                 value = known.get(texts, known)
                 if value is known:
-                    value = _learn(known, texts, evaluate(cells, facts), facts)
+                    told = facts.told
+                    value = evaluate(cells, facts)
+                    if facts.told == told:  # what is told beside the value has to be told each time
+                        known[texts] = value
+                        self._spend()
             if value is not None:
                 resource[name] = value
                 if fact:
@@ -66,12 +71,3 @@ def _ready(element: Element) -> _Ready:
 
 def _asking(columns: tuple[str, ...]) -> Ask:
     return itemgetter(*columns) if columns else lambda cells: None  # noqa: ARG005 - the signature of all
-
-
-def _learn(known: Known, texts: Any, value: Any, facts: Facts) -> Any:
-    """Remember a value unless something was told beside it, which has to be told each time; returns the value."""
-    if not (facts.problems or facts.kept or facts.unmapped):
-        if len(known) >= _REMEMBERED:
-            known.clear()
-        known[texts] = value
-    return value

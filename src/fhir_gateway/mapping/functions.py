@@ -64,6 +64,11 @@ class Facts:
     problems: list[Problem] = field(default_factory=list)
     unmapped: list[UnmappedValue] = field(default_factory=list)
 
+    @property
+    def told(self) -> int:
+        """How much functions have told beside the values that they returned."""
+        return len(self.problems) + len(self.kept) + len(self.unmapped)
+
     def start_row(self, numeric: frozenset[str]) -> None:
         """Forget the previous row's facts."""
         self.numeric = numeric

@@ -8,13 +8,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fhir_gateway.bundling import immunizations, parting, patients
-from fhir_gateway.bundling.digests import supplied
+from fhir_gateway.bundling.digests import digest, supplied
 from fhir_gateway.domain import systems
 from fhir_gateway.domain.records import Converted, Rejected, SourceRecord, SourceRef, dose_identifier
-from fhir_gateway.fhir.json_text import fingerprint
+from fhir_gateway.fhir.json_text import fingerprint, fingerprint_and_id
 from fhir_gateway.fhir.validation import validate
 from fhir_gateway.flows.load.validating import validated
+from fhir_gateway.mapping import conversion
 from fhir_gateway.mapping.functions import ClinicEntry, ConversionContext
+from fhir_gateway.mapping.values import said, said_in
 from fhir_gateway.sources.mapping_folders import load_mapping
 
 CONTEXT = ConversionContext(zone=ZoneInfo("Asia/Jakarta"), today=date(2026, 1, 15))
@@ -296,3 +298,35 @@ def test_rows_that_are_converted_together_become_what_each_becomes_alone(puskesm
     fresh = load_mapping("puskesmas", tmp_path)
 
     assert fresh.convert_all(records, CONTEXT) == [puskesmas.convert(record, CONTEXT) for record in records]
+
+
+@settings(derandomize=True)
+@given(st.lists(st.text(alphabet="a-N/?\\ \t\x00\u200b\u00a0", max_size=4), min_size=4, max_size=4))
+def test_cells_say_together_what_each_says_alone(texts):
+    written = dict(zip("abcd", texts, strict=True))
+    assert said_in(("a", "b", "c", "d", "none"), written) == {
+        **{column: said(text) for column, text in written.items()},
+        "none": "",
+    }
+
+
+def test_values_that_are_remembered_are_bounded_in_number(puskesmas, monkeypatch):
+    monkeypatch.setattr(conversion, "_VALUES", 5)
+    puskesmas.forget()
+    days = [f"2024-01-{day:02}" for day in range(10, 30)]
+    given = [_convert(puskesmas, {**ROW, "Tgl Lahir": "2024-01-09", "Tgl Vaksin": day}).doses for day in days * 2]
+    assert [doses[0].resource["occurrenceDateTime"] for doses in given] == days * 2
+
+
+def test_what_the_same_cells_became_is_one_object_and_their_problems_are_told_each_time(khanza):
+    cells = {"no_rawat": "1", "nm_pasien": "Ani", "tgl_lahir": "2024-01-09", "tgl_perawatan": "2024-02-09"}
+    cells |= {"nama_brng": "BCG", "nm_dokter": "dr. A", "tgl_kadaluarsa": "2026"}
+    first, second = (_convert(khanza, cells | {"jam": jam}).doses[0].resource for jam in ("08:00:00", "09:00:00"))
+    assert first["performer"] is second["performer"]
+    assert first["extension"] == second["extension"] != []
+
+
+@settings(derandomize=True)
+@given(st.recursive(st.text() | st.integers(0, 9), lambda inner: st.dictionaries(st.text(), inner)))
+def test_a_patients_id_is_made_of_its_digests(value):
+    assert fingerprint_and_id(value) == (fingerprint(value), digest(value) + digest([value, "id"]))

@@ -1,4 +1,4 @@
-from datetime import UTC, date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -99,6 +99,23 @@ def test_midnight_is_no_time_of_day():
 
 def test_an_instant_carries_the_offset_of_its_zone():
     assert make_instant("2024-01-12", "08:15:00", ZoneInfo("Asia/Makassar")) == "2024-01-12T08:15:00+08:00"
+
+
+@settings(derandomize=True)
+@given(
+    st.datetimes(min_value=datetime.fromisoformat("1900-01-01"), max_value=datetime.fromisoformat("2100-01-01")),
+    st.sampled_from([ZoneInfo("Asia/Jakarta"), ZoneInfo("Europe/Berlin"), ZoneInfo("Pacific/Apia"), UTC]),
+)
+def test_an_instants_offset_is_that_of_its_time(moment, zone):
+    moment = moment.replace(microsecond=0)
+    iso, _, clock = moment.isoformat().partition("T")
+    assert make_instant(iso, clock, zone) == moment.replace(tzinfo=zone).isoformat()
+
+
+def test_an_instant_of_the_day_on_which_clocks_change():
+    berlin = ZoneInfo("Europe/Berlin")
+    assert make_instant("2024-03-31", "01:59:59", berlin).endswith("+01:00")
+    assert make_instant("2024-03-31", "03:00:00", berlin).endswith("+02:00")
 
 
 def test_formats_may_be_named_with_any_separator():
