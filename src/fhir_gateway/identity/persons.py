@@ -9,10 +9,11 @@ from collections.abc import Iterable, Sequence
 from itertools import combinations
 
 from fhir_gateway.domain.identity import Comparison, Grade, Node
-from fhir_gateway.identity.clustering import Edge, Graph, fits, joins, nameless, veto_codes
+from fhir_gateway.identity.clustering import Edge, Graph, fits, joins, line_twice, nameless, veto_codes
 from fhir_gateway.identity.combining import combine
 from fhir_gateway.identity.evidence import PersonEvidence
 from fhir_gateway.identity.settling import (
+    confirmed_by_doses,
     known_under_name,
     mistyped,
     moved_with_another_phone,
@@ -100,7 +101,14 @@ class Persons:
         mine, theirs = self._graph.nodes[left], self._graph.nodes[right]
         if one.newborn != other.newborn and mine.newborn and theirs.newborn and codes <= _DOUBTS:
             return False  # of a child that has got its name all these may be: see _only_named
-        return self._graph.listed_twice(left, right) or not self._settled(left, right, one, other)
+        return self._listed_twice(left, right, one, other) or not self._settled(left, right, one, other)
+
+    def _listed_twice(self, left: Node, right: Node, one: PersonEvidence, other: PersonEvidence) -> bool:
+        """Say whether doses part two records; not by a line written twice, where the persons have a name in common."""
+        if not self._graph.listed_twice(left, right):
+            return False
+        one_name = not set(one.own_keys).isdisjoint(other.own_keys)
+        return not (one_name and line_twice(one, other, self._graph.repeats((left,), (right,))))
 
     def _settled(self, left: Node, right: Node, one: PersonEvidence, other: PersonEvidence) -> bool:
         """Say whether what stands between two records is settled by all that is known of `one` and `other`."""
@@ -160,14 +168,31 @@ class Persons:
             return alone and comparison.weight >= policy.probable + policy.parameters.rivals.newborn
         if veto_codes(comparison) == _DOUBTS and self._parts_of_one(one, other):
             return comparison.weight >= policy.certain - policy.parameters.rivals.nobody
-        settled = certain or settled_alone(
+        settled = (
+            certain
+            or self._told_by_doses(one, other, comparison)
+            or settled_alone(
+                self._evidence(one),
+                self._evidence(other),
+                comparison,
+                policy=policy,
+                frequencies=self._graph.frequencies,
+                doses=self._graph.repeats(one, other),
+            )
+        )
+        return settled and not self._rivalled(one, other) and not self._rivalled(other, one)
+
+    def _told_by_doses(self, one: Members, other: Members, comparison: Comparison) -> bool:
+        """Say whether doses settle a caution: two lists tell of one course of vaccination."""
+        if comparison.vetoes or comparison.grade is not Grade.PROBABLE or nameless(comparison):
+            return False
+        return confirmed_by_doses(
             self._evidence(one),
             self._evidence(other),
             comparison,
-            policy=policy,
-            frequencies=self._graph.frequencies,
+            policy=self._graph.policy,
+            doses=self._graph.repeats(one, other),
         )
-        return settled and not self._rivalled(one, other) and not self._rivalled(other, one)
 
     def _only_child(self, one: Members, other: Members) -> bool:
         return self._only_named(one, other) or self._only_named(other, one)
@@ -182,7 +207,8 @@ class Persons:
         around = [newborn, *(other for other in self.neighbours(newborn) if self._may_be(newborn, other))]
         if named not in around or any(self._evidence(each).birth_order > 0 for each in around):
             return False
-        if any(each != named and not self._evidence(each).newborn for each in around):
+        others = [each for each in around if each not in {newborn, named} and not self._evidence(each).newborn]
+        if any(self._rivals(named, each) or len(each) > len(named) for each in others):
             return False
         by_name = [node for node in named if not self._graph.nodes[node].newborn]
         found = self._graph.repeats(newborn, by_name)

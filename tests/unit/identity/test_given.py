@@ -62,12 +62,12 @@ def test_one_dose_twice_is_a_line_written_twice() -> None:
 def test_doses_in_two_lists_repeat_nothing() -> None:
     elsewhere = GivenDose("other:1", _BCG.vaccine, _BCG.number, _BCG.day)
 
-    assert count_repeats({_BCG}, {elsewhere}) == Repeats(agreed=1)
+    assert count_repeats({_BCG}, {elsewhere}) == Repeats(agreed=1, visits=1)
 
 
 def test_several_doses_of_a_list_twice_are_two_childrens() -> None:
     several = count_repeats({_BCG, _MR, _POLIO}, {_BCG, _MR, GivenDose("clinic:0", "10", "1", "2023-06-01")})
-    assert several == Repeats(repeated=2, compared=3)
+    assert several == Repeats(repeated=2, compared=3, same_day=2)
     assert several.of_two
     assert not count_repeats({_BCG, _MR, _POLIO}, {_BCG, GivenDose("clinic:0", "10", "1", "2023-06-01")}).of_two
 
@@ -174,3 +174,28 @@ def test_mother_here_and_father_there_are_a_couple(left: str, right: str, *, cou
 def test_the_records_at_hand_tell_whose_name_a_word_is() -> None:
     assert Frequencies(women={"zyxo": 12}, men={"zyxo": 1}, people=100).sex_of(["zyxo"]) == "female"
     assert Frequencies(women={"zyxo": 5}, men={"zyxo": 5}, people=100).sex_of(["zyxo"]) == ""
+
+
+def test_two_lists_tell_of_one_course_by_several_same_days() -> None:
+    elsewhere = frozenset(replace(dose, register="other:1") for dose in (_BCG, _MR))
+
+    assert count_repeats({_BCG, _MR, _POLIO}, elsewhere).one_course
+    assert not count_repeats({_BCG, _POLIO}, elsewhere).one_course
+    assert not count_repeats({_BCG, _MR, _POLIO}, {*elsewhere, _POLIO}).one_course
+
+
+def test_doses_of_one_day_are_one_visit_and_a_familys_covid_doses_none() -> None:
+    same_day = {GivenDose("clinic:0", "04", "1", "2023-02-01"), _BCG}
+    covid = {GivenDose("clinic:0", "213", "1", "2021-06-01"), GivenDose("clinic:0", "207", "2", "2021-07-01")}
+
+    for doses in (same_day, covid):
+        assert not count_repeats(doses, {replace(dose, register="other:1") for dose in doses}).one_course
+
+
+def test_a_line_written_twice_parts_no_two_of_one_name_unless_family_or_phone_differ() -> None:
+    one, other = _child("Muslimah Azzahra"), replace(_child("Muslimah Azzahra"), mother_keys=(), phones=())
+    again = count_repeats({_BCG}, {replace(_BCG, day="2023-02-02")})
+
+    assert not Graph.doses_part(one, other, count_repeats({_BCG}, {_BCG}))
+    assert Graph.doses_part(one, other, again)
+    assert Graph.doses_part(one, replace(other, phones=("8777777777",)), count_repeats({_BCG}, {_BCG}))
