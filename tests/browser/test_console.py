@@ -286,11 +286,11 @@ def test_an_operator_holds_people_who_were_found_for_different_ones(sized_visito
     page = sized_visitor.log_in()
     page.get_by_role("link", name="Duplicates").click()
     page.get_by_text("Nobody has looked").or_(page.get_by_text("What was found")).wait_for()
-    page.get_by_role("button", name="Look for duplicates").click()
+    with page.expect_navigation(timeout=PATIENCE):
+        page.get_by_role("button", name="Look for duplicates").click()
     name = {"desk": "Wahyu", "phone": "Teguh"}[size]
     group = page.get_by_role("article").filter(has_text=name)
-    group.wait_for(timeout=PATIENCE)
-    group.get_by_text("They are different people").click()
+    group.get_by_text("They are different people").click(timeout=PATIENCE)  # not there while it is looked for
     group.get_by_label("Reason").fill("seen by the midwife")
     sized_visitor.picture("parting")
     group.get_by_role("button", name="for different people").click()
