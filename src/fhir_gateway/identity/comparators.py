@@ -70,17 +70,20 @@ def compare_niks(left: PersonEvidence, right: PersonEvidence) -> NikLevel:
 
 def is_parents_number(owner: PersonEvidence, child: PersonEvidence) -> bool:
     """Whether the own NIK of the one stands as the parent's in the other's record."""
-    return any(nik in child.parent_niks for nik in owner.niks + owner.old_niks)
+    parents = child.parent_niks
+    return bool(parents) and any(nik in parents for nik in owner.niks + owner.old_niks)
 
 
 def _no_parents_number(owner: PersonEvidence, child: PersonEvidence) -> bool:
+    if not child.parent_niks:
+        return False
     born, childs = owner.birth_date.year, child.birth_date.year
     too_young = bool(born and childs) and childs - born < GENERATION_YEARS
     return too_young and is_parents_number(owner, child)
 
 
 def _compare_valid(left: tuple[str, ...], right: tuple[str, ...]) -> NikLevel:
-    if any(nik in right for nik in left):
+    if not set(left).isdisjoint(right):
         return NikLevel.AGREE
     near = any(_mistyped(one, other) for one in left for other in right)
     return NikLevel.TYPO if near else NikLevel.DIFFERENT
@@ -111,7 +114,11 @@ def _compare_odd(left: tuple[str, ...], right: tuple[str, ...]) -> NikLevel:
 def compare_birth_dates(left: PersonEvidence, right: PersonEvidence) -> BirthDateLevel:
     """Compare birth dates; where a record has none, the one that its own NIK tells stands for it."""
     one, other = left.birth_date, right.birth_date
-    if not one.year and other.whole:
+    if one.day and other.day:
+        # Most people who meet in a block: too far apart for a slip in one place, or for three days.
+        if one.day != other.day and one.month != other.month and abs(one.year - other.year) > 1:
+            return BirthDateLevel.DIFFERENT
+    elif not one.year and other.whole:
         one = _told(left, other)
     elif not other.year and one.whole:
         other = _told(right, one)

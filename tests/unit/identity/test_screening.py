@@ -1,14 +1,18 @@
 """The screen is held against the comparison that it spares."""
 
 from dataclasses import replace
+from datetime import date, timedelta
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rapidfuzz.distance import OSA
 from tests.fakes.invented_people import RIZKI, RIZKIS_NIK, TWINS_NIK, evidence
 
 from fhir_gateway.domain.identity import Grade
+from fhir_gateway.identity.comparators import BirthDateLevel, compare_birth_dates
 from fhir_gateway.identity.comparison import compare
+from fhir_gateway.identity.evidence import PersonEvidence, read_birth_date
 from fhir_gateway.identity.frequencies import Frequencies
 from fhir_gateway.identity.parameters import MatchingPolicy
 from fhir_gateway.identity.screening import Screen
@@ -110,3 +114,16 @@ def test_nobody_is_passed_over_whose_comparison_reaches_the_grade(least, one, ot
 def test_the_screen_is_symmetric(one, other):
     screen = Screen(MatchingPolicy(), KNOWN, least=Grade.POSSIBLE)
     assert screen.passes(one, other) == screen.passes(other, one)
+
+
+DAYS = st.dates(min_value=date(1900, 1, 1), max_value=date(2030, 12, 31))
+
+
+@given(one=DAYS, days=st.integers(-800, 800))
+@settings(derandomize=True, max_examples=500, deadline=None)
+def test_days_that_lie_far_apart_are_no_slip(one, days):
+    """What is told at once of two birth dates is what their digits and the days between them tell."""
+    other = one + timedelta(days)
+    level = compare_birth_dates(*(PersonEvidence(birth_date=read_birth_date(day.isoformat())) for day in (one, other)))
+    if abs(days) <= 3 or OSA.distance(one.isoformat(), other.isoformat()) <= 1:
+        assert level is not BirthDateLevel.DIFFERENT
