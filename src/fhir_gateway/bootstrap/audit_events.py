@@ -17,6 +17,9 @@ from fhir_gateway.domain.auditing import EventFilter, EventKind, EventPlaces
 from fhir_gateway.domain.changes import Change, ChangeOrigin, ChangePlace
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.domain.registry import Disclosure, PullFilter
+from fhir_gateway.ledger.answer_changes import AnswerChanges
+from fhir_gateway.ledger.merge_changed import MergeChanged
+from fhir_gateway.ledger.run_changes import RunChanges
 from fhir_gateway.ledger.store import Ledger
 from fhir_gateway.registry.audit_events import audit_event, event_id
 from fhir_gateway.registry.change_events import change_event, place_of
@@ -89,12 +92,8 @@ class AuditEvents:
         return Page(tuple(map(as_event, found[:limit])), following)
 
     def _event(self, ledger: Ledger, text: str) -> Resource | None:
-        found: Disclosure | Change | None
-        if place := place_of(text):
-            changes = ledger.run_changes if place[0] is ChangeOrigin.RUN else ledger.merge_changed
-            found = changes.get(place[1])
-        else:
-            found = _disclosure(ledger, text)
+        place = place_of(text)
+        found = _changes(ledger)[place[0]].get(place[1]) if place else _disclosure(ledger, text)
         return self._teller(ledger)(found) if found else None
 
     def _teller(self, ledger: Ledger) -> Callable[[Disclosure | Change], Resource]:
@@ -116,7 +115,17 @@ class AuditEvents:
 def _newest(ledger: Ledger) -> EventPlaces:
     """Return the places before which all stands that there is now: what comes later is on no later page."""
     pull = next((one.id for one in ledger.pulls.all(limit=1)), 0)
-    return EventPlaces((pull + 1, _BEHIND_EVERY_ID), ledger.run_changes.newest(), ledger.merge_changed.newest())
+    places = {origin: changes.newest() for origin, changes in _changes(ledger).items()}
+    return EventPlaces((pull + 1, _BEHIND_EVERY_ID), **places)
+
+
+def _changes(ledger: Ledger) -> dict[ChangeOrigin, RunChanges | MergeChanged | AnswerChanges]:
+    """Return what tells changes; each stands under its name in EventPlaces."""
+    return {
+        ChangeOrigin.RUN: ledger.run_changes,
+        ChangeOrigin.MERGE: ledger.merge_changed,
+        ChangeOrigin.ANSWER: ledger.answer_changes,
+    }
 
 
 def _told(ledger: Ledger, wanted: EventFilter, places: EventPlaces) -> Iterator[Disclosure | Change]:
@@ -125,8 +134,7 @@ def _told(ledger: Ledger, wanted: EventFilter, places: EventPlaces) -> Iterator[
     if (pulls := wanted.pulls) is not None:
         kinds.append(_disclosures(ledger, pulls, places.pull))
     if (changes := wanted.changes) is not None:
-        kinds.append(ledger.run_changes.of(changes, after=places.run))
-        kinds.append(ledger.merge_changed.of(changes, after=places.merge))
+        kinds += [told.of(changes, after=getattr(places, origin)) for origin, told in _changes(ledger).items()]
     return merge(*kinds, key=_at, reverse=True)
 
 
@@ -143,9 +151,8 @@ def _disclosures(ledger: Ledger, wanted: PullFilter, after: tuple[int, str]) -> 
 def _passed(places: EventPlaces, one: Disclosure | Change) -> EventPlaces:
     if not isinstance(one, Change):
         return replace(places, pull=(one.pull.id, one.patient))
-    if one.origin is ChangeOrigin.RUN:
-        return replace(places, run=one.place)
-    return replace(places, merge=one.place)
+    changed: dict[str, ChangePlace] = {one.origin: one.place}
+    return replace(places, **changed)  # type: ignore[arg-type]
 
 
 def _disclosure(ledger: Ledger, text: str) -> Disclosure | None:
@@ -179,7 +186,7 @@ def _read(content: bytes | None) -> _Going:
             until=_moment(wanted["until"]),
         ),
         limit=said["limit"],
-        places=EventPlaces((pull, patient), ChangePlace(**places["run"]), ChangePlace(**places["merge"])),
+        places=EventPlaces((pull, patient), **{one: ChangePlace(**places[one]) for one in ChangeOrigin}),
     )
 
 

@@ -48,7 +48,7 @@ class EventFilter:
 
 @dataclass(frozen=True, slots=True)
 class EventPlaces:
-    """How far each kind of event has been told, the newest first: of pulls, of runs' changes, of merges' changes.
+    """How far each kind of event has been told, the newest first: of pulls, and of the changes of runs, merges, answers.
 
     A pull's place is its number and a Patient of it.
     """
@@ -56,3 +56,4 @@ class EventPlaces:
     pull: tuple[int, str]
     run: ChangePlace
     merge: ChangePlace
+    answer: ChangePlace

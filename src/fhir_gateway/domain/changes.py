@@ -12,6 +12,8 @@ class ChangeOrigin(StrEnum):
     """In a run's record: a load, a retry, an operator's decision, the taking apart of a link."""
     MERGE = "merge"
     """In the history of merges: a merge or its undoing."""
+    ANSWER = "answer"
+    """In an operator's answer that needed no run: one that she took back."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -19,6 +21,7 @@ class ChangePlace:
     """Where a change stands among those of its origin; a later one is greater.
 
     Of a run: its number, the record's, and the place in that record. Of a merge: the history's entry, the change's number, 0.
+    Of an answer: its number, the place in it, 0.
     """
 
     first: int
@@ -41,9 +44,9 @@ class ChangeFilter:
 class Change:
     """One resource (`Type/id`) that was created or else updated, with its bare version, "" where that is not known.
 
-    `patient` is the bare id of the Patient whom it concerns. `why` is the run's kind, "merge" or "unmerge"; `via` says
-    from where a merge was asked for. It happened between `at` and `until`, None where that has not ended: the ledger
-    keeps the time of a run, not of its records. `merge` is 0 for a run's own changes.
+    `patient` is the bare id of the Patient whom it concerns. `why` is the run's kind, "merge", "unmerge" or "undo"; `via`
+    says from where a merge was asked for. It happened between `at` and `until`, None where that has not ended: the ledger
+    keeps the time of a run, not of its records. `run`, `merge` and `review` are 0 where it belongs to none.
     """
 
     origin: ChangeOrigin
@@ -58,4 +61,5 @@ class Change:
     until: datetime | None
     run: int
     merge: int = 0
+    review: int = 0
     via: str = ""

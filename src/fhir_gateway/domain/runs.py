@@ -193,7 +193,10 @@ class ReviewItem:
 
 @dataclass(frozen=True, slots=True)
 class ReviewAnswer:
-    """What an operator once answered; UNDONE takes the one before it back. `run` is what posted it, 0 where none."""
+    """What an operator once answered; UNDONE takes the one before it back. `run` is what posted it, 0 where none.
+
+    `written` is what was written on the server without a run.
+    """
 
     state: ReviewState
     user: str
@@ -201,6 +204,7 @@ class ReviewAnswer:
     patient_id: str
     run: int
     decided: datetime
+    written: tuple[WrittenResource, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from fhir_gateway.domain.runs import (
 )
 from fhir_gateway.ledger import codec, tables
 from fhir_gateway.ledger.chunks import chunks
+from fhir_gateway.ledger.spool_rows import read_written, written_text
 
 
 class Reviews:
@@ -117,7 +118,8 @@ class Reviews:
             "patient_id": answer.patient_id,
             "decided": answer.decided.isoformat(),
         }
-        self._connection.execute(insert(tables.answers).values(review=number, run=answer.run, **told))
+        written = written_text(answer.written)
+        self._connection.execute(insert(tables.answers).values(review=number, run=answer.run, written=written, **told))
         self._connection.execute(update(tables.reviews).where(tables.reviews.c.id == number).values(**told))
 
     def history(self, number: int) -> list[ReviewAnswer]:
@@ -131,6 +133,7 @@ class Reviews:
                 row.patient_id,
                 row.run,
                 datetime.fromisoformat(row.decided),
+                tuple(read_written(row.written)),
             )
             for row in self._connection.execute(select(table).where(table.c.review == number).order_by(table.c.id))
         ]

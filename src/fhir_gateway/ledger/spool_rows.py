@@ -65,17 +65,17 @@ def settlement_row(settlement: Settlement) -> dict[str, Any]:
         "patient_id": settlement.patient_id,
         "immunization_ids": " ".join(settlement.immunization_ids),
         "grade": settlement.grade or "",
-        "written": " ".join(map(written_text, settlement.written)),
+        "written": written_text(settlement.written),
     }
 
 
-def written_text(written: WrittenResource) -> str:
-    """Return how a resource that was written stands in a record's row; ids hold neither a slash nor a space."""
-    return f"{'C' if written.created else 'U'}/{written.resource}/{written.version}"
+def written_text(written: Iterable[WrittenResource]) -> str:
+    """Return how resources that were written stand in a row; ids hold neither a slash nor a space."""
+    return " ".join(f"{'C' if one.created else 'U'}/{one.resource}/{one.version}" for one in written)
 
 
 def read_written(text: str) -> list[WrittenResource]:
-    """Return the resources that a record's row says were written."""
+    """Return the resources that a row says were written."""
     found = []
     for one in text.split():
         action, resource_type, resource_id, version = one.split("/")

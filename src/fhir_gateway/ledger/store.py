@@ -11,6 +11,7 @@ from sqlalchemy import make_url, text
 
 from fhir_gateway.domain.errors import LedgerError
 from fhir_gateway.ledger.access import AccessKeys
+from fhir_gateway.ledger.answer_changes import AnswerChanges
 from fhir_gateway.ledger.database import open_engine, plain_errors
 from fhir_gateway.ledger.exports import Exports
 from fhir_gateway.ledger.groups import Groups
@@ -48,6 +49,7 @@ class Ledger:
         self.pulls = Pulls(self._connection)
         self.exports = Exports(self._connection)
         self.groups = Groups(self._connection)
+        self.answer_changes = AnswerChanges(self._connection)
         self.run_changes = RunChanges(self._connection)
         self.merge_changed = MergeChanged(self._connection, self.merges)
 

@@ -228,6 +228,7 @@ answers = Table(
     Column("patient_id", String(64), nullable=False),
     Column("run", Integer, nullable=False),
     Column("decided", String(40), nullable=False),
+    Column("written", Text, nullable=False, server_default=""),
 )
 
 verdicts = Table(

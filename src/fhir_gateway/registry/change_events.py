@@ -12,6 +12,7 @@ from fhir_gateway.registry import balp
 
 _AUTHOR = {"system": "http://terminology.hl7.org/CodeSystem/v3-ParticipationType", "code": "AUT", "display": "Author"}
 _JOB = {"system": balp.ROLE, "code": "20", "display": "Job"}
+_JOBS = {ChangeOrigin.RUN: "run", ChangeOrigin.MERGE: "merge", ChangeOrigin.ANSWER: "review"}
 _OTHER = {"system": balp.ENTITY, "code": "4", "display": "Other"}
 _ADMINISTRATION = {
     "coding": [
@@ -85,8 +86,9 @@ def _written(change: Change) -> dict[str, Any]:
 
 
 def _job(change: Change) -> dict[str, Any]:
-    """Return what it was part of: a run, or a merge that was asked for by the command, the API or the console."""
-    name = f"merge {change.merge}" if change.merge else f"run {change.run}"
+    """Return what it was part of: a run, a review, or a merge, asked for by the command, the API or the console."""
+    number = {ChangeOrigin.RUN: change.run, ChangeOrigin.MERGE: change.merge, ChangeOrigin.ANSWER: change.review}
+    name = f"{_JOBS[change.origin]} {number[change.origin]}"
     said = [{"type": "via", "valueString": change.via}] if change.via else []
     return {
         "what": {"identifier": {"value": name}},

@@ -6,7 +6,7 @@ from dataclasses import replace
 from fhir_gateway.domain.errors import PermanentServerError
 from fhir_gateway.domain.posting import BundleEntry
 from fhir_gateway.domain.records import Resource
-from fhir_gateway.domain.runs import KnownKey, ReviewAnswer, ReviewItem, ReviewState, Run
+from fhir_gateway.domain.runs import KnownKey, ReviewAnswer, ReviewItem, ReviewState, Run, WrittenResource
 from fhir_gateway.flows.load.tools import LoadTools
 from fhir_gateway.flows.review.dose_moving import made_by_gateway
 from fhir_gateway.flows.review.recalling import recall_changed
@@ -27,14 +27,16 @@ async def take_back_dose(item: ReviewItem, answer: ReviewAnswer, *, user: str, n
         known = tools.ledger.keys.known({key for key, _ in _settled(answer.run, tools)})
         asked = _asked_about(item, answer, known, tools)
         made = _only_theirs(asked, known, tools) if answer.state is ReviewState.CREATED else []
-        before, after = await _mark(made, tools)
+        told: list[WrittenResource] = []
+        before, after = await _mark(made, told, tools)
         with tools.ledger.transaction():
             run = tools.ledger.runs.get(answer.run)
             if run is not None:
                 tools.ledger.keys.learn(run, [_without(key, asked) for key in known.values()])
             recall_changed(before.values(), after.values(), tools)
             tools.ledger.reviews.take_back(item.id)
-            said = ReviewAnswer(ReviewState.UNDONE, user, note, item.patient_id, 0, tools.clock.now())
+            now = tools.clock.now()
+            said = ReviewAnswer(ReviewState.UNDONE, user, note, item.patient_id, 0, now, written=tuple(told))
             tools.ledger.reviews.answer(item.id, said)
     return len(after)
 
@@ -71,15 +73,20 @@ def _only_theirs(asked: Iterable[str], known: Mapping[str, KnownKey], tools: Loa
     return sorted(set(asked) - others)
 
 
-async def _mark(ids: Sequence[str], tools: LoadTools) -> tuple[dict[str, Resource], dict[str, Resource]]:
-    """Mark the gateway's own of these doses as entered in error; return them as they were and as they are."""
+async def _mark(
+    ids: Sequence[str], told: list[WrittenResource], tools: LoadTools
+) -> tuple[dict[str, Resource], dict[str, Resource]]:
+    """Mark the gateway's own of these doses as entered in error; return them as they were and as they are.
+
+    `told` is given what was written.
+    """
     standing = await read_doses(ids, tools)
     before = {one: dose for one, dose in standing.items() if made_by_gateway(dose)}
     for _ in range(_TRIES):
         open_doses = [standing[one] for one in before if one in standing and standing[one].get("status") != _WRONG]
         if not open_doses:
             return before, {one: standing[one] for one in before if one in standing}
-        await send_all([_wrong(dose) for dose in open_doses], tools)
+        await send_all([_wrong(dose) for dose in open_doses], tools, told)
         standing = await read_doses(ids, tools)
     raise PermanentServerError("the doses keep changing on the server: run the same command again")
 

@@ -6,7 +6,7 @@ and looks again, so that the same command after any interruption comes to the sa
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from fhir_gateway.bundling import patients
 from fhir_gateway.bundling.parting import Cleaned, dose_of_its_own, said_by, without
@@ -69,6 +69,8 @@ class _Move:
     records: Sequence[SpooledRecord]
     known: Mapping[str, KnownKey]
     others: Mapping[str, KnownKey]
+    told: list[WrittenResource] = field(default_factory=list)
+    """What was written on the server since this process began."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,20 +172,22 @@ async def _right_patient(move: _Move, tools: LoadTools) -> str:
     said = list({record.person: record.patient for record in move.records}.values())
     if move.decision.decision.action is PersonAction.LINK:
         right = move.decision.decision.patient_id
-        await _until_nothing_is_left(right, lambda current: patients.enriched(current, patients.combined(said)), tools)
+        addition = patients.combined(said)
+        await _until_nothing_is_left(right, lambda current: patients.enriched(current, addition), move, tools)
         return right
     if move.decision.decision.patient_id:
         return move.decision.decision.patient_id
     new = patients.combined(said, identifier=move.decision.identifier)
     condition = f"identifier={systems.PERSON}|{move.decision.identifier}"
-    (outcome,) = await send_all([BundleEntry("new", "POST", "Patient", new, if_none_exist=condition)], tools)
+    entry = BundleEntry("new", "POST", "Patient", new, if_none_exist=condition)
+    (outcome,) = await send_all([entry], tools, move.told)
     with tools.ledger.transaction():
         tools.ledger.spool.receive(move.run, {move.decision.number: outcome.resource_id})
     return outcome.resource_id
 
 
 async def _until_nothing_is_left(
-    patient_id: str, change: Callable[[Resource], Resource | None], tools: LoadTools
+    patient_id: str, change: Callable[[Resource], Resource | None], move: _Move, tools: LoadTools
 ) -> Resource:
     """Change a Patient, If-Match, again where somebody else was faster; return it as it stands then."""
     for _ in range(_TRIES):
@@ -195,7 +199,7 @@ async def _until_nothing_is_left(
             return current
         version = str(current.get("meta", {}).get("versionId", ""))
         url = f"Patient/{patient_id}"
-        await send_all([BundleEntry(url, "PUT", url, changed, if_match=version)], tools)
+        await send_all([BundleEntry(url, "PUT", url, changed, if_match=version)], tools, move.told)
         tools.finder.forget([current, changed])
     raise PermanentServerError(f"Patient {patient_id} keeps changing on the server: run the same command again")
 
@@ -212,7 +216,7 @@ async def _move_doses(move: _Move, right: str, tools: LoadTools) -> _Standing:
             whole = [dose.immunization_id for dose in moved if not dose.stays]
             copies = [plan.standing[dose.doses[0]] for dose in moved if dose.stays and dose.doses[0] in plan.standing]
             return _Standing(plan.standing, [current[own] for own in whole if own in current], copies)
-        await send_all(plan.entries, tools)
+        await send_all(plan.entries, tools, move.told)
     raise PermanentServerError("the doses keep changing on the server: run the same command again")
 
 
@@ -264,7 +268,7 @@ async def _clean(move: _Move, request: UnlinkRequest, tools: LoadTools) -> Clean
             result = without(current, wrong, others)
         return result.patient
 
-    standing = await _until_nothing_is_left(move.wrong, change, tools)
+    standing = await _until_nothing_is_left(move.wrong, change, move, tools)
     return Cleaned(standing, result.left)
 
 
@@ -316,14 +320,14 @@ def _remember(
 def _written(
     move: _Move, right: str, standing: _Standing, changed: Sequence[Correction]
 ) -> tuple[WrittenResource, ...]:
-    """Return what was written on the server, as far as the journal and the server's answers tell at the end."""
+    """Return what was written on the server: by this process, and, as far as that can be seen, by one that was cut off."""
     is_new = move.decision.decision.action is PersonAction.CREATE
     created = [f"Patient/{right}"] if is_new else []
     created += [f"Immunization/{own}" for own in standing.copies]
-    return (
-        *(WrittenResource(one, created=True) for one in dict.fromkeys(created)),
-        *(WrittenResource(one.resource, created=False, version=one.version) for one in changed),
-    )
+    known = {one.resource for one in move.told if one.created}
+    earlier = [WrittenResource(one, created=True) for one in created if one not in known]
+    later = [WrittenResource(one.resource, created=False, version=one.version) for one in changed]
+    return tuple(dict.fromkeys((*earlier, *move.told, *later)))
 
 
 def _copied(record: SpooledRecord, name: str, known: KnownKey) -> Mapping[str, tuple[str, ...]]:

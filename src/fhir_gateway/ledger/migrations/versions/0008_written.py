@@ -1,4 +1,4 @@
-"""What each record's load wrote on the server, for auditors; of older runs that is not known."""
+"""What each record's load, and each answer of an operator, wrote on the server; of older ones that is not known."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -9,18 +9,21 @@ revision = "0008"
 down_revision = "0007"
 
 _COLUMN = "written"
+_TABLES = ("records", "answers")
 _INDEX = next(one for one in tables.records.indexes if one.name == "records_written")
 
 
 def upgrade() -> None:
-    """Add the column and its index, where the first migration has not made them already."""
+    """Add the columns and the index, where the first migration has not made them already."""
     bind = op.get_bind()
-    if _COLUMN not in {one["name"] for one in sa.inspect(bind).get_columns("records")}:
-        op.add_column("records", sa.Column(_COLUMN, sa.Text, nullable=False, server_default=""))
+    for table in _TABLES:
+        if _COLUMN not in {one["name"] for one in sa.inspect(bind).get_columns(table)}:
+            op.add_column(table, sa.Column(_COLUMN, sa.Text, nullable=False, server_default=""))
     _INDEX.create(bind, checkfirst=True)
 
 
 def downgrade() -> None:
-    """Drop the column and its index."""
+    """Drop the columns and the index."""
     _INDEX.drop(op.get_bind())
-    op.drop_column("records", _COLUMN)
+    for table in _TABLES:
+        op.drop_column(table, _COLUMN)
