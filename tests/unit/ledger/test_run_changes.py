@@ -1,5 +1,7 @@
 """What runs wrote is found by indexes, whatever a ledger holds beside it."""
 
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -98,3 +100,17 @@ def test_no_query_goes_through_all_records(ledger, wanted):
     assert not [one for one in plans if one.startswith("SCAN records") or ("USE TEMP B-TREE" in one and not wanted)]
     expected = "records_by_patient" if "patients" in wanted else "records_written"
     assert any(expected in one for one in plans)
+
+
+def test_a_ledger_of_the_schema_before_is_given_the_place(tmp_path):
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as before:
+        with Ledger(f"sqlite:///{tmp_path}/ledger.db"):
+            pass
+        before.executescript(
+            "DROP INDEX records_written; ALTER TABLE records DROP COLUMN written;"
+            "ALTER TABLE answers DROP COLUMN written; UPDATE alembic_version SET version_num = '0007'"
+        )
+    with Ledger(f"sqlite:///{tmp_path}/ledger.db") as ledger, ledger.transaction():
+        run_of(ledger, 0, "a")
+        assert told(ledger) == [(1, "a")]
+        assert list(ledger.answer_changes.of(ChangeFilter(), after=ledger.answer_changes.newest())) == []
