@@ -41,6 +41,7 @@ class Persons:
         self._combined: dict[Members, PersonEvidence] = {}
         self._compared: dict[frozenset[Members], Comparison] = {}
         self._forbidden: dict[frozenset[Members], bool] = {}
+        self._joined_by_doses: set[Node] = set()
 
     def of(self, node: Node) -> Members:
         """Return a node's cluster."""
@@ -145,6 +146,8 @@ class Persons:
             if not self._only_child(one, other) and (self._torn(one, other) or self._torn(other, one)):
                 continue
             joined = one | other
+            if self._told_by_doses(one, other, self.compared(one, other)):
+                self._joined_by_doses |= joined
             self._cluster_of.update(dict.fromkeys(joined, joined))
             for pair in [pair for pair in joinable if one in pair or other in pair]:
                 del joinable[pair]
@@ -181,6 +184,10 @@ class Persons:
             )
         )
         return settled and not self._rivalled(one, other) and not self._rivalled(other, one)
+
+    def joined_by_doses(self, members: Members) -> bool:
+        """Say whether doses settled a doubt that stood between these."""
+        return not self._joined_by_doses.isdisjoint(members)
 
     def _told_by_doses(self, one: Members, other: Members, comparison: Comparison) -> bool:
         """Say whether doses settle a caution: two lists tell of one course of vaccination."""

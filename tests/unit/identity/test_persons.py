@@ -153,7 +153,9 @@ def test_one_course_told_by_two_lists_is_no_namesakes():
     other = evidence("Rizki Pratama", born="2020-03-15", gender="male", phone="+6289999912345")
     course = frozenset({BCG, POLIO, MEASLES})
     assert members(one, other) == [(1,)]
-    assert members(one, other, given={1: course, 2: elsewhere(BCG, MEASLES)}) == [(1, 2)]
+    (joined,) = decided(one, other, given={1: course, 2: elsewhere(BCG, MEASLES)})
+    assert (joined.members, joined.action) == ((1, 2), PersonAction.CREATE)
+    assert "the same doses on the same days in two lists" in joined.text
     assert members(one, other, given={1: course, 2: elsewhere(BCG)}) == [(1,)]
     assert members(one, other, given={1: course, 2: elsewhere(BCG, MEASLES, replace(POLIO, day="2020-08-01"))}) == [
         (1,)
