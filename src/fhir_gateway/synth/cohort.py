@@ -52,8 +52,12 @@ def cohort_rows(clerk: Clerk, person: Person) -> Iterator[WrittenRow]:
     if dice.happens(rates.row_twice):
         yield WrittenRow(dice.random(), row.text, person.id, (*row.tags, "row-twice"), row.doses)
     moved = clerk.family.household.moved
-    if person.born < moved <= TODAY and dice.happens(0.3):
-        since = {antigen: dose for antigen, dose in listed.items() if dose.given >= moved or dice.happens(0.7)}
+    if person.born < moved <= TODAY and dice.happens(rates.in_two_cohorts):
+        since = {
+            antigen: dose
+            for antigen, dose in listed.items()
+            if dose.given >= moved or dice.happens(rates.doses_carried_over)
+        }
         yield _row(clerk, person, TODAY, since, newborn=False)
 
 

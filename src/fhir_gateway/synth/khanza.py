@@ -89,7 +89,7 @@ class HospitalBooks:
 
 def _newborn_until(dice: Dice, rates: Rates, person: Person, last: date) -> date:
     """Return the last day on which the child stands under its mother's name; a record renamed since shows none."""
-    renamed_since = (last - person.born).days > _NEWBORN_DAYS and dice.happens(0.4)
+    renamed_since = (last - person.born).days > _NEWBORN_DAYS and dice.happens(rates.record_renamed)
     if person.role != "child" or renamed_since or not dice.happens(rates.newborn_named_after_mother):
         return date.min
     return person.born + timedelta(days=_NEWBORN_DAYS)

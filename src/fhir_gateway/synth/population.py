@@ -171,7 +171,7 @@ class _FamilyMaker:
 
     def _twin(self, key: str, child: Person) -> Person:
         dice = self._dice
-        same_sex = dice.happens(0.65)
+        same_sex = dice.happens(self._rates.twins_same_sex)
         sex = child.sex if same_sex else {"L": "P", "P": "L"}[child.sex]
         alike = same_sex and dice.happens(self._rates.twins_one_sound_apart)
         name = one_sound_apart(dice, child.name) if alike else self._childs_name(sex)

@@ -29,6 +29,7 @@ class Rates:
     # who there is
     twins: float = _fact(0.012, "Smits & Monden 2011, doi:10.1371/journal.pone.0025239: 6-9 per 1,000 births; raised")
     large_family: float = _fact(0.0, "assumed: up to four more children; 0 in the default population")
+    twins_same_sex: float = _fact(0.65, "assumed: all identical twins, and half of the others")
     twins_one_sound_apart: float = _fact(0.7, "assumed: twins are often given names that rhyme")
     siblings_named_alike: float = _fact(0.2)
     son_named_like_father: float = _fact(0.03)
@@ -55,11 +56,14 @@ class Rates:
     village_without_sheet: float = _fact(0.3, "assumed: the health centre enters the cohort only")
     in_cohort: float = _fact(0.75, "assumed: young children who stand in the ASIK cohort")
     cohort_dose_missing: float = _fact(0.06)
+    in_two_cohorts: float = _fact(0.3, "assumed: of the children who moved, in the new place's cohort as well")
+    doses_carried_over: float = _fact(0.7, "assumed: of their earlier doses, those that the new cohort has, too")
     cohort_date_by_program: float = _fact(0.01, "assumed: Pos reads 'oleh sistem'")
     posyandu_late: float = _fact(0.25, "assumed: a dose waits for a later posyandu day")
     # newborns
     newborn_named_after_mother: float = _fact(0.4, "assumed: first doses under 'By. Ny. <mother>'")
     newborn_with_mothers_nik: float = _fact(0.55, "assumed: of those; the others have none")
+    record_renamed: float = _fact(0.4, "assumed: hospital records of newborns that are given the child's name later")
     newborn_number_missing: float = _error(0.3, "assumed: a twin's row does not say which twin")
     cohort_still_newborn: float = _error(0.015)
     new_medical_record: float = _error(0.06, "assumed: registered anew in the same hospital")
