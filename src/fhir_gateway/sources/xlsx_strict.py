@@ -8,14 +8,11 @@ import io
 import zipfile
 from typing import IO, Any, cast
 
-# https://learn.microsoft.com/openspecs, [MS-OI29500] 2.1: the two names of each namespace; longer ones first.
+# The names of ISO/IEC 29500-1 (strict) and of ISO/IEC 29500-4 (transitional).
 _TRANSITIONAL = (
     (b"http://purl.oclc.org/ooxml/spreadsheetml/main", b"http://schemas.openxmlformats.org/spreadsheetml/2006/main"),
     (b"http://purl.oclc.org/ooxml/drawingml/main", b"http://schemas.openxmlformats.org/drawingml/2006/main"),
-    (
-        b"http://purl.oclc.org/ooxml/officeDocument/",
-        b"http://schemas.openxmlformats.org/officeDocument/2006/",
-    ),
+    (b"http://purl.oclc.org/ooxml/officeDocument/", b"http://schemas.openxmlformats.org/officeDocument/2006/"),
 )
 _DECLARED_WITHIN = 1 << 16
 """Bytes at a part's beginning that hold its root element, which declares the namespaces, and a workbook's relations."""
