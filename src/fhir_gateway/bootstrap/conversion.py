@@ -21,8 +21,8 @@ from fhir_gateway.reports import check_target, check_writable, write_report
 from fhir_gateway.settings import EMBEDDED, home, load_environment
 
 _ROWS_BETWEEN_NEWS = 1000
-_MARK_DIGITS = 6
-_MARKS = 16**_MARK_DIGITS
+_MARKS = 1 << 24
+_MARK_DIGITS = 8
 _STORED_AT_ONCE = 4096
 _WRITTEN_AT_ONCE = 1 << 18
 """Bytes."""
@@ -129,7 +129,8 @@ class _Seen:
 
     def first_time(self, value: str) -> bool:
         """Tell whether the (hexadecimal) value is new."""
-        known, mark, marks, waiting = bytes.fromhex(value), int(value[:_MARK_DIGITS], 16), self._marks, self._waiting
+        known, mark = bytes.fromhex(value), int(value[:_MARK_DIGITS], 16) % _MARKS
+        marks, waiting = self._marks, self._waiting
         place, bit = mark >> 3, 1 << (mark & 7)
         if marks[place] & bit and (known in waiting or self._is_stored(known)):
             return False
