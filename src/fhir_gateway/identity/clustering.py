@@ -152,9 +152,7 @@ class Graph:
         if _share(left.niks, right.niks):
             return level is NameLevel.NEAR and found.of_two
         if level is NameLevel.EXACT:
-            return found.contradict or (
-                found.half and not _same_family(left, right) and not line_twice(left, right, found)
-            )
+            return found.contradict or (found.half and not _same_family(left, right))
         if found.contradicted > found.agreed or (found.half and level is not NameLevel.EQUIVALENT):
             return True
         return found.contradict or found.of_two
@@ -190,14 +188,6 @@ class Graph:
 def numbered_alike(left: PersonEvidence, right: PersonEvidence) -> bool:
     """Say whether two have a NIK or a record number in common, against which doses say nothing."""
     return _share(left.niks, right.niks) or _share(left.records, right.records)
-
-
-def line_twice(left: PersonEvidence, right: PersonEvidence, found: Repeats) -> bool:
-    """Say whether what stands twice is a line written twice: under the same days, and neither parent nor phone differs."""
-    parents = left.mother_keys + left.parent_keys, right.mother_keys + right.parent_keys
-    others_child = all(parents) and compare_keys_of(*parents).level not in _SAME_PARENT
-    other_phone = bool(left.phones and right.phones) and not _share(left.phones, right.phones)
-    return found.copied and not others_child and not other_phone
 
 
 def _same_family(left: PersonEvidence, right: PersonEvidence) -> bool:

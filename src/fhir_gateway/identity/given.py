@@ -55,7 +55,6 @@ class Repeats:
     `again` are numbered ones among them that one list has on two days a week or more apart: no line written twice.
     `agreed` are doses of which different lists tell about the same day for both, `contradicted` those of
     which they tell days further apart. `visits` are the days on which different lists tell the same doses of both.
-    `same_day` are those of the repeated ones that stand under the very same day.
     """
 
     repeated: int = 0
@@ -64,12 +63,6 @@ class Repeats:
     agreed: int = 0
     contradicted: int = 0
     visits: int = 0
-    same_day: int = 0
-
-    @property
-    def copied(self) -> bool:
-        """Whether all that stands twice does so under the same day, as a line that was written twice does (and twins')."""
-        return 0 < self.repeated <= self.same_day
 
     @property
     def one_course(self) -> bool:
@@ -111,15 +104,14 @@ def count_repeats(left: Iterable[GivenDose], right: Iterable[GivenDose]) -> Repe
     Lists are compared with themselves only: two clinics may well have written down the same dose.
     """
     one, other = _by_register(left), _by_register(right)
-    repeated = compared = again = same_day = 0
+    repeated = compared = again = 0
     for register in one.keys() & other.keys():
         few, many = sorted((one[register], other[register]), key=len)
         repeated += max(_repeated(few, many), _repeated(many, few) if len(few) == len(many) else 0)
         compared += len(few)
         again += _again(few, many)
-        same_day += sum(any(_one_line(dose, other) for other in many) for dose in few)
     agreed, contradicted, visits = _across(one, other)
-    return Repeats(repeated, compared, again, agreed, contradicted, visits, same_day)
+    return Repeats(repeated, compared, again, agreed, contradicted, visits)
 
 
 def _across(one: dict[str, set[GivenDose]], other: dict[str, set[GivenDose]]) -> tuple[int, int, int]:
@@ -137,11 +129,6 @@ def _across(one: dict[str, set[GivenDose]], other: dict[str, set[GivenDose]]) ->
                     if _one_visit(left, right):
                         visits.add(left.day)
     return len(agreed), len(contradicted), len(visits)
-
-
-def _one_line(left: GivenDose, right: GivenDose) -> bool:
-    same = _number(left) == _number(right) or not (_number(left) and _number(right))
-    return same and (left.vaccine, left.day) == (right.vaccine, right.day)
 
 
 def _one_visit(left: GivenDose, right: GivenDose) -> bool:

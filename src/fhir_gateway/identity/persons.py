@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from itertools import combinations
 
 from fhir_gateway.domain.identity import Comparison, Grade, Node
-from fhir_gateway.identity.clustering import Edge, Graph, fits, joins, line_twice, nameless, veto_codes
+from fhir_gateway.identity.clustering import Edge, Graph, fits, joins, nameless, veto_codes
 from fhir_gateway.identity.combining import combine
 from fhir_gateway.identity.evidence import PersonEvidence
 from fhir_gateway.identity.settling import (
@@ -102,14 +102,7 @@ class Persons:
         mine, theirs = self._graph.nodes[left], self._graph.nodes[right]
         if one.newborn != other.newborn and mine.newborn and theirs.newborn and codes <= _DOUBTS:
             return False  # of a child that has got its name all these may be: see _only_named
-        return self._listed_twice(left, right, one, other) or not self._settled(left, right, one, other)
-
-    def _listed_twice(self, left: Node, right: Node, one: PersonEvidence, other: PersonEvidence) -> bool:
-        """Say whether doses part two records; not by a line written twice, where the persons have a name in common."""
-        if not self._graph.listed_twice(left, right):
-            return False
-        one_name = not set(one.own_keys).isdisjoint(other.own_keys)
-        return not (one_name and line_twice(one, other, self._graph.repeats((left,), (right,))))
+        return self._graph.listed_twice(left, right) or not self._settled(left, right, one, other)
 
     def _settled(self, left: Node, right: Node, one: PersonEvidence, other: PersonEvidence) -> bool:
         """Say whether what stands between two records is settled by all that is known of `one` and `other`."""

@@ -67,7 +67,7 @@ def test_doses_in_two_lists_repeat_nothing() -> None:
 
 def test_several_doses_of_a_list_twice_are_two_childrens() -> None:
     several = count_repeats({_BCG, _MR, _POLIO}, {_BCG, _MR, GivenDose("clinic:0", "10", "1", "2023-06-01")})
-    assert several == Repeats(repeated=2, compared=3, same_day=2)
+    assert several == Repeats(repeated=2, compared=3)
     assert several.of_two
     assert not count_repeats({_BCG, _MR, _POLIO}, {_BCG, GivenDose("clinic:0", "10", "1", "2023-06-01")}).of_two
 
@@ -190,12 +190,3 @@ def test_doses_of_one_day_are_one_visit_and_a_familys_covid_doses_none() -> None
 
     for doses in (same_day, covid):
         assert not count_repeats(doses, {replace(dose, register="other:1") for dose in doses}).one_course
-
-
-def test_a_line_written_twice_parts_no_two_of_one_name_unless_family_or_phone_differ() -> None:
-    one, other = _child("Muslimah Azzahra"), replace(_child("Muslimah Azzahra"), mother_keys=(), phones=())
-    again = count_repeats({_BCG}, {replace(_BCG, day="2023-02-02")})
-
-    assert not Graph.doses_part(one, other, count_repeats({_BCG}, {_BCG}))
-    assert Graph.doses_part(one, other, again)
-    assert Graph.doses_part(one, replace(other, phones=("8777777777",)), count_repeats({_BCG}, {_BCG}))
