@@ -9,7 +9,6 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError, iterparse
@@ -36,11 +35,7 @@ from fhir_gateway.sources.csv_rows import BrokenRow
 from fhir_gateway.sources.text_lines import readable
 from fhir_gateway.sources.xlsx_archive import SheetStream, check_archive
 from fhir_gateway.sources.xlsx_cells import EMPTY, LOST, Cell, CellFormats, as_cell, text_cell
-from fhir_gateway.sources.xlsx_row_texts import RowTexts, UnusualSheetError, plain_cells
 from fhir_gateway.sources.xlsx_strict import WorkbookArchive
-
-_NUMBERS = frozenset({None, "n"})
-"""The types of a cell that holds a number; it is the one that need not be written."""
 
 MOST_COLUMNS = 16_384
 """Columns of a sheet (https://support.microsoft.com: Excel specifications and limits)."""
@@ -125,32 +120,14 @@ class Workbook:
             ):
                 _check_prolog(SheetStream(self._path, prolog))
                 self._stream = SheetStream(self._path, part)
-                try:
-                    yield from self._rows_of_texts(self._stream, parser)
-                except UnusualSheetError as unusual:
-                    with archive.open(sheet.part) as again:
-                        self._stream = SheetStream(self._path, again)
-                        yield from self._rows_of_elements(self._stream, parser, unusual.rows)
+                for element in _row_elements(self._stream):
+                    row = self._row(element, parser)
+                    if row is not None:
+                        yield row
         except DefusedXmlException as error:
             raise self._forbidden() from error
         except (zipfile.BadZipFile, zlib.error, ParseError, EOFError, OSError, KeyError) as error:
             raise self._damaged() from error
-
-    def _rows_of_texts(self, stream: SheetStream, parser: "_CellParser") -> Iterator[list[Cell] | BrokenRow]:
-        texts = RowTexts(stream)
-        for text in texts:
-            plain = parser.plain_row(text)
-            row = self._row(texts.element(text), parser) if plain is None else _filled(plain)
-            if row is not None:
-                yield row
-
-    def _rows_of_elements(
-        self, stream: SheetStream, parser: "_CellParser", done: int
-    ) -> Iterator[list[Cell] | BrokenRow]:
-        for element in islice(_row_elements(stream), done, None):
-            row = self._row(element, parser)
-            if row is not None:
-                yield row
 
     def _row(self, element: Any, parser: "_CellParser") -> list[Cell] | BrokenRow | None:
         try:
@@ -158,7 +135,7 @@ class Workbook:
         except (ValueError, IndexError, KeyError, TypeError, OverflowError):
             text = " ".join(text for text in element.itertext() if text.strip())
             return BrokenRow(readable(text), _UNREADABLE)
-        return _filled(cells)
+        return cells if any(cell.lost or cell.text.strip() for cell in cells) else None
 
     def _damaged(self) -> SourceError:
         return SourceError(f"{self._path}: the workbook is damaged: open it in a spreadsheet program and save it again")
@@ -172,11 +149,6 @@ TEXT_TAG = f"{{{SHEET_MAIN_NS}}}t"
 _UNREADABLE = Problem("row-cells", "the row holds cells that no spreadsheet program writes", "retype the row")
 
 
-def _filled(cells: list[Cell]) -> list[Cell] | None:
-    """Return the cells, None where there is nothing in any of them."""
-    return cells if any(cell.lost or cell.text.strip() for cell in cells) else None
-
-
 class _CellParser(WorkSheetParser):
     """Reads the cells of a row: plain texts and numbers at once, everything else with openpyxl's parser."""
 
@@ -184,35 +156,6 @@ class _CellParser(WorkSheetParser):
         super().__init__("", strings, data_only=True)  # it is given rows, and opens no file
         self._formats = formats
         self._columns: dict[str, int] = {}
-
-    def plain_row(self, text: str) -> list[Cell] | None:
-        """Return the cells of a row's text, as `row` does of its element; None where the element has to be looked at."""
-        plain = plain_cells(text)
-        if plain is None:
-            return None
-        cells: list[Cell] = []
-        strings, formats, columns = self.shared_strings, self._formats, self._columns
-        try:
-            for _, letters, style, kind, value, own in plain:
-                if own is not None and kind == "inlineStr":
-                    cell = text_cell(own)
-                elif value and kind == "s":
-                    cell = text_cell(strings[int(value)])
-                elif value and kind in _NUMBERS:
-                    cell = as_cell(_number(value), int(style or 0), formats)
-                elif own is None and value is None:
-                    cell = EMPTY
-                else:
-                    return None
-                column = columns.get(letters) or self._column(f"{letters}1")
-                if column == len(cells) + 1:
-                    cells.append(cell)
-                else:
-                    cells += [EMPTY] * (column - len(cells))
-                    cells[column - 1] = cell
-        except (ValueError, IndexError, OverflowError):
-            return None
-        return cells
 
     def row(self, element: Element) -> list[Cell]:
         """Return a row's cells up to its last one; raises ValueError and the like for what no program writes."""
