@@ -38,9 +38,6 @@ _NEW = "nobody was found who could be this person"
 _DOSES_OF_TWO = (
     "it fits this person, but the lists tell of doses of both that nobody is given twice: a twin, or lines typed twice"
 )
-_BY_DOSES = (
-    "; what name and birth date left open between its rows is settled by the same doses on the same days in two lists"
-)
 _FITS_TWO = "it fits two people about equally well"
 _REASONS: Mapping[str, str] = {
     _NAME_DISAGREES: "the NIK is somebody's whose name is another",
@@ -238,7 +235,7 @@ class _Decisions:
             PersonAction.LINK,
             Grade.CERTAIN,
             "linked",
-            self._told(_LINKED, members),
+            _LINKED,
             patient_id=best,
             pairs=self._pairs(members, []),
             proposals=tuple((best, other) for other in others),
@@ -257,12 +254,9 @@ class _Decisions:
             PersonAction.CREATE,
             grades[0] if grades else Grade.CERTAINLY_NOT,
             "new-person",
-            self._told(_NEW, members),
+            _NEW,
             pairs=self._pairs(members, []),
         )
-
-    def _told(self, text: str, members: frozenset[Node]) -> str:
-        return text + _BY_DOSES if self._persons.joined_by_doses(members) else text
 
     def _pairs(self, members: frozenset[Node], first: list[Edge]) -> tuple[ComparedPair, ...]:
         """Return the comparisons that decided: those in doubt, then the cluster's own, then the best outside."""

@@ -1,9 +1,8 @@
-"""What the doses tell of who is who, within limits: they may part two records, and confirm who is one by all else.
+"""What the doses tell of who is who, within limits: they may part two records, and never join any.
 
 One vial serves many children on one day, and twins share vaccine, day, lot and clinic, so that doses which agree tell
-nothing of twins. What one clinic's list says twice tells more: a child gets one first dose of a vaccine,
-so two of them under names that are not quite the same speak for two children. And a namesake, a brother or a sister
-is hardly given the same doses on the same days: where two lists tell so of several visits, they tell of one course.
+nothing of one family's children. What one clinic's list says twice tells more: a child gets one first dose of a vaccine,
+so two of them under names that are not quite the same speak for two children.
 """
 
 from collections.abc import Iterable
@@ -13,7 +12,7 @@ from datetime import date, tzinfo
 from fhir_gateway.domain import systems
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.identity.doses import dose_number, local_date
-from fhir_gateway.identity.vaccines import codes_of, may_be_one_vaccine
+from fhir_gateway.identity.vaccines import codes_of
 
 _WHOLE_DAY = len("2023-01-31")
 _SEVERAL = 2
@@ -23,8 +22,6 @@ _COPIED_WRONGLY = 5
 """From so many days on, two lists do not tell of one dose whose day was copied wrongly."""
 _TWO_WEEKS = 14
 """Nobody gets a vaccine again so soon: two such lines tell of one dose, or of two people's."""
-_GIVEN_TO_WHOLE_FAMILIES = "213"
-"""CVX code of any vaccine against COVID-19: households went together."""
 _GIVEN_ONCE = frozenset({"19"})
 """CVX codes of what nobody gets twice: BCG. Such a dose is the first one, numbered or not."""
 
@@ -54,7 +51,7 @@ class Repeats:
 
     `again` are numbered ones among them that one list has on two days a week or more apart: no line written twice.
     `agreed` are doses of which different lists tell about the same day for both, `contradicted` those of
-    which they tell days further apart. `visits` are the days on which different lists tell the same doses of both.
+    which they tell days further apart.
     """
 
     repeated: int = 0
@@ -62,20 +59,6 @@ class Repeats:
     again: int = 0
     agreed: int = 0
     contradicted: int = 0
-    visits: int = 0
-
-    @property
-    def one_course(self) -> bool:
-        """Whether two lists tell of one course of vaccination: the same doses on several same days, and nothing against it.
-
-        Twins are given the same; nobody else is.
-        """
-        return self.visits >= _SEVERAL and not self.contradicted and not self.repeated
-
-    @property
-    def fit_together(self) -> bool:
-        """Whether the doses are rather one person's than two strangers': a same day in two lists, or parts of one list."""
-        return (self.visits > 0 or self.complement) and not self.contradicted and not self.repeated
 
     @property
     def half(self) -> bool:
@@ -110,15 +93,14 @@ def count_repeats(left: Iterable[GivenDose], right: Iterable[GivenDose]) -> Repe
         repeated += max(_repeated(few, many), _repeated(many, few) if len(few) == len(many) else 0)
         compared += len(few)
         again += _again(few, many)
-    agreed, contradicted, visits = _across(one, other)
-    return Repeats(repeated, compared, again, agreed, contradicted, visits)
+    agreed, contradicted = _across(one, other)
+    return Repeats(repeated, compared, again, agreed, contradicted)
 
 
-def _across(one: dict[str, set[GivenDose]], other: dict[str, set[GivenDose]]) -> tuple[int, int, int]:
-    """Count the doses of which two lists tell about the same day, those of which they tell days further apart, and the visits."""
+def _across(one: dict[str, set[GivenDose]], other: dict[str, set[GivenDose]]) -> tuple[int, int]:
+    """Count the doses of which two lists tell about the same day, and those of which they tell days further apart."""
     agreed: set[tuple[str, str]] = set()
     contradicted: set[tuple[str, str]] = set()
-    visits: set[str] = set()
     for register, doses in one.items():
         for elsewhere in other.keys() - {register}:
             for left in doses:
@@ -126,21 +108,7 @@ def _across(one: dict[str, set[GivenDose]], other: dict[str, set[GivenDose]]) ->
                     days = _one_dose(left, right)
                     if days is not None:
                         (contradicted if days >= _COPIED_WRONGLY else agreed).add((left.vaccine, _number(left)))
-                    if _one_visit(left, right):
-                        visits.add(left.day)
-    return len(agreed), len(contradicted), len(visits)
-
-
-def _one_visit(left: GivenDose, right: GivenDose) -> bool:
-    """Whether two lists tell the same dose of the same day, by its number; what whole families get at once tells nothing."""
-    if left.day != right.day or not (_number(left) or _number(right)):
-        return False
-    same = _number(left) == _number(right) or not (_number(left) and _number(right))
-    return (
-        same
-        and may_be_one_vaccine(left.vaccine, right.vaccine)
-        and not may_be_one_vaccine(left.vaccine, _GIVEN_TO_WHOLE_FAMILIES)
-    )
+    return len(agreed), len(contradicted)
 
 
 def _one_dose(left: GivenDose, right: GivenDose) -> int | None:

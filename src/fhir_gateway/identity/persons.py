@@ -13,7 +13,6 @@ from fhir_gateway.identity.clustering import Edge, Graph, fits, joins, nameless,
 from fhir_gateway.identity.combining import combine
 from fhir_gateway.identity.evidence import PersonEvidence
 from fhir_gateway.identity.settling import (
-    confirmed_by_doses,
     known_under_name,
     mistyped,
     moved_with_another_phone,
@@ -41,7 +40,6 @@ class Persons:
         self._combined: dict[Members, PersonEvidence] = {}
         self._compared: dict[frozenset[Members], Comparison] = {}
         self._forbidden: dict[frozenset[Members], bool] = {}
-        self._joined_by_doses: set[Node] = set()
 
     def of(self, node: Node) -> Members:
         """Return a node's cluster."""
@@ -139,8 +137,6 @@ class Persons:
             if not self._only_child(one, other) and (self._torn(one, other) or self._torn(other, one)):
                 continue
             joined = one | other
-            if self._told_by_doses(one, other, self.compared(one, other)):
-                self._joined_by_doses |= joined
             self._cluster_of.update(dict.fromkeys(joined, joined))
             for pair in [pair for pair in joinable if one in pair or other in pair]:
                 del joinable[pair]
@@ -164,35 +160,14 @@ class Persons:
             return alone and comparison.weight >= policy.probable + policy.parameters.rivals.newborn
         if veto_codes(comparison) == _DOUBTS and self._parts_of_one(one, other):
             return comparison.weight >= policy.certain - policy.parameters.rivals.nobody
-        settled = (
-            certain
-            or self._told_by_doses(one, other, comparison)
-            or settled_alone(
-                self._evidence(one),
-                self._evidence(other),
-                comparison,
-                policy=policy,
-                frequencies=self._graph.frequencies,
-                doses=self._graph.repeats(one, other),
-            )
-        )
-        return settled and not self._rivalled(one, other) and not self._rivalled(other, one)
-
-    def joined_by_doses(self, members: Members) -> bool:
-        """Say whether doses settled a doubt that stood between these."""
-        return not self._joined_by_doses.isdisjoint(members)
-
-    def _told_by_doses(self, one: Members, other: Members, comparison: Comparison) -> bool:
-        """Say whether doses settle a caution: two lists tell of one course of vaccination."""
-        if comparison.vetoes or comparison.grade is not Grade.PROBABLE or nameless(comparison):
-            return False
-        return confirmed_by_doses(
+        settled = certain or settled_alone(
             self._evidence(one),
             self._evidence(other),
             comparison,
-            policy=self._graph.policy,
-            doses=self._graph.repeats(one, other),
+            policy=policy,
+            frequencies=self._graph.frequencies,
         )
+        return settled and not self._rivalled(one, other) and not self._rivalled(other, one)
 
     def _only_child(self, one: Members, other: Members) -> bool:
         return self._only_named(one, other) or self._only_named(other, one)
@@ -207,8 +182,7 @@ class Persons:
         around = [newborn, *(other for other in self.neighbours(newborn) if self._may_be(newborn, other))]
         if named not in around or any(self._evidence(each).birth_order > 0 for each in around):
             return False
-        others = [each for each in around if each not in {newborn, named} and not self._evidence(each).newborn]
-        if any(self._rivals(named, each) or len(each) > len(named) for each in others):
+        if any(each != named and not self._evidence(each).newborn for each in around):
             return False
         by_name = [node for node in named if not self._graph.nodes[node].newborn]
         found = self._graph.repeats(newborn, by_name)

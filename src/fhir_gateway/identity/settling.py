@@ -12,7 +12,6 @@ from fhir_gateway.domain.identity import Comparison
 from fhir_gateway.identity.comparators import NikLevel, compare_keys_of, compare_niks, compare_own_names
 from fhir_gateway.identity.evidence import PersonEvidence
 from fhir_gateway.identity.frequencies import Frequencies
-from fhir_gateway.identity.given import Repeats
 from fhir_gateway.identity.parameters import HouseholdWeights, MatchingPolicy
 from fhir_gateway.identity.vetoes import LIKE_NAME, SAME_NAME, VetoCode
 from fhir_gateway.identity.weighing import are_couple, same_place
@@ -24,32 +23,27 @@ _Said = Mapping[str, tuple[str, float]]
 _POSSIBLE_TWINS = {VetoCode.POSSIBLE_TWINS.value}
 _SAME_NAME = frozenset({"exact", "equivalent"})
 _AGREEING = LIKE_NAME | {NameLevel.NEAR}
-_NO_DOSES = Repeats()
-_FITTING_DOSES = 2.0
-"""Bits that doses which fit together tell against two strangers: three to five times as often one person's, as was counted."""
 _OTHER_MOTHER = frozenset({NameLevel.DIFFERENT, NameLevel.PARTIAL})
 
 
-def settled_alone(  # noqa: PLR0913 - what is known beside the evidence is named
+def settled_alone(
     left: PersonEvidence,
     right: PersonEvidence,
     comparison: Comparison,
     *,
     policy: MatchingPolicy,
     frequencies: Frequencies,
-    doses: Repeats = _NO_DOSES,
 ) -> bool:
     """Say whether two are one person although a veto or caution stands, provided that nobody else rivals either."""
     said = {one.field: (one.agreement, one.weight) for one in comparison.evidence}
     caution = said.get("caution", ("", 0.0))[0]
     parameters = policy.parameters
-    weight = comparison.weight + (_FITTING_DOSES if doses.fit_together else 0.0)
-    if weight < policy.certain - parameters.rivals.nobody or said.get("gender", ("", 0.0))[0] == "different":
+    if comparison.weight < policy.certain - parameters.rivals.nobody or said.get("gender", ("", 0.0))[0] == "different":
         return False
     if not comparison.vetoes and not caution:
         return _only_one(left, right, said, parameters.household)
     if caution == "namesakes" and not comparison.vetoes:
-        sure = weight >= policy.certain - parameters.rivals.no_namesake
+        sure = comparison.weight >= policy.certain - parameters.rivals.no_namesake
         alone = sure and _no_namesake(left, right, said, parameters.household, frequencies)
         return alone and mistyped(left, right, frequencies)
     if comparison.weight < policy.certain:
@@ -58,26 +52,6 @@ def settled_alone(  # noqa: PLR0913 - what is known beside the evidence is named
         codes = {veto.code for veto in comparison.vetoes}
         return codes == _POSSIBLE_TWINS and not caution and mistyped(left, right, frequencies)
     return _birth_date_settled(left, right, said, parameters.household, frequencies)
-
-
-def confirmed_by_doses(
-    left: PersonEvidence, right: PersonEvidence, comparison: Comparison, *, policy: MatchingPolicy, doses: Repeats
-) -> bool:
-    """Say whether the doses confirm what names and birth dates leave open, provided that nobody else rivals either.
-
-    Namesakes, brothers and sisters are not given the same doses on the same days. Twins are: whatever tells of twins or
-    of two sexes is not settled so. Of a birth date in another year one such day is enough, where all of the family agrees.
-    """
-    said = {one.field: (one.agreement, one.weight) for one in comparison.evidence}
-    if said.get("caution", ("", 0.0))[0] == "masked" or said.get("gender", ("", 0.0))[0] == "different":
-        return False
-    if max(left.birth_order, right.birth_order) > 0 or compare_own_names(left, right).level not in _AGREEING:
-        return False
-    if doses.one_course:
-        return True
-    another_year = said.get("birth_date", ("", 0.0))[0] == "year" and comparison.weight >= policy.certain
-    a_visit = another_year and doses.visits > 0 and doses.fit_together
-    return a_visit and _same_family(said, policy.parameters.household) and _same_name(said)
 
 
 def _birth_date_settled(

@@ -62,7 +62,7 @@ def test_one_dose_twice_is_a_line_written_twice() -> None:
 def test_doses_in_two_lists_repeat_nothing() -> None:
     elsewhere = GivenDose("other:1", _BCG.vaccine, _BCG.number, _BCG.day)
 
-    assert count_repeats({_BCG}, {elsewhere}) == Repeats(agreed=1, visits=1)
+    assert count_repeats({_BCG}, {elsewhere}) == Repeats(agreed=1)
 
 
 def test_several_doses_of_a_list_twice_are_two_childrens() -> None:
@@ -174,19 +174,3 @@ def test_mother_here_and_father_there_are_a_couple(left: str, right: str, *, cou
 def test_the_records_at_hand_tell_whose_name_a_word_is() -> None:
     assert Frequencies(women={"zyxo": 12}, men={"zyxo": 1}, people=100).sex_of(["zyxo"]) == "female"
     assert Frequencies(women={"zyxo": 5}, men={"zyxo": 5}, people=100).sex_of(["zyxo"]) == ""
-
-
-def test_two_lists_tell_of_one_course_by_several_same_days() -> None:
-    elsewhere = frozenset(replace(dose, register="other:1") for dose in (_BCG, _MR))
-
-    assert count_repeats({_BCG, _MR, _POLIO}, elsewhere).one_course
-    assert not count_repeats({_BCG, _POLIO}, elsewhere).one_course
-    assert not count_repeats({_BCG, _MR, _POLIO}, {*elsewhere, _POLIO}).one_course
-
-
-def test_doses_of_one_day_are_one_visit_and_a_familys_covid_doses_none() -> None:
-    same_day = {GivenDose("clinic:0", "04", "1", "2023-02-01"), _BCG}
-    covid = {GivenDose("clinic:0", "213", "1", "2021-06-01"), GivenDose("clinic:0", "207", "2", "2021-07-01")}
-
-    for doses in (same_day, covid):
-        assert not count_repeats(doses, {replace(dose, register="other:1") for dose in doses}).one_course

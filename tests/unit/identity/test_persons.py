@@ -1,4 +1,3 @@
-from dataclasses import replace
 from itertools import combinations, permutations
 
 from tests.fakes.invented_people import RIZKIS_NIK, TWINS_NIK, evidence, rizki
@@ -142,38 +141,3 @@ def test_a_brothers_number_links_nobody_of_the_other_sex():
     brother = rizki(name="Rizki", nik=RIZKIS_NIK)
     sister = rizki(name="Rizki", nik=RIZKIS_NIK, gender="female", born="2021-09-11")
     assert (1, 2) not in members(brother, sister)
-
-
-def elsewhere(*doses):
-    return frozenset(replace(dose, register="hospital:1") for dose in doses)
-
-
-def test_one_course_told_by_two_lists_is_no_namesakes():
-    one = evidence("Rizki Pratama", born="2020-03-15", gender="male", nik=RIZKIS_NIK, phone="+6281234567890")
-    other = evidence("Rizki Pratama", born="2020-03-15", gender="male", phone="+6289999912345")
-    course = frozenset({BCG, POLIO, MEASLES})
-    assert members(one, other) == [(1,)]
-    (joined,) = decided(one, other, given={1: course, 2: elsewhere(BCG, MEASLES)})
-    assert (joined.members, joined.action) == ((1, 2), PersonAction.CREATE)
-    assert "the same doses on the same days in two lists" in joined.text
-    assert members(one, other, given={1: course, 2: elsewhere(BCG)}) == [(1,)]
-    assert members(one, other, given={1: course, 2: elsewhere(BCG, MEASLES, replace(POLIO, day="2020-08-01"))}) == [
-        (1,)
-    ]
-
-
-def test_a_birth_year_is_mistyped_where_two_lists_tell_of_one_visit():
-    one, other = rizki(nik=RIZKIS_NIK), rizki(born="2019-03-15")
-    assert members(one, other) == [(1,)]
-    assert members(one, other, given={1: frozenset({BCG, POLIO}), 2: elsewhere(POLIO)}) == [(1, 2)]
-
-
-def test_one_course_is_twins_as_well():
-    one, other = rizki(nik=RIZKIS_NIK), rizki(name="Rizka Pratama")
-    assert members(one, other, given={1: frozenset({BCG, POLIO, MEASLES}), 2: elsewhere(BCG, POLIO)}) == [(1,)]
-
-
-def test_a_newborn_is_the_childs_whose_number_was_mistyped_once():
-    known = rizki(nik=RIZKIS_NIK), rizki(nik=RIZKIS_NIK, phone="")
-    mistyped = rizki(nik=RIZKIS_NIK[:15] + "4")
-    assert (1, 2, 4) in members(*known, mistyped, newborn(phone="+6281234567890"))
