@@ -150,6 +150,16 @@ def test_a_load_proposes_nobody_who_was_parted(place):
         assert [row[:2] for row in ledger.keys.proposals()] == [("p1", "p3")]
 
 
+def test_a_row_that_fits_two_who_were_parted_is_asked_about(place):
+    fill(place.home, [patient(1), patient(2)])
+    place.json("merge", "part", "p1", "p2", "--reason", "namesakes")
+    row = f"1;Rizki Pratama;{NIK};L;15/03/2020;Siti Aminah;Bukateja;;15/04/2020;BCG;1;B100"
+    assert place.load(place.sheet(row))["review"] == 1
+    (asked,) = place.json("review", "list")
+    assert asked["reason"] == "it fits two people about equally well"
+    assert sorted(asked["candidates"]) == ["p1", "p2"]
+
+
 def test_patients_that_were_unlinked_are_never_proposed_again(place):
     assert place.load(place.sheet(RATNA, RATNA_POLIO.replace("081210001001", "081210009999")))["loaded"] == 2
     done = place.json("review", "unlink", 1, 2)

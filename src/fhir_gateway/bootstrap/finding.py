@@ -50,7 +50,6 @@ def find_tools(
     """Build what the finding road works with, over a client that is connected."""
     return FindTools(
         ledger=ledger,
-        journal=ledger.merges,
         reader=BatchedReader(client),
         puller=ServerPuller(client),
         store=store,

@@ -31,9 +31,7 @@ def list_reviews(environment: options.Environment = EMBEDDED, as_json: options.J
         items = ledger.reviews.open_items()
         candidates = {item.id: review_road.candidate_ids(item, ledger) for item in items} if as_json else {}
         proposed = {frozenset(proposal[:2]) for proposal in ledger.keys.proposals()}
-        parted = ledger.reviews.unlinked() | ledger.merges.kept_apart(
-            sorted({one for pair in proposed for one in pair})
-        )
+        parted = ledger.keys.kept_apart({one for pair in proposed for one in pair})
         pairs = len(proposed - parted)
     if as_json:
         print_json([_as_json(item, candidates[item.id]) for item in items])

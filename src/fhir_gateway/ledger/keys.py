@@ -172,8 +172,7 @@ class Keys:
         wanted = dict.fromkeys(pairs)
         if run.kind is RunKind.DRY_RUN or not wanted:
             return
-        named = sorted({one for pair in wanted for one in pair})
-        parted = Reviews(self._connection).unlinked() | Merges(self._connection).kept_apart(named)
+        parted = self.kept_apart({one for pair in wanted for one in pair})
         rows = [
             {"left": min(pair), "right": max(pair), "run": run.id, "reason": reason}
             for pair in wanted
@@ -181,6 +180,12 @@ class Keys:
         ]
         if rows:
             self._connection.execute(insert(tables.proposals).prefix_with("OR IGNORE", dialect="sqlite"), rows)
+
+    def kept_apart(self, patient_ids: Iterable[str]) -> set[frozenset[str]]:
+        """Return the pairs among these Patients that were decided to be two people: taken apart, parted, or a merge undone."""
+        named = sorted(set(patient_ids))
+        unlinked = {pair for pair in Reviews(self._connection).unlinked() if pair.issubset(named)}
+        return unlinked | Merges(self._connection).kept_apart(named)
 
     def proposals(self) -> list[tuple[str, str, int, str]]:
         """Return (Patient, Patient, run, reason) of all merge proposals."""

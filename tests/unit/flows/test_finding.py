@@ -65,10 +65,8 @@ def tools(tmp_path):
             apart = {frozenset(pair) for pair in parted}
             return FindTools(
                 ledger=SimpleNamespace(
-                    keys=SimpleNamespace(proposals=lambda: list(proposed)),
-                    reviews=SimpleNamespace(unlinked=set),
+                    keys=SimpleNamespace(proposals=lambda: list(proposed), kept_apart=lambda ids: apart)
                 ),
-                journal=SimpleNamespace(kept_apart=lambda ids: apart),
                 reader=server,
                 puller=server,
                 store=store,

@@ -1,7 +1,7 @@
 """The third leg: every component of people is decided and the decisions, with their intents, go to the ledger."""
 
 import asyncio
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, islice
 
@@ -37,6 +37,8 @@ class _Component:
     """Patients out of use that name nobody in their place: whoever fits one of them is no new person without asking."""
     verdicts: Sequence[tuple[int, str, bool]]
     """What operators said: (person, Patient, whether they are one)."""
+    apart: Collection[frozenset[str]]
+    """The pairs of Patients, of these or others, that operators hold for two people."""
 
 
 async def decide_people(run: Run, tools: LoadTools, *, frequencies: Frequencies | None = None) -> None:
@@ -83,6 +85,7 @@ def _components(run: Run, window: Sequence[Sequence[int]], tools: LoadTools) -> 
     inactive = {i for i, patient in stored.items() if patient.get("active") is False} - replaced
     verdicts = _verdicts(run, everybody, tools)
     given = _given_before(run, on_server, tools)
+    apart = tools.ledger.keys.kept_apart(on_server) if len(on_server) > 1 else set()
     for group in window:
         own_edges = [edge for number in group for edge in edges.get(number, ())]
         said = [verdict for number in group for verdict in verdicts.get(number, ())]
@@ -102,6 +105,7 @@ def _components(run: Run, window: Sequence[Sequence[int]], tools: LoadTools) -> 
             given={patient_id: given[patient_id] for patient_id in near if patient_id in given},
             inactive={patient_id: one for patient_id, one in near.items() if patient_id in asleep},
             verdicts=said,
+            apart=apart,
         )
 
 
@@ -197,7 +201,7 @@ def _to_compare(component: _Component) -> Iterator[tuple[Node, Node]]:
 
 def _judged(component: _Component) -> tuple[set[frozenset[Node]], set[frozenset[Node]]]:
     confirmed: set[frozenset[Node]] = set()
-    forbidden: set[frozenset[Node]] = set()
+    forbidden = {frozenset[Node](pair) for pair in component.apart if pair <= component.patients.keys()}
     for person, patient_id, same in component.verdicts:
         (confirmed if same else forbidden).add(frozenset((person, patient_id)))
     return confirmed, forbidden

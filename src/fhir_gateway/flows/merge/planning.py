@@ -30,7 +30,7 @@ async def plan_together(groups: Sequence[DuplicateGroup], tools: MergeTools, *, 
     """
     ids = {patient_id for group in groups for patient_id in group.patient_ids}
     fetched = await fetch(ids, tools, scan=scan)
-    parted = tools.kept_apart(ids)
+    parted = tools.ledger.keys.kept_apart(ids)
     planned = []
     for group in groups:
         patients = {one: fetched.patients[one] for one in group.patient_ids if one in fetched.patients}

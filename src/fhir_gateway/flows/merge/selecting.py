@@ -43,7 +43,7 @@ async def select(niks: Sequence[str], patient_ids: Sequence[str], tools: MergeTo
     shared: set[str] = set()
     if wanted:
         patients = await patients_with(wanted, tools)
-        parted = tools.kept_apart(patients.keys())
+        parted = tools.ledger.keys.kept_apart(patients.keys())
         for group in group_by_nik(patients.values(), parted=parted, policy=tools.matching):
             common = set.intersection(*(_niks(patients[one]) for one in group.patient_ids)) & set(wanted)
             if common:
@@ -86,7 +86,7 @@ async def _chosen(patient_ids: Sequence[str], tools: MergeTools) -> DuplicateGro
         raise UsageError(
             f"Patient {', '.join(idle)} is not active: it may have been merged already, see `merge history`"
         )
-    parted = tools.kept_apart(ids)
+    parted = tools.ledger.keys.kept_apart(ids)
     return grade_group(list(found.values()), rule=GroupRule.CHOSEN, parted=parted, policy=tools.matching)
 
 

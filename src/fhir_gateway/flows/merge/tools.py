@@ -1,6 +1,6 @@
 """What the merge road works with, and what it is asked to do."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Protocol
@@ -80,8 +80,3 @@ class MergeTools:
     """Patients whose groups are fetched and merged together."""
     slice: int = 1000
     """Writes after which the journal notes what has become of them."""
-
-    def kept_apart(self, patient_ids: Collection[str]) -> set[frozenset[str]]:
-        """Return the pairs among these Patients that are never merged unasked: undone, unlinked, or parted by an operator."""
-        unlinked = {pair for pair in self.ledger.reviews.unlinked() if pair.issubset(patient_ids)}
-        return self.journal.kept_apart(sorted(patient_ids)) | unlinked

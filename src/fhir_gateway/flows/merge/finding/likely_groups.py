@@ -68,7 +68,7 @@ class LikelyGroups:
 
     async def add(self, pairs: Sequence[LikelyPair], people: Mapping[str, Person]) -> None:
         """Group a portion of pairs; `people` are those whom it names and those who share a NIK with them."""
-        apart = self._tools.kept_apart(sorted(people))
+        apart = self._tools.ledger.keys.kept_apart(sorted(people))
         best_first = sorted(pairs, key=lambda pair: (not pair.certain, -pair.weight, pair.left, pair.right))
         # A Patient that was written again while the server was read came twice, and so did its pairs.
         wanted = list(dict.fromkeys((pair.left, pair.right) for pair in best_first))

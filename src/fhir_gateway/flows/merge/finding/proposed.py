@@ -71,7 +71,7 @@ class Proposals:
         self, pairs: Sequence[Pair], people: Mapping[str, Person], tools: FindTools
     ) -> tuple[list[Found], int]:
         open_pairs = [pair for pair in sorted(pairs) if pair[0] in people and pair[1] in people]
-        parted = tools.kept_apart(sorted({one for pair in open_pairs for one in pair}))
+        parted = tools.ledger.keys.kept_apart(sorted({one for pair in open_pairs for one in pair}))
         wanted = [pair for pair in open_pairs if frozenset(pair) not in parted]
 
         def grade() -> list[Found]:

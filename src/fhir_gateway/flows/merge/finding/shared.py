@@ -87,7 +87,7 @@ async def find_by_niks(niks: Sequence[str], tools: FindTools) -> tuple[list[Foun
 async def grade_sharing(sharing: Sequence[Sharing], tools: FindTools) -> tuple[list[Found], int]:
     """Grade groups; those in which every pair was parted before are not proposed again, but counted."""
     ids = {patient_id for one in sharing for patient_id in one.people}
-    parted = tools.kept_apart(sorted(ids))
+    parted = tools.ledger.keys.kept_apart(sorted(ids))
     wanted = [one for one in sharing if not _all_parted(one.people, parted)]
 
     def grade() -> list[Found]:

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from fhir_gateway.flows.merge.tools import MergeReader
 from fhir_gateway.identity.parameters import MatchingPolicy
-from fhir_gateway.ports import Ledger, MergeJournal, Progress
+from fhir_gateway.ports import Ledger, Progress
 from fhir_gateway.ports.finding import FindingStore, FindingWorkers, SecondOpinion
 from fhir_gateway.ports.registry import FhirPuller
 
@@ -41,7 +41,6 @@ class FindTools:
     """The adapters and policies of one environment; `masked` says that its server hides NIKs and birth dates."""
 
     ledger: Ledger
-    journal: MergeJournal
     reader: MergeReader
     puller: FhirPuller
     store: FindingStore
@@ -50,7 +49,3 @@ class FindTools:
     masked: bool = False
     second: SecondOpinion | None = None
     workers: FindingWorkers = field(default_factory=OneThread)
-
-    def kept_apart(self, patient_ids: Sequence[str]) -> set[frozenset[str]]:
-        """Return the pairs that are never proposed: merged once and undone, unlinked, or parted by an operator."""
-        return self.journal.kept_apart(patient_ids) | self.ledger.reviews.unlinked()
