@@ -36,7 +36,7 @@ _BEFORE_BIRTH = Problem(
 _NO_DOSE_DATE = "dose-date-missing"
 _REMEMBERED = 2048
 _CLINICS = 32
-_VALUES = 16_384
+_VALUES = 4_096
 """Values of elements that are remembered for all clinics together."""
 
 

@@ -67,11 +67,11 @@ def compare_keys(left: str, right: str) -> NameAgreement:
     return _compare(left, right) if left <= right else _mirrored(_compare(right, left))
 
 
-NO_LETTERS: frozenset[str] = frozenset()
+NO_LETTERS = ""
 
 
 @remembered(8192)
-def letters_of_key(key: str) -> frozenset[str]:
+def letters_of_key(key: str) -> str:
     """Return the lasting letters of a name's key: without the same ones no two names are EXACT or EQUIVALENT.
 
     None at all where that does not hold: a father's name may be taken for an own one, a name that was cut off may lack
