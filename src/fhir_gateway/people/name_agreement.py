@@ -70,7 +70,7 @@ def compare_keys(left: str, right: str) -> NameAgreement:
 NO_LETTERS = ""
 
 
-@remembered(8192)
+@remembered(2048)
 def letters_of_key(key: str) -> str:
     """Return the lasting letters of a name's key: without the same ones no two names are EXACT or EQUIVALENT.
 
@@ -90,7 +90,7 @@ def _mirrored(agreement: NameAgreement) -> NameAgreement:
     return replace(agreement, near=near)
 
 
-@remembered(8192)
+@remembered(2048)
 def _compare(left: str, right: str) -> NameAgreement:
     plain_left, own_left, father_left, cut_left = tokens_of_key(left)
     plain_right, own_right, father_right, cut_right = tokens_of_key(right)
@@ -259,7 +259,7 @@ class _Alignment:
         return len(self.near) <= max(1, len(self.shared)) or _nearly_whole(*self.whole)
 
 
-@remembered(8192)
+@remembered(2048)
 def nearness(left: str, right: str) -> int | None:
     """Return how far apart two words are where one may be the other mistyped or misheard, else None; 0: they sound alike.
 
@@ -297,7 +297,7 @@ def _may_begin(initial: str, form: str) -> bool:
     return form[0] in _BEGINNINGS.get(initial, initial)
 
 
-@remembered(8192)
+@remembered(2048)
 def is_short_form(short: str, word: str) -> bool:
     """Say whether a word may be written or called by the short one: its consonants, its beginning or its end."""
     if len(short) >= len(word) or len(short) < 2:

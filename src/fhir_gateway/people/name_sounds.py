@@ -68,7 +68,7 @@ def compared_form(word: str) -> str:
 _LASTING = str.maketrans(dict.fromkeys("cdefhijkopqstuwxyz"))
 
 
-@remembered(8192)
+@remembered(2048)
 def lasting_letters(form: str) -> str:
     """Return those letters of a word that no spelling changes, each once, in order."""
     return "".join(sorted({*form.translate(_LASTING)}))

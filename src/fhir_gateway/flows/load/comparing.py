@@ -27,8 +27,8 @@ OWN = 1e6
 _WINDOW = 300
 _WINDOWS_IN_FLIGHT = 2
 """With the windows' own searches side by side that is enough to keep a server busy."""
-_PAIRS_TOGETHER = 2_000
-_CACHED_PEOPLE = 1_500
+_PAIRS_TOGETHER = 500
+_CACHED_PEOPLE = 1_000
 
 
 async def compare_people(run: Run, tools: LoadTools) -> Frequencies:

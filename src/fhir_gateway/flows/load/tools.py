@@ -63,9 +63,9 @@ class LoadTools:
     matching: MatchingPolicy = field(default_factory=MatchingPolicy)
     window: int = 100
     """People that are posted together; windows overlap."""
-    window_doses: int = 400
+    window_doses: int = 300
     """Doses after which a window has enough people: they are what takes memory."""
-    windows_in_flight: int = 4
+    windows_in_flight: int = 3
     environment: str = ""
     """What `--env` names, "" for the environment that is used without it."""
     tidy: Callable[[], None] = forget_all
