@@ -19,7 +19,7 @@ BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 SERVER_ID = re.compile(r"\b[0-9a-f]{14}-[0-9a-f]{12}\b")
 # What differs from run to run, or with every new estimate of a weight.
 VARYING = re.compile(r"[0-9a-f]{14}-[0-9a-f]{12}|[+-]?\d+\.\d\b|\d+ rows/s|\d{4}-\d\d-\d\d \d\d:\d\d|─+")
-TODAY_AND_LOGIN = re.compile(r"(?<=  )\d{4}-\d\d-\d\d(?=  it|  the)|(?<=\*  )\w+(?=  \w+\.csv)")
+TODAY_AND_LOGIN = re.compile(r"(?<=  )\d{4}-\d\d-\d\d(?=  [a-z])|(?<=\*  )\w+(?=  \w+\.csv)")
 SHELL_WORDS = ("mkdir", "alias", "cp", "echo", "sed")
 
 
