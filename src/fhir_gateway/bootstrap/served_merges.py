@@ -89,7 +89,7 @@ class ServedMerges:
 
     def parted(self, patient_ids: Sequence[str]) -> bool:
         """Tell whether each of these Patients is held for another person than each other one."""
-        apart = self._ledger.merges.kept_apart(patient_ids)
+        apart = self._ledger.keys.kept_apart(patient_ids)
         return all(frozenset(pair) in apart for pair in combinations(patient_ids, 2))
 
     def records(self, wanted: MergeFilter, *, before: int | None, limit: int) -> list[MergeRecord]:

@@ -184,8 +184,7 @@ class Keys:
     def kept_apart(self, patient_ids: Iterable[str]) -> set[frozenset[str]]:
         """Return the pairs among these Patients that were decided to be two people: taken apart, parted, or a merge undone."""
         named = sorted(set(patient_ids))
-        unlinked = {pair for pair in Reviews(self._connection).unlinked() if pair.issubset(named)}
-        return unlinked | Merges(self._connection).kept_apart(named)
+        return Reviews(self._connection).unlinked(named) | Merges(self._connection).kept_apart(named)
 
     def proposals(self) -> list[tuple[str, str, int, str]]:
         """Return (Patient, Patient, run, reason) of all merge proposals."""

@@ -171,8 +171,9 @@ class Reviews:
             for row in self._connection.execute(select(table).where(table.c.digest.in_(chunk)))
         ]
 
-    def unlinked(self) -> set[frozenset[str]]:
-        """Return pairs of Patients that an operator said are two: taken apart, or the one created beside the other."""
+    def unlinked(self, patient_ids: Iterable[str]) -> set[frozenset[str]]:
+        """Return the pairs among these Patients that an operator said are two: taken apart, or one created beside the other."""
+        wanted = set(patient_ids)
         own, other, reviews = tables.verdicts.alias(), tables.verdicts.alias(), tables.reviews
         statement = (
             select(own.c.patient_id, other.c.patient_id)
@@ -184,7 +185,12 @@ class Reviews:
                 reviews.c.state.in_((ReviewState.UNLINKED, ReviewState.CREATED)),
             )
         )
-        return {frozenset(pair) for pair in self._connection.execute(statement)}
+        return {
+            frozenset(pair)
+            for chunk in chunks(wanted)
+            for pair in self._connection.execute(statement.where(own.c.patient_id.in_(chunk)))
+            if wanted.issuperset(pair)
+        }
 
     def reject(self, number: int, records: Iterable[SpooledRecord], reason: str) -> None:
         """Remember that an operator rejected these very records."""

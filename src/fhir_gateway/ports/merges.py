@@ -88,10 +88,6 @@ class MergeJournal(Protocol):
         """Write down that an operator holds these Patients for different people."""
         ...
 
-    def kept_apart(self, patient_ids: Sequence[str]) -> set[frozenset[str]]:
-        """Return the pairs among these Patients that were merged once and undone, or that an operator parted."""
-        ...
-
     def by_patient(self, patient_ids: Sequence[str]) -> list[Merge]:
         """Return the merges in which any of these Patients survived or was replaced, oldest first."""
         ...
