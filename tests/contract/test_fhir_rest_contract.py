@@ -10,18 +10,14 @@ from collections.abc import Iterator
 import httpx
 import pytest
 from tests.fakes.fhir_samples import LOCAL, NIK, sample_immunization, sample_patient
-
-from fhir_gateway.embedded_server.http import serve_in_thread
-from fhir_gateway.embedded_server.server import EmbeddedServer
+from tests.fakes.serving_thread import embedded_server_over_http
 
 SEARCH = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 def start_embedded(folder) -> Iterator[str]:
-    server = EmbeddedServer(folder)
-    with serve_in_thread(server) as url:
+    with embedded_server_over_http(folder) as url:
         yield url
-    server.close()
 
 
 SERVERS = {"embedded": start_embedded}

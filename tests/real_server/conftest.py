@@ -6,6 +6,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from tests.fakes.serving_thread import embedded_server_over_http
 from tests.real_server.servers import (
     HAPI_PLAIN,
     HAPI_VALIDATING,
@@ -15,9 +16,6 @@ from tests.real_server.servers import (
     Software,
     hapi_on_disk,
 )
-
-from fhir_gateway.embedded_server.http import serve_in_thread
-from fhir_gateway.embedded_server.server import EmbeddedServer
 
 JSON = "application/fhir+json"
 
@@ -59,10 +57,8 @@ def medplum(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The gateway's own embedded server: what holds for the others has to hold for it."""
-    server = EmbeddedServer(tmp_path_factory.mktemp("embedded"))
-    with serve_in_thread(server) as base_url:
+    with embedded_server_over_http(tmp_path_factory.mktemp("embedded")) as base_url:
         yield base_url
-    server.close()
 
 
 @pytest.fixture(scope="session")

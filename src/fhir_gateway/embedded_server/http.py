@@ -116,30 +116,6 @@ class AnnouncingServer(uvicorn.Server):
                 signal.signal(number, handler)
 
 
-@contextmanager
-def serve_in_thread(server: EmbeddedServer) -> Iterator[str]:
-    """Serve on a free port of the loopback address from another thread; gives the base URL, stops at the end."""
-    listener = listen("127.0.0.1", 0)
-    ready = threading.Event()
-    running = AnnouncingServer(_config(server), ready.set)
-    thread = threading.Thread(target=running.run, args=([listener],), daemon=True)
-    with listener:
-        thread.start()
-        if not ready.wait(30):
-            raise GatewayError("the server did not start within 30 seconds")
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}{BASE_PATH}"
-        finally:
-            running.should_exit = True
-            thread.join()
-
-
-def _config(server: EmbeddedServer) -> uvicorn.Config:
-    return uvicorn.Config(
-        EmbeddedApp(server), log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=10
-    )
-
-
 def serve(server: EmbeddedServer, *, host: str, port: int, announce: Callable[[str], None]) -> None:
     """Serve until SIGTERM or SIGINT; `announce` gets the base URL when requests are accepted. Port 0 takes a free one.
 
@@ -147,7 +123,10 @@ def serve(server: EmbeddedServer, *, host: str, port: int, announce: Callable[[s
     """
     listener = listen(host, port)
     url = f"{address_of(listener, host)}{BASE_PATH}"
-    running = AnnouncingServer(_config(server), lambda: announce(url))
+    config = uvicorn.Config(
+        EmbeddedApp(server), log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=10
+    )
+    running = AnnouncingServer(config, lambda: announce(url))
     with listener:
         running.run(sockets=[listener])
     if not running.started:

@@ -136,11 +136,11 @@ def delete(session: Session, request: Request, resource_type: str, resource_id: 
     session.replace(old, new, old_index=index(json_text.parse(old.body)), new_index=IndexRows())
 
 
-def delete_conditionally(session: Session, request: Request, resource_type: str, *, deferred: bool = False) -> None:
+def delete_conditionally(session: Session, request: Request, resource_type: str) -> None:
     """Delete the one resource that the query matches; several matches are refused with 412."""
     match = match_parameters(session, request, resource_type)
     if match is not None:
-        delete(session, request, resource_type, match.id, deferred=deferred)
+        delete(session, request, resource_type, match.id)
 
 
 def check_unreferenced(session: Session, old: Stored) -> None:

@@ -74,11 +74,11 @@ def _read(session: Session, request: Request) -> Response:
     known = request.headers.get("if-none-match", "")
     if known and etag(stored.version).removeprefix("W/") in known:
         return Response(304, _headers(stored))
-    return _stored_response(200, stored)
+    return _stored_response(stored)
 
 
 def _read_version(session: Session, request: Request) -> Response:
-    return _stored_response(200, interactions.read_version(session, request.path[0], request.path[1], request.path[3]))
+    return _stored_response(interactions.read_version(session, request.path[0], request.path[1], request.path[3]))
 
 
 def _update(session: Session, request: Request) -> Response:
@@ -147,9 +147,9 @@ def _headers(stored: Stored) -> dict[str, str]:
     return {"ETag": etag(stored.version), "Last-Modified": http_date(stored.updated)}
 
 
-def _stored_response(status: int, stored: Stored) -> Response:
+def _stored_response(stored: Stored) -> Response:
     headers = {"Content-Type": FHIR_JSON, **_headers(stored)}
-    return Response(status, headers, stored.body or b"", instant(stored.updated))
+    return Response(200, headers, stored.body or b"", instant(stored.updated))
 
 
 def written_response(request: Request, written: Written) -> Response:

@@ -66,12 +66,6 @@ def _check(resource_type: str) -> Callable[[Resource], bool] | None:
     return _validator(resource_type).is_valid if resource_type in resource_types() else None
 
 
-def prepare(*types: str) -> None:
-    """Compile the validators of these types now, so that the first resource does not wait for them."""
-    for resource_type in types:
-        _validator(resource_type)
-
-
 def is_valid(resource: Resource) -> bool:
     """Tell whether this is a valid R4 resource; several times faster than asking validate() for reasons."""
     resource_type = resource.get("resourceType")

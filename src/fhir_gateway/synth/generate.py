@@ -2,7 +2,6 @@
 
 import csv
 import tempfile
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -138,9 +137,3 @@ def _write_sheet(folder: Path, scatter: Scatter, truth: TextIO, seed: int) -> in
             if dice.happens(0.0005):
                 file.write("\r\n")
     return writer.rows
-
-
-def count_errors(folder: Path) -> Counter[str]:
-    """Return how many rows of a written truth have each tag."""
-    with (folder / TRUTH_FILE).open(encoding="utf-8", newline="") as file:
-        return Counter(tag for row in csv.DictReader(file) for tag in row["tags"].split())
