@@ -137,6 +137,32 @@ def test_who_was_said_to_be_two_people_is_never_proposed_again(place):
         assert ledger.merges.kept_apart(["p1", "p2"]) == {frozenset(("p1", "p2"))}
 
 
+def test_decisions_that_people_are_different_are_listed_until_they_are_erased(place):
+    fill(place.home, [patient(1), patient(2)])
+    place.json("merge", "part", "p1", "p2", "--reason", "namesakes", "--user", "ani")
+    place.json("merge", "part", "p3", "p4", "--reason", "cousins", "--user", "budi")
+
+    def parted(*words):
+        return [(one["patients"], one["reason"], one["overruled"]) for one in listed(*words)]
+
+    def listed(*words):
+        return place.json("merge", "history", "--parted", *words)
+
+    first, second = (["p1", "p2"], "namesakes", []), (["p3", "p4"], "cousins", [])
+    assert parted() == [second, first]
+    assert parted("--patient", "p1") == parted("--user", "ani") == [first]
+    assert parted("--until", "2020-01-01") == []
+    assert place.run("merge", "history", "--parted", "--nik", "1" * 16)[0] == 2
+    plan = place.home / "plan.json"
+    place.json("merge", "plan", "p1", "p2", "--out", plan)
+    merge = place.json("merge", "apply", plan, "--accept-conflicts")["merges"][0]["merge"]
+    assert parted("--patient", "p2") == [(["p1", "p2"], "namesakes", [merge])]
+    assert place.run("merge", "undo", merge, "--reason", "namesakes all the same")[0] == 0
+    assert parted("--patient", "p1") == [first]
+    assert place.run("merge", "erase", "--patient", "p3", "--reason", "asked for", "--yes")[0] == 0
+    assert next((one["patients"], one["user"], one["erased"]) for one in listed()) == ([], "budi", True)
+
+
 @pytest.mark.parametrize("words", [("p1",), ("p1", "Patient/p1"), ("p1", "p/2"), ("p1", "p2", "--reason", " ")])
 def test_saying_that_patients_are_different_needs_two_of_them_and_a_reason(place, words):
     assert place.run("merge", "part", "--reason", "why", *words)[0] == 2

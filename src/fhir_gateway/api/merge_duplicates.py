@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from fhir_gateway.api.addresses import public_url
@@ -12,11 +12,14 @@ from fhir_gateway.api.documented import CONFLICT, OF_AN_ENVIRONMENT
 from fhir_gateway.api.security import Environment, Operator, Reader
 from fhir_gateway.bootstrap.finding import told_found
 from fhir_gateway.bootstrap.serving import ServedEnvironment
+from fhir_gateway.bootstrap.told_merges import told_parting
 from fhir_gateway.domain.finding import FoundKind
+from fhir_gateway.domain.history import MergeFilter
 from fhir_gateway.flows.merge.parting import MOST_PARTED
 
 router = APIRouter(prefix="/{environment}/merges", tags=["merges"], responses=OF_AN_ENVIRONMENT)
 
+_ASKED = frozenset({"patient", "user", "since", "until", "before", "limit"})
 _POLL = {"Retry-After": "5"}
 
 
@@ -100,6 +103,36 @@ async def part(environment: Environment, caller: Operator, wish: PartingWish) ->
     """
     ids = environment.merges.part(wish.patients, user=caller.user, via="api", reason=wish.reason)
     return json_response({"patients": ids, "pairs": len(ids) * (len(ids) - 1) // 2})
+
+
+@router.get("/parted", summary="Who was said to be different people")
+async def partings(  # noqa: PLR0913, PLR0917 - what FastAPI hands over
+    request: Request,
+    environment: Environment,
+    _: Reader,
+    patient: Annotated[str, Query(pattern=r"^[A-Za-z0-9\-.]{0,64}$", description="A Patient's bare id.")] = "",
+    user: Annotated[str, Query(max_length=200, description="Who said so.")] = "",
+    since: Annotated[AwareDatetime | None, Query(description="Said then or later.")] = None,
+    until: Annotated[AwareDatetime | None, Query(description="Said then or earlier.")] = None,
+    before: Annotated[
+        int | None, Query(ge=1, le=2**31, description="Only decisions of entries below this one.")
+    ] = None,
+    limit: Annotated[int, Query(ge=1, le=500, description="So many decisions at most.")] = 100,
+) -> Response:
+    """Return these decisions, the newest first, with who decided, when and why; `next` is the following page's address.
+
+    `overruled` names merges of two of the Patients that were made afterwards and stand. Pairs that were merged and undone
+    are told by their merges.
+    """
+    if not _ASKED.issuperset(request.query_params):
+        raise RequestRefusedError(400, f"only {', '.join(sorted(_ASKED))} can be asked for here")
+    wanted = MergeFilter(patient=patient, user=user, since=since, until=until)
+    found = environment.merges.partings(wanted, before=before, limit=limit)
+    body: dict[str, Any] = {"parted": [told_parting(one) for one in found]}
+    if len(found) == limit:
+        following = request.url.include_query_params(before=found[-1].entry).query
+        body["next"] = public_url(request, environment, f"merges/parted?{following}")
+    return json_response(body)
 
 
 def _state(environment: ServedEnvironment) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from fhir_gateway.audit.merkle import Prover, root_of
 from fhir_gateway.audit.verify_history import PROOF_FORMAT, Checkpoint, HistoryCheck
 from fhir_gateway.bootstrap.kept_results import kept_finding
 from fhir_gateway.domain.errors import ConfigurationError, ConfigurationProblem, LedgerError, UsageError
-from fhir_gateway.domain.history import Erasure, HistoryEvent, MergeFilter, MergeRecord, ToldEntry
+from fhir_gateway.domain.history import Erasure, HistoryEvent, MergeFilter, MergeRecord, Parting, ToldEntry
 from fhir_gateway.domain.merges import GroupPlan, JournalledChange
 from fhir_gateway.ledger.history import Addition
 from fhir_gateway.ledger.store import Ledger
@@ -85,6 +85,10 @@ class MergeHistory:
         """Return one merge as an auditor sees it, None where there is none of this number."""
         found = self._ledger.merges.search.find(MergeFilter(), before=merge + 1, limit=1)
         return found[0] if found and found[0].merge.id == merge else None
+
+    def partings(self, wanted: MergeFilter) -> list[Parting]:
+        """Return decisions that Patients are different people, the newest first."""
+        return self._ledger.merges.search.partings(wanted)
 
     def show(self, merge: int) -> MergeView | None:
         """Return everything that is kept of a merge, None where there is none of this number."""

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from fhir_gateway.bootstrap.merging import MergeRoad
 from fhir_gateway.domain.errors import LedgerError
-from fhir_gateway.domain.history import MergeFilter, MergeRecord, ToldEntry
+from fhir_gateway.domain.history import MergeFilter, MergeRecord, Parting, ToldEntry
 from fhir_gateway.domain.merges import DuplicateGroup, GroupPlan, JournalledChange, MergePlan
 from fhir_gateway.flows import merge as merge_road
 from fhir_gateway.flows.merge import ApplyRequest, GroupOutcome, UndoDecisions, UndoOutcome
@@ -95,6 +95,10 @@ class ServedMerges:
     def records(self, wanted: MergeFilter, *, before: int | None, limit: int) -> list[MergeRecord]:
         """Return merges, the newest first, with numbers below `before`."""
         return self._ledger.merges.search.find(wanted, before=before, limit=limit)
+
+    def partings(self, wanted: MergeFilter, *, before: int | None, limit: int) -> list[Parting]:
+        """Return decisions that Patients are different people, the newest first, of entries below `before`."""
+        return self._ledger.merges.search.partings(wanted, before=before, limit=limit)
 
     def record(self, merge: int) -> MergeRecord | None:
         """Return one merge, None where there is none of this number."""

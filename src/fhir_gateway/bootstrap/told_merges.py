@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from fhir_gateway.bootstrap.history import Verification
-from fhir_gateway.domain.history import MergeRecord
+from fhir_gateway.domain.history import MergeRecord, Parting
 from fhir_gateway.domain.identity import ComparedPair
 from fhir_gateway.domain.merges import DuplicateGroup, GroupPlan, JournalledChange, MergeConflict, UndoConflict
 from fhir_gateway.flows.merge import UndoOutcome
@@ -38,6 +38,20 @@ def told_record(record: MergeRecord) -> dict[str, Any]:
         "undo_reason": record.undo_reason,
         "undo_conflicts": [dict(each) for each in record.undo_conflicts],
         "erased": record.erased,
+    }
+
+
+def told_parting(parting: Parting) -> dict[str, Any]:
+    """Return a decision that Patients are different people; `overruled` are merges of them, made since, that stand."""
+    return {
+        "entry": parting.entry,
+        "patients": list(parting.patient_ids),
+        "user": parting.user,
+        "via": parting.via,
+        "at": parting.at,
+        "reason": parting.reason,
+        "overruled": list(parting.overruled),
+        "erased": parting.erased,
     }
 
 

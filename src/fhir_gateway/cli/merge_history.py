@@ -1,5 +1,6 @@
 """`merge history|show`: what was merged, by whom and why."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -7,11 +8,11 @@ from typing import Annotated
 import typer
 
 from fhir_gateway.bootstrap.history import history_of
-from fhir_gateway.bootstrap.told_merges import told_change, told_plan, told_record
+from fhir_gateway.bootstrap.told_merges import told_change, told_parting, told_plan, told_record
 from fhir_gateway.cli import options
 from fhir_gateway.cli.printing import masked, print_json, print_table, print_text
 from fhir_gateway.domain.errors import UsageError
-from fhir_gateway.domain.history import MergeFilter, MergeRecord
+from fhir_gateway.domain.history import MergeFilter, MergeRecord, Parting
 from fhir_gateway.domain.merges import MergeState
 from fhir_gateway.settings import EMBEDDED, home, load_environment
 
@@ -36,6 +37,9 @@ def list_merges(
         str, typer.Option("--since", metavar="TIME", help="From then on (2024-01-31, or with a time).")
     ] = "",
     until: Annotated[str, typer.Option("--until", metavar="TIME", help="Until then.")] = "",
+    parted: Annotated[
+        bool, typer.Option("--parted", help="List who was said to be different people instead, by whom and why.")
+    ] = False,
     export: Annotated[
         Path | None, typer.Option("--export", metavar="FILE", help="Write the whole history, to be verified elsewhere.")
     ] = None,
@@ -56,6 +60,9 @@ def list_merges(
                 return
             print(f"the history is in {export}; verify it with `python -m fhir_gateway.audit.verify_history`")
             return
+        if parted:
+            _list_partings(history.partings(_of_partings(wanted)), as_json=as_json)
+            return
         found = history.records(wanted)
     if as_json:
         print_json([told_record(one) for one in found])
@@ -63,6 +70,33 @@ def list_merges(
     print_table(
         ("merge", "state", "NIK", "survivor", "replaced", "rule", "by", "begun (UTC)"),
         [_row(one, reveal=reveal) for one in found],
+    )
+
+
+def _of_partings(wanted: MergeFilter) -> MergeFilter:
+    if wanted.nik or wanted.run is not None:
+        raise UsageError("--parted cannot be asked by --nik or --run: such a decision names Patients; give --patient")
+    return wanted
+
+
+def _list_partings(found: Sequence[Parting], *, as_json: bool) -> None:
+    if as_json:
+        print_json([told_parting(one) for one in found])
+        return
+    print_table(
+        ("entry", "different people", "by", "from", "when (UTC)", "why", "overruled by merge"),
+        [
+            (
+                one.entry,
+                "erased" if one.erased else " ".join(one.patient_ids),
+                one.user,
+                one.via,
+                f"{one.at:%Y-%m-%d %H:%M}",
+                one.reason,
+                " ".join(map(str, one.overruled)),
+            )
+            for one in found
+        ],
     )
 
 

@@ -77,6 +77,17 @@ async def export(session: LoggedIn, environment: Environment, kind: str, found: 
     return await _EXPORTS[kind](environment, wanted)
 
 
+@router.get("/parted")
+async def parted(
+    request: Request, session: LoggedIn, environment: Environment, found: str = "", before: Before = None
+) -> Response:
+    """Show who was said to be different people, of what was searched for."""
+    wanted = _wanted(session, found) if found else MergeFilter()
+    partings = environment.merges.partings(wanted, before=before, limit=_A_PAGE)
+    following = partings[-1].entry if len(partings) == _A_PAGE else 0
+    return page(request, "parted.html", session, partings=partings, found=found, following=following, before=before)
+
+
 @router.get("/{merge}")
 async def show(
     request: Request,

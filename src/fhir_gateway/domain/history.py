@@ -73,7 +73,8 @@ class MergeFilter:
     """Which merges are asked for; what is "" or None is not asked.
 
     `nik` and `patient` (a bare id) find merges in which these survived or were replaced, `user` who applied or undid,
-    `since` and `until` (both inclusive) merges that were begun or undone then.
+    `since` and `until` (both inclusive) merges that were begun or undone then. Decisions that Patients are different
+    people are asked for alike; no NIK and no run is known of those.
     """
 
     nik: str = ""
@@ -100,6 +101,24 @@ class MergeRecord:
     undone: datetime | None = None
     undo_reason: str = ""
     undo_conflicts: tuple[Mapping[str, Any], ...] = ()
+    erased: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Parting:
+    """A decision that Patients are different people, as an auditor sees it.
+
+    `overruled` are merges of two of them that were made afterwards and stand. What was erased has neither Patients nor
+    a reason.
+    """
+
+    entry: int
+    patient_ids: tuple[str, ...]
+    user: str
+    via: str
+    at: datetime
+    reason: str
+    overruled: tuple[int, ...] = ()
     erased: bool = False
 
 

@@ -1,15 +1,15 @@
-"""Merges as they are asked for: by NIK, Patient, run, user and time."""
+"""Merges, and decisions against them, as they are asked for: by NIK, Patient, run, user and time."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select
 
 from fhir_gateway.audit.entries import written_time
-from fhir_gateway.domain.history import MergeFilter, MergeRecord, Part, ToldEntry
-from fhir_gateway.domain.merges import ChangeState
+from fhir_gateway.domain.history import HistoryEntry, HistoryEvent, MergeFilter, MergeRecord, Part, Parting, ToldEntry
+from fhir_gateway.domain.merges import ChangeState, MergeState
 from fhir_gateway.ledger import merge_rows
 from fhir_gateway.ledger.history import History
 from fhir_gateway.ledger.merge_tables import history, merge_steps, merge_subjects, merges
@@ -40,6 +40,53 @@ class MergeSearch:
             user, via = ("undo_user", "undo_via") if undoing else ("user", "via")
             told.append(ToldEntry(entry, str(fact.get(user, "")), str(fact.get(via, ""))))
         return told
+
+    def partings(self, wanted: MergeFilter, *, before: int | None = None, limit: int | None = None) -> list[Parting]:
+        """Return decisions that Patients are different people, the newest first: at most `limit`, of entries below `before`.
+
+        Raises ValueError where the history is damaged.
+        """
+        found: list[Parting] = []
+        for entry in reversed(list(self._history.entries(merge=0, events=[HistoryEvent.PARTED]))):
+            if limit is not None and len(found) == limit:
+                break
+            if before is None or entry.number < before:
+                one = self._parting(entry)
+                found += [one] if _asked(one, wanted) else []
+        return found
+
+    def _parting(self, entry: HistoryEntry) -> Parting:
+        facts = self._history.part(entry.number, Part.FACTS)
+        person = self._history.part(entry.number, Part.PERSON) or {}
+        patients = tuple(person.get("patients", ()))
+        return Parting(
+            entry.number,
+            patients,
+            str(facts["user"]),
+            str(facts["via"]),
+            entry.at,
+            str(person.get("reason", "")),
+            self._merged_since(entry.number, patients),
+            not person,
+        )
+
+    def _merged_since(self, entry: int, patients: Sequence[str]) -> tuple[int, ...]:
+        """Return the merges of two of these Patients that were begun after an entry and stand."""
+        subjects = merge_subjects
+        statement = (
+            select(subjects.c.merge)
+            .join(merges, merges.c.id == subjects.c.merge)
+            .where(
+                subjects.c.kind == "patient",
+                subjects.c.value.in_(patients),
+                subjects.c.entry > entry,
+                merges.c.state != MergeState.UNDONE,
+            )
+            .group_by(subjects.c.merge)
+            .having(func.count(subjects.c.value.distinct()) > 1)
+            .order_by(subjects.c.merge)
+        )
+        return tuple(self._connection.execute(statement).scalars())
 
     def read(self, statement: Select[Any]) -> list[MergeRecord]:
         """Return the merges whose rows a statement selects, in its order."""
@@ -74,6 +121,18 @@ class MergeSearch:
             else:
                 failed[step.merge].pop(step.number, None)
         return failed
+
+
+def _asked(one: Parting, wanted: MergeFilter) -> bool:
+    """Say whether a decision is one of those that are asked for."""
+    return (
+        not wanted.nik
+        and wanted.run is None
+        and wanted.patient in {"", *one.patient_ids}
+        and wanted.user in {"", one.user}
+        and (wanted.since is None or one.at >= wanted.since)
+        and (wanted.until is None or one.at <= wanted.until)
+    )
 
 
 def _conditions(wanted: MergeFilter) -> list[ColumnElement[bool]]:

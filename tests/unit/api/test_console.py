@@ -445,3 +445,19 @@ async def test_a_plan_that_nobody_can_read_any_more_is_refused_and_not_tried_for
     environment.merge_jobs.work_off()
     end = await followed(served, await served.get("/console/jobs/1"))
     assert "this is no merge plan" in end.text
+
+
+async def test_an_auditor_finds_who_was_said_to_be_different_people(served):
+    opened = await served.app.state.serving.environment("north")
+    for ids in (["a1", "a2"], ["b1", "b2"]):
+        opened.merges.part(ids, user="sari", via="api", reason=f"namesakes of {ids[0]}")
+    await log_in(served, Role.AUDITOR)
+    page = await served.get("/console/merges/parted")
+    assert "a1 a2" in page.text
+    assert "b1 b2" in page.text
+    form = await served.get("/console/merges")
+    found = await followed(served, await post(served, "/console/merges/search", csrf=token(form), patient="b2"))
+    address = re.search(r'href="(/console/merges/parted[^"]*)"', found.text)[1]
+    page = await served.get(address)
+    assert "namesakes of b1" in page.text
+    assert "a1 a2" not in page.text

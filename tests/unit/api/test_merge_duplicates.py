@@ -127,3 +127,18 @@ async def test_a_parting_of_one_or_without_a_reason_is_refused(served, body):
 async def test_an_auditor_parts_nobody(served):
     body = {"patients": ["a", "b"], "reason": "x"}
     assert_is_problem(await served.ask("POST", "/north/merges/parted", served.key(Role.AUDITOR)[1], json=body), 403)
+
+
+async def test_an_auditor_reads_who_was_said_to_be_different_people(served):
+    key, auditor = served.key()[1], served.key(Role.AUDITOR)[1]
+    for patients in (["a", "b"], ["a", "c"], ["d", "e"]):
+        wish = {"patients": patients, "reason": "namesakes"}
+        assert (await served.ask("POST", "/north/merges/parted", key, json=wish)).status_code == 200
+    first = (await served.get("/north/merges/parted?patient=a&limit=1", auditor)).json()
+    second = (await served.get(first["next"], auditor)).json()
+    told = [*first["parted"], *second["parted"]]
+    assert [(one["patients"], one["reason"], one["via"]) for one in told] == [
+        (["a", "c"], "namesakes", "api"),
+        (["a", "b"], "namesakes", "api"),
+    ]
+    assert_is_problem(await served.get("/north/merges/parted?name=a", auditor), 400)
