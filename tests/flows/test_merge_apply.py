@@ -119,8 +119,16 @@ def test_a_plan_that_the_server_has_overtaken_is_refused_as_a_whole(people):
     before = everything(people.home)
     code, (merge,), err = applied(people, plan)
     assert (code, merge["merge"], merge["changed"]) == (3, None, 0)
-    assert "overtaken" in err
+    assert "other fields would be taken over: birthDate" in err
+    assert "`fhir-gateway merge plan NIK --out PLAN --env embedded`" in err
     assert everything(people.home) == before
+
+
+def test_the_progress_of_a_merge_ends_with_all_that_was_changed(people):
+    plan, _ = planned(people)
+    _, (merge,), err = applied(people, plan)
+    (line,) = [line for line in err.splitlines() if line.startswith("merging")]
+    assert f"merging: {merge['changed'] + 1} done" in line  # and the Provenance
 
 
 @pytest.mark.parametrize("options", [(), ("--accept-conflicts",)])

@@ -97,7 +97,7 @@ def road_of(
         single_writer=ServerWriter(client, reader, bundles=False, whole_meta=True),
         finder=finder,
         clock=clock,
-        progress=progress,
+        progress=merge_road.WholeProgress(progress),
         zone=environment.zone,
         environment=environment.name,
         matching=environment.matching,

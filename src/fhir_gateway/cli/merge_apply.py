@@ -103,10 +103,23 @@ def apply_plan(
         print_json({"merges": [_outcome_as_json(outcome) for outcome in outcomes]})
     else:
         _print_outcomes(outcomes)
+    groups = wanted.groups if wanted else ()
     for outcome in outcomes:
         for line in (*outcome.refused, *outcome.messages):
             tell(f"{outcome.survivor}: {line}")
+    for group, outcome in zip(groups, outcomes, strict=False):
+        if outcome.refused:
+            tell(f"{group.survivor}: nothing of this group was written; {_what_to_do(group, outcome, environment)}")
     return 0 if all(outcome.whole for outcome in outcomes) else FINISHED_WITH_FAILURES
+
+
+def _what_to_do(group: GroupPlan, outcome: GroupOutcome, environment: str) -> str:
+    """Say how a group that was refused is merged after all; a NIK is not repeated on the screen."""
+    if not outcome.overtaken:
+        return "where the conflicts were looked at and it is one person all the same, say --accept-conflicts"
+    people = "NIK" if group.group.nik else " ".join(group.group.patient_ids)
+    which = " (the NIK stands in the plan)" if group.group.nik else ""
+    return f"plan it anew and look again: `fhir-gateway merge plan {people} --out PLAN --env {environment}`{which}"
 
 
 def _groups(number: int) -> str:

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -26,7 +26,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Overtaken:
-    """The verdict, and in words what is different from the reviewed plan; the words hold no values."""
+    """The verdict, and in words what is different from the reviewed plan: ids and elements, no values."""
 
     verdict: Verdict
     reasons: tuple[str, ...] = ()
@@ -48,20 +48,24 @@ def overtaken(plan: GroupPlan, fresh: GroupPlan) -> Overtaken:
 
 def _differences(plan: GroupPlan, fresh: GroupPlan) -> Iterable[str]:
     if plan.survivor != fresh.survivor:
-        yield "another Patient would survive"
+        yield f"another Patient would survive: {fresh.survivor or 'nobody'}, no longer {plan.survivor}"
     if set(plan.replaced) != set(fresh.replaced):
-        yield "other Patients would be replaced"
+        yield f"other Patients would be replaced: {_told_apart(plan.replaced, fresh.replaced)}"
     if set(plan.fields) != set(fresh.fields):
-        yield "other fields would be taken over"
-    if {(dose.kept, dose.in_error) for dose in plan.doses} != {(dose.kept, dose.in_error) for dose in fresh.doses}:
-        yield "other doses would become one"
+        names = sorted({one.field for one in set(plan.fields) ^ set(fresh.fields)})
+        yield f"other fields would be taken over: {', '.join(names)}"
+    if _doses(plan) != _doses(fresh):
+        yield f"other doses would become one: {_told_apart(_doses(plan), _doses(fresh))}"
     if (plan.group.rule, plan.group.grade) != (fresh.group.rule, fresh.group.grade):
-        yield "whether they are one person is judged otherwise"
-    if _conflicts(plan) != _conflicts(fresh):
-        yield "there are other conflicts"
-    for kind, words in _REVIEWED.items():
-        if _contents(plan, kind) != _contents(fresh, kind):
-            yield words
+        before, now = (f"{one.group.rule}, {one.group.grade}" for one in (plan, fresh))
+        yield f"whether they are one person is judged otherwise: {now}, no longer {before}"
+    if came := _conflicts(fresh) - _conflicts(plan):
+        words = sorted(f"{code} ({', '.join(resources)})" if resources else code for code, resources, _ in came)
+        yield f"there are new conflicts: {', '.join(words)}"
+    for kind, words_of_kind in _REVIEWED.items():
+        before_all, now_all = _contents(plan, kind), _contents(fresh, kind)
+        if before_all != now_all:
+            yield f"{words_of_kind}: {_places(before_all, now_all)}"
 
 
 _REVIEWED = {
@@ -70,6 +74,32 @@ _REVIEWED = {
     ChangeKind.DOSE_KEPT: "a kept dose would be changed otherwise",
     ChangeKind.DOSE_IN_ERROR: "a dose entered in error would be changed otherwise",
 }
+_MOST_NAMED = 10
+
+
+def _told_apart(before: Iterable[str], now: Iterable[str]) -> str:
+    """Return what came and what went, by name."""
+    came, went = sorted(set(now) - set(before)), sorted(set(before) - set(now))
+    return "; ".join(
+        f"{words} {', '.join(names[:_MOST_NAMED])}{' …' * (len(names) > _MOST_NAMED)}"
+        for words, names in (("now also", came), ("no longer", went))
+        if names
+    )
+
+
+def _doses(plan: GroupPlan) -> set[str]:
+    return {f"Immunization/{dose.in_error} into {dose.kept}" for dose in plan.doses}
+
+
+def _places(before: Mapping[str, Counter[Any]], now: Mapping[str, Counter[Any]]) -> str:
+    """Return which resources would become others, and at which elements; no values."""
+    told = []
+    for name in sorted(before.keys() | now.keys()):
+        one, other = before.get(name, Counter()), now.get(name, Counter())
+        paths = sorted({path.lstrip("/").replace("/", ".") for path, _ in (one - other) + (other - one)})
+        if paths:
+            told.append(f"{name} ({', '.join(paths[:_MOST_NAMED])}{' …' * (len(paths) > _MOST_NAMED)})")
+    return ", ".join(told[:_MOST_NAMED]) + " …" * (len(told) > _MOST_NAMED)
 
 
 def _conflicts(plan: GroupPlan) -> set[tuple[str, tuple[str, ...], bool]]:

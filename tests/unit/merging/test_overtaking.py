@@ -64,4 +64,4 @@ def test_other_values_of_the_same_fields_are_refused():
     before = plan_of(people(village="Bobotsari"))
     after = plan_of(people(village="Kutasari"))
     assert before.fields == after.fields
-    assert overtaken(before, after).reasons == ("the survivor's content would become another",)
+    assert overtaken(before, after).reasons == ("the survivor's content would become another: Patient/a (address)",)

@@ -3,6 +3,7 @@
 from fhir_gateway.flows.merge.applying import ApplyRequest, GroupOutcome, apply, merge_of, resume
 from fhir_gateway.flows.merge.parting import part
 from fhir_gateway.flows.merge.planning import plan
+from fhir_gateway.flows.merge.progress import WholeProgress
 from fhir_gateway.flows.merge.selecting import Selected, patients_with, select
 from fhir_gateway.flows.merge.tools import MergeTools
 from fhir_gateway.flows.merge.undo_plan import UndoDecisions
@@ -16,6 +17,7 @@ __all__ = [
     "UndoDecisions",
     "UndoOutcome",
     "UndoRequest",
+    "WholeProgress",
     "apply",
     "merge_of",
     "part",

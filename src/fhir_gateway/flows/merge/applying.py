@@ -2,10 +2,18 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from fhir_gateway.domain.merges import DuplicateGroup, GroupPlan, JournalledChange, Merge, MergePlan, MergeState
+from fhir_gateway.domain.merges import (
+    ChangeState,
+    DuplicateGroup,
+    GroupPlan,
+    JournalledChange,
+    Merge,
+    MergePlan,
+    MergeState,
+)
 from fhir_gateway.domain.runs import Run, RunKind
 from fhir_gateway.flows.merge.carrying_out import Underway, carry_out
 from fhir_gateway.flows.merge.planning import plan_together, windows
@@ -42,6 +50,8 @@ class GroupOutcome:
     """What the server said of changes that failed, as `Type/id: words`."""
     spent: int = 0
     """HTTP requests that a group took which was refused."""
+    overtaken: bool = False
+    """Whether it was refused since the server is no longer as it was planned upon."""
 
     @property
     def whole(self) -> bool:
@@ -87,6 +97,7 @@ async def apply(plan: MergePlan, request: ApplyRequest, tools: MergeTools) -> li
                 begun.append(earlier)
             else:
                 work.outcomes[group.group.patient_ids] = outcome_of(earlier, tools)
+        tools.progress.phase("merging", sum(len(one.changes) + 1 for one in fresh) + _left(begun, tools))
         await _go_on(begun, work)
         by_ids = {one.group.patient_ids: one for one in fresh}
         for together in windows([one.group for one in fresh], tools.window):
@@ -104,7 +115,9 @@ async def resume(merges: Sequence[Merge], request: ApplyRequest, tools: MergeToo
     """Carry on merges that were begun or left changes failed; return what became of each."""
     with tools.ledger.merge_lock("merges that were begun before"):
         work = _Applying(request, tools, RequestShares(lambda: tools.server.requests), "")
-        await _go_on([one for one in merges if _open(one)], work)
+        begun = [one for one in merges if _open(one)]
+        tools.progress.phase("merging", _left(begun, tools))
+        await _go_on(begun, work)
         _finish_runs({one.run for one in merges}, tools)
         return [outcome_of(tools.journal.get(one.id) or one, tools) for one in merges]
 
@@ -125,6 +138,11 @@ def _earlier(group: DuplicateGroup, tools: MergeTools) -> Merge:
 
 def _open(merge: Merge) -> bool:
     return merge.state is MergeState.APPLYING or bool(merge.failed or merge.remaining)
+
+
+def _left(merges: Sequence[Merge], tools: MergeTools) -> int:
+    """Return how many changes of merges are still to be made, as the journal knows."""
+    return sum(1 for one in merges for _ in tools.journal.changes(one.id, ChangeState.PLANNED, ChangeState.FAILED))
 
 
 def outcome_of(merge: Merge, tools: MergeTools) -> GroupOutcome:
@@ -166,7 +184,6 @@ async def _apply_together(planned: Sequence[GroupPlan], work: _Applying) -> None
     tools = work.tools
     left = list(planned)
     while left:
-        tools.progress.phase("fetching", None)
         scan = work.request.scan or await _was_scanned(left, tools)
         anew = await plan_together([one.group for one in left], tools, scan=scan)
         fetching = dealt(work.shares.taken(), dict.fromkeys(range(len(left)), 1))
@@ -177,14 +194,11 @@ async def _apply_together(planned: Sequence[GroupPlan], work: _Applying) -> None
         now, later = _apart(pairs)
         begun = []
         for number, one, new in now:
-            reasons = _refusal(one, new, work.request)
-            if reasons:
-                work.outcomes[one.group.patient_ids] = GroupOutcome(
-                    one.group.nik, new.survivor, new.replaced, None, reasons, new.unsearched, spent=fetching[number]
-                )
+            refused = _refusal(one, new, work.request)
+            if refused:
+                work.outcomes[one.group.patient_ids] = replace(refused, spent=fetching[number])
             else:
                 begun.append((_begin(new, work), fetching[number]))
-        tools.progress.phase("merging", sum(len(new.changes) for _, _, new in now))
         finished = await carry_out(
             [Underway.of(merge, tools, requests=requests) for merge, requests in begun],
             tools,
@@ -204,17 +218,20 @@ async def _was_scanned(planned: Sequence[GroupPlan], tools: MergeTools) -> bool:
     return bool(unsearchable_paths(await tools.server.search_parameters()))
 
 
-def _refusal(planned: GroupPlan, anew: GroupPlan, request: ApplyRequest) -> tuple[str, ...]:
-    """Return why a group is not merged, nothing where it is."""
+def _refusal(planned: GroupPlan, anew: GroupPlan, request: ApplyRequest) -> GroupOutcome | None:
+    """Return a group that is not merged with the reasons, None where it is."""
     compared = overtaken(planned, anew)
-    if compared.verdict is Verdict.REFUSED:
-        return tuple(f"the server has overtaken the plan: {reason}; plan it anew" for reason in compared.reasons)
-    if len(anew.replaced) == 0:
-        return ("nobody is left to be merged",)
+    gone = compared.verdict is Verdict.REFUSED or not anew.replaced
     blocking = [conflict for conflict in anew.conflicts if conflict.blocks]
-    if blocking and not request.accept_conflicts:
-        return tuple(f"{conflict.code}: {conflict.text} ({', '.join(conflict.resources)})" for conflict in blocking)
-    return ()
+    if gone:
+        differences = compared.reasons or ("nobody is left to be merged",)
+        reasons = tuple(f"the server has overtaken the plan: {words}; plan it anew" for words in differences)
+    elif blocking and not request.accept_conflicts:
+        reasons = tuple(f"{conflict.code}: {conflict.text} ({', '.join(conflict.resources)})" for conflict in blocking)
+    else:
+        return None
+    nik, unsearched = planned.group.nik, anew.unsearched
+    return GroupOutcome(nik, anew.survivor, anew.replaced, None, reasons, unsearched, overtaken=gone)
 
 
 def _begin(anew: GroupPlan, work: _Applying) -> Merge:

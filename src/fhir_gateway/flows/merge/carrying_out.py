@@ -122,7 +122,6 @@ class _Work:
         """Search for what still refers to replaced Patients and move what came meanwhile; return what is left, by merge."""
         rounds = 0
         while True:
-            self._tools.progress.phase("proving", None)
             found = await prove([one.merge for one in self._underway.values()], self._tools, scan=scan)
             added = self._added(found) if rounds < MOST_ROUNDS else []
             if not added:

@@ -55,6 +55,7 @@ async def send_all(
     Raises TransientServerError where the server has gone; what is settled until then stands in the journal.
     """
     settled: list[Settled] = []
+    tools.progress.advance(0)
     for start in range(0, len(writes), tools.slice):
         waiting: Sequence[Write] = writes[start : start + tools.slice]
         for attempt in range(MOST_TRIES):
