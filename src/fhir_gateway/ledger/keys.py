@@ -187,9 +187,22 @@ class Keys:
         return Reviews(self._connection).unlinked(named) | Merges(self._connection).kept_apart(named)
 
     def proposals(self) -> list[tuple[str, str, int, str]]:
-        """Return (Patient, Patient, run, reason) of all merge proposals."""
-        rows = self._connection.execute(select(tables.proposals).order_by(tables.proposals.c.run))
-        return [(row.left, row.right, row.run, row.reason) for row in rows]
+        """Return (Patient, Patient, run, reason) of all merge proposals.
+
+        Who was replaced since is named by the survivor, so that A = B and B = C lead to A = C once B has gone; pairs that
+        are one by now are left out.
+        """
+        rows = self._connection.execute(select(tables.proposals).order_by(tables.proposals.c.run)).all()
+        named = {one for row in rows for one in (row.left, row.right)}
+        apart, into = self.kept_apart(named), Merges(self._connection).survivors(named)
+        found = []
+        for row in rows:
+            pair = (row.left, row.right)
+            if frozenset(pair) not in apart:
+                pair = (into.get(row.left, row.left), into.get(row.right, row.right))
+            if pair[0] != pair[1]:
+                found.append((*pair, row.run, row.reason))
+        return found
 
     def widest(self) -> str:
         """Return the Patient whose rows came through most mappings, "" where nothing has been loaded."""

@@ -235,6 +235,22 @@ class Merges:
             found.update(self._connection.execute(statement).scalars())
         return self._read(*(merges.c.id.in_(chunk) for chunk in chunks(sorted(found))))
 
+    def survivors(self, patient_ids: Iterable[str]) -> dict[str, str]:
+        """Return replaced Patient → who stands for it now, of these Patients and whoever they were merged into."""
+        into: dict[str, str] = {}
+        asked = set(patient_ids)
+        while asked:
+            standing = [one for one in self.by_patient(sorted(asked)) if one.state is not MergeState.UNDONE]
+            found = {replaced: one.survivor for one in standing for replaced in one.replaced}
+            asked = {survivor for replaced, survivor in found.items() if replaced not in into} - into.keys()
+            into |= found
+        for replaced in into:
+            seen = {replaced}
+            while (onward := into.get(into[replaced])) and onward not in seen:
+                seen.add(onward)
+                into[replaced] = onward
+        return into
+
     def _read(self, *conditions: ColumnElement[bool]) -> list[Merge]:
         """Return the merges of each of the conditions, oldest first."""
         return [

@@ -30,6 +30,7 @@ MOST_PATIENTS = 50
 """More Patients than these with one NIK: it is nobody's own number, and comparing all with all would tell nothing."""
 
 IN_TWO_GROUPS = "in-two-groups"
+NOT_CONFIRMED = "not-confirmed"
 """The conflict's code of a Patient who stands in two groups of one plan."""
 
 _GRADES = (Grade.CERTAINLY_NOT, Grade.POSSIBLE, Grade.PROBABLE, Grade.CERTAIN)
@@ -47,7 +48,7 @@ _WORDS = {
     "names-unread": "the names are not written alike, and in this script they cannot be compared",
     "gender-disagrees": "the one is recorded as male, the other as female",
     "kept-apart": "these two were merged once and undone, or an operator said that they are two people",
-    "not-confirmed": "nothing but the number shows that they are one person",
+    NOT_CONFIRMED: "nothing but the number shows that they are one person",
     "cut-nik-unconfirmed": "their NIK ends in 0, as one whose last digit a spreadsheet has cut, and name, birth date and"
     " gender do not all agree",
 }
@@ -257,7 +258,7 @@ def _holding(pairs: Sequence[ComparedPair]) -> list[ComparedPair]:
 
 def _unconfirmed(holding: Sequence[ComparedPair]) -> list[MergeConflict]:
     return [
-        MergeConflict("not-confirmed", _WORDS["not-confirmed"], _named((str(pair.left), str(pair.right))))
+        MergeConflict(NOT_CONFIRMED, _WORDS[NOT_CONFIRMED], _named((str(pair.left), str(pair.right))))
         for pair in holding
         if pair.comparison.grade in {Grade.POSSIBLE, Grade.CERTAINLY_NOT}
     ]

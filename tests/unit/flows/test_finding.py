@@ -140,6 +140,21 @@ async def test_pairs_that_were_parted_are_counted_and_not_listed(tools):
     assert any(note.startswith("2 groups are not listed") for note in finding.notes)
 
 
+async def test_proposals_that_share_a_patient_become_one_group_unless_somebody_contradicts(tools):
+    chain = [patient(1, nik=""), patient(2, nik=""), patient(3, nik=""), patient(4, nik="", gender="female")]
+    proposed = [("p1", "p2", 1, "why"), ("p3", "p2", 1, "why"), ("p3", "p4", 2, "why")]
+    finding = await find(FindRequest(likely=False), tools(Server(chain), proposed=proposed))
+    assert [(one.kind, one.group.patient_ids) for one in finding.found] == [
+        (FoundKind.PROPOSAL, ("p1", "p2", "p3")),
+        (FoundKind.CONFLICT, ("p3", "p4")),
+    ]
+    torn = await find(FindRequest(likely=False), tools(Server(chain[:3]), proposed=proposed, parted=[("p1", "p3")]))
+    assert sorted((one.kind, one.group.patient_ids) for one in torn.found) == [
+        (FoundKind.CONFLICT, ("p2", "p3")),
+        (FoundKind.PROPOSAL, ("p1", "p2")),
+    ]
+
+
 async def test_of_three_with_one_nik_two_of_whom_were_parted_a_conflict_is_listed(tools):
     finding = await find(FindRequest(), tools(Server([patient(n) for n in (1, 2, 3)]), parted=[("p1", "p2")]))
     (one,) = finding.found

@@ -10,6 +10,7 @@ from tests.fakes.merge_plans import NIK, NOW, group_plan, provenance
 from fhir_gateway.domain.errors import LedgerError, UsageError
 from fhir_gateway.domain.merge_jobs import GroupState, JobPart, JobState, ReviewedPlan
 from fhir_gateway.domain.merges import ChangeState, MergeState
+from fhir_gateway.domain.runs import RunKind
 from fhir_gateway.ledger.store import Ledger
 
 
@@ -60,6 +61,25 @@ def test_a_merge_that_begins_is_unfinished_and_keeps_its_plan(ledger):
     assert ledger.merges.unfinished() == [merge]
     bare = tuple(replace(change, before={}, after={}) for change in plan.changes)
     assert ledger.merges.plan_of(merge.id) == replace(plan, changes=bare)
+
+
+def test_a_proposal_follows_whoever_was_merged_since_and_comes_back_with_undoing(ledger):
+    with ledger.transaction():
+        run = ledger.runs.start(
+            kind=RunKind.LOAD, fingerprint="f", files=(), clinic="c", user="ani", started=NOW - timedelta(days=1)
+        )
+        ledger.keys.propose(run, [("p1", "p2"), ("p2", "p3")], reason="one row fits both")
+
+    def proposed():
+        return [row[:2] for row in ledger.keys.proposals()]
+
+    assert proposed() == [("p1", "p2"), ("p2", "p3")]
+    applied(ledger, group_plan(survivor="p1", replaced=("p2",)))
+    assert proposed() == [("p1", "p3")]
+    undone(ledger, group_plan(survivor="p0", replaced=("p1",), nik=""))
+    assert proposed() == [("p1", "p3")]
+    applied(ledger, group_plan(survivor="p0", replaced=("p1",), nik=""))
+    assert proposed() == [("p0", "p3")]
 
 
 def test_changes_are_numbered_in_the_plan_s_order_and_keep_their_digits(ledger):

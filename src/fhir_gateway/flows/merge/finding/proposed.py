@@ -1,18 +1,19 @@
 """What loads have proposed: pairs of Patients that one row, or another writer's Patient, showed to be one person."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
 
 from fhir_gateway.domain.finding import Found, FoundKind
-from fhir_gateway.domain.merges import GroupRule
+from fhir_gateway.domain.merges import DuplicateGroup, GroupRule
 from fhir_gateway.domain.searches import Search
 from fhir_gateway.flows.merge.finding.registering import Registered
 from fhir_gateway.flows.merge.finding.tools import FindTools
-from fhir_gateway.merging.finding_groups import found_of
+from fhir_gateway.identity.parameters import MatchingPolicy
+from fhir_gateway.merging.finding_groups import fitting_two, found_of, join_people
 from fhir_gateway.merging.finding_people import Person, person_of
-from fhir_gateway.merging.grouping import grade_people
+from fhir_gateway.merging.grouping import NOT_CONFIRMED, grade_people
 
 _IDS_A_SEARCH = 200
 
@@ -73,13 +74,26 @@ class Proposals:
         open_pairs = [pair for pair in sorted(pairs) if pair[0] in people and pair[1] in people]
         parted = tools.ledger.keys.kept_apart(sorted({one for pair in open_pairs for one in pair}))
         wanted = [pair for pair in open_pairs if frozenset(pair) not in parted]
+        found = await asyncio.to_thread(self._grouped, wanted, people, parted, tools.matching)
+        return found, len(open_pairs) - len(wanted)
 
-        def grade() -> list[Found]:
-            return [self._found(pair, people, tools) for pair in wanted]
+    def _grouped(
+        self,
+        pairs: Sequence[Pair],
+        people: Mapping[str, Person],
+        parted: Collection[frozenset[str]],
+        policy: MatchingPolicy,
+    ) -> list[Found]:
+        """Return pairs as groups, chains of them as one; who contradicts another, or nearly does, stays in a pair."""
 
-        return await asyncio.to_thread(grade), len(open_pairs) - len(wanted)
+        def graded(ids: Iterable[str]) -> DuplicateGroup:
+            evidence = {one: people[one].evidence for one in ids}
+            return grade_people(evidence, rule=GroupRule.PROPOSAL, parted=parted, policy=policy)
 
-    def _found(self, pair: Pair, people: Mapping[str, Person], tools: FindTools) -> Found:
-        evidence = {one: people[one].evidence for one in pair}
-        group = grade_people(evidence, rule=GroupRule.PROPOSAL, policy=tools.matching)
-        return self._marked(found_of(FoundKind.PROPOSAL, group, people))
+        def contradict(one: str, other: str) -> bool:
+            return any(each.blocks and each.code != NOT_CONFIRMED for each in graded((one, other)).conflicts)
+
+        blocked = [pair for pair in pairs if any(conflict.blocks for conflict in graded(pair).conflicts)]
+        joined = join_people((pair for pair in pairs if pair not in blocked), contradict)
+        groups = [*map(graded, (*joined.groups, *blocked)), *(fitting_two(graded(pair)) for pair in joined.torn)]
+        return [self._marked(found_of(FoundKind.PROPOSAL, group, people)) for group in groups]
