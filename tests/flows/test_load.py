@@ -111,6 +111,18 @@ def test_an_older_export_never_overwrites_a_newer_one(place):
     assert place.content() == before
 
 
+def test_a_newer_export_takes_a_correction_back(place):
+    files = [
+        place.sheet(RATNA, name="january.csv"),
+        place.sheet(RATNA.replace("B100", "B101"), name="february.csv"),
+        place.sheet(RATNA, BAYU, name="march.csv"),
+    ]
+    for month, path in enumerate(files):
+        os.utime(path, (1_700_000_000 + month, 1_700_000_000 + month))
+        place.load(path)
+    assert {dose["lotNumber"] for dose in place.server("Immunization").values()} == {"B100"}
+
+
 def test_loading_a_superseded_export_again_changes_nothing(place):
     old = place.sheet(RATNA, name="january.csv")
     place.load(old)

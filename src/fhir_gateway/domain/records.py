@@ -150,6 +150,11 @@ def record_key(*, clinic: str, source: str, natural_key: tuple[str, ...]) -> str
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
+def key_beside(key: str, place: int) -> str:
+    """Return the key of the `place`-th other person whose row has the columns of `key`, as an operator found."""
+    return hashlib.sha256(f"{key}\x1fbeside\x1f{place}".encode()).hexdigest()[:32]
+
+
 def person_identifier(key: str) -> str:
     """Return the value of the gateway's own identifier for the Patient that the record `key` creates."""
     return hashlib.sha256(f"person\x1f{key}".encode()).hexdigest()[:32]

@@ -66,6 +66,12 @@ class Runs:
             self._run(row) for row in self._connection.execute(select(tables.runs).order_by(tables.runs.c.id.desc()))
         ]
 
+    def has_read(self, run: Run, sha256: str) -> bool:
+        """Tell whether a run before this one read this very file."""
+        files = tables.files
+        earlier = select(files.c.run).where(files.c.sha256 == sha256, files.c.run < run.id).limit(1)
+        return self._connection.execute(earlier).first() is not None
+
     def reach(self, run: Run, state: RunState) -> None:
         """Note how far the run has come."""
         self._connection.execute(update(tables.runs).where(tables.runs.c.id == run.id).values(state=state))

@@ -15,8 +15,9 @@ from fhir_gateway.flows.load.tools import LoadTools
 from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.decision import decide
 from fhir_gateway.identity.evidence import PersonEvidence, evidence_of
-from fhir_gateway.identity.frequencies import Frequencies
+from fhir_gateway.identity.frequencies import Frequencies, default_frequencies
 from fhir_gateway.identity.given import GivenDose, given_dose
+from fhir_gateway.identity.weighing import weigh_household
 
 _WINDOW = 300
 _LARGEST_FULLY_COMPARED = 40
@@ -173,7 +174,11 @@ def _decided(
     }
     confirmed, forbidden = _judged(component)
     for number, own in component.own.items():
-        confirmed |= {frozenset((number, patient)) for patient in own if (number, patient) not in certainly_not}
+        for patient in own:
+            if (number, patient) not in certainly_not and not _namesakes(
+                nodes[number], nodes[patient], tools, frequencies
+            ):
+                confirmed.add(frozenset((number, patient)))
     confirmed = {pair for pair in confirmed - forbidden if pair.isdisjoint(component.inactive)}
     twins = any(_may_be_twins(pair, component.given) for pair in pairs)
     decisions = decide(
@@ -199,6 +204,22 @@ def _to_compare(component: _Component) -> Iterator[tuple[Node, Node]]:
     yield from combinations(sorted(component.patients), 2)
 
 
+def _namesakes(row: PersonEvidence, patient: PersonEvidence, tools: LoadTools, frequencies: Frequencies | None) -> bool:
+    """Whether a row may be of another person than its key's: no number agrees, and another family speaks against it.
+
+    A sheet without numbers of its own tells rows apart by name, birth date and dose, which two people may share. Of the
+    family a new phone alone is a correction.
+    """
+    comparison = compare(row, patient, policy=tools.matching, frequencies=frequencies)
+    if ("caution", "namesakes") not in {(one.field, one.agreement) for one in comparison.evidence}:
+        return False
+    parameters = tools.matching.parameters
+    household = weigh_household(row, patient, parameters, frequencies or default_frequencies())
+    if household is None:
+        return False
+    return household.parents_differ or household.evidence.weight < round(parameters.weights["phone.different"], 2)
+
+
 def _judged(component: _Component) -> tuple[set[frozenset[Node]], set[frozenset[Node]]]:
     confirmed: set[frozenset[Node]] = set()
     forbidden = {frozenset[Node](pair) for pair in component.apart if pair <= component.patients.keys()}
@@ -217,7 +238,8 @@ def _held_to_its_own(decision: PersonDecision, own: Mapping[int, frozenset[str]]
         action=PersonAction.REVIEW,
         reason="correction-other-person",
         text="the row was loaded before for a person whom it no longer matches",
-        suggestion="link it to the Patient it was loaded for if the correction is right, or create a new person",
+        suggestion="link it to the Patient it was loaded for if the correction is right; if it is somebody else of that"
+        " name, create a new person",
         patient_id="",
         candidates=tuple(dict.fromkeys((*sorted(before), *decision.candidates))),
     )

@@ -19,6 +19,7 @@ from fhir_gateway.domain.records import (
 )
 from fhir_gateway.domain.runs import KnownKey, ReviewKind, Run, Settlement, SpooledRecord
 from fhir_gateway.flows.load.restoring import niks_restored, niks_to_remember
+from fhir_gateway.flows.load.shared_keys import kept_apart
 from fhir_gateway.flows.load.tools import LoadInput, LoadRequest, LoadTools
 from fhir_gateway.flows.load.validating import converted, forget_valid
 
@@ -32,7 +33,7 @@ _IF_NEWER = (
     "nothing, if this file is the older one; if it is really the newer one, `touch` it and load it again, or load the"
     " row from its report"
 )
-_REPLACED = "a later export has replaced what this row says: it changes nothing"
+_REPLACED = "this very file was loaded before, and a later export has replaced what the row says: it changes nothing"
 _IF_RIGHT = "nothing, if this export is the older one; if what it says holds again, load the row from its report"
 
 
@@ -48,6 +49,14 @@ class _Row:
     """The columns whose cells were stored as numbers."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Export:
+    """When a file was written, and whether an earlier run read it already: then it is no newer for a new time stamp."""
+
+    modified: datetime
+    again: bool
+
+
 async def read_into_spool(run: Run, request: LoadRequest, tools: LoadTools) -> None:
     """Read every input into the spool; a run that was cut off here begins again, nothing has been posted yet."""
     with tools.ledger.transaction():
@@ -56,6 +65,7 @@ async def read_into_spool(run: Run, request: LoadRequest, tools: LoadTools) -> N
     for file, entry in enumerate(request.inputs):
         tools.progress.phase(f"reading {entry.source.path.name}")
         before = number
+        export = _Export(entry.source.modified, tools.ledger.runs.has_read(run, entry.source.fingerprint()))
         records: Iterator[SourceRecord | UnreadableRow] = entry.source.records()
         if request.limit:
             records = islice(records, max(0, request.limit - number))
@@ -63,7 +73,7 @@ async def read_into_spool(run: Run, request: LoadRequest, tools: LoadTools) -> N
         while chunk := list(islice(records, size)):
             rows = _convert(chunk, entry, tools, file=file, first=number + 1)
             with tools.ledger.transaction():
-                _spool(run, rows, tools, exported=entry.source.modified)
+                _spool(run, rows, tools, export=export)
             size = _rows_together(rows)
             number += len(chunk)
             of_limit = number / request.limit if request.limit else 0.0
@@ -100,48 +110,49 @@ def _person(result: Converted | Rejected) -> str:
     return result.fingerprint[:DIGITS] or digest(result.patient)
 
 
-def _spool(run: Run, rows: Sequence[_Row], tools: LoadTools, *, exported: datetime) -> None:
+def _spool(run: Run, rows: Sequence[_Row], tools: LoadTools, *, export: _Export) -> None:
     ledger = tools.ledger
-    keys = [row.result.key for row in rows if row.result.key]
-    known = ledger.keys.known(keys)
-    refused = ledger.reviews.rejections(keys)
     people = {row.person: row.result.patient for row in rows if isinstance(row.result, Converted)}
     numbers = ledger.spool.people(run, people)
+    read = [_record(row, numbers) for row in rows]
+    known = ledger.keys.known(record.key for record in read if record.key)
+    records = kept_apart(read, known, ledger)
+    known |= ledger.keys.known({record.key for record in records} - {record.key for record in read})
+    refused = ledger.reviews.rejections(record.key for record in records if record.key)
     spooled: list[tuple[SpooledRecord, Settlement | None]] = []
     unmapped: list[UnmappedValue] = []
     niks: list[tuple[str, str, str]] = []
-    for row in rows:
-        record, problems = _record(row, numbers)
-        spooled.append((record, problems or _settled_already(record, known.get(record.key), refused, exported)))
+    for row, record in zip(rows, records, strict=True):
+        settled = (
+            rejection(row.number, row.result.problems)
+            if isinstance(row.result, Rejected)
+            else _settled_already(record, known.get(record.key), refused, export)
+        )
+        spooled.append((record, settled))
         unmapped.extend(row.result.unmapped)
-        niks.extend(niks_to_remember(row.result, row.numeric))
+        niks.extend(niks_to_remember(record.key, row.result.nik_cells, row.numeric))
     ledger.spool.add(run, spooled)
     ledger.runs.count_unmapped(run, unmapped)
     ledger.keys.remember_niks(niks)
 
 
-def _record(row: _Row, numbers: dict[str, int]) -> tuple[SpooledRecord, Settlement | None]:
+def _record(row: _Row, numbers: dict[str, int]) -> SpooledRecord:
     result = row.result
-    if isinstance(result, Converted):
-        content = content_digest(result.patient, result.doses, result.missing)
-        person = numbers[row.person]
-        patient, doses, missing, corrected = result.patient, result.doses, result.missing, result.corrected
-        record = SpooledRecord(
-            row.number,
-            row.file,
-            row.row,
-            result.key,
-            result.clinic,
-            content,
-            person,
-            patient,
-            doses,
-            missing,
-            corrected,
-        )
-        return record, None
-    record = SpooledRecord(row.number, row.file, row.row, result.key, "", "", 0, {}, (), ())
-    return record, rejection(row.number, result.problems)
+    if isinstance(result, Rejected):
+        return SpooledRecord(row.number, row.file, row.row, result.key, "", "", 0, {}, (), ())
+    return SpooledRecord(
+        row.number,
+        row.file,
+        row.row,
+        result.key,
+        result.clinic,
+        content_digest(result.patient, result.doses, result.missing),
+        numbers[row.person],
+        result.patient,
+        result.doses,
+        result.missing,
+        result.corrected,
+    )
 
 
 def rejection(number: int, problems: Sequence[Problem]) -> Settlement:
@@ -170,7 +181,7 @@ def _told(problem: Problem) -> str:
 
 
 def _settled_already(
-    record: SpooledRecord, known: KnownKey | None, refused: dict[tuple[str, str], str], exported: datetime
+    record: SpooledRecord, known: KnownKey | None, refused: dict[tuple[str, str], str], export: _Export
 ) -> Settlement | None:
     if (record.key, record.content) in refused:
         reason = refused[record.key, record.content]
@@ -180,8 +191,8 @@ def _settled_already(
     ids = tuple(known.doses.values())
     if known.content == record.content:
         return Settlement(record.number, Outcome.UNCHANGED, "", "", "", known.patient_id, ids)
-    replaced = record.content in known.earlier
-    if (replaced or exported < known.exported) and not record.corrected:
+    replaced = export.again and record.content in known.earlier
+    if (replaced or export.modified < known.exported) and not record.corrected:
         told = (_REPLACED, _IF_RIGHT) if replaced else (_OLDER, _IF_NEWER)
         return Settlement(record.number, Outcome.UNCHANGED, "older-export", *told, known.patient_id, ids)
     return None

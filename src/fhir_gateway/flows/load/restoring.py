@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from fhir_gateway.domain.records import Converted, Rejected, SourceRecord, UnreadableRow
+from fhir_gateway.domain.records import SourceRecord, UnreadableRow
 from fhir_gateway.mapping.conversion import GATEWAY_KEY
 from fhir_gateway.people.nik import NikStatus, read_nik
 from fhir_gateway.ports import Ledger
@@ -27,14 +27,16 @@ def niks_restored(
             yield _restored(record, remembered) if remembered and isinstance(record, SourceRecord) else record
 
 
-def niks_to_remember(result: Converted | Rejected, numeric: frozenset[str]) -> Iterator[tuple[str, str, str]]:
+def niks_to_remember(
+    key: str, nik_cells: Iterable[tuple[str, str]], numeric: frozenset[str]
+) -> Iterator[tuple[str, str, str]]:
     """Yield (key, column, text) of a row's NIKs, by which its report is read again; `numeric` as in SourceRecord."""
-    for column, text in result.nik_cells if result.key else ():
+    for column, text in nik_cells if key else ():
         nik = read_nik(text, numeric=column in numeric)
         if column in numeric and nik.status is NikStatus.TRUNCATED:
-            yield result.key, f"{column}{_AS_NUMBER}", text
+            yield key, f"{column}{_AS_NUMBER}", text
         elif nik.writable:
-            yield result.key, column, text
+            yield key, column, text
 
 
 def _key(record: SourceRecord | UnreadableRow) -> str:

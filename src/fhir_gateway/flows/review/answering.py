@@ -1,6 +1,6 @@
 """What an operator answers is posted at once, as a run of its own, and remembered for later loads."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from fhir_gateway.domain.errors import ServerError, TransientServerError, UsageError
@@ -22,6 +22,7 @@ from fhir_gateway.flows.load.dose_planning import Answer
 from fhir_gateway.flows.load.failing import WORTH_REPEATING
 from fhir_gateway.flows.load.posting import post
 from fhir_gateway.flows.load.road import finish, respool, travel
+from fhir_gateway.flows.load.shared_keys import with_own_key
 from fhir_gateway.flows.load.tools import LoadTools
 from fhir_gateway.flows.review.asking import candidate_ids
 from fhir_gateway.ports import Ledger
@@ -140,8 +141,13 @@ async def _answered(
     patient: dict[str, object] | None,
 ) -> Run:
     run = begun(item.id, tools.ledger)
+    parked = tools.ledger.spool.parked_numbers(tools.ledger.reviews.records(item.id))
+    others = _key_holders(item, parked, decision.patient_id, tools.ledger)
     if run is None:
-        records = _to_load(item, tools.ledger.spool.parked_numbers(tools.ledger.reviews.records(item.id)))
+        records = [
+            with_own_key(record, {decision.patient_id}, tools.ledger) if record.key in others else record
+            for record in _to_load(item, parked)
+        ]
         run = _run(item, records, decision, user=said.user, tools=tools, patient=patient)
     else:
         _refuse_another_answer(item, run, decision, tools)
@@ -159,10 +165,19 @@ async def _answered(
         stored = tools.ledger.spool.decision_of(run, 1)
         patient_id = stored.decision.patient_id if stored else decision.patient_id
         tools.ledger.reviews.answer(item.id, replace(said, patient_id=patient_id, run=run.id))
-        tools.ledger.reviews.judge(item.id, _verdicts(item, run, patient_id, tools))
+        tools.ledger.reviews.judge(item.id, _verdicts(item, run, patient_id, tools, others=others.values()))
+        tools.ledger.spool.release(run, others)
         tools.ledger.spool.sweep(run)
         tools.ledger.runs.finish(run, tools.clock.now())
     return tools.ledger.runs.get(run.id) or run
+
+
+def _key_holders(item: ReviewItem, records: Sequence[SpooledRecord], patient_id: str, ledger: Ledger) -> dict[str, str]:
+    """Return key → Patient whose key it is, of rows that an operator says are somebody else's: they get own keys."""
+    if item.kind is not ReviewKind.PERSON:
+        return {}
+    known = ledger.keys.known({record.key for record in records})
+    return {key: entry.patient_id for key, entry in known.items() if entry.patient_id != patient_id}
 
 
 def _on_doses(item: ReviewItem, said: ReviewAnswer) -> Answer | None:
@@ -240,7 +255,7 @@ def _of(decision: PersonDecision, members: tuple[int, ...]) -> PersonDecision:
     )
 
 
-def _verdicts(item: ReviewItem, run: Run, patient_id: str, tools: LoadTools) -> list[Verdict]:
+def _verdicts(item: ReviewItem, run: Run, patient_id: str, tools: LoadTools, *, others: Iterable[str]) -> list[Verdict]:
     """Return what was said of each person: she is this Patient, and none of the other candidates."""
     stored = tools.ledger.spool.decision_of(run, 1)
     members = stored.decision.members if stored else ()
@@ -248,5 +263,5 @@ def _verdicts(item: ReviewItem, run: Run, patient_id: str, tools: LoadTools) -> 
     return [
         Verdict(digest, other, other == patient_id)
         for digest in digests
-        for other in sorted({patient_id, *candidate_ids(item, tools.ledger)} - {""})
+        for other in sorted({patient_id, *others, *candidate_ids(item, tools.ledger)} - {""})
     ]
