@@ -24,6 +24,8 @@ REFERENCES_FILE = _FOLDER / "r4_references.json"
 _PRIMITIVE_EXTENSION = "FHIRPrimitiveExtension"
 _LONG_CHOICE = 20  # forms; a pattern is then shorter than their list
 _ABSTRACT = {"Resource", "DomainResource", "FHIRResourceModel"}
+_PLAIN_EXTENSION = {"required": ["url"], "minProperties": 2, "maxProperties": 2, "not": {"required": ["id"]}}
+"""One form beside the url, as nearly all have it, cannot exclude another: no need to look for each of a hundred names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +181,7 @@ def _object(name: str, definitions: dict[str, Any]) -> dict[str, Any]:
         excluding["id"] = {"minProperties": 2}  # an id alone says nothing
     if name == "Extension":
         rules.append(_any_of(["extension", *sorted(excluding.keys() - {"id"})]))
+        return schema | {"if": _PLAIN_EXTENSION, "else": {"allOf": rules, "dependentSchemas": excluding}}
     return schema | _given(required=sorted(required_names), allOf=rules, dependentSchemas=excluding)
 
 
