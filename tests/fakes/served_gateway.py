@@ -8,13 +8,13 @@ import httpx
 
 from fhir_gateway.api.app import create_app, create_edge
 from fhir_gateway.api.edge import EdgePolicy
-from fhir_gateway.bootstrap.access import new_key
-from fhir_gateway.bootstrap.serving import Serving
 from fhir_gateway.console.app import create_console
 from fhir_gateway.domain import systems
 from fhir_gateway.domain.access import Role
 from fhir_gateway.fhir_server.client import Request
 from fhir_gateway.ledger.store import Ledger
+from fhir_gateway.serving.access import new_key
+from fhir_gateway.serving.environments import Serving
 from fhir_gateway.settings import load_environment
 
 REGION = '[fhir_server]\nbase_url = "embedded"\n'

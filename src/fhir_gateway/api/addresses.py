@@ -2,7 +2,7 @@
 
 from fastapi import Request
 
-from fhir_gateway.bootstrap.serving import ServedEnvironment
+from fhir_gateway.serving.environments import ServedEnvironment
 
 
 def public_url(request: Request, environment: ServedEnvironment, path: str) -> str:

@@ -26,7 +26,7 @@ from fhir_gateway.api import (
 from fhir_gateway.api.edge import Edge, EdgePolicy
 from fhir_gateway.api.metrics import Metrics
 from fhir_gateway.api.problems import answer_problems
-from fhir_gateway.bootstrap.serving import Serving
+from fhir_gateway.serving.environments import Serving
 
 ROUTERS: Sequence[APIRouter] = (
     registry_history.router,

@@ -18,8 +18,6 @@ from fhir_gateway.api.answers import FHIR_JSON, JSON, RequestRefusedError, json_
 from fhir_gateway.api.negotiation import NDJSON_TYPES, is_head, is_lenient, takes_gzip
 from fhir_gateway.api.registry import INSUFFICIENT_SCOPE, LetIn, Visit, visitor
 from fhir_gateway.api.security import client_address
-from fhir_gateway.bootstrap.export_giving import Given
-from fhir_gateway.bootstrap.exporting import TooManyExportsError
 from fhir_gateway.bootstrap.gateway import SystemClock
 from fhir_gateway.domain import registry as pulled
 from fhir_gateway.domain.exports import ExportFile, ExportJob, ExportState, FileKind
@@ -39,6 +37,8 @@ from fhir_gateway.registry.exports import (
 )
 from fhir_gateway.registry.parameters import SearchProblemError
 from fhir_gateway.registry.scopes import allows
+from fhir_gateway.serving.exporting.giving import Given
+from fhir_gateway.serving.exporting.jobs import TooManyExportsError
 
 router = APIRouter(prefix="/{environment}/fhir", tags=["bulk export"])
 

@@ -10,7 +10,6 @@ from starlette.responses import Response
 from fhir_gateway.api.answers import RequestRefusedError
 from fhir_gateway.api.negotiation import is_lenient
 from fhir_gateway.api.registry import FORM, LetIn, Visit, is_form, packed, pairs_of, read_elements, refused_search
-from fhir_gateway.bootstrap.registry import CURSOR
 from fhir_gateway.registry.bundles import warnings
 from fhir_gateway.registry.enriching import subset
 from fhir_gateway.registry.groups import group_resource
@@ -21,6 +20,7 @@ from fhir_gateway.registry.parameters import (
     elements_of,
     shown_name,
 )
+from fhir_gateway.serving.registry.endpoint import CURSOR
 
 router = APIRouter(prefix="/{environment}/fhir/Group", tags=["bulk export"])
 

@@ -8,8 +8,8 @@ from starlette.responses import Response
 from fhir_gateway.api.answers import json_response
 from fhir_gateway.api.metrics import MEDIA_TYPE, Metrics
 from fhir_gateway.api.security import Inside, serving
-from fhir_gateway.bootstrap.serving import Serving
 from fhir_gateway.domain.errors import GatewayError
+from fhir_gateway.serving.environments import Serving
 
 router = APIRouter(tags=["health"])
 

@@ -11,11 +11,11 @@ from fhir_gateway.api.answers import RequestRefusedError, json_response
 from fhir_gateway.api.documented import CONFLICT, OF_AN_ENVIRONMENT
 from fhir_gateway.api.security import Environment, Operator, Reader
 from fhir_gateway.bootstrap.finding import told_found
-from fhir_gateway.bootstrap.serving import ServedEnvironment
 from fhir_gateway.bootstrap.told_merges import told_parting
 from fhir_gateway.domain.finding import FoundKind
 from fhir_gateway.domain.history import MergeFilter
 from fhir_gateway.flows.merge.parting import MOST_PARTED
+from fhir_gateway.serving.environments import ServedEnvironment
 
 router = APIRouter(prefix="/{environment}/merges", tags=["merges"], responses=OF_AN_ENVIRONMENT)
 

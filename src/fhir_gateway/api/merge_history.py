@@ -13,11 +13,11 @@ from fhir_gateway.api.addresses import public_url
 from fhir_gateway.api.answers import RequestRefusedError, json_response
 from fhir_gateway.api.documented import CONFLICT, OF_AN_ENVIRONMENT
 from fhir_gateway.api.security import Environment, Operator, Reader
-from fhir_gateway.bootstrap.serving import ServedEnvironment
 from fhir_gateway.bootstrap.told_merges import told_change, told_plan, told_record, told_undo
 from fhir_gateway.domain.history import MergeFilter, MergeRecord
 from fhir_gateway.flows.merge import UndoDecisions
 from fhir_gateway.merging.undoing import Decision
+from fhir_gateway.serving.environments import ServedEnvironment
 
 router = APIRouter(prefix="/{environment}/merges", tags=["merges"], responses=OF_AN_ENVIRONMENT)
 

@@ -9,10 +9,10 @@ from fhir_gateway.api.answers import FHIR_JSON, RequestRefusedError, json_respon
 from fhir_gateway.api.documented import CONFLICT, OF_AN_ENVIRONMENT
 from fhir_gateway.api.merge_parameters import MergeParameters, NamedPatient, read_merge, read_parameters
 from fhir_gateway.api.security import Environment, Operator
-from fhir_gateway.bootstrap.serving import ServedEnvironment
 from fhir_gateway.domain.merges import ChangeKind, GroupPlan
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.flows.merge.applying import ApplyRequest, GroupOutcome
+from fhir_gateway.serving.environments import ServedEnvironment
 
 router = APIRouter(prefix="/{environment}/fhir", tags=["merge operation"], responses=OF_AN_ENVIRONMENT)
 

@@ -10,9 +10,9 @@ from fhir_gateway.api.addresses import public_url
 from fhir_gateway.api.answers import RequestRefusedError, json_response
 from fhir_gateway.api.documented import CONFLICT, OF_AN_ENVIRONMENT
 from fhir_gateway.api.security import Environment, Reader
-from fhir_gateway.bootstrap.serving import ServedEnvironment
 from fhir_gateway.bootstrap.told_merges import told_verification
 from fhir_gateway.domain.errors import LedgerError
+from fhir_gateway.serving.environments import ServedEnvironment
 
 router = APIRouter(prefix="/{environment}/merges", tags=["merges"], responses=OF_AN_ENVIRONMENT)
 

@@ -13,7 +13,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from fhir_gateway.api.answers import RequestRefusedError, problem_response
-from fhir_gateway.bootstrap.serving import NoSuchEnvironmentError
 from fhir_gateway.domain.errors import (
     ConfigurationError,
     GatewayError,
@@ -22,6 +21,7 @@ from fhir_gateway.domain.errors import (
     TransientServerError,
     UsageError,
 )
+from fhir_gateway.serving.environments import NoSuchEnvironmentError
 
 _LOG = logging.getLogger(__name__)
 _FIELD = re.compile(r"[A-Za-z_$][A-Za-z_$\-]{0,40}|\d{1,5}", re.ASCII)

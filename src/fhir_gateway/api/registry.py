@@ -15,9 +15,6 @@ from fhir_gateway.api.answers import FHIR_JSON, RequestRefusedError, json_respon
 from fhir_gateway.api.negotiation import JSON_TYPES, check_accept, is_head, is_lenient, takes_gzip
 from fhir_gateway.api.security import Environment, EnvironmentName, bearer_token, client_address, serving
 from fhir_gateway.bootstrap.gateway import SystemClock
-from fhir_gateway.bootstrap.registry import Asked, Registry
-from fhir_gateway.bootstrap.registry_door import TokenRefusedError, TooManyRequestsError
-from fhir_gateway.bootstrap.serving import ServedEnvironment
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.domain.registry import Puller
 from fhir_gateway.fhir import json_text
@@ -25,6 +22,9 @@ from fhir_gateway.registry.exports import NotPermittedError
 from fhir_gateway.registry.parameters import SEARCHES, SearchProblemError, shown_name
 from fhir_gateway.registry.scopes import SERVED_TYPES, allows
 from fhir_gateway.registry.tokens import RefusedTokenError
+from fhir_gateway.serving.environments import ServedEnvironment
+from fhir_gateway.serving.registry.door import TokenRefusedError, TooManyRequestsError
+from fhir_gateway.serving.registry.endpoint import Asked, Registry
 
 router = APIRouter(prefix="/{environment}/fhir", tags=["registry"])
 

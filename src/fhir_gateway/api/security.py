@@ -8,11 +8,11 @@ from fastapi import Depends, Path, Request
 from fastapi.security import HTTPBearer
 
 from fhir_gateway.api.answers import RequestRefusedError
-from fhir_gateway.bootstrap.access import Caller, RefusedKeyError, TooManyAttemptsError
-from fhir_gateway.bootstrap.serving import ServedEnvironment, Serving
 from fhir_gateway.domain.access import Role
 from fhir_gateway.domain.errors import GatewayError
 from fhir_gateway.domain.loopback import is_loopback
+from fhir_gateway.serving.access import Caller, RefusedKeyError, TooManyAttemptsError
+from fhir_gateway.serving.environments import ServedEnvironment, Serving
 
 _FORWARDED = frozenset({"forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"})
 _SCHEME = HTTPBearer(

@@ -1,4 +1,4 @@
-"""The only place where real adapters are built and handed to the flows."""
+"""One environment opened: its real adapters are built here and handed to the flows."""
 
 from fhir_gateway.bootstrap.conversion import Conversion
 from fhir_gateway.bootstrap.gateway import Gateway, ledger_of, opened

@@ -6,11 +6,11 @@ from typing import Annotated, Any
 import typer
 
 from fhir_gateway import bootstrap
-from fhir_gateway.bootstrap.access import new_key
 from fhir_gateway.cli import options
 from fhir_gateway.cli.printing import print_json, print_table
 from fhir_gateway.domain.access import AccessKey, Role
 from fhir_gateway.domain.errors import UsageError
+from fhir_gateway.serving.access import new_key
 from fhir_gateway.settings import EMBEDDED
 
 app = typer.Typer(help="Access keys for what `serve` offers: who may read, who may merge.", no_args_is_help=True)

@@ -90,7 +90,7 @@ def rotate(
     ] = False,
 ) -> None:
     """Make a new signing key; tokens that are alive stay so for their five minutes. Prints the new key's id."""
-    from fhir_gateway.bootstrap.registry_keys import RegistryKeys  # noqa: PLC0415 - brings cryptography with it
+    from fhir_gateway.serving.registry.keys import RegistryKeys  # noqa: PLC0415 - brings cryptography with it
 
     print(RegistryKeys(load_environment(environment, home()).folder).rotate(datetime.now(UTC), withdraw=withdraw).id)
 
@@ -98,7 +98,7 @@ def rotate(
 @keys.command("list")
 def list_keys(environment: options.Environment = EMBEDDED, as_json: options.Json = False) -> None:
     """List the signing keys whose tokens may be alive; the first one signs."""
-    from fhir_gateway.bootstrap.registry_keys import RegistryKeys  # noqa: PLC0415 - brings cryptography with it
+    from fhir_gateway.serving.registry.keys import RegistryKeys  # noqa: PLC0415 - brings cryptography with it
 
     found = RegistryKeys(load_environment(environment, home()).folder).all(datetime.now(UTC))
     if as_json:

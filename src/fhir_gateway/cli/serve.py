@@ -35,9 +35,9 @@ async def _serve(host: str, port: int, *, open_to_this_machine: bool) -> None:
     import uvicorn  # noqa: PLC0415
 
     from fhir_gateway.api.app import create_app, create_edge  # noqa: PLC0415
-    from fhir_gateway.bootstrap.serving import Serving  # noqa: PLC0415
     from fhir_gateway.console.app import create_console  # noqa: PLC0415
     from fhir_gateway.embedded_server.http import AnnouncingServer, address_of, listen  # noqa: PLC0415
+    from fhir_gateway.serving.environments import Serving  # noqa: PLC0415
 
     with listen(host, port) as listener:
         url = address_of(listener, host)

@@ -11,12 +11,12 @@ from jinja2 import PackageLoader
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
-from fhir_gateway.bootstrap.serving import Serving
 from fhir_gateway.console import duplicates, jobs, login, merges, planning, verifying, work
 from fhir_gateway.console.guarding import LOGIN, START, NotLoggedInError, PageRefusedError, session_cookie
 from fhir_gateway.console.rendering import page, pages
 from fhir_gateway.console.sessions import Sessions
 from fhir_gateway.domain.errors import ConfigurationError, GatewayError
+from fhir_gateway.serving.environments import Serving
 
 _LOG = logging.getLogger(__name__)
 

@@ -8,7 +8,6 @@ from fastapi import APIRouter, Form, Query, Request
 from starlette.responses import RedirectResponse, Response
 
 from fhir_gateway.bootstrap.finding import why
-from fhir_gateway.bootstrap.serving import ServedEnvironment
 from fhir_gateway.bootstrap.told_merges import waterfalls
 from fhir_gateway.console.guarding import Environment, GuardedOperating, Operating, PageRefusedError
 from fhir_gateway.console.niks import many_niks
@@ -17,6 +16,7 @@ from fhir_gateway.console.rendering import page
 from fhir_gateway.domain.errors import UsageError
 from fhir_gateway.domain.finding import Found, FoundKind
 from fhir_gateway.domain.identity import ComparedPair
+from fhir_gateway.serving.environments import ServedEnvironment
 
 router = APIRouter(prefix="/duplicates")
 

@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator, Callable
 
 from starlette.responses import Response, StreamingResponse
 
-from fhir_gateway.bootstrap.serving import ServedEnvironment
 from fhir_gateway.bootstrap.told_merges import told_record
 from fhir_gateway.domain.history import MergeFilter, MergeRecord
 from fhir_gateway.fhir import json_text
 from fhir_gateway.reports.csv_report import harmless
+from fhir_gateway.serving.environments import ServedEnvironment
 
 _TOGETHER = 500
 _COLUMNS = (

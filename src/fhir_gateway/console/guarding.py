@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 from fastapi import Depends, Request
 from starlette.responses import Response
 
-from fhir_gateway.bootstrap.serving import ServedEnvironment, Serving
 from fhir_gateway.console.sessions import Session, Sessions
 from fhir_gateway.domain.access import Role
+from fhir_gateway.serving.environments import ServedEnvironment, Serving
 
 START = "/console/merges"
 LOGIN = "/console/login"

@@ -7,10 +7,10 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request
 from starlette.responses import RedirectResponse, Response
 
-from fhir_gateway.bootstrap.access import RefusedKeyError, TooManyAttemptsError
-from fhir_gateway.bootstrap.serving import NoSuchEnvironmentError
 from fhir_gateway.console.guarding import LOGIN, START, Guarded, check_origin, serving, session_cookie, sessions
 from fhir_gateway.console.rendering import page
+from fhir_gateway.serving.access import RefusedKeyError, TooManyAttemptsError
+from fhir_gateway.serving.environments import NoSuchEnvironmentError
 
 router = APIRouter()
 

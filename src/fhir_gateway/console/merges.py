@@ -8,7 +8,6 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Form, Path, Query, Request
 from starlette.responses import RedirectResponse, Response
 
-from fhir_gateway.bootstrap.serving import ServedEnvironment
 from fhir_gateway.bootstrap.told_merges import waterfalls
 from fhir_gateway.console.comparing import compared
 from fhir_gateway.console.exporting import as_csv, as_json
@@ -19,6 +18,7 @@ from fhir_gateway.console.sessions import Session
 from fhir_gateway.domain.history import MergeFilter, MergeRecord
 from fhir_gateway.flows.merge import UndoDecisions, UndoOutcome
 from fhir_gateway.merging.undoing import Decision
+from fhir_gateway.serving.environments import ServedEnvironment
 
 router = APIRouter(prefix="/merges")
 

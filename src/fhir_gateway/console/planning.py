@@ -7,7 +7,6 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request
 from starlette.responses import RedirectResponse, Response
 
-from fhir_gateway.bootstrap.serving import ServedEnvironment
 from fhir_gateway.bootstrap.told_merges import waterfalls
 from fhir_gateway.console.comparing import Line, compared_element
 from fhir_gateway.console.guarding import Environment, GuardedOperating, Operating, PageRefusedError
@@ -16,6 +15,7 @@ from fhir_gateway.console.rendering import page, told_person
 from fhir_gateway.console.sessions import Session
 from fhir_gateway.domain.merges import ChangeKind, GroupPlan, MergePlan, PlannedChange
 from fhir_gateway.fhir import json_text
+from fhir_gateway.serving.environments import ServedEnvironment
 
 router = APIRouter(prefix="/plans")
 

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from fhir_gateway.bootstrap.access import Caller
+from fhir_gateway.serving.access import Caller
 
 _MOST_SESSIONS = 1000
 _MOST_KEPT = 50

@@ -12,10 +12,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[3] / "src"))  # the checkout, whatever is installed
 
-from fhir_gateway.bootstrap.serving import Serving
 from fhir_gateway.domain.registry import PullKind, Request
 from fhir_gateway.ledger.exports import Exports
 from fhir_gateway.registry.exports import ExportOrder, Level
+from fhir_gateway.serving.environments import Serving
 
 home, fatal = Path(sys.argv[1]), int(sys.argv[2])
 reach = Exports.reach

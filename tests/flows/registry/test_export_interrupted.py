@@ -15,10 +15,6 @@ from tests.fakes.disturbed_server import BASE, DisturbedServer
 from tests.flows.registry.conftest import Region
 from tests.flows.registry.exporting import KUTASARI, dose, person
 
-from fhir_gateway.bootstrap.export_files import NdjsonFiles, held
-from fhir_gateway.bootstrap.export_sources import EmbeddedStock, LedgerGroups
-from fhir_gateway.bootstrap.exporting import ExportTerms, ServedExports
-from fhir_gateway.bootstrap.serving import Serving
 from fhir_gateway.domain.exports import Checkpoint, ExportState, FileKind
 from fhir_gateway.domain.registry import PullKind, Request
 from fhir_gateway.fhir_server.client import FhirClient
@@ -34,6 +30,10 @@ from fhir_gateway.flows.registry.tools import RegistryTools
 from fhir_gateway.ledger.store import Ledger
 from fhir_gateway.registry.exports import ExportOrder, Level, TypeFilter
 from fhir_gateway.registry.parameters import SEARCHES, parse_search
+from fhir_gateway.serving.environments import Serving
+from fhir_gateway.serving.exporting.files import NdjsonFiles, held
+from fhir_gateway.serving.exporting.jobs import ExportTerms, ServedExports
+from fhir_gateway.serving.exporting.sources import EmbeddedStock, LedgerGroups
 from fhir_gateway.settings import load_environment
 
 KILLED = str(Path(__file__).with_name("killed_export.py"))
@@ -297,7 +297,7 @@ async def test_what_is_under_way_when_the_gateway_stops_goes_on_when_it_starts_a
 
     first = place.exports()
     with monkeypatch.context() as patched:
-        patched.setattr("fhir_gateway.bootstrap.exporting.export", stuck)
+        patched.setattr("fhir_gateway.serving.exporting.jobs.export", stuck)
         job = await first.kick_off(EVERYTHING, asked(), url="u")
         await stopped.wait()
         await first.close()

@@ -12,8 +12,8 @@ from tests.fakes.served_gateway import assert_is_problem, served_from
 from tests.flows.registry.exporting import KUTASARI, Exporter, dose, person
 from tests.flows.test_other_manners import SERVERS
 
-from fhir_gateway.bootstrap import serving
 from fhir_gateway.fhir_server.client import FhirClient
+from fhir_gateway.serving import environments
 
 REGION = """[fhir_server]
 base_url = "https://region.test/fhir"
@@ -59,7 +59,7 @@ def region(tmp_path, monkeypatch):
             assert transport is None
             return FhirClient(policy, transport=server, timing=server.time.timing())
 
-        monkeypatch.setattr(serving, "FhirClient", client)
+        monkeypatch.setattr(environments, "FhirClient", client)
         return server
 
     yield put

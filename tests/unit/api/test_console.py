@@ -9,12 +9,12 @@ import pytest
 from starlette.routing import Mount
 from tests.fakes.served_gateway import served_from
 
-from fhir_gateway.bootstrap import served_merge_jobs
 from fhir_gateway.domain.access import Role
 from fhir_gateway.domain.errors import LedgerError
 from fhir_gateway.domain.history import MergeFilter
 from fhir_gateway.domain.merge_jobs import JobPart, ReviewedPlan
 from fhir_gateway.fhir_server.client import Request
+from fhir_gateway.serving import merge_jobs
 
 NIK = "3303015203200003"
 
@@ -426,7 +426,7 @@ async def test_jobs_go_on_when_the_ledger_was_away(served, monkeypatch):
 async def test_a_short_job_does_not_wait_for_a_long_one(served, monkeypatch):
     await log_in(served)
     await served.put_pair(NIK)
-    monkeypatch.setattr(served_merge_jobs, "PORTION", 1)
+    monkeypatch.setattr(merge_jobs, "PORTION", 1)
     environment = await served.app.state.serving.environment("north")
     others = [f"33030152032{number:05}" for number in range(1, 40)]
     long = environment.merge_jobs.hand_in(others, user="u", dry_run=True)

@@ -7,7 +7,7 @@ from tests.fakes.served_gateway import POLICY, assert_is_problem
 
 from fhir_gateway.api.answers import json_response
 from fhir_gateway.api.app import create_edge
-from fhir_gateway.bootstrap.serving import Serving
+from fhir_gateway.serving.environments import Serving
 
 NIK = "3303015203200003"
 

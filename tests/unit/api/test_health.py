@@ -4,15 +4,15 @@ import httpx
 import pytest
 from tests.fakes.served_gateway import assert_is_problem
 
-from fhir_gateway.bootstrap import serving
-from fhir_gateway.bootstrap.serving import ServedEnvironment
 from fhir_gateway.domain.access import Role
+from fhir_gateway.serving import environments
+from fhir_gateway.serving.environments import ServedEnvironment
 
 
 @pytest.fixture(autouse=True)
 def _patience(monkeypatch):
     """A slow machine's embedded server is no server that is away."""
-    monkeypatch.setattr(serving, "_REACHED_WITHIN", 60)
+    monkeypatch.setattr(environments, "_REACHED_WITHIN", 60)
 
 
 async def test_alive_is_said_without_looking_at_anything(served):

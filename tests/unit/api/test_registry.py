@@ -9,9 +9,9 @@ from tests.fakes.fhir_samples import NIK, sample_immunization, sample_patient
 from tests.fakes.pulling_client import Puller
 from tests.fakes.served_gateway import assert_is_problem
 
-from fhir_gateway.bootstrap.registry_keys import RegistryKeys
 from fhir_gateway.fhir.validation import validate
 from fhir_gateway.registry.parameters import SEARCHES
+from fhir_gateway.serving.registry.keys import RegistryKeys
 
 
 @pytest.fixture
@@ -267,7 +267,7 @@ async def test_serving_notes_what_is_taken_back_on_the_server_itself(registry, m
     await registry.get("Immunization")
     await registry.change("Immunization", dose, status="entered-in-error")
     environment = registry.served.app.state.serving.opened["north"]
-    monkeypatch.setattr("fhir_gateway.bootstrap.exporting.SWEEP_EVERY", 0.0)
+    monkeypatch.setattr("fhir_gateway.serving.exporting.jobs.SWEEP_EVERY", 0.0)
     environment.exports.go_on()
     async with asyncio.timeout(60):
         while not (found := environment.ledger.pulls.outstanding()):  # noqa: ASYNC110 - it tells nobody when it is done

@@ -8,10 +8,10 @@ from contextlib import closing
 
 import pytest
 
-from fhir_gateway.bootstrap.access import Doorkeeper, RefusedKeyError
 from fhir_gateway.cli.app import run
 from fhir_gateway.domain.access import Role
 from fhir_gateway.ledger.store import Ledger
+from fhir_gateway.serving.access import Doorkeeper, RefusedKeyError
 from fhir_gateway.settings import load_environment
 
 KEY = re.compile(r"fgk-([0-9a-f]{8})-[A-Za-z0-9_-]{43}")

@@ -2,10 +2,10 @@
 
 import pytest
 
-from fhir_gateway.bootstrap.access import Caller
 from fhir_gateway.console import sessions as module
 from fhir_gateway.console.sessions import Sessions
 from fhir_gateway.domain.access import Role
+from fhir_gateway.serving.access import Caller
 
 CALLER = Caller("north", "k", "Sari", Role.AUDITOR)
 

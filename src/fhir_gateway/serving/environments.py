@@ -12,15 +12,8 @@ from typing import Self, TypeVar
 
 import httpx
 
-from fhir_gateway.bootstrap.access import Doorkeeper
-from fhir_gateway.bootstrap.exporting import ServedExports
 from fhir_gateway.bootstrap.gateway import SystemClock
 from fhir_gateway.bootstrap.merging import road_of
-from fhir_gateway.bootstrap.pull_book import PullBook
-from fhir_gateway.bootstrap.served_finding import ServedFinding
-from fhir_gateway.bootstrap.served_history import ServedHistory
-from fhir_gateway.bootstrap.served_merge_jobs import ServedMergeJobs
-from fhir_gateway.bootstrap.served_merges import ServedMerges
 from fhir_gateway.domain.errors import ConfigurationError, GatewayError, LedgerError, ServerError
 from fhir_gateway.embedded_server.server import EmbeddedServer
 from fhir_gateway.embedded_server.transport import EmbeddedTransport
@@ -28,6 +21,13 @@ from fhir_gateway.fhir_server.client import FhirClient, Request
 from fhir_gateway.fhir_server.reader import ServerReader
 from fhir_gateway.fhir_server.writer import ServerWriter
 from fhir_gateway.ledger.store import Ledger
+from fhir_gateway.serving.access import Doorkeeper
+from fhir_gateway.serving.exporting.jobs import ServedExports
+from fhir_gateway.serving.finding import ServedFinding
+from fhir_gateway.serving.history import ServedHistory
+from fhir_gateway.serving.merge_jobs import ServedMergeJobs
+from fhir_gateway.serving.merges import ServedMerges
+from fhir_gateway.serving.registry.pull_book import PullBook
 from fhir_gateway.settings import Environment, environment_names, load_environment
 
 T = TypeVar("T")

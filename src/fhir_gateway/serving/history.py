@@ -7,9 +7,9 @@ from typing import Any, TypeVar
 from fhir_gateway.audit.verify_history import Checkpoint
 from fhir_gateway.bootstrap.history import MergeHistory, Verification
 from fhir_gateway.bootstrap.kept_results import KeptResult, kept_verification
-from fhir_gateway.bootstrap.long_work import LongWork, Remembered, in_daemon_thread
 from fhir_gateway.domain.errors import UsageError
 from fhir_gateway.ledger.store import Ledger
+from fhir_gateway.serving.long_work import LongWork, Remembered, in_daemon_thread
 from fhir_gateway.settings import Environment
 
 T = TypeVar("T")

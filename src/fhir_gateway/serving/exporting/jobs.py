@@ -10,11 +10,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeVar
 
-from fhir_gateway.bootstrap.export_files import NdjsonFiles, held, remove
-from fhir_gateway.bootstrap.export_giving import Given
-from fhir_gateway.bootstrap.export_sources import EmbeddedStock, LedgerGroups
 from fhir_gateway.bootstrap.registry_recalls import look_for_withdrawn
-from fhir_gateway.bootstrap.request_rates import RequestRates
 from fhir_gateway.domain.errors import (
     GatewayError,
     LedgerError,
@@ -36,6 +32,10 @@ from fhir_gateway.flows.registry.tools import RegistryTools
 from fhir_gateway.ledger.store import Ledger
 from fhir_gateway.ports import Clock
 from fhir_gateway.registry.exports import ExportOrder, from_json, to_json
+from fhir_gateway.serving.exporting.files import NdjsonFiles, held, remove
+from fhir_gateway.serving.exporting.giving import Given
+from fhir_gateway.serving.exporting.sources import EmbeddedStock, LedgerGroups
+from fhir_gateway.serving.request_rates import RequestRates
 from fhir_gateway.settings import Environment
 
 T = TypeVar("T")

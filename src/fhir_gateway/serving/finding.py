@@ -5,10 +5,10 @@ from datetime import datetime
 
 from fhir_gateway.bootstrap.finding import FindRequest, find
 from fhir_gateway.bootstrap.kept_results import KeptResult, kept_finding
-from fhir_gateway.bootstrap.long_work import LongWork, Remembered
 from fhir_gateway.domain.finding import Finding
 from fhir_gateway.fhir_server.client import FhirClient
 from fhir_gateway.ledger.store import Ledger
+from fhir_gateway.serving.long_work import LongWork, Remembered
 from fhir_gateway.settings import Environment
 
 

@@ -8,7 +8,6 @@ from dataclasses import replace
 from datetime import datetime
 from time import monotonic
 
-from fhir_gateway.bootstrap.served_merges import ServedMerges
 from fhir_gateway.domain.errors import GatewayError, UsageError
 from fhir_gateway.domain.history import MergeFilter
 from fhir_gateway.domain.merge_jobs import GroupState, JobGroup, JobPart, JobState, MergeJob, ReviewedPlan
@@ -16,6 +15,7 @@ from fhir_gateway.domain.merges import GroupPlan, Merge, MergePlan
 from fhir_gateway.flows.merge import ApplyRequest, GroupOutcome
 from fhir_gateway.ledger.store import Ledger
 from fhir_gateway.merging.plan_file import read_plan, write_plan
+from fhir_gateway.serving.merges import ServedMerges
 
 _LOG = logging.getLogger(__name__)
 

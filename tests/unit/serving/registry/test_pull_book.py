@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from fhir_gateway.bootstrap.pull_book import PullBook
 from fhir_gateway.domain.errors import LedgerError
 from fhir_gateway.domain.registry import Answered, PulledVersion, PullKind, Request
 from fhir_gateway.ledger.store import Ledger
+from fhir_gateway.serving.registry.pull_book import PullBook
 
 NOW = datetime(2024, 5, 1, tzinfo=UTC)
 

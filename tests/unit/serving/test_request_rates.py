@@ -2,7 +2,7 @@ import threading
 
 import pytest
 
-from fhir_gateway.bootstrap.request_rates import WINDOW, RequestRates
+from fhir_gateway.serving.request_rates import WINDOW, RequestRates
 
 
 class Seconds:

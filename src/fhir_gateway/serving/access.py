@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from fhir_gateway.bootstrap.request_rates import RequestRates
 from fhir_gateway.domain.access import AccessKey, Role
+from fhir_gateway.serving.request_rates import RequestRates
 
 _KEY = re.compile(r"fgk-([0-9a-f]{8})-[A-Za-z0-9_-]{43}", re.ASCII)
 _SECRET_BYTES = 32

@@ -1,8 +1,6 @@
 import pytest
 from tests.fakes.fhir_samples import sample_immunization, sample_patient
 
-from fhir_gateway.bootstrap import embedded_reading
-from fhir_gateway.bootstrap.embedded_reading import EmbeddedReader, nearest
 from fhir_gateway.domain.errors import ServerError
 from fhir_gateway.domain.posting import BundleEntry
 from fhir_gateway.embedded_server.server import EmbeddedServer
@@ -11,6 +9,8 @@ from fhir_gateway.fhir_server.client import FhirClient
 from fhir_gateway.fhir_server.policy import FhirServerPolicy
 from fhir_gateway.fhir_server.reader import ServerReader
 from fhir_gateway.fhir_server.writer import ServerWriter
+from fhir_gateway.serving.registry import embedded_reading
+from fhir_gateway.serving.registry.embedded_reading import EmbeddedReader, nearest
 
 
 class Region:

@@ -4,9 +4,6 @@ import secrets
 from collections.abc import Mapping
 from datetime import timedelta
 
-from fhir_gateway.bootstrap.pull_book import PullBook
-from fhir_gateway.bootstrap.registry_keys import RegistryKeys
-from fhir_gateway.bootstrap.request_rates import RequestRates
 from fhir_gateway.domain.registry import Puller, RegistryClient
 from fhir_gateway.key_sets.fetching import KeySets
 from fhir_gateway.ledger.store import Ledger
@@ -15,6 +12,9 @@ from fhir_gateway.registry.assertions import InvalidClientError, check_assertion
 from fhir_gateway.registry.client_keys import ClientKey, UnusableKeysError, read_keys
 from fhir_gateway.registry.scopes import InvalidScopeError, narrow, parse_scopes
 from fhir_gateway.registry.tokens import TOKEN_LIFE, ProvedTokens, RefusedTokenError, issue
+from fhir_gateway.serving.registry.keys import RegistryKeys
+from fhir_gateway.serving.registry.pull_book import PullBook
+from fhir_gateway.serving.request_rates import RequestRates
 from fhir_gateway.settings import Environment
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"

@@ -9,10 +9,6 @@ from urllib.parse import quote, urlencode
 import httpx
 
 from fhir_gateway import __version__
-from fhir_gateway.bootstrap.embedded_reading import nearest
-from fhir_gateway.bootstrap.pull_book import PullBook
-from fhir_gateway.bootstrap.registry_door import RegistryDoor
-from fhir_gateway.bootstrap.registry_keys import RegistryKeys
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.domain.registry import Answered, PulledVersion, Puller, PullKind, Request
 from fhir_gateway.fhir_server.capabilities import Capabilities
@@ -43,6 +39,10 @@ from fhir_gateway.registry.histories import (
 from fhir_gateway.registry.parameters import SearchProblemError, elements_of, parse_search, to_pairs
 from fhir_gateway.registry.scopes import allows
 from fhir_gateway.registry.tokens import published
+from fhir_gateway.serving.registry.door import RegistryDoor
+from fhir_gateway.serving.registry.embedded_reading import nearest
+from fhir_gateway.serving.registry.keys import RegistryKeys
+from fhir_gateway.serving.registry.pull_book import PullBook
 from fhir_gateway.settings import Environment
 
 CURSOR = "_cursor"

@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 import orjson
 import pytest
 
-from fhir_gateway.bootstrap.export_giving import Given
 from fhir_gateway.domain.exports import Checkpoint, ExportJob, ExportState
 from fhir_gateway.domain.registry import Correction, PulledVersion, RecallReason
 from fhir_gateway.ledger.store import Ledger
+from fhir_gateway.serving.exporting.giving import Given
 
 NOW = datetime(2024, 5, 1, tzinfo=UTC)
 

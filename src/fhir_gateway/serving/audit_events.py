@@ -10,8 +10,6 @@ from typing import Any
 
 import orjson
 
-from fhir_gateway.bootstrap.registry_keys import RegistryKeys
-from fhir_gateway.bootstrap.serving import ServedEnvironment
 from fhir_gateway.domain import systems
 from fhir_gateway.domain.auditing import EventFilter, EventKind, EventPlaces
 from fhir_gateway.domain.changes import Change, ChangeOrigin, ChangePlace
@@ -23,6 +21,8 @@ from fhir_gateway.ledger.run_changes import RunChanges
 from fhir_gateway.ledger.store import Ledger
 from fhir_gateway.registry.audit_events import audit_event, event_id
 from fhir_gateway.registry.change_events import change_event, place_of
+from fhir_gateway.serving.environments import ServedEnvironment
+from fhir_gateway.serving.registry.keys import RegistryKeys
 
 _PULLS_TOGETHER = 100
 _BEHIND_EVERY_ID = "~"

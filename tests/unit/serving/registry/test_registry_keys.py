@@ -1,6 +1,6 @@
 from datetime import UTC, datetime, timedelta
 
-from fhir_gateway.bootstrap.registry_keys import RegistryKeys
+from fhir_gateway.serving.registry.keys import RegistryKeys
 
 BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
 LIFE = timedelta(days=90)

@@ -3,10 +3,10 @@
 from datetime import UTC, datetime
 
 from fhir_gateway.bootstrap.kept_results import KeptResult, kept_finding
-from fhir_gateway.bootstrap.long_work import LongWork, Remembered
 from fhir_gateway.domain.finding import Finding, Found, FoundKind, FoundPatient
 from fhir_gateway.domain.identity import ComparedPair, Comparison, Evidence, Grade, Veto
 from fhir_gateway.domain.merges import DuplicateGroup, GroupRule, MergeConflict
+from fhir_gateway.serving.long_work import LongWork, Remembered
 
 NOW = datetime(2026, 6, 30, 12, 0, tzinfo=UTC)
 PAIR = ComparedPair(

@@ -1,0 +1,1 @@
+"""Bulk exports of one environment: jobs that survive the server, and the files that they leave."""
