@@ -1,7 +1,7 @@
 """Which elements of a Patient's lists survive: the survivor's as they stand, then what the others add.
 
-An element is added where none of the same key is there; its key is what makes two of them the same thing. What may be
-out of date (another number of the same kind, an earlier name, an address) is added with `use=old`.
+An element is added where none of the same key is there; its key is what makes two of them the same thing. One that is
+there gets what it lacks (a contact's phone, the codes of an address). What may be out of date (another number of the same kind, an earlier name, an address) is added with `use=old`.
 """
 
 import re
@@ -21,6 +21,8 @@ from fhir_gateway.people.phones import read_phones
 
 _NAMES_BESIDE = frozenset({"nickname", "maiden", "anonymous", "old"})
 """Uses of a name that say themselves that it is not the current one."""
+_OF_ITS_PATIENT = frozenset({"id", "use", "rank", "period", "preferred"})
+"""What tells how an element stands among the others of its Patient, so it says nothing for another one's."""
 _SPACES = re.compile(r"\W+")
 
 Element = dict[str, Any]
@@ -42,7 +44,9 @@ def merge_list(result: Resource, patients: Sequence[Resource], rule: ListRule) -
     """Add to a list of `result` (the survivor's) what the others have beyond it; return the choice, if any."""
     own = objects(result.get(rule.field))
     merged = list(own)
-    present = {rule.key(element) for element in own}
+    place: dict[Any, int] = {}
+    for number, element in enumerate(own):
+        place.setdefault(rule.key(element), number)
     taken: list[str] = []
     dropped: list[str] = []
     for patient in patients[1:]:
@@ -50,13 +54,16 @@ def merge_list(result: Resource, patients: Sequence[Resource], rule: ListRule) -
         before = list(merged)
         for element in objects(patient.get(rule.field)):
             key = rule.key(element)
-            if key in present:
+            if key in place:
+                known = merged[place[key]]
+                merged[place[key]] = completed = _completed(known, element, rule.field)
+                added = added or completed is not known
                 continue
             adapted = None if _points_inside(element, rule.field) else rule.adapt(element, before)
             if adapted is None:
                 dropped.append(str(patient["id"]))
                 continue
-            present.add(key)
+            place[key] = len(merged)
             merged.append(adapted)
             added = True
         if added:
@@ -67,6 +74,18 @@ def merge_list(result: Resource, patients: Sequence[Resource], rule: ListRule) -
         return []
     kept = (str(patients[0]["id"]), *taken) if own else tuple(taken)
     return [FieldChoice(rule.field, rule.words, kept, tuple(dict.fromkeys(dropped)))]
+
+
+def _completed(known: Element, same: Element, field: str) -> Element:
+    """Return an element with what the same one of another Patient says beyond it; itself where that is nothing."""
+    lacking = {
+        name: value
+        for name, value in same.items()
+        if name.lstrip("_") not in known.keys() | _OF_ITS_PATIENT
+        and f"_{name}" not in known
+        and not _points_inside({name: value}, field)
+    }
+    return known | lacking if lacking else known
 
 
 def merge_names(result: Resource, patients: Sequence[Resource]) -> list[FieldChoice]:

@@ -26,18 +26,20 @@ class Chosen:
 def choose_birth_date(patients: Sequence[Resource]) -> Chosen:
     """Choose the birth date that a NIK confirms, then the more exact one, then what most say, then the survivor's.
 
-    Dates of which one is the other's beginning agree. Others are a conflict unless the NIK confirms just one of them.
+    Of those who say so, one that tells the time of birth, too, comes first. Dates of which one is the other's beginning agree. Others are a conflict unless the NIK confirms just one of them.
     """
     known = [patient for patient in patients if read_birth_date(text(patient.get("birthDate"))).year]
     if not known:
         return Chosen()
     dates = [text(patient["birthDate"]) for patient in known]
     fits = _confirmed(patients, known)
-    if len(set(dates)) == 1 and known[0] is patients[0]:
+    told = next((patient for patient in known if "_birthDate" in patient), known[0])
+    if len(set(dates)) == 1 and told is patients[0]:
         return Chosen()
     best = max(known, key=lambda patient: _birth_date_rank(text(patient["birthDate"]), fits, dates))
     chosen = text(best["birthDate"])
-    taken = known[0] if text(known[0]["birthDate"]) == chosen else best
+    saying_so = [patient for patient in known if text(patient["birthDate"]) == chosen]
+    taken = next((patient for patient in saying_so if "_birthDate" in patient), saying_so[0])
     disagreeing = [patient for patient in known if not _beginning(text(patient["birthDate"]), chosen)]
     conflicts: tuple[MergeConflict, ...] = ()
     if disagreeing and (chosen not in fits or len(fits) > 1):

@@ -340,3 +340,22 @@ def test_malformed_patients_are_merged_without_an_error(name, odd):
     merge_patients(person(**{name: odd}), [sample_patient() | {"id": "r"}])
     merge_patients(sample_patient() | {"id": "s"}, [person("r", **{name: odd})])
     mark_replaced(person("r", **{name: odd}), "s")
+
+
+def test_what_the_survivor_has_already_gets_what_it_lacks():
+    mother = {"relationship": [{"coding": [{"code": "MTH"}]}], "name": {"text": "Siti Aminah"}}
+    phone = {"telecom": [{"system": "phone", "value": "+628120000001"}], "period": {"end": "2020"}}
+    assert merged_field("contact", [mother], [mother | phone]) == [mother | {"telecom": phone["telecom"]}]
+    village = {"url": "https://fhir.kemkes.go.id/r4/StructureDefinition/administrativeCode"}
+    village["extension"] = [{"url": "village", "valueCode": "3303012001"}]
+    home = {"use": "home", "line": ["Kalimanah RT 1"], "city": "Purbalingga"}
+    coded = home | {"use": "old", "extension": [village]}
+    assert merged_field("address", [home], [coded]) == [home | {"extension": [village]}]
+    assert merged_field("address", [coded], [home]) == [coded]
+
+
+def test_the_time_of_birth_comes_along():
+    time = {"extension": [{"url": "urn:example:birth-time", "valueDateTime": "2020-03-12T10:00:00+07:00"}]}
+    result = merged(person(birthDate="2020-03-12"), person("r", birthDate="2020-03-12", _birthDate=time))
+    assert (result.resource["birthDate"], result.resource["_birthDate"]) == ("2020-03-12", time)
+    assert merged(result.resource, person("q", birthDate="2020-03-12", _birthDate={"id": "x"})).choices == ()
