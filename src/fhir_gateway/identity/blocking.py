@@ -4,14 +4,14 @@ Each key survives some kinds of errors; together they let nearly all pairs of on
 rare enough to keep blocks small: none is a name, a date or a phone alone.
 """
 
-from collections.abc import Iterator
+from itertools import chain
 
 from fhir_gateway.domain import systems
 from fhir_gateway.domain.identity import Probe
-from fhir_gateway.identity.evidence import PersonEvidence
-from fhir_gateway.people.name_sounds import sound_key
+from fhir_gateway.domain.recent import remembered
+from fhir_gateway.identity.evidence import BirthDate, PersonEvidence
 from fhir_gateway.people.name_words import WEAK_WORDS
-from fhir_gateway.people.names import name_keys, tokens_of_key
+from fhir_gateway.people.names import name_keys, sounds_of, tokens_of_key
 
 _WORDS_OF_A_NAME = 3
 _PROBED_NAMES = 4
@@ -24,77 +24,70 @@ def blocking_keys(evidence: PersonEvidence) -> tuple[str, ...]:
     """
     sounds = _own_sounds(evidence)
     mothers = _sounds_of(evidence.mother_keys + evidence.parent_keys)
-    keys = [
-        *_number_keys(evidence),
-        *_birth_date_keys(evidence, sounds, mothers),
-        *_name_and_family_keys(evidence, sounds, mothers),
-    ]
+    keys = _number_keys(evidence)
+    if evidence.birth_date.year:
+        keys += _birth_date_keys(evidence, sounds, mothers)
+    keys += _name_and_family_keys(evidence, sounds, mothers)
     return tuple(dict.fromkeys(keys))
 
 
-def _number_keys(evidence: PersonEvidence) -> Iterator[str]:
-    for nik in evidence.niks + evidence.old_niks:
-        yield f"n:{nik[:15]}"
-    for nik in evidence.damaged_niks:
-        if len(nik) >= 15:
-            yield f"n:{nik[:15]}"
-    for number in evidence.parent_niks:
-        yield f"n:{number[:15]}"
-    for clinic, number in evidence.records:
-        yield f"r:{clinic}:{number}"
-    for person in evidence.persons:
-        yield f"o:{person}"
+def _number_keys(evidence: PersonEvidence) -> list[str]:
+    keys = [f"n:{nik[:15]}" for nik in evidence.niks + evidence.old_niks]
+    keys += [f"n:{nik[:15]}" for nik in evidence.damaged_niks if len(nik) >= 15]
+    keys += [f"n:{number[:15]}" for number in evidence.parent_niks]
+    keys += [f"r:{clinic}:{number}" for clinic, number in evidence.records]
+    keys += [f"o:{person}" for person in evidence.persons]
+    return keys
 
 
-def _birth_date_keys(evidence: PersonEvidence, sounds: tuple[str, ...], mothers: tuple[str, ...]) -> Iterator[str]:
+def _birth_date_keys(evidence: PersonEvidence, sounds: tuple[str, ...], mothers: tuple[str, ...]) -> list[str]:
     """Keys with the birth date, day and month in either order; without a day, year (and month) with two words."""
+    keys: list[str] = []
     born = evidence.birth_date
-    if not born.year:
-        return
     if born.whole:
-        first, second = sorted((born.day, born.month))
-        for sound in sounds:
-            yield f"d:{born.year}{first:02}{second:02}:{sound}"
-        for mother in mothers[:3]:
-            yield f"m:{born.year}{first:02}{second:02}:{mother}"
-        for number in evidence.phones:
-            yield f"t:{born.year}{first:02}{second:02}:{number}"
+        day = _day_in_any_order(born)
+        keys += [f"d:{day}:{sound}" for sound in sounds]
+        keys += [f"m:{day}:{mother}" for mother in mothers[:3]]
+        keys += [f"t:{day}:{number}" for number in evidence.phones]
     if len(sounds) >= 2:
-        one, other = sorted(sounds[:2])
-        yield f"y:{born.year}:{one}:{other}"
+        one, other = sounds[:2] if sounds[0] < sounds[1] else (sounds[1], sounds[0])
+        keys.append(f"y:{born.year}:{one}:{other}")
         if born.whole:
-            yield f"b:{born.month}-{born.day}:{one}:{other}"
+            keys.append(f"b:{born.month}-{born.day}:{one}:{other}")
     elif sounds and mothers:
-        yield f"y:{born.year}:{sounds[0]}:{mothers[0]}"
+        keys.append(f"y:{born.year}:{sounds[0]}:{mothers[0]}")
+    return keys
 
 
-def _name_and_family_keys(evidence: PersonEvidence, sounds: tuple[str, ...], mothers: tuple[str, ...]) -> Iterator[str]:
-    for phone in evidence.phones:
-        for sound in sounds:
-            yield f"p:{phone}:{sound}"
-    for mother in mothers[:1]:
-        for sound in sounds[:2]:
-            yield f"f:{mother}:{sound}:{evidence.birth_date.year // 4 if evidence.birth_date.year else ''}"
+def _day_in_any_order(born: BirthDate) -> str:
+    first, second = (born.day, born.month) if born.day < born.month else (born.month, born.day)
+    return f"{born.year}{first:02}{second:02}"
+
+
+def _name_and_family_keys(evidence: PersonEvidence, sounds: tuple[str, ...], mothers: tuple[str, ...]) -> list[str]:
+    keys = [f"p:{phone}:{sound}" for phone in evidence.phones for sound in sounds]
+    if mothers:
+        years = evidence.birth_date.year // 4 if evidence.birth_date.year else ""
+        keys += [f"f:{mothers[0]}:{sound}:{years}" for sound in sounds[:2]]
+    return keys
 
 
 def _own_sounds(evidence: PersonEvidence) -> tuple[str, ...]:
     """Return the sounds of a person's own names, the joined name's first where it is two words that others join."""
-    sounds: dict[str, None] = {}
-    for name in evidence.names:
-        if name.key:
-            sounds.update(dict.fromkeys(name_keys(name)[:_WORDS_OF_A_NAME]))
-    return tuple(sounds)
+    found = [name_keys(name)[:_WORDS_OF_A_NAME] for name in evidence.names if name.key]
+    return found[0] if len(found) == 1 else tuple(dict.fromkeys(chain.from_iterable(found)))
 
 
 def _sounds_of(keys: tuple[str, ...]) -> tuple[str, ...]:
-    sounds: dict[str, None] = {}
-    for key in keys:
-        _, forms, _, _ = tokens_of_key(key)
-        telling = [form for form in forms if form not in WEAK_WORDS and len(form) > 1] or list(forms)
-        sounds.update(
-            dict.fromkeys(sound_key(form) for form in sorted(set(telling), key=lambda form: (-len(form), form)))
-        )
-    return tuple(sounds)
+    found = [_sounds_of_key(key) for key in keys]
+    return found[0] if len(found) == 1 else tuple(dict.fromkeys(chain.from_iterable(found)))
+
+
+@remembered(1024)
+def _sounds_of_key(key: str) -> tuple[str, ...]:
+    """Return the sounds of a mother's name: her children stand beside each other."""
+    forms = tokens_of_key(key)[1]
+    return sounds_of([form for form in forms if len(form) > 1 and form not in WEAK_WORDS] or forms)
 
 
 def probe_of(number: int, evidence: PersonEvidence) -> Probe:

@@ -5,7 +5,7 @@ anything: what cannot be read is left out, nothing is raised.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -90,7 +90,7 @@ def evidence_of(patient: Resource) -> PersonEvidence:
     numbers = _Numbers(birth_date, newborn=newborn)
     for identifier in _objects(patient.get("identifier")):
         numbers.add(identifier)
-    mothers, parents, parents_phones = _contacts(patient)
+    mothers, parents, parents_phones = _contacts(patient.get("contact"))
     mothers.extend(name.newborn_of for name in names if name.newborn_of)
     order = patient.get("multipleBirthInteger")
     named_order = next((name.birth_order for name in names if name.birth_order), -1)
@@ -102,14 +102,14 @@ def evidence_of(patient: Resource) -> PersonEvidence:
         odd_niks=tuple(numbers.odd),
         parent_niks=tuple(numbers.parents),
         names=names,
-        own_keys=_unique(name.key for name in names if name.key),
-        unread_names=_unique(name.text.casefold() for name in names if not name.key and not name.newborn and name.text),
+        own_keys=_unique([name.key for name in names]),
+        unread_names=_unique([name.text.casefold() for name in names if not (name.key or name.newborn)]),
         newborn=newborn,
         gender=gender if gender in {"male", "female"} else "",
         birth_date=birth_date,
-        mother_keys=_unique(read_name(name).key for name in mothers),
-        parent_keys=_unique(read_name(name).key for name in parents),
-        phones=_unique((*_phones(patient.get("telecom")), *parents_phones)),
+        mother_keys=_unique([read_name(name).key for name in mothers]),
+        parent_keys=_unique([read_name(name).key for name in parents]),
+        phones=_unique([*_phones(patient.get("telecom")), *parents_phones]),
         places=_places(patient.get("address")),
         families=tuple(numbers.families),
         records=tuple(numbers.records),
@@ -130,6 +130,13 @@ def unmasked(evidence: PersonEvidence, nik: str) -> PersonEvidence:
 @remembered(4096)
 def read_birth_date(text: str) -> BirthDate:
     """Read FHIR's date (YYYY, YYYY-MM, YYYY-MM-DD); what is none, or no day of the calendar, is unknown."""
+    if text[4:5] == text[7:8] == "-":
+        try:
+            born = date.fromisoformat(text[:10])
+        except ValueError:
+            pass  # not in ASCII digits, or no day of the calendar
+        else:
+            return BirthDate(born.year, born.month, born.day)
     found = _DATE.match(text)
     if not found:
         return UNKNOWN_BIRTH_DATE
@@ -144,8 +151,22 @@ def read_birth_date(text: str) -> BirthDate:
 class _Numbers:
     """Sorts identifiers by what they are."""
 
+    __slots__ = (
+        "_born",
+        "_newborn",
+        "damaged",
+        "families",
+        "masked",
+        "niks",
+        "odd",
+        "old_niks",
+        "parents",
+        "persons",
+        "records",
+    )
+
     def __init__(self, birth_date: BirthDate, *, newborn: bool) -> None:
-        self._birth_date = birth_date
+        self._born = date(birth_date.year, birth_date.month, birth_date.day) if birth_date.whole else None
         self._newborn = newborn
         self.niks: list[str] = []
         self.old_niks: list[str] = []
@@ -177,9 +198,7 @@ class _Numbers:
             self.masked = True
             return
         nik = read_nik(value)
-        born = self._birth_date
-        day = date(born.year, born.month, born.day) if born.whole else None
-        if is_parents_nik(nik, birth_date=day, newborn=self._newborn):
+        if is_parents_nik(nik, birth_date=self._born, newborn=self._newborn):
             self._add_once(self.parents, nik.trusted)
         elif nik.status is NikStatus.VALID:
             self._add_once(self.old_niks if old else self.niks, nik.digits)
@@ -219,12 +238,12 @@ def _name_text(name: dict[str, Any]) -> str:
     return " ".join(word for word in (*words, _text(name.get("family"))) if word)
 
 
-def _contacts(patient: Resource) -> tuple[list[str], list[str], tuple[str, ...]]:
+def _contacts(contacts: Any) -> tuple[list[str], list[str], list[str]]:
     """Return the names of the mother, the names of other parents, and their phones."""
     mothers: list[str] = []
     parents: list[str] = []
     phones: list[str] = []
-    for contact in _objects(patient.get("contact")):
+    for contact in _objects(contacts):
         codes = {
             _text(coding.get("code"))
             for relationship in _objects(contact.get("relationship"))
@@ -239,15 +258,12 @@ def _contacts(patient: Resource) -> tuple[list[str], list[str], tuple[str, ...]]
         else:
             continue
         phones.extend(_phones(contact.get("telecom")))
-    return mothers, parents, tuple(phones)
+    return mothers, parents, phones
 
 
-def _phones(telecom: Any) -> Iterator[str]:
-    for point in _objects(telecom):
-        if point.get("system") in {"phone", "sms", None}:
-            number = comparable_phone(_text(point.get("value")))
-            if number:
-                yield number
+def _phones(telecom: Any) -> list[str]:
+    points = [_text(point.get("value")) for point in _objects(telecom) if point.get("system") in {"phone", "sms", None}]
+    return [number for value in points if (number := comparable_phone(value))]
 
 
 @remembered(4096)
@@ -294,5 +310,8 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _unique(values: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(filter(None, values)))
+def _unique(values: Sequence[str]) -> tuple[str, ...]:
+    """Return the distinct values that are not empty; mostly one or none."""
+    if len(values) > 1:
+        return tuple(filter(None, dict.fromkeys(values)))
+    return (values[0],) if values and values[0] else ()

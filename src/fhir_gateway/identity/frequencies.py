@@ -5,7 +5,7 @@ import math
 import tomllib
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from importlib import resources
 from typing import Protocol
@@ -24,6 +24,7 @@ _MOST_INFORMATION = 20_000
 """Words of which it is kept how much they tell."""
 _COUNTED_TOGETHER = 50_000
 """So many values are counted at once: only their distinct ones are in memory as more than eight bytes."""
+_PARTS_OF_WORDS = 4
 _DAY_BITS = 20
 
 
@@ -123,34 +124,30 @@ class FrequencyCount:
     """Counts words and phones over people, one after another; eight bytes a phone, words as many as differ."""
 
     def __init__(self) -> None:
-        self._words = Tally()
-        self._of_sex = {"female": Tally(), "male": Tally()}
+        self._words = {sex: Tally() for sex in ("female", "male", "")}
         self._phones = array("Q")
         self._people = 0
 
     def add(self, person: PersonEvidence) -> None:
         """Count a person; records of one birth date count once for a phone, so that one family's rows are no crowd."""
         self._people += 1
-        words = [_hashed(word) for word in {word for name in person.names if name.key for word in name.tokens}]
-        self._words.extend(words)
-        if person.gender in self._of_sex:
-            self._of_sex[person.gender].extend(words)
+        words = {word for name in person.names if name.key for word in name.tokens}
+        self._words[person.gender].extend(map(_hashed, words))
         born = person.birth_date
         day = (born.year * 372 + born.month * 31 + born.day) % (1 << _DAY_BITS)
         self._phones.extend(int(phone) << _DAY_BITS | day for phone in person.phones)  # 13 digits have 44 bits
 
     def extend(self, other: "FrequencyCount") -> None:
         """Add what another count has counted."""
-        words, of_sex, phones, people = other.parts()
-        self._words.add(words)
-        for sex, tally in self._of_sex.items():
-            tally.add(of_sex[sex])
+        words, phones, people = other.parts()
+        for sex, tally in self._words.items():
+            tally.add(words[sex])
         self._phones.extend(phones)
         self._people += people
 
-    def parts(self) -> "tuple[Tally, Mapping[str, Tally], array[int], int]":
-        """Return the words, those of either sex, the phones with their days, and how many people were counted."""
-        return self._words, self._of_sex, self._phones, self._people
+    def parts(self) -> "tuple[Mapping[str, Tally], array[int], int]":
+        """Return the words by the sex of their bearers, the phones with their days, and how many people were counted."""
+        return self._words, self._phones, self._people
 
     def result(self, counting: CountingWeights | None = None) -> Frequencies:
         """Return what was counted; only what several share is kept. `counting`: see Frequencies."""
@@ -161,20 +158,29 @@ class FrequencyCount:
             counted = Counter(value >> _DAY_BITS for value in set(part))
             phones.update((str(phone), count) for phone, count in counted.items() if count > least)
         return Frequencies(
-            _counted(self._words, least),
+            _counted([*self._words.values()], least),
             people=self._people,
             phones=phones,
-            women=_counted(self._of_sex["female"], least),
-            men=_counted(self._of_sex["male"], least),
+            women=_counted([self._words["female"]], least),
+            men=_counted([self._words["male"]], least),
             counting=counting,
         )
 
 
-def _counted(hashes: Tally, least: float) -> HashedCounts:
-    """Return how often each word was counted, of those that so many carry."""
-    return HashedCounts({word: count for word, count in hashes.items() if count >= least})
+def _counted(tallies: Sequence[Tally], least: float) -> HashedCounts:
+    """Return how often each word was counted in all, of those that so many carry."""
+    counts: dict[int, int] = {}
+    for part in range(_PARTS_OF_WORDS):  # most words are carried by few: they are not in memory all at once
+        added: Counter[int] = Counter()
+        for tally in tallies:
+            for word, count in tally.items():
+                if word % _PARTS_OF_WORDS == part:
+                    added[word] += count
+        counts.update((word, count) for word, count in added.items() if count >= least)
+    return HashedCounts(counts)
 
 
+@remembered(4096)
 def _hashed(word: str) -> int:
     return int.from_bytes(hashlib.blake2b(word.encode(), digest_size=8).digest())
 

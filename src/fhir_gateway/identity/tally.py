@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 _COUNTED_TOGETHER = 50_000
 """So many numbers are counted at once: only the distinct ones among them take more than sixteen bytes."""
+_SHARE = 4
+"""Of many distinct numbers so large a share is counted at once: what is known is gone through for each time."""
 
 
 class Tally:
@@ -19,7 +21,7 @@ class Tally:
     def extend(self, numbers: Iterable[int]) -> None:
         """Count these numbers."""
         self._waiting.extend(numbers)
-        if len(self._waiting) >= _COUNTED_TOGETHER:
+        if len(self._waiting) >= max(_COUNTED_TOGETHER, len(self._numbers) // _SHARE):
             self._take_in(Counter(self._waiting))
             self._waiting = array("Q")
 

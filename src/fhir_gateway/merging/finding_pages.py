@@ -3,8 +3,8 @@
 What comes out is bytes and numbers, quickly put together with those of other pages.
 """
 
-import hashlib
 from array import array
+from binascii import crc32, crc_hqx
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -51,12 +51,13 @@ def look_at(records: Sequence[bytes], first: int) -> Page:
 
 def note(noted: Noted, kind: str, key: str, number: int) -> None:
     """Note that a person has a key of a kind (a letter)."""
-    hashed = int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest())
-    part = ord(kind) * _PARTS_A_KIND + hashed % _PARTS_A_KIND
+    written = key.encode()
+    low = crc32(written)  # two checksums of other polynomials are one of 48 bits, and quicker than a digest
+    part = ord(kind) * _PARTS_A_KIND + low % _PARTS_A_KIND
     values = noted.get(part)
     if values is None:
         values = noted[part] = array("Q")
-    values.append(((hashed >> 4) & _HASH) << NUMBER_BITS | number)
+    values.append(((crc_hqx(written, 0) << 28 | low >> 4) & _HASH) << NUMBER_BITS | number)
 
 
 def kind_of(part: int) -> str:

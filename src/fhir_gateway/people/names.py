@@ -6,7 +6,7 @@ what is compared (`tokens`, `key`) is normalised further and never shown.
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from fhir_gateway.domain.recent import remembered
@@ -162,10 +162,17 @@ def tokens_of_key(key: str) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str
 
 def name_keys(name: PersonName) -> tuple[str, ...]:
     """Return the sound keys of the name's telling words, of all where none is telling; longest words first."""
-    telling = [token for token in name.tokens if token not in WEAK_WORDS and len(token) > 1]
-    words = telling or [token for token in name.tokens if len(token) > 1] or list(name.tokens)
-    ordered = sorted(set(words), key=lambda word: (-len(word), word))
-    return tuple(dict.fromkeys(sound_key(word) for word in ordered))
+    tokens = name.tokens
+    telling = [token for token in tokens if len(token) > 1 and token not in WEAK_WORDS]
+    return sounds_of(telling or [token for token in tokens if len(token) > 1] or tokens)
+
+
+def sounds_of(forms: Sequence[str]) -> tuple[str, ...]:
+    """Return the sound keys of compared forms, each once, those of the longest words first."""
+    if len(forms) == 1:
+        return (sound_key(forms[0]),)
+    ordered = sorted(sorted(forms), key=len, reverse=True)
+    return tuple(dict.fromkeys(map(sound_key, ordered)))
 
 
 def _clean(text: str) -> str:
