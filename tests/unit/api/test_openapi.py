@@ -35,6 +35,7 @@ RIGHT = {
     (POST, f"{MERGES}/{{merge}}/proof"): (200, {}),
     (POST, f"{MERGES}/duplicates"): (202, {"niks": [NIK]}),
     (GET, f"{MERGES}/duplicates"): (200, None),
+    (GET, f"{MERGES}/parted"): (200, None),
     (POST, f"{MERGES}/parted"): (200, {"patients": ["a", "b"], "reason": "namesakes"}),
     (POST, f"{MERGES}/search"): (200, {"nik": NIK}),
     (GET, f"{MERGES}/{{merge}}"): (200, None),
