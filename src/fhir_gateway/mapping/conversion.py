@@ -1,7 +1,7 @@
 """A compiled mapping at work: one row in, a Patient with its doses out, or the reasons why not."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -21,7 +21,7 @@ from fhir_gateway.domain.records import (
     record_key,
 )
 from fhir_gateway.fhir.json_text import fingerprint_and_id
-from fhir_gateway.mapping.elements import Element, Elements
+from fhir_gateway.mapping.elements import Begun, Element, Elements
 from fhir_gateway.mapping.functions import ConversionContext, Facts
 from fhir_gateway.mapping.general_functions import uri_safe
 from fhir_gateway.mapping.person_functions import as_written
@@ -29,7 +29,7 @@ from fhir_gateway.mapping.values import LOST, Cells, Evaluate, Read, said_in
 from fhir_gateway.people.names import PersonName
 
 GATEWAY_KEY = "gateway_key"
-_KEY = re.compile(r"[0-9a-f]{32}")
+_IS_KEY = re.compile(r"[0-9a-f]{32}")
 _BEFORE_BIRTH = Problem(
     "dose-before-birth", "the dose lies before the birth", "correct the dose's date or the birth date"
 )
@@ -66,6 +66,13 @@ class KeyReader(NamedTuple):
     of_person: bool = False
 
 
+class _Key(NamedTuple):
+    """A record's key; `given` says that the row itself carried it, from a report."""
+
+    value: str
+    given: bool
+
+
 class _Person(NamedTuple):
     """What a row's cells said of the person, and the parts of the key that they make."""
 
@@ -82,23 +89,25 @@ class _Person(NamedTuple):
 
 
 class _Clinic:
-    """Whose record it is, with the facts of a row of it and what is known of its elements' values.
+    """Whose record it is, and what is known of its elements' values."""
 
-    One row's facts at a time: whoever begins with a row forgets those of the one before it.
-    """
-
-    __slots__ = ("clinic", "display", "doses", "facts", "meta", "patient")
+    __slots__ = ("clinic", "context", "display", "doses", "meta", "patient", "safe", "today")
 
     def __init__(self, mapping: "CompiledMapping", context: ConversionContext, named: str) -> None:
+        self.context = context
+        self.today = context.today.isoformat()
         self.clinic = context.clinic or _clinic_id(named) or mapping.name
         self.display = " ".join(named.split()) or self.clinic
-        safe = uri_safe(self.clinic)
-        self.meta: Resource = {"source": f"{systems.SOURCE}:{safe}:{mapping.name}"}
-        today = context.today.isoformat()
-        self.facts = Facts(context, today, self.clinic, self.display, safe, frozenset())
+        self.safe = uri_safe(self.clinic)
+        self.meta: Resource = {"source": f"{systems.SOURCE}:{self.safe}:{mapping.name}"}
         spend = mapping.memory.spend
-        self.patient = Elements(mapping.patient, spend)
+        # People are remembered as a whole; their elements' values seldom are another's, too.
+        self.patient = Elements([element._replace(columns=None) for element in mapping.patient], spend)
         self.doses = tuple([(group, Elements(group.elements, spend)) for group in mapping.doses])
+
+    def facts(self, numeric: frozenset[str]) -> Facts:
+        """Return what is known of a row before anything of it was read."""
+        return Facts(self.context, self.today, self.clinic, self.display, self.safe, numeric)
 
 
 class _Row(NamedTuple):
@@ -107,6 +116,14 @@ class _Row(NamedTuple):
     record: SourceRecord
     cells: Cells
     clinic: _Clinic
+
+
+class _Told(NamedTuple):
+    """What a row told of its doses."""
+
+    doses: list[Dose]
+    missing: list[MissingDose]
+    unmapped: list[UnmappedValue]
 
 
 _Asked = tuple[str, frozenset[str], tuple[str | None, ...]]
@@ -181,9 +198,11 @@ class CompiledMapping:
         if context is not self.memory.context:
             self.memory.begin(context)
         rows = [self._begin(record, context) for record in records]
-        people = [self._person(row) for row in rows]
-        keys = [self._key(row, person) for row, person in zip(rows, people, strict=True)]
-        return [self._finish(row, person, *key) for row, person, key in zip(rows, people, keys, strict=True)]
+        of_clinics: dict[_Clinic, list[_Row]] = {}
+        for row in rows:
+            of_clinics.setdefault(row.clinic, []).append(row)
+        results = {clinic: self._convert(clinic, its_rows) for clinic, its_rows in of_clinics.items()}
+        return [next(results[row.clinic]) for row in rows]
 
     def _begin(self, record: SourceRecord, context: ConversionContext) -> _Row:
         cells = self._said(self.row_columns, record.cells) if self.row_columns else {}
@@ -192,29 +211,33 @@ class CompiledMapping:
         clinic = clinics.get(named) or clinics.keep(named, _Clinic(self, context, named))
         return _Row(record, cells, clinic)
 
-    def _finish(self, row: _Row, person: _Person, key: str, corrected: bool) -> Converted | Rejected:  # noqa: FBT001 - the second of a pair
-        record, cells, clinic = row
+    def _convert(self, clinic: _Clinic, rows: Sequence[_Row]) -> Iterator[Converted | Rejected]:
+        """Convert rows of one clinic."""
+        people = self._people(clinic, rows)
+        keys = list(map(self._key, rows, people))
+        told = self._doses(clinic, rows, people, keys)
+        return map(self._finish, rows, people, keys, told)
+
+    def _finish(self, row: _Row, person: _Person, key: _Key, told: _Told) -> Converted | Rejected:
+        record, value = row.record, key.value
         if record.lost and (lost := self._lost_for_all(record.lost)):
-            return Rejected(record.ref, lost, key if corrected else "", nik_cells=person.nik_cells)
-        facts = clinic.facts
-        facts.start_row(record.numeric)
-        facts.birth_date, facts.gender, facts.name = person.birth_date, person.gender, person.name
-        doses, missing = self._doses(record, cells, clinic, key)
-        unmapped = (*person.unmapped, *facts.unmapped)
+            return Rejected(record.ref, lost, value if key.given else "", nik_cells=person.nik_cells)
+        doses, missing = tuple(told.doses), tuple(told.missing)
+        unmapped = (*person.unmapped, *told.unmapped)
         problems = person.problems
         if missing and not self.wide:
             problems = (*problems, *(one.problem for one in missing))
         if problems:
-            return Rejected(record.ref, tuple(dict.fromkeys(problems)), key, unmapped, person.nik_cells)
+            return Rejected(record.ref, tuple(dict.fromkeys(problems)), value, unmapped, person.nik_cells)
         return Converted(
             record.ref,
-            key,
-            clinic.clinic,
+            value,
+            row.clinic.clinic,
             person.patient,
             doses,
             missing,
             unmapped,
-            corrected,
+            key.given,
             person.nik_cells,
             person.fingerprint,
             person.content_id,
@@ -233,83 +256,99 @@ class CompiledMapping:
         """Return the problems of lost cells without which the row says too little: of the key, a NIK, what is required."""
         return tuple([_lost(column) for column in self.columns if column in lost and column in self.needed])
 
-    def _key(self, row: _Row, person: _Person) -> tuple[str, bool]:
-        """Return the record's key, and whether the row itself carried it, from a report."""
+    def _key(self, row: _Row, person: _Person) -> _Key:
+        """Return the record's key: the one that the row itself carries, from a report, else of its cells."""
         record, cells, clinic = row
-        given, facts = record.cells.get(GATEWAY_KEY), clinic.facts
-        if given and _KEY.fullmatch(given.strip()):
-            return given.strip(), True
+        given = record.cells.get(GATEWAY_KEY)
+        if given and _IS_KEY.fullmatch(given.strip()):
+            return _Key(given.strip(), given=True)
         of_person = iter(person.key_parts)
-        parts = []
-        for cell, evaluate, _, is_of_person in self.key:
-            if is_of_person:
-                parts.append(next(of_person))
-            elif evaluate is None:
-                parts.append(" ".join(cell(cells).casefold().split()))
-            else:
-                facts.start_row(record.numeric)  # what is wrong with a cell is told by the element that it belongs to
-                parts.append(_key_part(cell, evaluate, cells, facts))
-        return record_key(clinic=clinic.clinic, source=self.name, natural_key=tuple(parts)), False
+        parts = tuple([next(of_person) if one.of_person else _key_part(one, row, cells) for one in self.key])
+        return _Key(record_key(clinic=clinic.clinic, source=self.name, natural_key=parts), given=False)
 
-    def _person(self, row: _Row) -> _Person:
-        """Return the person; rows of one repeat, so what the same cells said lately is remembered."""
-        written, clinic = row.record.cells, row.clinic
-        asked = (clinic.display, row.record.numeric, tuple(map(written.get, self.person_columns)))
-        people = self.memory.people
-        return people.get(asked) or people.keep(asked, self._read_person(row))
+    def _people(self, clinic: _Clinic, rows: Sequence[_Row]) -> list[_Person]:
+        """Return the rows' people; rows of one repeat, so what the same cells said lately is remembered."""
+        columns, recent = self.person_columns, self.memory.people
+        asked = [(clinic.display, record.numeric, tuple(map(record.cells.get, columns))) for record, _, _ in rows]
+        known = list(map(recent.get, asked))
+        new = {one: row for one, row, person in zip(asked, rows, known, strict=True) if person is None}
+        people = dict(zip(new, self._read_people(clinic, new.values()), strict=True))
+        for one, person in people.items():
+            recent.keep(one, person)
+        return [person or people[one] for one, person in zip(asked, known, strict=True)]
 
-    def _read_person(self, row: _Row) -> _Person:
-        record, _, clinic = row
-        written, facts = record.cells, clinic.facts
-        cells = self._said(self.person_columns, written)
-        facts.start_row(record.numeric)
-        key_parts = tuple([_key_part(one.cell, one.evaluate, cells, facts) for one in self.key if one.of_person])
-        facts.start_row(record.numeric)
-        patient: Resource = {"resourceType": "Patient", "meta": clinic.meta}
-        clinic.patient.fill(patient, cells, facts)
+    def _read_people(self, clinic: _Clinic, rows: Collection[_Row]) -> list[_Person]:
+        begun = [
+            Begun(
+                {"resourceType": "Patient", "meta": clinic.meta},
+                self._said(self.person_columns, row.record.cells),
+                clinic.facts(row.record.numeric),
+            )
+            for row in rows
+        ]
+        clinic.patient.fill(begun)
+        return list(map(self._person, rows, begun))
+
+    def _person(self, row: _Row, begun: Begun) -> _Person:
+        patient, cells, facts = begun
+        written = row.record.cells
         _keep_originals(patient, facts.kept)
-        problems = tuple(facts.problems)
         return _Person(
             patient,
-            *(("", "") if problems else fingerprint_and_id(patient)),
-            key_parts,
+            *(("", "") if facts.problems else fingerprint_and_id(patient)),
+            tuple([_key_part(one, row, cells) for one in self.key if one.of_person]),
             tuple([(c, written[c]) for c in self.nik_columns if written.get(c, "").strip()]),
             facts.birth_date,
             facts.gender,
             facts.name,
-            problems,
+            tuple(facts.problems),
             tuple(facts.unmapped),
         )
 
     def _doses(
-        self, record: SourceRecord, of_row: Cells, clinic: _Clinic, key: str
-    ) -> tuple[tuple[Dose, ...], tuple[MissingDose, ...]]:
-        written, lost, facts = record.cells, record.lost, clinic.facts
-        doses: list[Dose] = []
-        missing: list[MissingDose] = []
+        self, clinic: _Clinic, rows: Sequence[_Row], people: Sequence[_Person], keys: Sequence[_Key]
+    ) -> list[_Told]:
+        told = [_Told([], [], []) for _ in rows]
         for group, elements in clinic.doses:
-            if lost and (cell := _lost_cell(group, record)):
-                missing.append(MissingDose(group.name, _lost(cell)))
-                continue
-            if group.when is not None and not any(map(written.get, group.conditions)):
-                continue  # the most usual case of a wide row
-            cells = of_row if group.when is None else self._said(group.columns, written)
-            if group.when is not None and not group.when(cells):
-                continue
-            facts.start_dose()
-            resource: Resource = {"resourceType": "Immunization", "meta": clinic.meta}
-            elements.fill(resource, cells, facts)
-            if facts.kept:
-                _keep_originals(resource, facts.kept)
-            problems = _dose_problems(facts)
-            if not problems:
-                own = {"system": systems.DOSE, "value": dose_identifier(key, group.name)}
-                resource["identifier"] = [own, *resource.get("identifier", ())]
-                doses.append(Dose(group.name, resource))
-            elif not (group.name and problems[0].code == _NO_DOSE_DATE):
-                # In a wide row a date that says "not yet" is no dose; in a narrow one the row says nothing without it.
-                missing += (MissingDose(group.name, problem) for problem in (problems[:1] if group.name else problems))
-        return tuple(doses), tuple(missing)
+            of_rows = [
+                self._begin_dose(group, row, person, its) for row, person, its in zip(rows, people, told, strict=True)
+            ]
+            elements.fill([begun for begun in of_rows if begun])
+            for begun, key, its in zip(of_rows, keys, told, strict=True):
+                if begun:
+                    _end_dose(group, begun, key, its)
+        return told
+
+    def _begin_dose(self, group: DoseGroup, row: _Row, person: _Person, told: _Told) -> Begun | None:
+        """Return a dose with its cells, None where the row has none in these columns, or lost a cell of it."""
+        record, cells, clinic = row
+        if record.lost and (cell := _lost_cell(group, record)):
+            told.missing.append(MissingDose(group.name, _lost(cell)))
+            return None
+        if group.when is not None:
+            if not any(map(record.cells.get, group.conditions)):
+                return None  # the most usual case of a wide row
+            cells = self._said(group.columns, record.cells)
+            if not group.when(cells):
+                return None
+        facts = clinic.facts(record.numeric)
+        facts.birth_date, facts.gender, facts.name = person.birth_date, person.gender, person.name
+        facts.unmapped = told.unmapped
+        return Begun({"resourceType": "Immunization", "meta": clinic.meta}, cells, facts)
+
+
+def _end_dose(group: DoseGroup, begun: Begun, key: _Key, told: _Told) -> None:
+    """Note what has become of a dose."""
+    resource, _, facts = begun
+    _keep_originals(resource, facts.kept)
+    problems = _dose_problems(facts)
+    if not problems:
+        own = {"system": systems.DOSE, "value": dose_identifier(key.value, group.name)}
+        resource["identifier"] = [own, *resource.get("identifier", ())]
+        told.doses.append(Dose(group.name, resource))
+    elif not (group.name and problems[0].code == _NO_DOSE_DATE):
+        # In a wide row a date that says "not yet" is no dose; in a narrow one the row says nothing without it.
+        told.missing.extend(MissingDose(group.name, problem) for problem in (problems[:1] if group.name else problems))
 
 
 def _dose_problems(facts: Facts) -> Sequence[Problem]:
@@ -339,9 +378,12 @@ def _keep_originals(resource: Resource, kept: Sequence[str]) -> None:
         resource["extension"] = [*resource.get("extension", ()), *(as_written(text) for text in kept)]
 
 
-def _key_part(cell: Read, evaluate: Evaluate | None, cells: Cells, facts: Facts) -> str:
-    value = evaluate(cells, facts) if evaluate is not None else None
-    return value if isinstance(value, str) and value else " ".join(cell(cells).casefold().split())
+def _key_part(part: KeyReader, row: _Row, cells: Cells) -> str:
+    value = None
+    if part.evaluate is not None:
+        # What is wrong with a cell is told by the element that it belongs to.
+        value = part.evaluate(cells, row.clinic.facts(row.record.numeric))
+    return value if isinstance(value, str) and value else " ".join(part.cell(cells).casefold().split())
 
 
 def _clinic_id(display: str) -> str:

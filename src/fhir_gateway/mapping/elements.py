@@ -1,6 +1,6 @@
 """The elements of a resource at work, for one clinic: what the same cells became lately is remembered."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -33,6 +33,14 @@ class _Ready(NamedTuple):
     fact: str
 
 
+class Begun(NamedTuple):
+    """A resource in the making, what its cells say, and what is known of its row."""
+
+    resource: Resource
+    cells: Cells
+    facts: Facts
+
+
 class Elements:
     """The elements of one resource. Values are shared by all resources that they stand in: nobody changes a resource."""
 
@@ -43,24 +51,28 @@ class Elements:
         self._elements = tuple([_ready(element) for element in elements])
         self._spend = spend
 
-    def fill(self, resource: Resource, cells: Cells, facts: Facts) -> None:
-        """Add to the resource what the cells say; problems and what cannot be read are told to the facts."""
+    def fill(self, begun: Sequence[Begun]) -> None:
+        """Add to the resources what the cells say; problems and what cannot be read are told to the facts.
+
+        One element of all resources after the other: its code and data then stay in the processor's caches.
+        """
         for name, evaluate, ask, known, fact in self._elements:
-            if known is None:
-                value = evaluate(cells, facts)
-            else:
-                texts = ask(cells)
-                value = known.get(texts, known)
-                if value is known:
-                    told = facts.told
+            for resource, cells, facts in begun:
+                if known is None:
                     value = evaluate(cells, facts)
-                    if facts.told == told:  # what is told beside the value has to be told each time
-                        known[texts] = value
-                        self._spend()
-            if value is not None:
-                resource[name] = value
-                if fact:
-                    setattr(facts, fact, value)
+                else:
+                    texts = ask(cells)
+                    value = known.get(texts, known)
+                    if value is known:
+                        told = facts.told
+                        value = evaluate(cells, facts)
+                        if facts.told == told:  # what is told beside the value has to be told each time
+                            known[texts] = value
+                            self._spend()
+                if value is not None:
+                    resource[name] = value
+                    if fact:
+                        setattr(facts, fact, value)
 
 
 def _ready(element: Element) -> _Ready:

@@ -42,7 +42,7 @@ class ConversionContext:
 
 @dataclass(slots=True)
 class Facts:
-    """What is known of the row so far; functions read it and add to it.
+    """What is known of a person or a dose so far; functions read it and add to it.
 
     Birth date, gender and name are evaluated before the rest of the Patient; status, date and vaccine of a dose before
     its rest. Dates are ISO texts. `kept` are original texts that would be lost otherwise, `problems` what is wrong.
@@ -68,25 +68,6 @@ class Facts:
     def told(self) -> int:
         """How much functions have told beside the values that they returned."""
         return len(self.problems) + len(self.kept) + len(self.unmapped)
-
-    def start_row(self, numeric: frozenset[str]) -> None:
-        """Forget the previous row's facts."""
-        self.numeric = numeric
-        self.name = None
-        self.birth_date = self.gender = ""
-        if self.unmapped:
-            self.unmapped = []
-        self.start_dose()
-
-    def start_dose(self) -> None:
-        """Forget the previous dose's facts."""
-        self.occurrence = ""
-        self.not_done = False
-        self.dose = UNKNOWN_DOSE
-        if self.kept:
-            self.kept = []
-        if self.problems:
-            self.problems = []
 
 
 @dataclass(frozen=True, slots=True)
