@@ -138,6 +138,10 @@ def _build_concept_map(setup: Setup) -> Apply:
     return apply
 
 
+_OF_A_PERSON = 9
+"""Digits from which on a number is a phone's or a NIK; products' codes have eight."""
+
+
 def _find(concept_map: ConceptMap, are_codes: list[bool], texts: tuple[str, ...], clinic: str) -> Match | None:
     for is_code, text in zip(
         are_codes, texts, strict=False
@@ -150,6 +154,12 @@ def _find(concept_map: ConceptMap, are_codes: list[bool], texts: tuple[str, ...]
 
 
 def _unmapped(setup: Setup, concept_map: ConceptMap, written: str, facts: Facts) -> Problem:
+    if sum(map(str.isdigit, written)) >= _OF_A_PERSON:  # it must not be printed
+        return setup.problem(
+            f"{setup.subject}-unmapped",
+            "a long number stands where a name is expected",
+            "put each cell under its column again: those of this row seem to be shifted",
+        )
     line = unmapped_line(written)
     facts.unmapped.append(UnmappedValue(concept_map.name, written, line))
     near = concept_map.nearest(written)

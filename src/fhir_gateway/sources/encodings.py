@@ -21,6 +21,7 @@ _KNOWN = {
     "cp1252": "cp1252",
     "iso8859-1": "iso8859-1",
     "iso8859-15": "iso8859-15",
+    "mac-roman": "mac-roman",
     "utf-8": "utf-8-sig",
     "utf-8-sig": "utf-8-sig",
     "utf-16": "utf-16",

@@ -157,6 +157,15 @@ def test_a_rejected_row_has_its_key_and_every_reason(puskesmas):
     assert all(problem.text and problem.suggestion and problem.column for problem in result.problems)
 
 
+def test_a_number_in_the_vaccines_place_is_not_told(puskesmas):
+    for number in ("0812-1000-1000", "3303015203200003"):
+        result = _convert(puskesmas, {**ROW, "Vaksin": number})
+        assert isinstance(result, Rejected)
+        assert [problem.code for problem in result.problems] == ["vaccine-unmapped"]
+        assert number not in str(result.problems)
+        assert not result.unmapped
+
+
 def test_no_reason_tells_a_patients_data(puskesmas):
     cells = {**ROW, "Tgl Lahir": "31/02/1987", "Tgl Vaksin": "kemarin", "NIK": "3303994902240007"}
     told = " ".join(f"{p.text} {p.suggestion}" for p in _convert(puskesmas, cells).problems)

@@ -61,6 +61,7 @@ def test_encoding_is_told_by_the_first_text_beyond_ascii_however_late(opened, to
 
 
 def test_given_encoding_is_used_and_an_unknown_one_refused(opened, told):
+    assert told(opened((HEAD + "Ren\u00e9;1;BCG\n").encode("mac-roman"), encoding="mac-roman")) == ["Ren\u00e9"]
     content = (HEAD + "Ren\u20ac;1;BCG\n").encode("iso8859-15")
     assert told(opened(content, encoding="ISO-8859-15")) == ["Ren\u20ac"]
     with pytest.raises(SourceError, match="unknown encoding 'utf-9'"):
