@@ -261,6 +261,27 @@ def compressed(_, response):
     )
 
 
+def ignores_conditions(request):
+    """Write whatever the condition was."""
+    for name in ("if-none-exist", "if-match"):
+        request.headers.pop(name, None)
+
+
+def all_on_one_page(request):
+    """Heed neither sizes of pages nor orders nor times."""
+    request._content = re.sub(rb"&?_(count|sort|lastUpdated)=[^&]*", b"", request.content)
+    path = re.sub(rb"&?_(count|sort|lastUpdated)=[^&]*", b"", request.url.raw_path)
+    request.url = request.url.copy_with(raw_path=path)
+
+
+def says_where_alone(request, response):
+    """Answer what was written with an address below the host, and nothing else."""
+    if request.method == "DELETE" or response.status_code not in {200, 201} or "location" not in response.headers:
+        return None
+    where = httpx.URL(response.headers["location"]).path.removeprefix("/")
+    return httpx.Response(response.status_code, headers={"Location": where, "ETag": response.headers["etag"]})
+
+
 def without_etags(request, response):
     response = in_entries(lambda entry: entry.get("response", {}).pop("etag", None))(request, response) or response
     response.headers.pop("etag", None)
@@ -319,6 +340,9 @@ MANNERS = {
     "answers are compressed": (None, compressed),
     "no etags": (None, without_etags),
     "content location": (None, content_location),
+    "conditions are ignored": (ignores_conditions, on_statement(undeclared_creates)),
+    "all on one page": (all_on_one_page, None),
+    "receipts are terse": (None, says_where_alone),
     "no searches are declared": (None, on_statement(undeclared_searches)),
     "nothing is declared": (None, on_statement(lambda statement: statement.pop("rest"))),
 }

@@ -36,6 +36,10 @@ SERVERS = {
         "bundles are bad", "names are normalised", "no totals", "no etags", "answers are compressed",
         "no searches are declared", "matches are shuffled", "answers are remarked upon",
     ),
+    "of a framework": (
+        "bundles are missing", "conditions are ignored", "all on one page", "receipts are terse", "entries are bare",
+        "everything is returned",
+    ),
 }  # fmt: skip
 
 

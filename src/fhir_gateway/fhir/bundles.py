@@ -108,10 +108,14 @@ def read_etag(etag: Any) -> str:
 
 
 def read_location(location: Any) -> tuple[str, str, str]:
-    """Return type, id and version of a location, relative or absolute, with or without `_history`; "" where unknown."""
+    """Return type, id and version of a location, relative or absolute, with or without `_history`; "" where unknown.
+
+    A relative one may begin with what stands before the type in the base URL (`/fhir/R4/Patient/1`).
+    """
     if not isinstance(location, str):
         return "", "", ""
-    literal = parse_literal(location.strip().split("?")[0].strip("/"))
+    path = location.strip().split("?")[0].strip("/")
+    literal = parse_literal(path) or parse_literal(f"http://relative.invalid/{path}")
     return (literal.resource_type, literal.id, literal.version) if literal else ("", "", "")
 
 

@@ -41,7 +41,10 @@ def test_an_etag_is_read_however_it_is_written(text, version):
         ("/Patient/1", ("Patient", "1", "")),
         ("https://a.example/fhir/Patient/1/_history/2", ("Patient", "1", "2")),
         ("https://a.example/fhir/Patient/1/", ("Patient", "1", "")),
+        ("/fhir/R4/Patient/1/_history/2", ("Patient", "1", "2")),
+        ("4_0_1/Patient/1", ("Patient", "1", "")),
         ("nowhere", ("", "", "")),
+        ("https://a.example/fhir/_history/2", ("", "", "")),
         (None, ("", "", "")),
     ],
 )
