@@ -23,6 +23,24 @@ class BrokenRow:
     problem: Problem
 
 
+class _Line:
+    """One line after the other for a csv.reader: to make a reader of each line takes twice as long as to read it."""
+
+    __slots__ = ("text",)
+
+    def __init__(self) -> None:
+        self.text: str | None = None
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        text, self.text = self.text, None
+        if text is None:
+            raise StopIteration  # the row would go on
+        return text
+
+
 class CsvRows:
     """Splits lines into rows of `width` cells.
 
@@ -37,6 +55,8 @@ class CsvRows:
         self._delimiter = delimiter
         self._width = width
         self._blanks = blanks
+        self._line = _Line()
+        self._lone_lines = self._reader(self._line)
 
     def __iter__(self) -> Iterator[list[str] | BrokenRow]:
         delimiter, width, ahead, lines = self._delimiter, self._width, self._ahead, self._lines
@@ -56,10 +76,8 @@ class CsvRows:
                 row = text.split(delimiter)
                 if text is not line and not any(map(str.strip, row)):
                     continue
-                if len(row) != width:
+                if len(row) != width or "'" in text:
                     row = self._fitted(row, text)
-            if ("'" in line or '"' in line) and isinstance(row, list):
-                row = [as_typed(cell) if cell[:1] in _TYPED else cell for cell in row]
             yield row
 
     def _unusual(self, line: str) -> list[str] | BrokenRow | None:
@@ -80,12 +98,14 @@ class CsvRows:
         return self._fitted(cells, text)
 
     def _fitted(self, cells: list[str], text: str) -> list[str] | BrokenRow:
-        """Return exactly as many cells as the header has; more are tolerated where they are empty."""
+        """Return exactly as many cells as the header has, as they were typed; more are tolerated where they are empty."""
         width = self._width
         if len(cells) < width:
             return BrokenRow(readable(text), _too_few(len(cells), width))
         if any(map(str.strip, cells[width:])):
             return BrokenRow(readable(text), _too_many(len(cells), width))
+        if "'" in text or '="' in text:
+            return [as_typed(cell) if cell[:1] in _TYPED else cell for cell in cells[:width]]
         return cells[:width]
 
     def _lone_carriage_return(self, line: str) -> BrokenRow | None:
@@ -99,22 +119,26 @@ class CsvRows:
     def _quoted(self, line: str) -> tuple[list[str] | None, str]:
         """Return the cells of a row that begins with this line, and its text; None for quotes that do not match."""
         try:
-            return next(
-                csv.reader((line,), delimiter=self._delimiter, skipinitialspace=self._blanks, strict=True)
-            ), line
+            return self._split(line), line
         except csv.Error:
             pass
         taken = [line]
         try:
-            cells = next(
-                csv.reader(self._going_on(taken), delimiter=self._delimiter, skipinitialspace=self._blanks, strict=True)
-            )
+            cells = next(self._reader(self._going_on(taken)))
         except csv.Error:
             cells = []
         if len(cells) < self._width or any(cells[self._width :]) or self._are_two_rows(taken):
             self._ahead.extendleft(reversed(taken[1:]))
             return None, line
         return cells, "\n".join(taken)
+
+    def _split(self, line: str) -> list[str]:
+        """Return the cells of a line that is a whole row; raises csv.Error where a quote is left open or misplaced."""
+        self._line.text = line
+        return next(self._lone_lines)
+
+    def _reader(self, lines: Iterator[str]) -> Iterator[list[str]]:
+        return csv.reader(lines, delimiter=self._delimiter, skipinitialspace=self._blanks, strict=True)
 
     def _going_on(self, taken: list[str]) -> Iterator[str]:
         """Yield lines for as long as a quoted cell may go on, and note them in `taken`."""
@@ -134,10 +158,7 @@ class CsvRows:
         if '"' not in line:
             return line.count(self._delimiter) == self._width - 1
         try:
-            return (
-                len(next(csv.reader((line,), delimiter=self._delimiter, skipinitialspace=self._blanks, strict=True)))
-                == self._width
-            )
+            return len(self._split(line)) == self._width
         except csv.Error:
             return False
 
