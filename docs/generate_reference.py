@@ -23,7 +23,7 @@ _EXIT_CODES = """\
 | code | meaning |
 |---|---|
 | 0 | every row is loaded or unchanged; for other commands: done |
-| 3 | finished, but some rows are in review, rejected or failed (`mapping test`: some case failed) |
+| 3 | finished, but something is left: rows in review, rejected or failed; conflicts, failed cases, a history with faults |
 | 1 | could not finish: server lost and interrupted, Ctrl-C, SIGTERM, disk full. The run can be resumed |
 | 2 | wrong usage, configuration, mapping, source file or report path; nothing was begun |
 

@@ -15,20 +15,18 @@ from fhir_gateway.settings import EMBEDDED
 
 app = typer.Typer(help="Access keys for what `serve` offers: who may read, who may merge.", no_args_is_help=True)
 
-_LONGEST_NAME = 100
-
 
 @app.command()
 def add(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Who gets the key; it stands in the history of merges.")],
-    role: Annotated[Role, typer.Option(help="operator: reads, merges, undoes. auditor: reads.")],
+    role: Annotated[
+        Role, typer.Option(metavar="|".join(Role), help="operator: reads, merges, undoes. auditor: reads.")
+    ],
     environment: options.Environment = EMBEDDED,
     as_json: options.Json = False,
 ) -> None:
     """Make a key and print it, alone and only this once: the gateway keeps nothing but its digest."""
-    if not name.strip() or not name.isprintable() or len(name) > _LONGEST_NAME:
-        raise UsageError(f"a name has 1 to {_LONGEST_NAME} printable characters")
-    key, text = new_key(name=name.strip(), role=role, at=datetime.now(UTC))
+    key, text = new_key(name=options.shown_name(name), role=role, at=datetime.now(UTC))
     with bootstrap.ledger_of(environment) as ledger, ledger.transaction():
         ledger.access.add(key)
     if as_json:

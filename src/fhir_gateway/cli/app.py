@@ -11,12 +11,9 @@ from types import FrameType
 
 import typer
 
+from fhir_gateway.cli.exit_codes import COULD_NOT_FINISH, WRONG_USAGE
 from fhir_gateway.cli.printing import print_text
 from fhir_gateway.domain.errors import GatewayError, UsageError
-
-FINISHED_WITH_OPEN_ROWS = 3
-COULD_NOT_FINISH = 1
-WRONG_USAGE = 2
 
 _INTERRUPTED = 130
 """What Typer makes of Ctrl-C."""

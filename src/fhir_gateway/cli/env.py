@@ -7,14 +7,13 @@ import typer
 
 from fhir_gateway import bootstrap
 from fhir_gateway.cli import options
+from fhir_gateway.cli.exit_codes import COULD_NOT_FINISH
 from fhir_gateway.cli.printing import print_json, print_table, print_text
 from fhir_gateway.cli.progress import ProgressDisplay
 from fhir_gateway.domain.errors import ConfigurationError
 from fhir_gateway.settings import EMBEDDED, environment_names, home, load_environment, without_credentials
 
 app = typer.Typer(help="Environments: which there are, whether their servers work.", no_args_is_help=True)
-
-CANNOT_BE_USED = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +72,7 @@ def check(
         found = gateway.check()
     if as_json:
         print_json({"environment": name, "base_url": shown, **asdict(found)})
-        return CANNOT_BE_USED if found.problem else 0
+        return COULD_NOT_FINISH if found.problem else 0
     reached = found.software or "yes" if found.reached else "no"
     print(f"environment   {name}")
     print(f"server        {shown}")
@@ -84,7 +83,7 @@ def check(
     if rows:
         print_table(("search", "works", "why"), rows)
     print_text(f"problem: {found.problem}" if found.problem else "the environment can be used")
-    return CANNOT_BE_USED if found.problem else 0
+    return COULD_NOT_FINISH if found.problem else 0
 
 
 def _verdict(works: bool) -> str:

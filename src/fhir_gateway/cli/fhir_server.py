@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from fhir_gateway.cli import options
 from fhir_gateway.settings import home
 
 app = typer.Typer()
@@ -12,10 +13,11 @@ app = typer.Typer()
 
 @app.command("fhir-server")
 def fhir_server(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8080,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: options.Port = 8080,
+    host: options.Host = "127.0.0.1",
     data: Annotated[
-        Path | None, typer.Option(help="Data folder; default: .fhir-gateway/embedded in the working folder.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Data folder; default: .fhir-gateway/embedded in the working folder."),
     ] = None,
 ) -> None:
     """Serve the embedded FHIR R4 server at /fhir, until SIGTERM."""

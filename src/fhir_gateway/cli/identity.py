@@ -28,7 +28,10 @@ app.command()(identity_estimate.estimate)
 
 _STEPS = (-4.0, -2.0, 2.0, 4.0)
 _SHOWN_FLIPS = 20
-_Two = Annotated[str, typer.Argument(metavar="FILE:ROW|RUN:ROW|PATIENT")]
+_Two = Annotated[
+    str,
+    typer.Argument(metavar="FILE:ROW|RUN:ROW|PATIENT", help="A row of a file, or of a run, or a Patient's id."),
+]
 
 
 @app.command()

@@ -33,10 +33,11 @@ def estimate(
     limit: options.Limit = 0,
     as_json: options.Json = False,
 ) -> None:
-    """Dry run: estimate m and u of the agreement levels from the files' own rows. Nothing is sent.
+    """Dry run: estimate from the files' own rows what each agreement weighs. Nothing is sent.
 
-    Without a truth by expectation-maximisation over the pairs that share a NIK, or name, birth date and household. What
-    the rows cannot tell stays as it is in the environment. Try the file with `identity thresholds` before you use it.
+    Of each level of agreement it is estimated how often it is met in two records of one person (m) and of two people
+    (u): without a truth by expectation-maximisation over the pairs that share a NIK, or name, birth date and household.
+    What the rows cannot tell stays as it is in the environment. Try the file with `identity thresholds` before you use it.
     """
     if out and out.exists():
         raise UsageError(f"{out} exists already: name another file, or take it away")

@@ -10,6 +10,7 @@ import typer
 
 from fhir_gateway import bootstrap
 from fhir_gateway.cli import options
+from fhir_gateway.cli.exit_codes import LEFT_OPEN
 from fhir_gateway.cli.progress import ProgressDisplay
 from fhir_gateway.cli.summary import print_summary, print_summary_json
 from fhir_gateway.domain.errors import InterruptedRunError, ReportError, UsageError
@@ -21,8 +22,6 @@ from fhir_gateway.reports import EXTENSIONS, check_target
 from fhir_gateway.settings import EMBEDDED
 
 app = typer.Typer()
-
-FINISHED_WITH_OPEN_ROWS = 3
 
 _MOST_UNREAD = 12
 _NO_ROWS = "{}: no row stands below its header, nothing was read from it"
@@ -76,7 +75,7 @@ def load(
         print_summary_json(summary)
     else:
         print_summary(summary, next_steps=_next_steps(summary, run, targets, environment))
-    return FINISHED_WITH_OPEN_ROWS if summary.open_rows else 0
+    return LEFT_OPEN if summary.open_rows else 0
 
 
 @app.command()
@@ -110,7 +109,7 @@ def convert(
         print_summary_json(summary)
     else:
         print_summary(summary, next_steps=_after_converting(summary, report))
-    return FINISHED_WITH_OPEN_ROWS if summary.open_rows else 0
+    return LEFT_OPEN if summary.open_rows else 0
 
 
 def _tell_unread(source: Source, progress: ProgressDisplay) -> None:

@@ -13,6 +13,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from fhir_gateway.cli import options
+from fhir_gateway.cli.exit_codes import LEFT_OPEN
 from fhir_gateway.cli.printing import console, print_json, print_table, print_text
 from fhir_gateway.domain.errors import ConfigurationError, ConfigurationProblem, UsageError
 from fhir_gateway.domain.records import Converted, Rejected, SourceRecord, UnreadableRow
@@ -30,8 +31,6 @@ from fhir_gateway.sources.mapping_folders import (
     load_found,
     read_text,
 )
-
-FAILED_CASES = 3
 
 _SIDE_BY_SIDE = 100
 """Columns of a terminal below which a preview's two halves stand one under the other."""
@@ -116,7 +115,7 @@ def run_all_cases(
         print_json([_result_as_json(found, result) for found, result in results])
     else:
         _print_results(results, without, failed)
-    return FAILED_CASES if failed else 0
+    return LEFT_OPEN if failed else 0
 
 
 @app.command()

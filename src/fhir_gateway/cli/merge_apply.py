@@ -10,6 +10,7 @@ import typer
 from fhir_gateway import bootstrap
 from fhir_gateway.bootstrap import merging
 from fhir_gateway.cli import options
+from fhir_gateway.cli.exit_codes import LEFT_OPEN
 from fhir_gateway.cli.merge_files import write_private
 from fhir_gateway.cli.merge_niks import is_nik, masked_niks, read_niks
 from fhir_gateway.cli.merge_words import tell, tell_unfinished
@@ -20,8 +21,6 @@ from fhir_gateway.domain.merges import ChangeKind, GroupPlan, MergePlan
 from fhir_gateway.flows.merge import ApplyRequest, GroupOutcome
 from fhir_gateway.merging.plan_file import read_plan, write_plan
 from fhir_gateway.settings import EMBEDDED
-
-FINISHED_WITH_FAILURES = 3
 
 app = typer.Typer()
 
@@ -110,7 +109,7 @@ def apply_plan(
     for group, outcome in zip(groups, outcomes, strict=False):
         if outcome.refused:
             tell(f"{group.survivor}: nothing of this group was written; {_what_to_do(group, outcome, environment)}")
-    return 0 if all(outcome.whole for outcome in outcomes) else FINISHED_WITH_FAILURES
+    return 0 if all(outcome.whole for outcome in outcomes) else LEFT_OPEN
 
 
 def _what_to_do(group: GroupPlan, outcome: GroupOutcome, environment: str) -> str:

@@ -12,6 +12,7 @@ import typer
 from fhir_gateway.audit.verify_history import Checkpoint
 from fhir_gateway.bootstrap.history import Verification, history_of
 from fhir_gateway.cli import options
+from fhir_gateway.cli.exit_codes import COULD_NOT_FINISH, LEFT_OPEN
 from fhir_gateway.cli.merge_files import write_private
 from fhir_gateway.cli.merge_history import Merge, Nik, Patient
 from fhir_gateway.cli.merge_words import tell
@@ -19,9 +20,6 @@ from fhir_gateway.cli.printing import print_json, print_text
 from fhir_gateway.domain.errors import UsageError
 from fhir_gateway.domain.history import Erasure
 from fhir_gateway.settings import EMBEDDED
-
-NOT_DONE = 1
-CHECK_FAILED = 3
 
 app = typer.Typer()
 
@@ -54,7 +52,7 @@ def verify(
             print_text(f"not known: {caveat}")
         print("the history is unaltered, as far as is known" if found.passed else "the history WAS ALTERED")
     if not found.passed:
-        raise typer.Exit(CHECK_FAILED)
+        raise typer.Exit(LEFT_OPEN)
 
 
 @app.command()
@@ -124,7 +122,7 @@ def erase(
             print_text(line, file=sys.stderr if as_json else sys.stdout)
         if not yes and not _confirmed():
             tell("nothing was erased")
-            return NOT_DONE
+            return COULD_NOT_FINISH
         entry = history.erase(what, user=user or options.login(), reason=reason)
     if as_json:
         decisions, lines = len(what.entries), len(what.jobs)

@@ -11,6 +11,7 @@ import typer
 from fhir_gateway import bootstrap
 from fhir_gateway.bootstrap import merging
 from fhir_gateway.cli import options
+from fhir_gateway.cli.exit_codes import LEFT_OPEN
 from fhir_gateway.cli.merge_files import write_private
 from fhir_gateway.cli.merge_words import tell, tell_unfinished
 from fhir_gateway.cli.printing import masked, print_json, print_table
@@ -22,8 +23,6 @@ from fhir_gateway.fhir.references import parse_literal
 from fhir_gateway.flows.merge import UndoDecisions, UndoOutcome
 from fhir_gateway.merging.undoing import Decision
 from fhir_gateway.settings import EMBEDDED
-
-UNDECIDED = 3
 
 app = typer.Typer()
 
@@ -77,7 +76,7 @@ def undo_merge(
         write_private(decisions, _to_be_filled_in(merge, outcome.conflicts))
         tell(f"{decisions} names each conflict: write keep or restore as its decision, then undo again with it")
     _print(outcome, preview=preview, reveal=reveal, as_json=as_json)
-    return UNDECIDED if outcome.conflicts or outcome.failed else 0
+    return LEFT_OPEN if outcome.conflicts or outcome.failed else 0
 
 
 def _moves(words: Sequence[str], merge: Merge | None) -> dict[str, str]:

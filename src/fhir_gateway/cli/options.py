@@ -57,6 +57,20 @@ User = Annotated[
 ]
 
 
+Host = Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Address to listen on.")]
+Port = Annotated[int, typer.Option("--port", metavar="N", min=0, max=65535, help="Port; 0 takes a free one.")]
+
+_LONGEST_NAME = 100
+
+
+def shown_name(text: str) -> str:
+    """Return a name as lists and the history show it, without surrounding blanks; raises UsageError for what is none."""
+    name = text.strip()
+    if not name or not name.isprintable() or len(name) > _LONGEST_NAME:
+        raise UsageError(f"a name has 1 to {_LONGEST_NAME} printable characters")
+    return name
+
+
 def login() -> str:
     """Return who runs the command, the default of `--user`."""
     try:

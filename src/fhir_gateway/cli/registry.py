@@ -24,28 +24,30 @@ keys = typer.Typer(help="The gateway's own keys, which sign access tokens.", no_
 app.add_typer(client, name="client")
 app.add_typer(keys, name="keys")
 
-_LONGEST_NAME = 100
-
 
 @client.command()
 def add(
     name: Annotated[str, typer.Argument(metavar="NAME", help="What the client is called in lists.")],
-    jwks: Annotated[str, typer.Option(help="The client's public keys: a file, or the https:// address of its JWKS.")],
-    scope: Annotated[str, typer.Option(help="What it may pull.")] = "system/Immunization.rs system/Patient.rs",
+    jwks: Annotated[
+        str,
+        typer.Option(metavar="FILE|URL", help="The client's public keys (a JWKS): a file, or its https:// address."),
+    ],
+    scope: Annotated[
+        str, typer.Option(metavar="SCOPES", help="What it may pull, as SMART scopes.")
+    ] = "system/Immunization.rs system/Patient.rs",
     environment: options.Environment = EMBEDDED,
     as_json: options.Json = False,
 ) -> None:
     """Register a client and print its id, alone: with it and its own key it gets tokens (SMART Backend Services)."""
     from fhir_gateway.registry.scopes import InvalidScopeError, parse_scopes  # noqa: PLC0415 - only here
 
-    if not name.strip() or not name.isprintable() or len(name) > _LONGEST_NAME:
-        raise UsageError(f"a name has 1 to {_LONGEST_NAME} printable characters")
+    name = options.shown_name(name)
     try:
         scopes = parse_scopes(scope)
     except InvalidScopeError as error:
         raise UsageError(f"--scope: {error}") from None
     url, text = _keys(jwks)
-    made = RegistryClient(str(uuid.uuid4()), name.strip(), scopes, datetime.now(UTC), jwks_url=url, jwks=text)
+    made = RegistryClient(str(uuid.uuid4()), name, scopes, datetime.now(UTC), jwks_url=url, jwks=text)
     with bootstrap.ledger_of(environment) as ledger, ledger.transaction():
         ledger.registry_clients.add(made)
     if as_json:
@@ -109,19 +111,20 @@ def list_keys(environment: options.Environment = EMBEDDED, as_json: options.Json
 
 @app.command()
 def pulls(
-    client_id: Annotated[str, typer.Option("--client", help="Of this client only.")] = "",
+    client_id: Annotated[str, typer.Option("--client", metavar="ID", help="Of this client only.")] = "",
     patient: Annotated[
-        str, typer.Option(help="Those that told of this Patient (its id), and exports, which tell of all.")
+        str,
+        typer.Option(metavar="ID", help="Those that told of this Patient, and exports, which tell of all."),
     ] = "",
-    limit: Annotated[int, typer.Option(min=1, help="So many at most.")] = 100,
+    limit: Annotated[int, typer.Option(min=0, metavar="N", help="Show the newest N only; 0: all.")] = 100,
     environment: options.Environment = EMBEDDED,
     as_json: options.Json = False,
 ) -> None:
     """List who pulled what, when and how much, the newest first."""
     with bootstrap.ledger_of(environment) as ledger:
-        found = ledger.pulls.of_patient(patient) if patient else ledger.pulls.all(client=client_id, limit=limit)
+        found = ledger.pulls.of_patient(patient) if patient else ledger.pulls.all(client=client_id, limit=limit or None)
         names = {one.id: one.name for one in ledger.registry_clients.all()}
-    found = [one for one in found if client_id in ("", one.request.client)][:limit]
+    found = [one for one in found if client_id in ("", one.request.client)][: limit or None]
     if as_json:
         print_json([_pull(one, names) for one in found])
         return
@@ -141,7 +144,7 @@ def pulls(
 
 @app.command()
 def recalls(
-    client_id: Annotated[str, typer.Option("--client", help="Of this client only.")] = "",
+    client_id: Annotated[str, typer.Option("--client", metavar="ID", help="Of this client only.")] = "",
     everything: Annotated[bool, typer.Option("--all", help="Those too that a newer pull has settled.")] = False,
     environment: options.Environment = EMBEDDED,
     as_json: options.Json = False,

@@ -8,6 +8,7 @@ import typer
 
 from fhir_gateway import bootstrap
 from fhir_gateway.cli import options
+from fhir_gateway.cli.exit_codes import LEFT_OPEN
 from fhir_gateway.cli.persons import dose_words, person_columns
 from fhir_gateway.cli.printing import print_json, print_table
 from fhir_gateway.cli.progress import ProgressDisplay
@@ -32,7 +33,6 @@ from fhir_gateway.sources import open_source
 
 app = typer.Typer()
 
-OPEN_LINES = 3
 _COMPARED = {
     "name": "name",
     "born": "born",
@@ -114,7 +114,7 @@ def import_sheet(
 
         results = gateway.act(apply, to_post=True) if decisions else []
     _print_results(results, undecided=len({line.review for line in lines}) - len(results), as_json=as_json)
-    return OPEN_LINES if any(line.result not in _SETTLED for line in results) else 0
+    return LEFT_OPEN if any(line.result not in _SETTLED for line in results) else 0
 
 
 def _lines(

@@ -7,13 +7,15 @@ import typer
 
 from fhir_gateway import bootstrap
 from fhir_gateway.cli import options
-from fhir_gateway.cli.load import FINISHED_WITH_OPEN_ROWS
+from fhir_gateway.cli.exit_codes import LEFT_OPEN
 from fhir_gateway.cli.printing import console, print_json, print_table, print_text
 from fhir_gateway.cli.progress import ProgressDisplay
 from fhir_gateway.cli.summary import print_summary, print_summary_json
 from fhir_gateway.domain.errors import UsageError
 from fhir_gateway.domain.outcomes import Outcome
-from fhir_gateway.domain.runs import Run
+from fhir_gateway.domain.runs import Run, Settlement
+from fhir_gateway.identity.parameters import MatchingPolicy
+from fhir_gateway.ledger.store import Ledger
 from fhir_gateway.settings import EMBEDDED, home, load_environment
 
 _WIDE = 110
@@ -65,7 +67,7 @@ def list_runs(environment: options.Environment = EMBEDDED, as_json: options.Json
 def show(
     run: Annotated[int, typer.Argument(metavar="RUN", help="The run's number, see `runs list`.")],
     row: Annotated[int, typer.Option("--row", metavar="N", help="What became of data row N, and why.")] = 0,
-    file: Annotated[int, typer.Option("--file", metavar="N", help="Of several files, the N-th.")] = 1,
+    file: Annotated[int, typer.Option("--file", metavar="N", min=1, help="Of several files, the N-th.")] = 1,
     environment: options.Environment = EMBEDDED,
     as_json: options.Json = False,
 ) -> None:
@@ -74,24 +76,25 @@ def show(
         found = ledger.runs.get(run)
         if found is None:
             raise UsageError(f"there is no run {run}; `fhir-gateway runs list` shows all")
-        if not row:
-            summary = bootstrap.summary_of(ledger, found)
-            if as_json:
-                print_summary_json(summary)
-            else:
-                print_summary(summary)
-            return
-        record = ledger.spool.record_at(found, file=file - 1, row=row)
-        if record is None:
-            raise UsageError(f"run {run} has no row {row} in file {file}")
-        person, key, settlement = record
-        stored = ledger.spool.decision_of(found, person)
-        policy = load_environment(environment, home()).matching
-        told = bootstrap.explained(ledger, found, stored.decision, policy) if stored else ()
+        if row:
+            _show_row(ledger, found, file, row, policy=load_environment(environment, home()).matching, as_json=as_json)
+        elif as_json:
+            print_summary_json(bootstrap.summary_of(ledger, found))
+        else:
+            print_summary(bootstrap.summary_of(ledger, found))
+
+
+def _show_row(ledger: Ledger, run: Run, file: int, row: int, *, policy: MatchingPolicy, as_json: bool) -> None:
+    record = ledger.spool.record_at(run, file=file - 1, row=row)
+    if record is None:
+        raise UsageError(f"run {run.id} has no row {row} in file {file}")
+    person, key, settlement = record
+    stored = ledger.spool.decision_of(run, person)
+    told = bootstrap.explained(ledger, run, stored.decision, policy) if stored else ()
     if as_json:
         print_json(
             {
-                "run": run,
+                "run": run.id,
                 "row": row,
                 "key": key,
                 "status": settlement.outcome if settlement else None,
@@ -107,15 +110,17 @@ def show(
     if settlement is None:
         print(f"row {row}: not settled yet, the run is unfinished")
     else:
-        print_text(f"row {row}: {settlement.outcome}" + (f", {settlement.reason}" if settlement.reason else ""))
-        if settlement.suggestion:
-            print_text(f"  what to do: {settlement.suggestion}")
-        if settlement.patient_id:
-            print_text(
-                f"  Patient {settlement.patient_id}, Immunizations {' '.join(settlement.immunization_ids) or 'none'}"
-            )
+        _print_settlement(row, settlement)
     for line in told:
         print_text(f"  {line}")
+
+
+def _print_settlement(row: int, settled: Settlement) -> None:
+    print_text(f"row {row}: {settled.outcome}" + (f", {settled.reason}" if settled.reason else ""))
+    if settled.suggestion:
+        print_text(f"  what to do: {settled.suggestion}")
+    if settled.patient_id:
+        print_text(f"  Patient {settled.patient_id}, Immunizations {' '.join(settled.immunization_ids) or 'none'}")
 
 
 @app.command()
@@ -136,7 +141,7 @@ def retry(
         print_summary_json(summary)
     else:
         print_summary(summary)
-    return FINISHED_WITH_OPEN_ROWS if summary.open_rows else 0
+    return LEFT_OPEN if summary.open_rows else 0
 
 
 def _as_json(run: Run) -> dict[str, object]:

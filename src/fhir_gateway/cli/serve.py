@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from fhir_gateway.cli import options
 from fhir_gateway.settings import home
 
 app = typer.Typer()
@@ -15,8 +16,8 @@ app = typer.Typer()
 
 @app.command("serve")
 def serve(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: options.Port = 8000,
+    host: options.Host = "127.0.0.1",
     open_to_this_machine: Annotated[
         bool, typer.Option("--open-to-this-machine", help="/metrics and /docs need no key from this machine itself.")
     ] = False,

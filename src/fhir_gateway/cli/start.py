@@ -4,7 +4,8 @@ import os
 import signal
 from types import FrameType
 
-_COULD_NOT_FINISH = 1
+from fhir_gateway.cli.exit_codes import COULD_NOT_FINISH
+
 _STDERR = 2
 
 
@@ -23,4 +24,4 @@ def main() -> None:
 
 def _end(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - as signal handlers are called
     os.write(_STDERR, b"fhir-gateway: interrupted before anything was begun\n")
-    os._exit(_COULD_NOT_FINISH)
+    os._exit(COULD_NOT_FINISH)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from fhir_gateway.cli import options
 from fhir_gateway.domain.errors import UsageError
 from fhir_gateway.synth.generate import FILES, generate
 from fhir_gateway.synth.naming import POPULATIONS
@@ -42,12 +43,15 @@ def write(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder for the exports and truth.csv.")],
     persons: Annotated[int, typer.Option(min=1, help="How many persons stand in at least one row.")],
     seed: Annotated[int, typer.Option(help="The same seed writes the same bytes.")],
-    rates: Annotated[Path | None, typer.Option(help="TOML file with rates, see `synth rates`.")] = None,
+    rates: Annotated[Path | None, typer.Option(metavar="FILE", help="TOML file with rates, see `synth rates`.")] = None,
     harsh: Annotated[float, typer.Option(min=0, help="Multiplies the rate of every writing error.")] = 1.0,
     population: Annotated[
-        str, typer.Option(help="Whose names: A, B or C (they share none), or mixed (A and B).")
+        str,
+        typer.Option(
+            metavar="|".join(POPULATIONS), help="Whose names: A, B or C (they share none), or mixed (A and B)."
+        ),
     ] = "mixed",
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: options.Json = False,
 ) -> None:
     """Write simrs-khanza.csv, asik.xlsx, puskesmas.csv and truth.csv; `synth DIR` is `synth write DIR`."""
     if population not in POPULATIONS:
@@ -69,7 +73,7 @@ def write(
 def score_(
     truth: Annotated[Path, typer.Option(metavar="DIR", help="Folder that `synth` wrote.")],
     report: Annotated[list[str], typer.Option(metavar="SOURCE=FILE", help="A report of `load`, per source.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: options.Json = False,
 ) -> None:
     """Score reports against the truth: who was merged or split and why, the review load, the doses."""
     reports = {source: read_report(path) for source, path in _report_files(report).items()}
@@ -90,7 +94,7 @@ def _report_files(words: list[str]) -> dict[str, Path]:
 
 @app.command("rates")
 def rates_(
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: options.Json = False,
 ) -> None:
     """Print every rate with its default and its origin, as a TOML file to edit for --rates."""
     if as_json:

@@ -6,7 +6,7 @@ GatewayError                     everything that the gateway raises on purpose
 │   ├── SourceError              the input file as a whole cannot be read
 │   └── ReportError              the report cannot be written
 ├── LedgerError                  the ledger is newer, damaged or used by another run
-├── InterruptedRunError                could not finish, the run can be resumed, exit code 1
+├── InterruptedRunError          could not finish, the run can be resumed, exit code 1
 └── ServerError                  the FHIR server
     ├── TransientServerError     may go away by itself; retry_after in seconds where the server named it
     ├── PermanentServerError     will not go away by itself

@@ -218,13 +218,11 @@ class Pulls:
             wanted = wanted.where(recalls.c.client == client)
         return [_recall(row) for row in self._connection.execute(wanted.order_by(recalls.c.noted, recalls.c.resource))]
 
-    def all(self, *, client: str = "", since: datetime | None = None, limit: int = 1000) -> list[Pull]:
+    def all(self, *, client: str = "", limit: int | None = None) -> list[Pull]:
         """Return the newest pulls first."""
         wanted = select(pulls).order_by(pulls.c.id.desc()).limit(limit)
         if client:
             wanted = wanted.where(pulls.c.client == client)
-        if since is not None:
-            wanted = wanted.where(pulls.c.at >= _stamp(since))
         return [_pull(row) for row in self._connection.execute(wanted)]
 
     def get(self, number: int) -> Pull | None:
