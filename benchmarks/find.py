@@ -11,17 +11,17 @@ stand beside them. A million Patients take about 1.2 GB of disk in the folder fo
 
 import argparse
 import asyncio
-import marshal
 import resource
 import time
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import replace
 from itertools import combinations, islice
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 from typing import BinaryIO
 
+import orjson
 from duplicates import bundle_of
 from registered import is_one_person, patients
 
@@ -153,15 +153,14 @@ def make_pages(made: BinaryIO, count: int, seed: int) -> int:
         for patient in page:
             twice += bool(before) and is_one_person(before, patient["id"])
             before = patient["id"]
-        marshal.dump(page, made)
+        made.write(orjson.dumps(page) + b"\n")
     return twice
 
 
 async def pages_in(made: BinaryIO) -> AsyncGenerator[list[Resource]]:
     made.seek(0)
-    with suppress(EOFError):
-        while True:
-            yield marshal.load(made)
+    for page in made:
+        yield orjson.loads(page)
 
 
 def tell_found(found: Sequence[Found], twice: int) -> None:

@@ -94,7 +94,7 @@ def evidence_of(patient: Resource) -> PersonEvidence:
     mothers.extend(name.newborn_of for name in names if name.newborn_of)
     order = patient.get("multipleBirthInteger")
     named_order = next((name.birth_order for name in names if name.birth_order), -1)
-    gender = _text(patient.get("gender"))
+    gender = patient.get("gender")
     return PersonEvidence(
         niks=tuple(numbers.niks),
         old_niks=tuple(numbers.old_niks),
@@ -105,7 +105,7 @@ def evidence_of(patient: Resource) -> PersonEvidence:
         own_keys=_unique([name.key for name in names]),
         unread_names=_unique([name.text.casefold() for name in names if not (name.key or name.newborn)]),
         newborn=newborn,
-        gender=gender if gender in {"male", "female"} else "",
+        gender=gender if gender in ("male", "female") else "",
         birth_date=birth_date,
         mother_keys=_unique([read_name(name).key for name in mothers]),
         parent_keys=_unique([read_name(name).key for name in parents]),
@@ -226,7 +226,7 @@ def _names(patient: Resource) -> tuple[PersonName, ...]:
         read = read_name(_name_text(name))
         if read.text:
             (old if name.get("use") == "old" else current).append(read)
-    return (*current, *old)
+    return (*current, *old) if old else tuple(current)
 
 
 def _name_text(name: dict[str, Any]) -> str:
@@ -244,20 +244,16 @@ def _contacts(contacts: Any) -> tuple[list[str], list[str], list[str]]:
     parents: list[str] = []
     phones: list[str] = []
     for contact in _objects(contacts):
-        codes = {
+        codes = [
             _text(coding.get("code"))
             for relationship in _objects(contact.get("relationship"))
             for coding in _objects(relationship.get("coding"))
-        }
-        name = contact.get("name")
-        text = _name_text(name) if isinstance(name, dict) else ""
-        if codes & _MOTHERS:
-            mothers.append(text)
-        elif codes & _PARENTS:
-            parents.append(text)
-        else:
-            continue
-        phones.extend(_phones(contact.get("telecom")))
+        ]
+        named = mothers if not _MOTHERS.isdisjoint(codes) else None if _PARENTS.isdisjoint(codes) else parents
+        if named is not None:
+            name = contact.get("name")
+            named.append(_name_text(name) if isinstance(name, dict) else "")
+            phones += _phones(contact.get("telecom"))
     return mothers, parents, phones
 
 
@@ -279,10 +275,10 @@ def _places(addresses: Any) -> tuple[str, ...]:
         for extension in _objects(address.get("extension")):
             if extension.get("url") == systems.ADMINISTRATIVE_CODE:
                 codes = _objects(extension.get("extension"))
-                places.extend(_text(code.get("valueCode")) for code in codes if code.get("url") == "village")
+                places += [_text(code.get("valueCode")) for code in codes if code.get("url") == "village"]
         lines = address.get("line")
-        texts = [_text(line) for line in lines] if isinstance(lines, list) else []
-        places.extend(_comparable_place(text) for text in (*texts, *([] if texts else [_text(address.get("text"))])))
+        texts = lines if isinstance(lines, list) and lines else [address.get("text")]
+        places += [_comparable_place(text) for text in texts if text and isinstance(text, str)]
     return _unique(places)
 
 
@@ -295,7 +291,7 @@ def _clinics(patient: Resource, records: list[tuple[str, str]]) -> tuple[str, ..
     meta = patient.get("meta")
     source = _text(meta.get("source")) if isinstance(meta, dict) else ""
     clinic = source[len(_SOURCE) :].rpartition(":")[0] if source.startswith(_SOURCE) else ""
-    return _unique((clinic, *(clinic for clinic, _ in records)))
+    return _unique([clinic, *[clinic for clinic, _ in records]])
 
 
 def _objects(value: Any) -> list[dict[str, Any]]:

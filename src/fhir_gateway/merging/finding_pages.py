@@ -5,7 +5,7 @@ What comes out is bytes and numbers, quickly put together with those of other pa
 
 from array import array
 from binascii import crc32, crc_hqx
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from fhir_gateway.identity.blocking import blocking_keys
@@ -17,6 +17,7 @@ NUMBER_BITS = 28
 NUMBER = (1 << NUMBER_BITS) - 1
 _HASH = (1 << 36) - 1
 _PARTS_A_KIND = 16
+_LOW_BITS = 28
 
 Noted = dict[int, "array[int]"]
 """Keys' hashes with people's numbers, by part."""
@@ -42,22 +43,21 @@ def look_at(records: Sequence[bytes], first: int) -> Page:
         person = unpack(record)
         packed.append(pack(person))
         count.add(person.evidence)
-        for nik in person.niks:
-            note(niks, "n", nik, number)
-        for key in blocking_keys(person.evidence):
-            note(blocks, key[0], key, number)
+        note(niks, [f"n:{nik}" for nik in person.niks], number)
+        note(blocks, blocking_keys(person.evidence), number)
     return Page(tuple(packed), niks, blocks, count)
 
 
-def note(noted: Noted, kind: str, key: str, number: int) -> None:
-    """Note that a person has a key of a kind (a letter)."""
-    written = key.encode()
-    low = crc32(written)  # two checksums of other polynomials are one of 48 bits, and quicker than a digest
-    part = ord(kind) * _PARTS_A_KIND + low % _PARTS_A_KIND
-    values = noted.get(part)
-    if values is None:
-        values = noted[part] = array("Q")
-    values.append(((crc_hqx(written, 0) << 28 | low >> 4) & _HASH) << NUMBER_BITS | number)
+def note(noted: Noted, keys: Iterable[str], number: int) -> None:
+    """Note that a person has these keys; the first letter of each is its kind."""
+    for key in keys:
+        written = key.encode()
+        low = crc32(written)  # two checksums of other polynomials are one of 48 bits, and quicker than a digest
+        part = written[0] * _PARTS_A_KIND + low % _PARTS_A_KIND
+        values = noted.get(part)
+        if values is None:
+            values = noted[part] = array("Q")
+        values.append(((crc_hqx(written, 0) << _LOW_BITS | low // _PARTS_A_KIND) & _HASH) << NUMBER_BITS | number)
 
 
 def kind_of(part: int) -> str:

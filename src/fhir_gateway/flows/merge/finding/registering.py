@@ -61,8 +61,8 @@ class Registered:
             self.masked += hides_nik(patient)
             if patient["id"] in self._wanted:
                 self.numbers[str(patient["id"])] = number
-            for nik in () if self.likely else niks_of(patient):
-                note(niks, "n", nik, number)
+            if not self.likely:
+                note(niks, [f"n:{nik}" for nik in niks_of(patient)], number)
         self._begun += len(records)
         if self._begun > NUMBER:
             raise UsageError(f"more than {NUMBER:,} active Patients stand on the server: more than can be compared")
