@@ -21,9 +21,15 @@ from fhir_gateway.reports import check_target, check_writable, write_report
 from fhir_gateway.settings import EMBEDDED, home, load_environment
 
 _ROWS_BETWEEN_NEWS = 1000
-_MARKS = 1 << 24
-_MARK_DIGITS = 8
+_MARK_BYTES = 3
+_MARKS = 1 << 8 * _MARK_BYTES
 _STORED_AT_ONCE = 4096
+_STORE = """
+    WITH RECURSIVE place (n) AS (VALUES (1) UNION ALL SELECT n + 16 FROM place WHERE n + 16 < length(?1))
+    INSERT INTO seen SELECT substr(?1, n, 16) FROM place
+"""
+"""Ids of 16 bytes from one value that holds them all: a third of the time of a statement for each."""
+
 _WRITTEN_AT_ONCE = 1 << 18
 """Bytes."""
 
@@ -128,8 +134,9 @@ class _Seen:
         self._waiting: set[bytes] = set()
 
     def first_time(self, value: str) -> bool:
-        """Tell whether the (hexadecimal) value is new."""
-        known, mark = bytes.fromhex(value), int(value[:_MARK_DIGITS], 16) % _MARKS
+        """Tell whether the value (32 hex digits) is new."""
+        known = bytes.fromhex(value)
+        mark = int.from_bytes(known[:_MARK_BYTES])
         marks, waiting = self._marks, self._waiting
         place, bit = mark >> 3, 1 << (mark & 7)
         if marks[place] & bit and (known in waiting or self._is_stored(known)):
@@ -144,7 +151,7 @@ class _Seen:
         return self._database.execute("SELECT 1 FROM seen WHERE id = ?", (known,)).fetchone() is not None
 
     def _store(self) -> None:
-        self._database.executemany("INSERT INTO seen VALUES (?)", [(known,) for known in sorted(self._waiting)])
+        self._database.execute(_STORE, (b"".join(sorted(self._waiting)),))
         self._waiting.clear()
 
     def close(self) -> None:
