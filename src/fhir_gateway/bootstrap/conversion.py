@@ -21,8 +21,7 @@ from fhir_gateway.reports import check_target, check_writable, write_report
 from fhir_gateway.settings import EMBEDDED, home, load_environment
 
 _ROWS_BETWEEN_NEWS = 1000
-_MARK_BYTES = 3
-_MARKS = 1 << 8 * _MARK_BYTES
+_MARKS = 1 << 24
 _STORED_AT_ONCE = 4096
 _STORE = """
     WITH RECURSIVE place (n) AS (VALUES (1) UNION ALL SELECT n + 16 FROM place WHERE n + 16 < length(?1))
@@ -136,7 +135,7 @@ class _Seen:
     def first_time(self, value: str) -> bool:
         """Tell whether the value (32 hex digits) is new."""
         known = bytes.fromhex(value)
-        mark = int.from_bytes(known[:_MARK_BYTES])
+        mark = hash(known) % _MARKS
         marks, waiting = self._marks, self._waiting
         place, bit = mark >> 3, 1 << (mark & 7)
         if marks[place] & bit and (known in waiting or self._is_stored(known)):
