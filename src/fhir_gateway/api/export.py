@@ -130,7 +130,7 @@ async def _kick_off(let_in: Visit, level: Level, *, group: str = "") -> Response
     if is_head(let_in.request):  # an export is begun by a request that says so
         raise RequestRefusedError(405, "an export is kicked off by GET or POST", headers={"Allow": "GET, POST"})
     _check_headers(let_in.request)
-    if group and not await exports.has_group(group):
+    if group and not await exports.groups.has(group):
         raise RequestRefusedError(404, "there is no such Group; GET Group lists those that there are")
     raw, pairs = await _parameters(let_in.request)
     asking = Asking(

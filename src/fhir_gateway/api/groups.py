@@ -50,10 +50,10 @@ async def read_group(group_id: str, let_in: LetIn) -> Response:
     except SearchProblemError as error:
         raise refused_search(error) from None
     exports = let_in.environment.exports
-    size = (await exports.groups()).get(group_id)
+    size = (await exports.groups.all()).get(group_id)
     if size is None:
         raise RequestRefusedError(404, "there is no such Group")
-    return packed(let_in.request, subset(group_resource(group_id, size, clinics=exports.clinics), elements))
+    return packed(let_in.request, subset(group_resource(group_id, size, clinics=exports.groups.clinics), elements))
 
 
 async def _searched(let_in: Visit, *, form: bytes) -> Response:
@@ -69,13 +69,13 @@ async def _searched(let_in: Visit, *, form: bytes) -> Response:
         raise RequestRefusedError(400, "_count is a whole number", code="value")
     wanted = set(given["_id"].split(",")) if "_id" in given else None
     exports = let_in.environment.exports
-    found = {one: size for one, size in (await exports.groups()).items() if wanted is None or one in wanted}
+    found = {one: size for one, size in (await exports.groups.all()).items() if wanted is None or one in wanted}
     page = sorted(one for one in found if one > given.get(CURSOR, ""))[: min(int(count), LARGEST_COUNT) + 1]
     chosen = page[: int(count)]
     entries = [
         {
             "fullUrl": f"{let_in.base}/Group/{one}",
-            "resource": group_resource(one, found[one], clinics=exports.clinics),
+            "resource": group_resource(one, found[one], clinics=exports.groups.clinics),
             "search": {"mode": "match"},
         }
         for one in chosen

@@ -1,7 +1,7 @@
 """What was taken back on the FHIR server itself, looked for by `serve` now and then, and before recalls are listed."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from fhir_gateway.bootstrap.gateway import Gateway, SystemClock
 from fhir_gateway.domain.errors import GatewayError
@@ -49,8 +49,7 @@ async def look_for_withdrawn(settings: Environment, ledger: Ledger, client: Fhir
     if not ledger.pulls.anything_given():
         return 0
     reader = ServerReader(client)
-    settling = timedelta(0) if settings.embedded_data else timedelta(seconds=settings.registry.settling_seconds)
-    tools = RegistryTools(reader, ServerPuller(client), SystemClock(), settling=settling)
+    tools = RegistryTools(reader, ServerPuller(client), SystemClock(), settling=settings.settling)
     return await note_withdrawn(tools, ServerHistory(client, reader), LedgerWithdrawals(ledger))
 
 

@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import cast, get_args
@@ -77,7 +78,12 @@ class Environment:
     @property
     def history_key(self) -> Path:
         """Where the key that signs checkpoints is kept if `[audit]` names none."""
-        return _data_folder(self.name, self.home) / "history-key.pem"
+        return self.folder / "history-key.pem"
+
+    @property
+    def settling(self) -> timedelta:
+        """How long what the server has stamped may still be missing from its searches; its own server misses nothing."""
+        return timedelta(seconds=0 if self.embedded_data else self.registry.settling_seconds)
 
     @property
     def auth(self) -> AuthPolicy:

@@ -20,7 +20,7 @@ async def test_a_running_export_tells_its_progress_and_when_to_ask_again(exporte
         begun.set()
         await asyncio.Event().wait()
 
-    monkeypatch.setattr("fhir_gateway.serving.exporting.jobs.export", stuck)
+    monkeypatch.setattr("fhir_gateway.serving.exporting.working.export", stuck)
     answer = await exporter.kick_off()
     await begun.wait()
     running = await exporter.get(answer.headers["content-location"])

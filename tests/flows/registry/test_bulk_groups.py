@@ -1,7 +1,5 @@
 """Bulk Data Access v2, groups: districts and clinics, their members, and who joined since."""
 
-from dataclasses import replace
-
 import pytest
 from tests.fakes.served_gateway import assert_is_problem
 from tests.flows.registry.exporting import BOBOTSARI, KUTASARI, dose, parameters, person
@@ -80,11 +78,11 @@ async def test_a_group_is_told_of_its_own_deletions_only(exporter, districts):
 async def test_whoever_need_not_wait_until_all_groups_are_read_is_told_when_to_come_again(
     exporter, districts, monkeypatch
 ):
-    exports = exporter.served.app.state.serving.opened["north"].exports
-    usual = exports._terms
-    monkeypatch.setattr(exports, "_terms", replace(usual, groups_within=0.0))
+    groups = exporter.served.app.state.serving.opened["north"].exports.groups
+    usual = groups._within
+    monkeypatch.setattr(groups, "_within", 0.0)
     answer = await exporter.get("Group")
     assert_is_problem(answer, 503, "transient")
     assert answer.headers["retry-after"] == "30"
-    monkeypatch.setattr(exports, "_terms", usual)
+    monkeypatch.setattr(groups, "_within", usual)
     assert (await exporter.get("Group")).json()["total"] == 4

@@ -166,7 +166,7 @@ async def test_too_many_running_are_refused_with_a_time_to_wait(exporter, distri
     async def stuck(*_):
         await asyncio.Event().wait()
 
-    monkeypatch.setattr("fhir_gateway.serving.exporting.jobs.export", stuck)
+    monkeypatch.setattr("fhir_gateway.serving.exporting.working.export", stuck)
     begun = [await exporter.kick_off() for _ in range(2)]
     refused = await exporter.kick_off()
     assert_is_problem(refused, 429)

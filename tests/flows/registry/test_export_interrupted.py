@@ -297,7 +297,7 @@ async def test_what_is_under_way_when_the_gateway_stops_goes_on_when_it_starts_a
 
     first = place.exports()
     with monkeypatch.context() as patched:
-        patched.setattr("fhir_gateway.serving.exporting.jobs.export", stuck)
+        patched.setattr("fhir_gateway.serving.exporting.working.export", stuck)
         job = await first.kick_off(EVERYTHING, asked(), url="u")
         await stopped.wait()
         await first.close()

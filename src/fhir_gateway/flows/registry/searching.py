@@ -151,7 +151,7 @@ def _order(asked: RegistrySearch, tools: RegistryTools) -> Order:
         _pairs(asked),
         lambda one: fits(one, asked),
         newest_first=asked.newest_first,
-        until=tools.settled_until() if tools.settling and not asked.newest_first else None,
+        until=None if asked.newest_first else tools.settled_until(),
     )
 
 

@@ -21,6 +21,6 @@ class RegistryTools:
     clock: Clock
     settling: timedelta = timedelta(0)
 
-    def settled_until(self) -> datetime:
-        """Return the moment until which nothing is still on its way."""
-        return self.clock.now() - self.settling
+    def settled_until(self) -> datetime | None:
+        """Return the moment until which nothing is still on its way, None where nothing ever is."""
+        return self.clock.now() - self.settling if self.settling else None

@@ -26,7 +26,7 @@ async def note_withdrawn(tools: RegistryTools, history: FhirHistory, noted: With
         _TYPE,
         [("status", ",".join(_NOT_GIVEN))],
         lambda _: True,
-        until=tools.settled_until() if tools.settling else None,
+        until=tools.settled_until(),
     )
     found = 0
     async for batch in batches(tools, order, after=Position(*before) if before else None):

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -85,10 +85,9 @@ class Registry:
         self._started = clock.now()
         self._served: tuple[Capabilities, dict[str, frozenset[str]]] | None = None
         self._keys = RegistryKeys(settings.folder)
-        settling = 0.0 if settings.embedded_data else settings.registry.settling_seconds
         self.policy = settings.registry
         near = nearest(reader, transport)
-        self.tools = RegistryTools(near, ServerPuller(client), clock, settling=timedelta(seconds=settling))
+        self.tools = RegistryTools(near, ServerPuller(client), clock, settling=settings.settling)
         self._past = ServerHistory(client, reader)
         self.door = RegistryDoor(settings, ledger, self._keys, book=book, clock=clock)
 
@@ -173,7 +172,7 @@ class Registry:
             content = self._opened(cursor, now)
             going = read_going(content, resource_type=asked.resource_type, resource_id=resource_id, now=now)
             wanted, after, link = going.asked, going.place, going.link
-        until = self.tools.settled_until() if self.tools.settling else None
+        until = self.tools.settled_until()
         page = await history(wanted, self._past, after=after, link=link, until=until)
         if resource_id and not page.versions and after is None and wanted.since is None:
             return None

@@ -22,8 +22,8 @@ async def transaction_time(types: Sequence[str], tools: ExportTools) -> datetime
     On the embedded server stamps follow the order of commits over all types, so it is the newest stamp that there is;
     elsewhere it is as long ago as the server may need (`settling`).
     """
-    if tools.server.settling:
-        return tools.server.settled_until()
+    if (settled := tools.server.settled_until()) is not None:
+        return settled
     newest = [await _newest(one, tools) for one in types]
     return max((one for one in newest if one is not None), default=tools.server.clock.now() - _A_WHILE)
 
