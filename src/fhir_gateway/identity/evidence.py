@@ -13,6 +13,7 @@ from typing import Any
 from fhir_gateway.domain import systems
 from fhir_gateway.domain.recent import remembered
 from fhir_gateway.domain.records import Resource
+from fhir_gateway.people.name_agreement import NameLevel, compare_keys
 from fhir_gateway.people.names import PersonName, read_name
 from fhir_gateway.people.nik import NikStatus, is_parents_nik, read_nik
 
@@ -85,13 +86,14 @@ class PersonEvidence:
 def evidence_of(patient: Resource) -> PersonEvidence:
     """Read a Patient, ours or a foreign server's; never raises, what is malformed is left out."""
     names = _names(patient)
-    newborn = bool(names) and all(name.newborn for name in names)
+    mothers, parents, parents_phones = _contacts(patient.get("contact"))
+    mother_keys = _unique([read_name(name).key for name in mothers])
+    temporary = [name for name in names if name.newborn and not _is_the_childs(name, mother_keys)]
+    newborn = bool(names) and len(temporary) == len(names)
     birth_date = read_birth_date(_text(patient.get("birthDate")))
     numbers = _Numbers(birth_date, newborn=newborn)
     for identifier in _objects(patient.get("identifier")):
         numbers.add(identifier)
-    mothers, parents, parents_phones = _contacts(patient.get("contact"))
-    mothers.extend(name.newborn_of for name in names if name.newborn_of)
     order = patient.get("multipleBirthInteger")
     named_order = next((name.birth_order for name in names if name.birth_order), -1)
     gender = patient.get("gender")
@@ -107,7 +109,7 @@ def evidence_of(patient: Resource) -> PersonEvidence:
         newborn=newborn,
         gender=gender if gender in ("male", "female") else "",
         birth_date=birth_date,
-        mother_keys=_unique([read_name(name).key for name in mothers]),
+        mother_keys=_unique([*mother_keys, *(read_name(name.newborn_of).key for name in temporary)]),
         parent_keys=_unique([read_name(name).key for name in parents]),
         phones=_unique([*_phones(patient.get("telecom")), *parents_phones]),
         places=_places(patient.get("address")),
@@ -119,6 +121,12 @@ def evidence_of(patient: Resource) -> PersonEvidence:
         deceased=_text(patient.get("deceasedDateTime"))[:10],
         masked=numbers.masked,
     )
+
+
+def _is_the_childs(name: PersonName, mother_keys: tuple[str, ...]) -> bool:
+    """Whether "By. X" names the child itself: the mother who is named beside it is called otherwise altogether."""
+    levels = {compare_keys(name.key, key).level for key in mother_keys}
+    return levels == {NameLevel.DIFFERENT}
 
 
 def unmasked(evidence: PersonEvidence, nik: str) -> PersonEvidence:

@@ -231,8 +231,14 @@ _LONG_WORD = 5
 
 
 def _is_mother(one: PersonEvidence, newborn: PersonEvidence) -> bool:
-    """Whether one carries the name of the newborn's mother, and is no child of hers that is called like her."""
+    """Whether one carries the name of the newborn's mother, and is no child of hers that is called like her.
+
+    Born in the same years, a boy or one whose own parent is known is the child itself, whose name stands behind "By.".
+    """
     if one.newborn or not newborn.newborn or not one.own_keys:
+        return False
+    same_years = bool(one.birth_date.year and newborn.birth_date.year) and years_apart(one, newborn) < GENERATION_YEARS
+    if same_years and (one.gender == "male" or one.mother_keys or one.parent_keys or one.parent_niks):
         return False
     if compare_keys_of(one.own_keys, newborn.mother_keys).level not in _LIKE_OR_NEAR:
         return False

@@ -80,10 +80,11 @@ ABBREVIATIONS: Mapping[str, str] = {
     **dict.fromkeys(_words("noor noer nor nur"), "nur"),
     **dict.fromkeys(_words("bq baiq"), "baiq"),
     **dict.fromkeys(_words("ngr ngurah"), "ngurah"),
-    **dict.fromkeys(_words("nym nyoman"), "nyoman"),
+    **dict.fromkeys(_words("nym nmn nyoman"), "nyoman"),
     **dict.fromkeys(_words("kmg komang"), "komang"),
-    **dict.fromkeys(_words("wyn wayan"), "wayan"),
-    **dict.fromkeys(_words("kdk kadek"), "kadek"),
+    **dict.fromkeys(_words("wy wyn wayan"), "wayan"),
+    **dict.fromkeys(_words("kd kdk kadek"), "kadek"),
+    **dict.fromkeys(_words("gst gusti"), "gusti"),
     **dict.fromkeys(_words("kt ktt ketut"), "ketut"),
     **dict.fromkeys(_words("gd gde gede"), "gede"),
     **dict.fromkeys(_words("dw dwa dewa"), "dewa"),
@@ -103,9 +104,12 @@ ABDUL_WITH = ("abdul", "abdur", "abdus", "abdun", "abdut", "abdud", "abduz", "ab
 
 WEAK_WORDS = _words(
     "muhamad ahmad abdul siti nur sri dewi putri putra i ni ida bagus anak agung wayan made nyoman ketut gede luh komang kadek"
-    " putu lalu baik raden andi nyi ayu al el as ar bin binti binte m a"
+    " putu nenga gusti ngura lalu baik raden andi nyi ayu al el as ar bin binti binte m a"
 )
 """Words (in their compared form) that so many people carry that they alone tell nobody apart."""
+
+BALINESE_WORDS = _words("wayan putu gede luh made kadek nenga nyoman komang ketut gusti ngura ayu")
+"""What follows the Balinese marks of sex and rank (I, Ni, Anak Agung), in its compared form."""
 
 FATHER_WORDS = _words("bin binti bint binte bti bt")
 """Stand between a person's name and the father's."""
@@ -118,6 +122,9 @@ NEWBORN_WORDS = _words("by bayi byi baby bby")
 
 MOTHER_WORDS = _words("ny nyonya ibu nyony nny")
 """Stand before the mother's name in a newborn's temporary name."""
+
+FATHER_TITLES = _words("tn tuan bpk bapak bp pak")
+"""Stand before the father's name in a child's temporary name: "An. Tn. X"."""
 
 ROMAN_ORDER: Mapping[str, int] = {
     "i": 1,

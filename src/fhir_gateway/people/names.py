@@ -13,9 +13,11 @@ from fhir_gateway.domain.recent import remembered
 from fhir_gateway.people.name_sounds import compared_form, sound_key
 from fhir_gateway.people.name_words import (
     ABDUL_WITH,
+    BALINESE_WORDS,
     CERTAIN_DEGREES,
     DEGREES,
     DOTTED_TITLES,
+    FATHER_TITLES,
     FATHER_WORDS,
     MOTHER_WORDS,
     NEWBORN_WORDS,
@@ -34,12 +36,15 @@ _TWIN = re.compile(
     r"\b(?:kembar|kmbr|twin|gemell?[iy])[\s.\-]*(?:ke[\s.\-]*)?(iii|ii|iv|i|[1-4]|a|b)\b|\banak ke[\s.\-]*([1-4])\b",
     re.IGNORECASE,
 )
+_NUMBER_BEHIND = re.compile(r"[(\[]\s*(iii|ii|iv|i|[1-4]|a|b)\s*[)\]]\s*$", re.IGNORECASE)
+"""The number of a twin behind its mother's name: "By. Ny. Siti (2)"."""
 _REMARK_SIGNS = re.compile(" a[lk]|kembar|kmbr|twin|gemel")
 """One of these stands in every name of letters alone that _ALIAS or _TWIN finds something in."""
 
 _TELLING_WORDS = TITLES | DEGREES | CERTAIN_DEGREES | FATHER_WORDS | NEWBORN_WORDS | {"anak", "an"}
 """A name without any of them is all given names."""
 
+_BEHIND_COMMA = DEGREES | TITLES | NEWBORN_WORDS
 _DOT_INSIDE = re.compile(r"\.(?=\w)")
 _NOT_A_LETTER = re.compile(r"[^a-z]+")
 _LETTER_DIGITS = str.maketrans("01345", "oieas")
@@ -56,10 +61,10 @@ class PersonName(NamedTuple):
     """A person's name, read.
 
     `text` is the name as it may be displayed: without titles, degrees and remarks, in capitals and small letters; a
-    newborn's temporary name keeps its "By. Ny.". `prefix` and `suffix` are the titles and degrees as written, `given`
+    newborn's temporary name keeps its "By. Ny." (or "By. Tn.": the father's). `prefix` and `suffix` are the titles and degrees as written, `given`
     the words of the person's own name (none in a temporary one), `father` the father's name after bin/binti.
     `newborn_of` is the mother's name in a newborn's temporary name, `newborn` says that it is one; its `words` are the
-    mother's and its `key` is empty. "By. X" without "Ny." may as well name the child itself: there `key` holds X. `birth_order` is 1 for the first of twins, 0
+    mother's (the father's, of whom `newborn_of` tells nothing) and its `key` is empty. "By. X" without "Ny." may as well name the child itself: there `key` holds X. `birth_order` is 1 for the first of twins, 0
     where the name tells none. `words` (plain small letters), `tokens` and `key` are for comparing only; `truncated` says
     that the source may have cut the name's end off.
     """
@@ -200,26 +205,32 @@ def _may_have_remarks(lowered: str) -> bool:
 
 
 def _read_newborn(original: str, words: list[str], order: int) -> PersonName | None:
-    """Read "By. Ny. X", "Bayi Ibu X", "An. Ny. X", "By X 2"; None where it is no newborn's temporary name."""
+    """Read "By. Ny. X", "X, By Ny", "An. Tn. X", "By X 2"; None where it is no child's temporary name."""
+    if len(words) > 2 and words[-3].endswith(",") and _bare_word(words[-2]) in NEWBORN_WORDS:
+        words = words[-2:] + words[:-2]
     first = _bare_word(words[0]) if words else ""
     second = _bare_word(words[1]) if len(words) > 1 else ""
-    for_mother = second in MOTHER_WORDS and first in NEWBORN_WORDS | {"an", "anak"}
-    if len(words) < 2 or not (for_mother or first in NEWBORN_WORDS):
+    for_mother, for_father = second in MOTHER_WORDS, second in FATHER_TITLES
+    for_parent = (for_mother or for_father) and first in NEWBORN_WORDS | {"an", "anak"}
+    if len(words) < 2 or not (for_parent or first in NEWBORN_WORDS):
         return None
-    rest = words[2:] if for_mother else words[1:]
+    rest = words[2:] if for_parent else words[1:]
+    behind = _NUMBER_BEHIND.search(original)
+    if behind:
+        order = order or ROMAN_ORDER[behind[1].lower()]
     if len(rest) > 1 and _bare_word(rest[-1]) in ROMAN_ORDER and not _is_initial(rest[-1]):
         order = order or ROMAN_ORDER[_bare_word(rest[-1])]
         rest = rest[:-1]
-    mother = read_name(" ".join(rest)) if rest else read_name("")
-    text = f"By. Ny. {mother.text}" if for_mother else f"By. {mother.text}"
+    parent = read_name(" ".join(rest)) if rest else read_name("")
+    title = "Ny. " if for_mother else "Tn. " if for_father else ""
     return PersonName(
         original,
-        text.strip(),
-        words=mother.words,
+        f"By. {title}{parent.text}".strip(),
+        words=parent.words,
         newborn=True,
-        newborn_of=mother.text,
+        newborn_of="" if for_father else parent.text,
         birth_order=order,
-        key="" if for_mother else mother.key,
+        key="" if for_parent else parent.key,
     )
 
 
@@ -249,10 +260,10 @@ def _is_title(word: str, following: str) -> bool:
 
 
 def _split_degrees(words: list[str]) -> tuple[list[str], tuple[str, ...]]:
-    """Take degrees off the end, as long as a name remains: everything behind a comma, and words that are degrees."""
+    """Take degrees and titles ("Budi, Tn") off the end, as long as a name remains: all behind a comma, and degrees."""
     rest, suffix = list(words), []
     comma = next((index for index, word in enumerate(rest) if word.endswith(",")), None)
-    if comma is not None and any(_bare_word(word) in DEGREES or "." in word for word in rest[comma + 1 :]):
+    if comma is not None and any(_bare_word(word) in _BEHIND_COMMA or "." in word for word in rest[comma + 1 :]):
         suffix = [word.strip(",") for word in rest[comma + 1 :] if word.strip(",")]
         rest = rest[: comma + 1]
     while len(rest) > 1 and _is_degree(rest):
@@ -328,6 +339,7 @@ def _plain_words(words: Iterable[str]) -> tuple[str, ...]:
 
 @remembered(4096)
 def _tokens(plain: tuple[str, ...]) -> tuple[str, ...]:
+    plain = _without_marks(plain)
     forms: list[str] = []
     for index, word in enumerate(plain):
         if index == 0 and word in {"m", "mh"} and len(plain) > 1:
@@ -335,6 +347,20 @@ def _tokens(plain: tuple[str, ...]) -> tuple[str, ...]:
         else:
             forms.extend(_parts(word))
     return tuple(forms)
+
+
+def _without_marks(plain: tuple[str, ...]) -> tuple[str, ...]:
+    """Leave out the Balinese "I" and "Ni", which tell the sex alone and are as often left out; write "A.A." in full."""
+    if plain and plain[0] in _BALINESE_MARKS:
+        for beginning, full in ((("i",), ()), (("ni",), ()), (("aa",), _ANAK_AGUNG), (("a", "a"), _ANAK_AGUNG)):
+            rest = plain[len(beginning) :]
+            if plain[: len(beginning)] == beginning and rest and compared_form(rest[0]) in BALINESE_WORDS:
+                return (*full, *rest)
+    return plain
+
+
+_BALINESE_MARKS = frozenset({"i", "ni", "a", "aa"})
+_ANAK_AGUNG = ("anak", "agung")
 
 
 def _parts(word: str) -> tuple[str, ...]:

@@ -196,3 +196,17 @@ def test_no_vetoed_pair_is_ever_certain_and_all_pairs_are_symmetric(one, other):
     comparison = compare(left, right)
     assert not (comparison.vetoes and comparison.grade is Grade.CERTAIN)
     assert compare(right, left).grade is comparison.grade
+
+
+def test_a_child_written_as_by_and_its_own_name_is_not_its_own_mother():
+    child = evidence("Alya Safira", mother="Ratna Sari", born="2024-05-05", gender="female", village="Majapura")
+    newborn = evidence("By. Alya Safira", born="2024-05-05", gender="female", village="Majapura", phone="081234567890")
+
+    assert compare(child, newborn).vetoes == ()
+
+
+def test_the_mother_of_a_newborn_without_a_name_is_another_person():
+    mother = evidence("Ratna Sari", mother="Sumiyati", born="1995-05-05", gender="female")
+    newborn = evidence("By. Ratna Sari", born="2024-05-05", gender="female")
+
+    assert "parent-and-child" in {veto.code for veto in compare(mother, newborn).vetoes}

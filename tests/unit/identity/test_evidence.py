@@ -92,6 +92,18 @@ def test_what_is_no_phone_is_left_out(text):
     assert comparable_phone(text) == ""
 
 
+def test_who_stands_behind_by_is_the_child_where_the_mother_is_called_otherwise():
+    child = evidence("By. Alya Safira", mother="Ratna Sari", born="2024-05-05")
+
+    assert not child.newborn
+    assert child.mother_keys == ("ratna sari||",)
+
+
+@pytest.mark.parametrize("mother", ["", "Ratna", "Ratna Sari Dewi"])
+def test_who_stands_behind_by_may_be_the_mother_where_no_other_is_named(mother):
+    assert evidence("By. Ratna Sari", mother=mother, born="2024-05-05").newborn
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),

@@ -107,3 +107,25 @@ def test_names_that_are_the_same_have_the_same_letters(one, other):
     if compare_names(left, right).level in {NameLevel.EXACT, NameLevel.EQUIVALENT}:
         letters = {letters_of_key(left.key), letters_of_key(right.key)}
         assert len(letters) == 1 or NO_LETTERS in letters
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("I Made Sudarma", "Made Sudarma"),
+        ("Ni Nyoman Sari", "Nym. Sari"),
+        ("A.A. Gede Rai", "Anak Agung Gde Rai"),
+        ("AA Ayu Rai", "Anak Agung Ayu Rai"),
+        ("I Gst Ngr Adnyana", "Gusti Ngurah Adnyana"),
+    ],
+)
+def test_balinese_marks_of_sex_and_rank_are_as_often_left_out_or_shortened(one, other):
+    assert compare_names(read_name(one), read_name(other)).level is NameLevel.EQUIVALENT
+
+
+def test_balinese_names_of_birth_order_still_tell_brothers_apart():
+    assert compare_names(read_name("I Wayan Rai"), read_name("I Made Rai")).level is NameLevel.PARTIAL
+
+
+def test_initials_before_another_name_are_no_balinese_rank():
+    assert compare_names(read_name("A.A. Maramis"), read_name("Alex Andries Maramis")).level is NameLevel.INITIALS

@@ -161,3 +161,29 @@ def test_the_short_way_of_plain_names_reads_what_the_long_way_reads(written):
 )
 def test_letters_that_no_accent_can_be_taken_from_are_compared_as_the_plain_ones(written, plain):
     assert read_name(written).key == f"{plain}||"
+
+
+@pytest.mark.parametrize(
+    "written", ["An. Tn. Budi Santoso", "Anak Bpk Budi Santoso", "BY TN BUDI SANTOSO", "An Bapak Budi"]
+)
+def test_a_child_written_under_its_fathers_name_has_no_name_of_its_own(written):
+    name = read_name(written)
+
+    assert (name.newborn, name.key, name.newborn_of) == (True, "", "")
+    assert name.text.startswith("By. Tn. Budi")
+
+
+def test_a_newborns_title_may_stand_behind_its_mothers_name():
+    assert read_name("RATNA SARI, BY NY").newborn_of == "Ratna Sari"
+
+
+@pytest.mark.parametrize(("written", "order"), [("By. Ny. Siti (2)", 2), ("BY NY SITI (B)", 2), ("Siti Aminah (2)", 0)])
+def test_a_number_in_brackets_counts_twins_behind_a_mothers_name_alone(written, order):
+    assert read_name(written).birth_order == order
+
+
+@pytest.mark.parametrize(
+    "written", ["BUDI SANTOSO, TN", "Budi Santoso, An", "BUDI SANTOSO,SDR", "Budi Santoso, H. M.Pd"]
+)
+def test_titles_behind_a_comma_are_no_part_of_the_name(written):
+    assert read_name(written).key == "budi santoso||"
