@@ -67,11 +67,11 @@ def compare_keys(left: str, right: str) -> NameAgreement:
     return _compare(left, right) if left <= right else _mirrored(_compare(right, left))
 
 
-NO_LETTERS = ""
+NO_LETTERS: frozenset[str] = frozenset()
 
 
 @remembered(2048)
-def letters_of_key(key: str) -> str:
+def letters_of_key(key: str) -> frozenset[str]:
     """Return the lasting letters of a name's key: without the same ones no two names are EXACT or EQUIVALENT.
 
     None at all where that does not hold: a father's name may be taken for an own one, a name that was cut off may lack
@@ -176,7 +176,7 @@ class _Alignment:
                 if index + 1 < len(divided):
                     both = divided[index] + divided[index + 1]
                     letters = lasting_letters_of(both)
-                    if not any(letters == lasting_letters(word) for word in joined):
+                    if letters not in [lasting_letters(word) for word in joined]:
                         continue
                     word = compared_form(both)
                     if word in joined:
@@ -297,7 +297,6 @@ def _may_begin(initial: str, form: str) -> bool:
     return form[0] in _BEGINNINGS.get(initial, initial)
 
 
-@remembered(2048)
 def is_short_form(short: str, word: str) -> bool:
     """Say whether a word may be written or called by the short one: its consonants, its beginning or its end."""
     if len(short) >= len(word) or len(short) < 2:

@@ -73,15 +73,14 @@ def compared_form(word: str) -> str:
 _LASTING = str.maketrans(dict.fromkeys("cdefhijkopqstuwxyz"))
 
 
-@remembered(2048)
-def lasting_letters(form: str) -> str:
-    """Return those letters of a word that no spelling changes, each once, in order."""
-    return "".join(sorted({*form.translate(_LASTING)}))
+def lasting_letters(form: str) -> frozenset[str]:
+    """Return those letters of a word that no spelling changes."""
+    return frozenset(form.translate(_LASTING))
 
 
-def lasting_letters_of(word: str) -> str:
+def lasting_letters_of(word: str) -> frozenset[str]:
     """Return the lasting letters of a word's compared form, without making that: forms with other ones are two."""
-    return lasting_letters(ABBREVIATIONS.get(word, word))
+    return frozenset(ABBREVIATIONS.get(word, word).translate(_LASTING))
 
 
 @remembered(4096)
