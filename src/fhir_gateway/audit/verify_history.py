@@ -421,7 +421,13 @@ def verify_proof(proof: Mapping[str, Any], checkpoints: Sequence[Checkpoint], ke
         if given.text != own.text and not verifies_consistency(
             earlier=given.size, earlier_root=given.root, size=own.size, root=own.root, path=path
         ):
-            wrong.append(f"nothing shows that the given checkpoint over {given.size} entries is of the same history")
+            hint = (
+                ""
+                if path
+                else "; have the proof written anew with `merge prove MERGE --checkpoint` and this checkpoint"
+            )
+            words = f"nothing shows that the given checkpoint over {given.size} entries is of the same history"
+            wrong.append(words + hint)
     return wrong
 
 
