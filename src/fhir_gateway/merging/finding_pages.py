@@ -5,8 +5,9 @@ What comes out is bytes and numbers, quickly put together with those of other pa
 
 from array import array
 from binascii import crc32, crc_hqx
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 from fhir_gateway.identity.blocking import blocking_keys
 from fhir_gateway.identity.frequencies import FrequencyCount
@@ -58,6 +59,42 @@ def note(noted: Noted, keys: Iterable[str], number: int) -> None:
         if values is None:
             values = noted[part] = array("Q")
         values.append(((crc_hqx(written, 0) << _LOW_BITS | low // _PARTS_A_KIND) & _HASH) << NUMBER_BITS | number)
+
+
+def blocks_in(values: "array[int]") -> Iterator[list[int]]:
+    """Yield the numbers of two or more people who share a key in a part, rising; keys of one hash are taken for one."""
+    before, block = -1, [0]
+    for value in sorted(set(values)):
+        hashed = value >> NUMBER_BITS
+        if hashed == before:  # few keys have two people: what is done for every key has to be little
+            block.append(value & NUMBER)
+            continue
+        if len(block) > 1:
+            yield block
+        before, block = hashed, [value & NUMBER]
+    if len(block) > 1:
+        yield block
+
+
+@dataclass(frozen=True, slots=True)
+class Paired:
+    """The pairs of a part's blocks, each as one number with the lower one first; how many blocks were too large."""
+
+    pairs: "array[int]"
+    cut: int
+    largest: int
+
+
+def pair_off(values: "array[int]", most: int) -> Paired:
+    """Return who meets whom in a part's blocks of at most so many people."""
+    pairs = array("Q")
+    cut = largest = 0
+    for block in blocks_in(values):
+        if len(block) > most:
+            cut, largest = cut + 1, max(largest, len(block))
+        else:
+            pairs.extend([one << NUMBER_BITS | other for one, other in combinations(block, 2)])
+    return Paired(pairs, cut, largest)
 
 
 def kind_of(part: int) -> str:

@@ -1,22 +1,22 @@
 """Who is likely one person without a NIK in common: blocks of people, who is worth it, the comparison, groups."""
 
 import asyncio
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
-from itertools import combinations
 
 from fhir_gateway.domain.finding import Found
 from fhir_gateway.domain.identity import Grade
 from fhir_gateway.flows.load.blocks import LARGEST_BLOCK
 from fhir_gateway.flows.merge.finding.likely_groups import LikelyGroups, LikelyPair
-from fhir_gateway.flows.merge.finding.registering import Registered, packed_pair, unpacked_pairs
-from fhir_gateway.flows.merge.finding.tools import FindTools
+from fhir_gateway.flows.merge.finding.registering import Registered, unpacked_pairs
+from fhir_gateway.flows.merge.finding.tools import FindTools, worked_off
 from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.frequencies import Frequencies
 from fhir_gateway.identity.parameters import MatchingPolicy
 from fhir_gateway.identity.screening import Screen
-from fhir_gateway.merging.finding_pages import kind_of
+from fhir_gateway.merging.finding_pages import kind_of, pair_off
 from fhir_gateway.merging.finding_people import Person
 from fhir_gateway.merging.finding_screen import LEAST, worth_of
 
@@ -72,38 +72,22 @@ async def _bring_together(registered: Registered, tools: FindTools) -> tuple[str
     cut: Counter[str] = Counter()
     largest: Counter[str] = Counter()
     noted = 0
-    for part in registered.blocks.parts():
-        paired = await asyncio.to_thread(_pair_off, registered, part)
-        noted += paired.pairs
-        if paired.cut:
-            kind = kind_of(part)
+    parts = registered.blocks.parts()
+    pieces = ((registered.blocks.of(part), LARGEST_BLOCK) for part in parts)
+    async with aclosing(worked_off(tools.workers, pair_off, pieces)) as all_paired:
+        kinds = map(kind_of, parts)
+        async for _, paired in all_paired:
+            await asyncio.to_thread(registered.pair, paired.pairs)
+            kind = next(kinds)
             cut[kind] += paired.cut
             largest[kind] = max(largest[kind], paired.largest)
-        tools.progress.advance(noted)
+            noted += len(paired.pairs)
+            tools.progress.advance(noted)
     return tuple(
         f"{cut[kind]} blocks of people who share {_KEYS.get(kind, 'a key')} were passed over, since more than"
         f" {LARGEST_BLOCK} stand in each (at most {largest[kind]}): who meets nowhere else was not compared"
-        for kind in sorted(cut)
+        for kind in sorted(+cut)
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Paired:
-    pairs: int
-    cut: int
-    largest: int
-
-
-def _pair_off(registered: Registered, part: int) -> _Paired:
-    pairs = cut = largest = 0
-    for block in registered.blocks.blocks(part):
-        if len(block) > LARGEST_BLOCK:
-            cut, largest = cut + 1, max(largest, len(block))
-            continue
-        for one, other in combinations(block, 2):
-            registered.pairs.add(*packed_pair(one, other))
-        pairs += len(block) * (len(block) - 1) // 2
-    return _Paired(pairs, cut, largest)
 
 
 async def _compared(
@@ -114,44 +98,26 @@ async def _compared(
     people = _People(registered)
     found: list[LikelyPair] = []
     numbers: dict[str, int] = {}
-    under_way: deque[asyncio.Future[list[tuple[int, int]]]] = deque()
     done = 0
-
-    async def compare_next() -> None:
-        worth = await under_way[0]
-        under_way.popleft()
-        found.extend(await asyncio.to_thread(_compare, worth, people, numbers, frequencies, tools.matching))
-
-    try:
-        portions = _portions(registered)
-        while (portion := await asyncio.to_thread(next, portions, None)) is not None:
-            work = tools.workers.run(worth_of, portion.pairs, portion.records, tools.matching)
-            under_way.append(asyncio.ensure_future(work))
-            while len(under_way) >= tools.workers.together:
-                await compare_next()
-            done += len(portion.pairs)
+    pieces = _portions(registered, tools.matching)
+    async with aclosing(worked_off(tools.workers, worth_of, pieces)) as screened:
+        async for (pairs, _, policy), worth in screened:
+            found.extend(await asyncio.to_thread(_compare, worth, people, numbers, frequencies, policy))
+            done += len(pairs)
             tools.progress.advance(done)
-        while under_way:
-            await compare_next()
-    finally:
-        for each in under_way:
-            each.cancel()
     return found, numbers
 
 
-@dataclass(frozen=True, slots=True)
-class _Portion:
-    pairs: list[tuple[int, int]]
-    records: dict[int, bytes]
-
-
-def _portions(registered: Registered) -> Iterator[_Portion]:
+def _portions(
+    registered: Registered, policy: MatchingPolicy
+) -> Iterator[tuple[list[tuple[int, int]], dict[int, bytes], MatchingPolicy]]:
+    """Yield portions of the pairs with the records of whom they name."""
     for part in registered.pairs.parts():
         pairs = list(unpacked_pairs(registered.pairs.of(part)))
         for start in range(0, len(pairs), _PAIRS_TOGETHER):
             together = pairs[start : start + _PAIRS_TOGETHER]
             numbers = {number for pair in together for number in pair}
-            yield _Portion(together, {number: registered.records.get(number) for number in sorted(numbers)})
+            yield together, {number: registered.records.get(number) for number in sorted(numbers)}, policy
 
 
 def _compare(

@@ -16,6 +16,7 @@ from fhir_gateway.merging.finding_people import Person, hides_nik, niks_of, pack
 from fhir_gateway.ports.finding import FindingNumbers, FindingStore
 
 PAGE = 500
+_NEAR_BITS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class Registered:
         self.niks = Keys(store.numbers())
         self.blocks = Keys(store.numbers())
         self.pairs = store.numbers()
+        """Pairs as numbers (see finding_pages.Paired); those of one part are near each other on disk."""
         self.count = FrequencyCount()
         self.numbers: dict[str, int] = {}
         """The numbers of those wanted ids that were met."""
@@ -81,6 +83,11 @@ class Registered:
             self.records.add(record)
         self.niks.add(niks)
 
+    def pair(self, pairs: "array[int]") -> None:
+        """Keep who meets whom."""
+        for value in pairs:
+            self.pairs.add(value >> (NUMBER_BITS + _NEAR_BITS), value)
+
     def person(self, number: int) -> Person:
         """Return a person by number."""
         return unpack(self.records.get(number))
@@ -104,19 +111,9 @@ class Keys:
         """Return the parts that can be looked at one by one."""
         return self._numbers.parts()
 
-    def blocks(self, part: int) -> Iterator[list[int]]:
-        """Yield the numbers of two or more people who share a key, rising; keys of one hash are taken for one."""
-        before, block = -1, [0]
-        for value in sorted(set(self._numbers.of(part))):
-            hashed = value >> NUMBER_BITS
-            if hashed == before:  # few keys have two people: what is done for every key has to be little
-                block.append(value & NUMBER)
-                continue
-            if len(block) > 1:
-                yield block
-            before, block = hashed, [value & NUMBER]
-        if len(block) > 1:
-            yield block
+    def of(self, part: int) -> "array[int]":
+        """Return the keys of a part (see finding_pages.blocks_in)."""
+        return self._numbers.of(part)
 
 
 async def register(
@@ -197,11 +194,6 @@ async def _as_given(tools: FindTools) -> AsyncGenerator[list[Resource]]:
             yield page
             page = []
     yield page
-
-
-def packed_pair(one: int, other: int) -> tuple[int, int]:
-    """Return the part and the number under which a pair is kept; pairs of one part are near each other on disk."""
-    return one >> 16, one << NUMBER_BITS | other
 
 
 def unpacked_pairs(values: "array[int]") -> Iterator[tuple[int, int]]:

@@ -15,6 +15,7 @@ from fhir_gateway.flows.merge.finding.registering import Registered
 from fhir_gateway.flows.merge.finding.tools import FindTools
 from fhir_gateway.identity.evidence import unmasked
 from fhir_gateway.merging.finding_groups import found_of
+from fhir_gateway.merging.finding_pages import blocks_in
 from fhir_gateway.merging.finding_people import Person, person_of
 from fhir_gateway.merging.grouping import grade_people
 
@@ -34,7 +35,7 @@ class Sharing:
 def sharing_in(registered: Registered, part: int) -> list[Sharing]:
     """Return who shares a NIK in a part of the registered people's NIKs, by NIK."""
     found: list[Sharing] = []
-    for block in registered.niks.blocks(part):
+    for block in blocks_in(registered.niks.of(part)):
         carriers: dict[str, dict[str, Person]] = defaultdict(dict)
         numbers: dict[str, int] = {}
         for number in block:
