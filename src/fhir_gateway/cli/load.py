@@ -117,6 +117,12 @@ def _tell_unread(source: Source, progress: ProgressDisplay) -> None:
     if source.unread:
         more = f" and {len(source.unread) - _MOST_UNREAD} more" if len(source.unread) > _MOST_UNREAD else ""
         progress.say(f"{source.path.name}: not read: {', '.join(source.unread[:_MOST_UNREAD])}{more}")
+    if source.without_doses:
+        expected = min(source.layout.doses)
+        progress.say(
+            f"{source.path.name}: no column holds doses (as '{expected}' would), only persons are read:"
+            " where the header has two rows, make one of them"
+        )
 
 
 def report_targets(report: Path | None, files: Sequence[Path]) -> list[Path]:

@@ -117,8 +117,8 @@ def _layout(name: str, node: Node | None, compiling: Compiling) -> Layout:
         if child.text not in compiling.columns:
             faults.unknown(child.place, "column (required, but read nowhere)", child.text, compiling.columns)
     given = {key: node.value[key].text for key in ("sheet", "delimiter", "encoding") if key in node.value}
-    dates = frozenset(compiling.date_columns)
-    return Layout(name, frozenset(required), frozenset(compiling.columns), **given, dates=dates)
+    dates, doses = frozenset(compiling.date_columns), frozenset(compiling.conditions)
+    return Layout(name, frozenset(required), frozenset(compiling.columns), **given, dates=dates, doses=doses)
 
 
 def _key(node: Node | None, compiling: Compiling) -> tuple[KeyReader, ...]:

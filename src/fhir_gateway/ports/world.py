@@ -27,6 +27,8 @@ class Source(Protocol):
     """The columns as the file spells them, `gateway_*` included."""
     unread: tuple[str, ...]
     """The columns that the mapping does not read, in words; a report's own are not among them."""
+    without_doses: bool
+    """Whether a wide sheet has none of the columns that hold doses: only persons are read from it."""
     delimiter: str
     """What separates the cells of a CSV file, "" in other kinds."""
     byte_order_mark: bool

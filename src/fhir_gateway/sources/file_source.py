@@ -23,6 +23,8 @@ class FileSource(ABC):
         self.header = header.names
         self.keys = header.keys
         self.unread = unread_columns(header)
+        doses = header.layout.doses
+        self.without_doses = bool(doses) and doses.isdisjoint(header.keys)
         self._state = _state(path)
 
     @property
