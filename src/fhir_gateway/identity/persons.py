@@ -193,8 +193,11 @@ class Persons:
 
         Twins are given the same, and each has it in a line of its own. Nobody else may be a twin of either, but for
         further parts; they are of one sex, for a boy and a girl are two, and no word is more than a letter apart.
+        Of 1 January, which stands for an unknown day, a whole school may be.
         """
         left, right = self._evidence(one), self._evidence(other)
+        if any((each.birth_date.month, each.birth_date.day) == (1, 1) for each in (left, right)):
+            return False
         if left.newborn or right.newborn or max(left.birth_order, right.birth_order) > 0:
             return False
         if (left.gender and right.gender and left.gender != right.gender) or not one_letter_apart(left, right):

@@ -125,6 +125,11 @@ def test_parts_of_a_list_that_complement_each_other_are_one_child():
     assert members(*likely_twins, given={1: frozenset({BCG, POLIO}), 2: frozenset({POLIO})}) == [(1,)]
 
 
+def test_parts_of_a_list_are_not_one_child_where_the_birthday_is_nobodys():
+    classmates = rizki(nik=RIZKIS_NIK, born="2017-01-01"), rizki(name="Rizka Pratama", born="2017-01-01")
+    assert (1, 2) not in members(*classmates, given={1: frozenset({BCG}), 2: frozenset({POLIO})})
+
+
 def test_parts_of_a_list_are_not_one_child_where_a_third_may_be_the_twin():
     twin = rizki(name="Rizka Pratama", nik=TWINS_NIK)
     given = {1: frozenset({BCG}), 2: frozenset({POLIO}), 3: frozenset({BCG, POLIO})}
