@@ -182,9 +182,16 @@ class Keys:
             self._connection.execute(insert(tables.proposals).prefix_with("OR IGNORE", dialect="sqlite"), rows)
 
     def kept_apart(self, patient_ids: Iterable[str]) -> set[frozenset[str]]:
-        """Return the pairs among these Patients that were decided to be two people: taken apart, parted, or a merge undone."""
-        named = sorted(set(patient_ids))
-        return Reviews(self._connection).unlinked(named) | Merges(self._connection).kept_apart(named)
+        """Return the pairs among these Patients that were decided to be two people: taken apart, parted, or a merge undone.
+
+        What was decided of a Patient that was replaced since holds for whoever stands for it.
+        """
+        named = set(patient_ids)
+        into = Merges(self._connection).survivors(named)
+        members = sorted({*named, *into})
+        decided = Reviews(self._connection).unlinked(members) | Merges(self._connection).kept_apart(members)
+        apart = decided | {frozenset(into.get(one, one) for one in pair) for pair in decided}
+        return {pair for pair in apart if len(pair) == 2 and pair <= named}
 
     def proposals(self) -> list[tuple[str, str, int, str]]:
         """Return (Patient, Patient, run, reason) of all merge proposals.

@@ -236,18 +236,19 @@ class Merges:
         return self._read(*(merges.c.id.in_(chunk) for chunk in chunks(sorted(found))))
 
     def survivors(self, patient_ids: Iterable[str]) -> dict[str, str]:
-        """Return replaced Patient → who stands for it now, of these Patients and whoever they were merged into."""
+        """Return replaced Patient → who stands for it now, of these Patients and all with whom merges have made them one."""
         into: dict[str, str] = {}
+        seen: set[str] = set()
         asked = set(patient_ids)
         while asked:
             standing = [one for one in self.by_patient(sorted(asked)) if one.state is not MergeState.UNDONE]
-            found = {replaced: one.survivor for one in standing for replaced in one.replaced}
-            asked = {survivor for replaced, survivor in found.items() if replaced not in into} - into.keys()
-            into |= found
+            into |= {replaced: one.survivor for one in standing for replaced in one.replaced}
+            seen |= asked
+            asked = {*into, *into.values()} - seen
         for replaced in into:
-            seen = {replaced}
-            while (onward := into.get(into[replaced])) and onward not in seen:
-                seen.add(onward)
+            passed = {replaced}
+            while (onward := into.get(into[replaced])) and onward not in passed:
+                passed.add(onward)
                 into[replaced] = onward
         return into
 

@@ -82,6 +82,18 @@ def test_a_proposal_follows_whoever_was_merged_since_and_comes_back_with_undoing
     assert proposed() == [("p0", "p3")]
 
 
+def test_what_was_decided_of_a_patient_holds_for_whoever_stands_for_it(ledger):
+    with ledger.transaction():
+        ledger.merges.part(["p2", "p3"], user="ani", at=NOW, reason="namesakes")
+    assert ledger.keys.kept_apart(["p1", "p3"]) == set()
+    applied(ledger, group_plan(survivor="p1", replaced=("p2",)))
+    assert ledger.keys.kept_apart(["p1", "p3"]) == {frozenset(("p1", "p3"))}
+    applied(ledger, group_plan(survivor="p0", replaced=("p1",), nik=""))
+    assert ledger.keys.kept_apart(["p0", "p3"]) == {frozenset(("p0", "p3"))}
+    applied(ledger, group_plan(survivor="p0", replaced=("p3",), nik=""))
+    assert ledger.keys.kept_apart(["p0", "p3"]) == set()
+
+
 def test_changes_are_numbered_in_the_plan_s_order_and_keep_their_digits(ledger):
     plan = group_plan()
     changes = list(ledger.merges.changes(begun(ledger, plan).id))
