@@ -1,6 +1,5 @@
 """Other people's FHIR clients, each a program of its own that pulls from the registry's endpoint."""
 
-import base64
 import gzip
 import json
 import os
@@ -134,12 +133,6 @@ PULLS: Mapping[str, tuple[Software, Callable[[Registry, str, str], Pulled]]] = {
     "smart-fetch bulk": (IN_PYTHON, with_smart_fetch_bulk),
     "smart-fetch crawl": (IN_PYTHON, with_smart_fetch_crawl),
 }
-
-
-def claims_of(token: str) -> dict[str, Any]:
-    """Return what an access token says, unproved."""
-    content: dict[str, Any] = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
-    return content
 
 
 def _printed(words: list[str], **environment: str) -> Pulled:

@@ -6,7 +6,7 @@ from itertools import combinations
 
 import pytest
 from tests.flows.conftest import Place
-from tests.real_server.merge_people import Settled
+from tests.real_server.settled_people import Settled
 
 from fhir_gateway.domain import systems
 

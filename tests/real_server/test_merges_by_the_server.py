@@ -4,7 +4,8 @@ import json
 import re
 
 import pytest
-from tests.real_server.merge_people import Settled, family, new_nik
+from tests.real_server.merge_people import family, new_nik
+from tests.real_server.settled_people import Settled
 from tests.real_server.test_merges_on_real_servers import RealPlace, activities
 
 from fhir_gateway.domain.errors import TransientServerError

@@ -7,7 +7,8 @@ from functools import cache
 import pytest
 from tests.flows.conftest import Place
 from tests.flows.test_interruption import command
-from tests.real_server.merge_people import Settled, family, new_nik
+from tests.real_server.merge_people import family, new_nik
+from tests.real_server.settled_people import Settled
 
 from fhir_gateway.domain.posting import Locking
 from fhir_gateway.fhir_server.client import FhirClient

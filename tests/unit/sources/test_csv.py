@@ -224,7 +224,6 @@ def test_memory_stays_flat(opened):
     assert peak < 8 << 20
 
 
-CELLS = st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters="\0\r"), max_size=12)
 SAFE = st.text('abc;" ', max_size=8)
 
 

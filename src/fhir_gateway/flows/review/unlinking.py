@@ -5,39 +5,28 @@ and looks again, so that the same command after any interruption comes to the sa
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from fhir_gateway.bundling import patients
-from fhir_gateway.bundling.parting import Cleaned, dose_of_its_own, said_by, without
+from fhir_gateway.bundling.parting import Cleaned, without
 from fhir_gateway.domain import systems
 from fhir_gateway.domain.errors import PermanentServerError, UsageError
-from fhir_gateway.domain.identity import Grade, PersonAction
-from fhir_gateway.domain.outcomes import Outcome
+from fhir_gateway.domain.identity import PersonAction
 from fhir_gateway.domain.posting import BundleEntry
 from fhir_gateway.domain.records import Resource
-from fhir_gateway.domain.registry import Correction
 from fhir_gateway.domain.runs import (
-    KnownKey,
-    ReviewAnswer,
-    ReviewKind,
-    ReviewState,
     Run,
     RunKind,
     RunState,
-    Settlement,
-    SpooledRecord,
-    StoredDecision,
-    Verdict,
-    WrittenResource,
 )
-from fhir_gateway.flows.load.blocks import block_numbers
 from fhir_gateway.flows.load.tools import LoadTools
 from fhir_gateway.flows.review.dose_moving import MovedDose, made_by_gateway, plan_moves
+from fhir_gateway.flows.review.moves import Move, Standing, as_begun, journaled
 from fhir_gateway.flows.review.parting_plan import PATIENT, UnlinkRequest, check_target, journal, moving
 from fhir_gateway.flows.review.recalling import changed_since, recall_changed
+from fhir_gateway.flows.review.remembering import remember, write_down, written_by
 from fhir_gateway.flows.review.sending import read_doses, send_all
-from fhir_gateway.identity.evidence import evidence_of
 
 _TRIES = 6
 _DECISIONS = 500
@@ -59,32 +48,6 @@ class Unlinked:
     left: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Move:
-    """A journaled run, read again."""
-
-    run: Run
-    decision: StoredDecision
-    wrong: str
-    records: Sequence[SpooledRecord]
-    known: Mapping[str, KnownKey]
-    others: Mapping[str, KnownKey]
-    told: list[WrittenResource] = field(default_factory=list)
-    """What was written on the server since this process began."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Standing:
-    """Where each dose (key, name) stands in the end.
-
-    `moved` are those that went over as a whole, as they are then, `copies` the ids of the copies of those that stay.
-    """
-
-    places: Mapping[tuple[str, str], str]
-    moved: Sequence[Resource]
-    copies: Sequence[str]
-
-
 async def unlink(request: UnlinkRequest, tools: LoadTools) -> Unlinked:
     """Move the rows' doses to Patient `to`, or to a new person; the rows are never linked to the wrong one again.
 
@@ -94,16 +57,16 @@ async def unlink(request: UnlinkRequest, tools: LoadTools) -> Unlinked:
     fingerprint = _fingerprint(request)
     with tools.ledger.load_lock(f"unlinking rows of run {request.run}"):
         run = tools.ledger.runs.unfinished(fingerprint) or await _begin(request, fingerprint, tools)
-        move = _journaled(run, tools)
+        move = journaled(run, tools)
         right = await _right_patient(move, tools)
         standing = await _move_doses(move, right, tools)
         cleaned = await _clean(move, request, tools)
         with tools.ledger.transaction():
-            begun, changed = _as_begun(move, tools), [*standing.moved, cleaned.patient]
-            written = _written(move, right, standing, changed_since(begun, changed))
-            _remember(move, right, standing.places, written, tools)
+            begun, changed = as_begun(move, tools), [*standing.moved, cleaned.patient]
+            written = written_by(move, right, standing, changed_since(begun, changed))
+            remember(move, right, standing.places, written, tools)
             recall_changed(begun, changed, tools)
-            _write_down(move, request, right, tools)
+            write_down(move, request, right, tools)
             tools.ledger.spool.sweep(run)
             tools.ledger.runs.finish(run, tools.clock.now())
     return Unlinked(
@@ -151,23 +114,7 @@ def _check_nothing_is_half_posted(patient_id: str, tools: LoadTools) -> None:
             after = waiting[-1].number
 
 
-def _journaled(run: Run, tools: LoadTools) -> _Move:
-    decision = tools.ledger.spool.open_decisions(run, after=0, limit=1)[0]
-    records = tools.ledger.spool.records_of(run, decision.decision.members)
-    wrong = str(decision.decision.candidates[0])
-    keys = {record.key for record in records}
-    everything = tools.ledger.keys.of_patient(wrong)
-    return _Move(
-        run=run,
-        decision=decision,
-        wrong=wrong,
-        records=records,
-        known={key: known for key, known in everything.items() if key in keys},
-        others={key: known for key, known in everything.items() if key not in keys},
-    )
-
-
-async def _right_patient(move: _Move, tools: LoadTools) -> str:
+async def _right_patient(move: Move, tools: LoadTools) -> str:
     """Create the new person, or add to the right one what the rows say; return the Patient's id."""
     said = list({record.person: record.patient for record in move.records}.values())
     if move.decision.decision.action is PersonAction.LINK:
@@ -187,7 +134,7 @@ async def _right_patient(move: _Move, tools: LoadTools) -> str:
 
 
 async def _until_nothing_is_left(
-    patient_id: str, change: Callable[[Resource], Resource | None], move: _Move, tools: LoadTools
+    patient_id: str, change: Callable[[Resource], Resource | None], move: Move, tools: LoadTools
 ) -> Resource:
     """Change a Patient, If-Match, again where somebody else was faster; return it as it stands then."""
     for _ in range(_TRIES):
@@ -204,7 +151,7 @@ async def _until_nothing_is_left(
     raise PermanentServerError(f"Patient {patient_id} keeps changing on the server: run the same command again")
 
 
-async def _move_doses(move: _Move, right: str, tools: LoadTools) -> _Standing:
+async def _move_doses(move: Move, right: str, tools: LoadTools) -> Standing:
     """Send what is missing until every dose stands with the right Patient."""
     moved = _moved_doses(move)
     ids = [dose.immunization_id for dose in moved]
@@ -215,12 +162,12 @@ async def _move_doses(move: _Move, right: str, tools: LoadTools) -> _Standing:
         if not plan.entries:
             whole = [dose.immunization_id for dose in moved if not dose.stays]
             copies = [plan.standing[dose.doses[0]] for dose in moved if dose.stays and dose.doses[0] in plan.standing]
-            return _Standing(plan.standing, [current[own] for own in whole if own in current], copies)
+            return Standing(plan.standing, [current[own] for own in whole if own in current], copies)
         await send_all(plan.entries, tools, move.told)
     raise PermanentServerError("the doses keep changing on the server: run the same command again")
 
 
-def _moved_doses(move: _Move) -> list[MovedDose]:
+def _moved_doses(move: Move) -> list[MovedDose]:
     staying = {i: (key, name) for key, known in move.others.items() for name, i in known.doses.items()}
     found: dict[str, list[tuple[str, str]]] = {}
     resources: dict[str, Resource] = {}
@@ -244,13 +191,7 @@ def _moved_doses(move: _Move) -> list[MovedDose]:
     ]
 
 
-def _as_begun(move: _Move, tools: LoadTools) -> list[Resource]:
-    """Return the wrong Patient and the doses as they stood when the run was journaled."""
-    patients_then = tools.ledger.spool.candidates(move.run, [move.wrong])
-    return [*patients_then.values(), *(dose.resource for record in move.records for dose in record.doses)]
-
-
-async def _clean(move: _Move, request: UnlinkRequest, tools: LoadTools) -> Cleaned:
+async def _clean(move: Move, request: UnlinkRequest, tools: LoadTools) -> Cleaned:
     """Take out of the wrong Patient what only these rows said; a Patient made for them alone is put out of use.
 
     Return the Patient as it stands on the server then, and what is left in it.
@@ -270,105 +211,3 @@ async def _clean(move: _Move, request: UnlinkRequest, tools: LoadTools) -> Clean
 
     standing = await _until_nothing_is_left(move.wrong, change, move, tools)
     return Cleaned(standing, result.left)
-
-
-def _remember(
-    move: _Move,
-    right: str,
-    standing: Mapping[tuple[str, str], str],
-    written: tuple[WrittenResource, ...],
-    tools: LoadTools,
-) -> None:
-    """Tell the ledger whose the rows are now, and what was written for that; the first row tells it."""
-    ledger = tools.ledger
-    learned: list[KnownKey] = []
-    settlements: list[Settlement] = []
-    for record in move.records:
-        known = move.known[record.key]
-        doses = {name: standing[record.key, name] for name in known.doses if (record.key, name) in standing}
-        copied = {name for name, own in doses.items() if known.doses[name] != own}
-        whole = len(doses) == len(known.doses) and not copied and _found_whole(record, known)
-        learned.append(
-            replace(
-                known,
-                patient_id=right,
-                doses=doses,
-                content=known.content if whole else "",
-                supplied={**known.supplied, **{name: _copied(record, name, known) for name in copied}},
-            )
-        )
-        settlements.append(
-            Settlement(
-                record.number,
-                Outcome.LOADED,
-                patient_id=right,
-                immunization_ids=tuple(dict.fromkeys(doses.values())),
-                grade=Grade.CERTAIN,
-            )
-        )
-    ledger.keys.learn(move.run, learned)
-    settlements[0] = replace(settlements[0], written=written)
-    ledger.spool.settle(move.run, settlements)
-    ledger.spool.close(move.run, [move.decision.number])
-    mine, theirs = _digests(move, tools)
-    blocks = {number for record in move.records for number in block_numbers(evidence_of(record.patient))}
-    ledger.keys.estrange(move.wrong, mine - theirs, blocks if not move.others else ())
-    ledger.keys.acquaint((digest, right) for digest in mine)
-    ledger.keys.locate((block, right) for block in blocks)
-
-
-def _written(
-    move: _Move, right: str, standing: _Standing, changed: Sequence[Correction]
-) -> tuple[WrittenResource, ...]:
-    """Return what was written on the server: by this process, and, as far as that can be seen, by one that was cut off."""
-    is_new = move.decision.decision.action is PersonAction.CREATE
-    created = [f"Patient/{right}"] if is_new else []
-    created += [f"Immunization/{own}" for own in standing.copies]
-    known = {one.resource for one in move.told if one.created}
-    earlier = [WrittenResource(one, created=True) for one in created if one not in known]
-    later = [WrittenResource(one.resource, created=False, version=one.version) for one in changed]
-    return tuple(dict.fromkeys((*earlier, *move.told, *later)))
-
-
-def _copied(record: SpooledRecord, name: str, known: KnownKey) -> Mapping[str, tuple[str, ...]]:
-    """Return what of a dose's supplied fields its copy has; the rest comes with the next load of its file."""
-    shared = next(dose.resource for dose in record.doses if dose.name == name)
-    said = known.supplied.get(name, {})
-    copy = dose_of_its_own(shared, said, identifier="", source="")
-    return {field: digests for field, digests in said.items() if field in copy}
-
-
-def _found_whole(record: SpooledRecord, known: KnownKey) -> bool:
-    """Whether the person has all that the row supplied; else the next load of its file completes it."""
-    return said_by(record.patient, known.supplied.get(PATIENT, {})).complete
-
-
-def _digests(move: _Move, tools: LoadTools) -> tuple[set[str], set[str]]:
-    """Return the words of those who go and of those who stay."""
-    going = tools.ledger.keys.wordings(move.known)
-    staying = tools.ledger.keys.wordings(move.others)
-    return {d for said in going.values() for d in said}, {d for said in staying.values() for d in said}
-
-
-def _write_down(move: _Move, request: UnlinkRequest, right: str, tools: LoadTools) -> None:
-    """Keep who decided so and why, and what it means for later loads."""
-    reviews, now = tools.ledger.reviews, tools.clock.now()
-    mine, theirs = _digests(move, tools)
-    if request.undoing:
-        number = request.undoing
-        reviews.take_back(number)
-        reviews.answer(number, ReviewAnswer(ReviewState.UNDONE, request.user, request.note, right, move.run.id, now))
-    number = reviews.ask(
-        move.run,
-        [],
-        kind=ReviewKind.UNLINK,
-        code="operator-unlinked",
-        text=f"rows of run {request.run} were taken apart from Patient {move.wrong}",
-        suggestion="",
-        opened=now,
-        decision=move.decision.decision,
-    )
-    reviews.answer(number, ReviewAnswer(ReviewState.UNLINKED, request.user, request.note, right, move.run.id, now))
-    apart = [Verdict(digest, move.wrong, same=False) for digest in sorted(mine - theirs)]
-    apart += [Verdict(digest, right, same=False) for digest in sorted(theirs - mine)]
-    reviews.judge(number, [*apart, *(Verdict(digest, right, same=True) for digest in sorted(mine - theirs))])
