@@ -267,6 +267,13 @@ def ignores_conditions(request):
         request.headers.pop(name, None)
 
 
+def first_of_a_list(request):
+    """Take the first of several values and pass over the others, as if they had not been asked for."""
+    if request.url.path.endswith("/_search"):
+        request._content = re.sub(rb"%2C[^&]*", b"", request.content)
+    request.url = request.url.copy_with(raw_path=re.sub(rb"%2C[^&]*", b"", request.url.raw_path))
+
+
 def all_on_one_page(request):
     """Heed neither sizes of pages nor orders nor times."""
     request._content = re.sub(rb"&?_(count|sort|lastUpdated)=[^&]*", b"", request.content)
@@ -341,6 +348,7 @@ MANNERS = {
     "no etags": (None, without_etags),
     "content location": (None, content_location),
     "conditions are ignored": (ignores_conditions, on_statement(undeclared_creates)),
+    "lists are cut": (first_of_a_list, None),
     "all on one page": (all_on_one_page, None),
     "receipts are terse": (None, says_where_alone),
     "no searches are declared": (None, on_statement(undeclared_searches)),

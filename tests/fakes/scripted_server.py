@@ -61,10 +61,14 @@ def outcome(*, severity="error", code="invalid", text="no"):
 
 
 class ScriptedServer:
-    """`handler(request)` returns a response or raises; /metadata is answered unless the handler wants it."""
+    """`handler(request)` returns a response or raises; /metadata is answered unless the handler wants it.
 
-    def __init__(self, handler, *, metadata=None):
+    So is the search for any Patients, which finds none, unless the handler knows `anybody`; it is not counted.
+    """
+
+    def __init__(self, handler, *, metadata=None, anybody=False):
         self.handler = handler
+        self.anybody = anybody
         self.metadata = statement() if metadata is None else metadata
         self.requests = []
         self.time = FakeTime()
@@ -72,6 +76,8 @@ class ScriptedServer:
         self.told_at = []  # when, in seconds of its time
 
     async def __call__(self, request):
+        if not self.anybody and b"_count=20" in (request.content, request.url.query) and "/Patient" in request.url.path:
+            return answer(body=searchset())
         self.requests.append(request)
         if self.metadata is not False and request.url.path.endswith("/metadata"):
             return answer(body=self.metadata)

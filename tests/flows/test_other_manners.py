@@ -38,7 +38,7 @@ SERVERS = {
     ),
     "of a framework": (
         "bundles are missing", "conditions are ignored", "all on one page", "receipts are terse", "entries are bare",
-        "everything is returned",
+        "everything is returned", "lists are cut",
     ),
 }  # fmt: skip
 

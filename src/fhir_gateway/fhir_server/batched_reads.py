@@ -8,7 +8,7 @@ from fhir_gateway.domain.errors import AccessRefusedError, PermanentServerError,
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.domain.searches import Search, SearchAnswer
 from fhir_gateway.fhir_server.client import Answer, FhirClient
-from fhir_gateway.fhir_server.questions import LONGEST_URL, cut, encoded
+from fhir_gateway.fhir_server.questions import LONGEST_URL, encoded
 from fhir_gateway.fhir_server.reader import MATCHES_A_PAGE, STRICT, Check, ServerReader
 from fhir_gateway.fhir_server.search_batches import SEARCHES_A_BATCH, ask_in_batch
 from fhir_gateway.fhir_server.verdicts import Verdict
@@ -49,7 +49,7 @@ class BatchedReads:
         questions = [
             _Question(position, Search(search.resource_type, part))
             for position, search in enumerate(searches)
-            for part in cut(search.parameters, longest=LONGEST_URL)
+            for part in await self._reader.questions(search.parameters, longest=LONGEST_URL)
         ]
         found: list[dict[str, Resource]] = [{} for _ in searches]
         problems: dict[int, str] = {}

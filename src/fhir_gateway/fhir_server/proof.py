@@ -90,6 +90,24 @@ async def _prove_by_somebody(reader: Prober, proof: "partial[SearchProof]", *, d
     return proof(works=False, words="a search for somebody who is there does not find them")
 
 
+async def prove_lists(reader: Prober) -> bool | None:
+    """Return whether a search for several values finds who has one of them; None where nobody is there to tell.
+
+    Seen: nobody is found, or who has the first value alone, without a word. What is refused is told by each search.
+    """
+    nobody = _NOBODY["identifier"]
+    try:
+        sample = (await reader.first_page("Patient", {})).matches
+        value = next(filter(None, (_value_of(resource, "identifier") for resource in sample)), "")
+        for values in ((nobody, value, f"{nobody}-either"), (value,)) if value else ():
+            found = (await reader.first_page("Patient", {"identifier": values})).matches
+            if any(carries(match, {"identifier": (value,)}) for match in found):
+                return len(values) > 1
+    except PermanentServerError:
+        return True
+    return None
+
+
 def _value_of(resource: Resource, parameter: str) -> str:
     """Return what this resource would be found by, "" where it carries nothing of the kind."""
     identifier, name, telecom = (_first(resource, element) for element in ("identifier", "name", "telecom"))

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
 from urllib.parse import quote, urlencode
 
 VALUES_A_SEARCH = 200
@@ -51,3 +52,9 @@ def cut(parameters: Parameters, *, longest: int, most_values: int = VALUES_A_SEA
             start, used = position, 0
         used += size
     yield {**rest, name: values[start:]}
+
+
+def each_alone(parameters: Parameters) -> Iterator[Parameters]:
+    """Yield parameters that together ask the same, each with one value."""
+    for values in product(*parameters.values()):
+        yield {name: (value,) for name, value in zip(parameters, values, strict=True)}

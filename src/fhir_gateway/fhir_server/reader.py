@@ -1,5 +1,7 @@
 """Reads a FHIR server: resources and searches, to the last page, and nothing that was not asked for."""
 
+import asyncio
+import logging
 import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from enum import StrEnum
@@ -12,8 +14,16 @@ from fhir_gateway.fhir_server.capabilities import Capabilities, parse_capabiliti
 from fhir_gateway.fhir_server.client import Answer, FhirClient, Request
 from fhir_gateway.fhir_server.matching import carries
 from fhir_gateway.fhir_server.pages import Page, parse_page
-from fhir_gateway.fhir_server.proof import SearchProof, prove
-from fhir_gateway.fhir_server.questions import LONGEST_FORM, LONGEST_URL, Parameters, cut, encoded, is_personal
+from fhir_gateway.fhir_server.proof import SearchProof, prove, prove_lists
+from fhir_gateway.fhir_server.questions import (
+    LONGEST_FORM,
+    LONGEST_URL,
+    Parameters,
+    cut,
+    each_alone,
+    encoded,
+    is_personal,
+)
 from fhir_gateway.fhir_server.refusals import refusal
 from fhir_gateway.fhir_server.search_batches import SEARCHES_A_BATCH, ask_in_batch
 from fhir_gateway.fhir_server.verdicts import Verdict
@@ -30,6 +40,7 @@ _EXPIRED = frozenset({404, 410})
 _DATES = frozenset({"birthdate", "death-date", "date", "_lastUpdated"})
 
 Check = Callable[[Resource], bool]
+_log = logging.getLogger(__name__)
 
 
 class _Expired(Exception):  # noqa: N818 - no error: the search starts again
@@ -61,6 +72,8 @@ class ServerReader:
         self._refused_roads: set[_Road] = set()
         self._proofs: dict[tuple[str, str], SearchProof] = {}
         self._takes_one_date: set[tuple[str, str]] = set()
+        self._takes_lists: bool | None = True if self._masked else None  # masked numbers cannot tell
+        self._finding_out = asyncio.Lock()
 
     async def capabilities(self) -> Capabilities:
         """Return what the server declares, read once; raises PermanentServerError unless it speaks FHIR R4."""
@@ -101,15 +114,32 @@ class ServerReader:
         server says that it ignored something, or where the answer may be cut.
         """
         seen: set[str] = set()
-        one_by_one = self._masked and "identifier" in parameters
         longest = LONGEST_FORM if self._road(parameters) is _Road.POST else self._longest_url
-        questions = cut(parameters, longest=longest, **({"most_values": 1} if one_by_one else {}))
-        for question in questions:
+        for question in await self.questions(parameters, longest=longest):
             async for resource in self._cut_shorter(resource_type, question, check=check):
                 name = f"{resource.get('resourceType')}/{resource.get('id')}"
                 if name not in seen:
                     seen.add(name)
                     yield resource
+
+    async def questions(self, parameters: Parameters, *, longest: int) -> Sequence[Parameters]:
+        """Return what together asks the same, nothing longer than that; value by value where lists would find nobody."""
+        if self._masked and "identifier" in parameters:
+            return list(cut(parameters, longest=longest, most_values=1))
+        listed = any(len(values) > 1 for values in parameters.values())
+        if listed and self._takes_lists is None:
+            async with self._finding_out:
+                await self._find_out_about_lists()
+        alone = listed and self._takes_lists is False
+        return list(each_alone(parameters) if alone else cut(parameters, longest=longest))
+
+    async def _find_out_about_lists(self) -> None:
+        if self._takes_lists is None:
+            self._takes_lists = await prove_lists(self)
+            if self._takes_lists is False:
+                _log.warning(
+                    "This server finds nobody by a list of values: each value is asked alone, which takes longer"
+                )
 
     async def prove_search(self, resource_type: str, parameter: str) -> SearchProof:
         """Return whether "not found" may be believed of a search by this parameter; found out once."""

@@ -237,6 +237,46 @@ async def test_what_is_too_long_for_the_server_is_asked_in_parts():
     assert sorted(await search(server, wanted)) == sorted(f"p{number}" for number in range(100))
 
 
+def holding(people, taken):
+    """Return a server that takes from a list the values that `taken` returns, and who was asked for."""
+
+    def handler(request):
+        listed = parse_qs(request.content.decode()).get("identifier")
+        asked = [f"{NIK}|{number}" for number in people] if listed is None else taken(listed[0].split(","))
+        return answer(body=searchset(*(patient(n) for n in people if f"{NIK}|{n}" in asked)))
+
+    return ScriptedServer(handler, anybody=True)
+
+
+@pytest.mark.parametrize(
+    ("taken", "requests"),
+    [
+        (lambda values: values, 3),
+        (lambda values: values[:1], 6),
+        (lambda values: values[-1:], 6),
+        (lambda values: values if len(values) == 1 else (), 6),
+    ],
+)
+async def test_values_are_asked_one_by_one_where_a_list_is_not_taken_for_alternatives(taken, requests, caplog):
+    server = holding(range(3), taken)
+    async with server.reader() as reader:
+        wanted = {"identifier": [f"{NIK}|{number}" for number in (1, 2, 3)]}
+        assert [one["id"] async for one in reader.search("Patient", wanted)] == ["p1", "p2"]
+        assert len(server.requests) == requests
+        assert [one["id"] async for one in reader.search("Patient", wanted)] == ["p1", "p2"]
+    assert ("each value is asked alone" in caplog.text) == (requests > 3)
+
+
+async def test_nobody_tells_of_lists_until_somebody_is_there():
+    people = []
+    server = holding(people, lambda values: values[:1])
+    async with server.reader() as reader:
+        wanted = {"identifier": [f"{NIK}|1", f"{NIK}|2"]}
+        assert [one["id"] async for one in reader.search("Patient", wanted)] == []
+        people.append(2)
+        assert [one["id"] async for one in reader.search("Patient", wanted)] == ["p2"]
+
+
 async def test_one_value_that_is_too_long_is_refused():
     server = ScriptedServer(lambda _: html(414))
     with pytest.raises(PermanentServerError, match="414"):
@@ -359,5 +399,5 @@ def searching(*, knows, people=ONE, ignores=False):
 )
 async def test_a_search_is_believed_only_where_it_was_proved(handler, declared, works):
     metadata = statement(parameters=("identifier",) if declared else ())
-    async with ScriptedServer(handler, metadata=metadata).reader() as reader:
+    async with ScriptedServer(handler, metadata=metadata, anybody=True).reader() as reader:
         assert (await reader.prove_search("Patient", "identifier")).works is works
