@@ -123,9 +123,19 @@ class Graph:
     def conflict(self, one: Node, other: Node) -> bool:
         """Say whether two nodes cannot stand in one cluster; of two Patients it says only that a merge is proposed."""
         comparison = self.between(one, other)
-        if comparison.vetoes or self.listed_twice(one, other):
+        if comparison.vetoes and not self._numbers_of_one(one, other, comparison):
+            return True
+        if self.listed_twice(one, other):
             return True
         return comparison.grade is Grade.CERTAINLY_NOT and _names_contradict(comparison)
+
+    def _numbers_of_one(self, one: Node, other: Node, comparison: Comparison) -> bool:
+        """Say whether two NIKs that differ are known to be one person's: some Patient carries both."""
+        if veto_codes(comparison) != {VetoCode.NIK_DIFFERENT.value}:
+            return False
+        numbers = [self.nodes[node].niks + self.nodes[node].old_niks for node in (one, other)]
+        carried = (known.niks + known.old_niks for node, known in self.nodes.items() if isinstance(node, str))
+        return all(numbers) and any(all(_share(number, both) for number in numbers) for both in carried)
 
     def listed_twice(self, one: Node, other: Node) -> bool:
         """Say whether a clinic's list has the same doses of two who share neither name nor number: twins, most likely."""

@@ -158,8 +158,7 @@ def _same_date(one: BirthDate) -> BirthDateLevel:
 def _compare_distance(one: BirthDate, other: BirthDate) -> BirthDateLevel:
     if OSA.distance(_digits(one), _digits(other), score_cutoff=1) <= 1:
         return BirthDateLevel.DIGIT
-    days = abs((date(one.year, one.month, one.day) - date(other.year, other.month, other.day)).days)
-    return BirthDateLevel.CLOSE if days <= _CLOSE_DAYS else BirthDateLevel.DIFFERENT
+    return BirthDateLevel.CLOSE if _days_between(one, other) <= _CLOSE_DAYS else BirthDateLevel.DIFFERENT
 
 
 def _compare_partly(one: BirthDate, other: BirthDate) -> BirthDateLevel:
@@ -178,6 +177,16 @@ def years_apart(left: PersonEvidence, right: PersonEvidence) -> int:
     """Return how many years lie between two birth dates, 0 where one is unknown."""
     one, other = left.birth_date.year, right.birth_date.year
     return abs(one - other) if one and other else 0
+
+
+def days_apart(left: PersonEvidence, right: PersonEvidence) -> int | None:
+    """Return how many days lie between two whole birth dates, None where one is not known."""
+    one, other = left.birth_date, right.birth_date
+    return _days_between(one, other) if one.whole and other.whole else None
+
+
+def _days_between(one: BirthDate, other: BirthDate) -> int:
+    return abs((date(one.year, one.month, one.day) - date(other.year, other.month, other.day)).days)
 
 
 def compare_own_names(left: PersonEvidence, right: PersonEvidence) -> NameAgreement:

@@ -26,7 +26,7 @@ from fhir_gateway.identity.vetoes import (
     find_caution,
     find_vetoes,
 )
-from fhir_gateway.identity.weighing import piece, weigh_household, weigh_name
+from fhir_gateway.identity.weighing import piece, weigh_household, weigh_name, weigh_same_birth_date
 from fhir_gateway.people.name_agreement import NameLevel
 
 DEFAULT_POLICY = MatchingPolicy()
@@ -63,6 +63,9 @@ def compare(
         any(person in right.persons for person in left.persons),
     )
     evidence = _weigh(levels, parameters, frequencies)
+    if levels.birth_date is not BirthDateLevel.UNKNOWN:
+        weight = _birth_date_weight(left, right, levels, parameters, frequencies)
+        evidence.append(piece("birth_date", _PLAIN[levels.birth_date], weight))
     if household:
         evidence.append(household.evidence)
     weight = policy.prior + sum(one.weight for one in evidence)
@@ -102,8 +105,6 @@ def _weigh(levels: Levels, parameters: MatchingParameters, frequencies: Frequenc
     if levels.name.level is not NameLevel.UNKNOWN:
         weight = round(weigh_name(levels.name, parameters, frequencies), 2)
         evidence.append(piece("name", _PLAIN[levels.name.level], weight))
-    if levels.birth_date is not BirthDateLevel.UNKNOWN:
-        evidence.append(piece("birth_date", _PLAIN[levels.birth_date], _birth_date_weight(levels, parameters)))
     if levels.same_gender is not None:
         agreement = "agree" if levels.same_gender else "different"
         evidence.append(piece("gender", agreement, weights["gender." + agreement]))
@@ -113,8 +114,16 @@ def _weigh(levels: Levels, parameters: MatchingParameters, frequencies: Frequenc
     return evidence
 
 
-def _birth_date_weight(levels: Levels, parameters: MatchingParameters) -> float:
+def _birth_date_weight(
+    left: PersonEvidence,
+    right: PersonEvidence,
+    levels: Levels,
+    parameters: MatchingParameters,
+    frequencies: Frequencies,
+) -> float:
     """Where the birth dates disagree but what is left of the NIKs agrees, the date in the NIKs stands for them."""
+    if levels.birth_date is BirthDateLevel.EXACT:
+        return weigh_same_birth_date(left, right, parameters, frequencies)
     weight = parameters.weights["birth_date." + _PLAIN[levels.birth_date]]
     damaged = levels.nik in {NikLevel.DAMAGED_AGREE, NikLevel.DAMAGED_AGREE_SERIAL}
     if damaged and levels.birth_date not in SAME_DAY:

@@ -1,4 +1,4 @@
-"""How common values are: sharing a rare name weighs more than sharing a common one."""
+"""How common values are: sharing a rare name, or a birth date of a year that few were born in, weighs more."""
 
 import hashlib
 import math
@@ -26,6 +26,8 @@ _COUNTED_TOGETHER = 50_000
 """So many values are counted at once: only their distinct ones are in memory as more than eight bytes."""
 _PARTS_OF_WORDS = 4
 _DAY_BITS = 20
+_YEARS = 5
+"""As if people's birth dates were spread over so many years, as small children's are, until they are counted."""
 
 
 class Counts(Protocol):
@@ -48,7 +50,7 @@ class HashedCounts:
 
 
 class Frequencies:
-    """How common words of names and phones are. `information` is in bits: -log2 of the share of people."""
+    """How common words of names, birth years and phones are. `information` is in bits: -log2 of the share of people."""
 
     def __init__(  # noqa: PLR0913 - what was counted is named
         self,
@@ -56,12 +58,15 @@ class Frequencies:
         *,
         people: int = 0,
         phones: Mapping[str, int] | None = None,
+        years: Mapping[int, int] | None = None,
         shares: Mapping[str, float] | None = None,
         women: Counts | None = None,
         men: Counts | None = None,
         counting: CountingWeights | None = None,
     ) -> None:
         """Build from how many of `people` carry a word (compared form) or a phone; `shares` replace the shipped ones.
+
+        `years` are how many were born in a year.
 
         `women` and `men` are how many of either sex carry a word. `counting` is how much counts say beside what is shipped.
         """
@@ -71,6 +76,7 @@ class Frequencies:
         self._shares_of_women: dict[str, float] = {}
         self._words: Counts = words or {}
         self._phones = phones or {}
+        self._years = years or {}
         self._people = people
         self._shares, self._unlisted = (shares, 0.0005) if shares is not None else _shipped()
         self._information: dict[str, float] = {}
@@ -86,6 +92,12 @@ class Frequencies:
                 self._information.clear()
             known = self._information[word] = -math.log2(min(1.0, share))
         return known
+
+    def rarity_of_birth_year(self, year: int) -> float:
+        """Return how much more than a birth date of one of five years one of this year tells, in bits; less than 0 of a common one."""
+        expected = self._counting.shipped_people / _YEARS
+        share = (expected + self._years.get(year, 0)) / (self._counting.shipped_people + self._people)
+        return -math.log2(_YEARS * share)
 
     def established(self, word: str) -> bool:
         """Say whether a word is known as a common name."""
@@ -126,6 +138,7 @@ class FrequencyCount:
     def __init__(self) -> None:
         self._words = {sex: Tally() for sex in ("female", "male", "")}
         self._phones = array("Q")
+        self._years: Counter[int] = Counter()
         self._people = 0
 
     def add(self, person: PersonEvidence) -> None:
@@ -134,20 +147,22 @@ class FrequencyCount:
         words = {word for name in person.names if name.key for word in name.tokens}
         self._words[person.gender].extend(map(_hashed, words))
         born = person.birth_date
+        self._years[born.year] += 1
         day = (born.year * 372 + born.month * 31 + born.day) % (1 << _DAY_BITS)
         self._phones.extend(int(phone) << _DAY_BITS | day for phone in person.phones)  # 13 digits have 44 bits
 
     def extend(self, other: "FrequencyCount") -> None:
         """Add what another count has counted."""
-        words, phones, people = other.parts()
+        words, phones, years, people = other.parts()
         for sex, tally in self._words.items():
             tally.add(words[sex])
         self._phones.extend(phones)
+        self._years.update(years)
         self._people += people
 
-    def parts(self) -> "tuple[Mapping[str, Tally], array[int], int]":
-        """Return the words by the sex of their bearers, the phones with their days, and how many people were counted."""
-        return self._words, self._phones, self._people
+    def parts(self) -> "tuple[Mapping[str, Tally], array[int], Counter[int], int]":
+        """Return the words by the sex of their bearers, phones with their days, birth years, and how many people were counted."""
+        return self._words, self._phones, self._years, self._people
 
     def result(self, counting: CountingWeights | None = None) -> Frequencies:
         """Return what was counted; only what several share is kept. `counting`: see Frequencies."""
@@ -161,6 +176,7 @@ class FrequencyCount:
             _counted([*self._words.values()], least),
             people=self._people,
             phones=phones,
+            years=self._years,
             women=_counted([self._words["female"]], least),
             men=_counted([self._words["male"]], least),
             counting=counting,

@@ -72,11 +72,13 @@ class PhoneWeights:
 class BirthDateWeights:
     """The share of a birth date's weight that the date in two damaged NIKs has where the written ones differ.
 
-    `told_against` is the share of that where the written dates speak against it.
+    `told_against` is the share of that where the written dates speak against it. A birth date of a year in which few
+    of the people were born tells more, by `rare_most` bits at most.
     """
 
     told_by_nik: float
     told_against: float
+    rare_most: float
 
 
 @dataclass(frozen=True, slots=True)

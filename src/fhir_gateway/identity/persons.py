@@ -17,6 +17,7 @@ from fhir_gateway.identity.settling import (
     mistyped,
     moved_with_another_phone,
     one_letter_apart,
+    only_mothers_name,
     settled_alone,
 )
 from fhir_gateway.identity.vetoes import VetoCode
@@ -28,6 +29,7 @@ _OF_NAMES = frozenset({VetoCode.POSSIBLE_TWINS.value, VetoCode.NIK_NAME_DISAGREE
 """Vetoes of two records that hold no longer where the person is known under the other's name as well."""
 _OF_NUMBERS = frozenset({frozenset({VetoCode.NIK_DIFFERENT.value}), frozenset({VetoCode.NIK_NAME_DISAGREES.value})})
 """Vetoes that one mistyped number or one nickname explains where all else agrees."""
+_ONE_DAY = frozenset({"exact", "swapped"})
 _TWINS = frozenset({VetoCode.TWINS.value, VetoCode.POSSIBLE_TWINS.value})
 
 
@@ -154,10 +156,7 @@ class Persons:
         if certain and not nameless(comparison):
             return True
         if self._only_child(one, other):
-            alone = _born_that_day(comparison) and not moved_with_another_phone(
-                self._evidence(one), self._evidence(other)
-            )
-            return alone and comparison.weight >= policy.probable + policy.parameters.rivals.newborn
+            return _born_that_day(comparison) and self._of_one_mother(one, other, comparison)
         if veto_codes(comparison) == _DOUBTS and self._parts_of_one(one, other):
             return comparison.weight >= policy.certain - policy.parameters.rivals.nobody
         settled = certain or settled_alone(
@@ -168,6 +167,15 @@ class Persons:
             frequencies=self._graph.frequencies,
         )
         return settled and not self._rivalled(one, other) and not self._rivalled(other, one)
+
+    def _of_one_mother(self, one: Members, other: Members, comparison: Comparison) -> bool:
+        """Say whether a newborn's and a child's mother are one, and not two women of one name."""
+        left, right = self._evidence(one), self._evidence(other)
+        policy, rivals = self._graph.policy, self._graph.policy.parameters.rivals
+        bar = policy.probable + rivals.newborn
+        if only_mothers_name(left, right):
+            bar = max(bar, policy.certain - rivals.nobody)
+        return comparison.weight >= bar and not moved_with_another_phone(left, right)
 
     def _only_child(self, one: Members, other: Members) -> bool:
         return self._only_named(one, other) or self._only_named(other, one)
@@ -200,11 +208,12 @@ class Persons:
             return False
         if left.newborn or right.newborn or max(left.birth_order, right.birth_order) > 0:
             return False
-        if (left.gender and right.gender and left.gender != right.gender) or not one_letter_apart(left, right):
+        if left.gender and right.gender and left.gender != right.gender:
             return False
         twins = (self._twins_of(one) | self._twins_of(other)) - {one, other}
-        complement = self._graph.repeats(one, other).complement
-        return complement and all(self._part_of_both(third, one, other) for third in twins)
+        found = self._graph.repeats(one, other)
+        told = found.complement and (found.compared > 1 or one_letter_apart(left, right))
+        return told and all(self._part_of_both(third, one, other) for third in twins)
 
     def _part_of_both(self, third: Members, one: Members, other: Members) -> bool:
         """Say whether a possible twin's doses complement those of both, so that it is a further part of the one child."""
@@ -261,6 +270,6 @@ def _on_server(members: Members) -> bool:
 
 
 def _born_that_day(comparison: Comparison) -> bool:
-    """Say whether two were born on the same day, and nothing but a doubt about twins stands against them."""
-    exact = any(one.field == "birth_date" and one.agreement == "exact" for one in comparison.evidence)
-    return exact and veto_codes(comparison) <= _DOUBTS
+    """Say whether two were born on the same day, be day and month exchanged, and only a doubt about twins stands between."""
+    same_day = any(one.field == "birth_date" and one.agreement in _ONE_DAY for one in comparison.evidence)
+    return same_day and veto_codes(comparison) <= _DOUBTS

@@ -21,7 +21,7 @@ from fhir_gateway.identity.evidence import PersonEvidence
 from fhir_gateway.identity.frequencies import Frequencies
 from fhir_gateway.identity.parameters import MatchingParameters, MatchingPolicy
 from fhir_gateway.identity.vetoes import LIKE_NAME, OTHER_NAME, SAME_DAY, SAME_NAME
-from fhir_gateway.identity.weighing import weigh_household, weigh_name
+from fhir_gateway.identity.weighing import weigh_household, weigh_name, weigh_same_birth_date
 from fhir_gateway.people.name_agreement import NO_LETTERS, NameAgreement, NameLevel, letters_of_key
 
 _VETOED = frozenset({NikLevel.DIFFERENT, NikLevel.TYPO, NikLevel.DAMAGED_DIFFERS})
@@ -69,7 +69,7 @@ class Screen:
             return True
         born = compare_birth_dates(left, right)
         weight = self._prior + self._nik[nik]
-        weight += self._any_birth_date if nik in _DAMAGED_AGREE else self._birth_date[born]
+        weight += self._most_of_birth_date(left, right, born, damaged=nik in _DAMAGED_AGREE)
         if left.gender and right.gender:
             weight += self._gender[left.gender == right.gender]
         record = same_record(left, right)
@@ -83,6 +83,15 @@ class Screen:
         if weight + self._name[name.level] + household < needed:
             return False
         return self._reaches(left, right, name, bits=(weight, household, needed))
+
+    def _most_of_birth_date(
+        self, left: PersonEvidence, right: PersonEvidence, born: BirthDateLevel, *, damaged: bool
+    ) -> float:
+        if born is BirthDateLevel.EXACT:
+            if self._frequencies is None:
+                return max(0.0, self._birth_date[born] + self._parameters.birth_dates.rare_most)
+            return weigh_same_birth_date(left, right, self._parameters, self._frequencies)
+        return self._any_birth_date if damaged else self._birth_date[born]
 
     def _least_bits(self, nik: NikLevel, born: BirthDateLevel, *, same_number: bool) -> tuple[float, float]:
         """Return what must be there before name and household are added: whatever the name, and under another name."""

@@ -14,7 +14,7 @@ from fhir_gateway.identity.evidence import PersonEvidence
 from fhir_gateway.identity.frequencies import Frequencies
 from fhir_gateway.identity.parameters import HouseholdWeights, MatchingPolicy
 from fhir_gateway.identity.vetoes import LIKE_NAME, SAME_NAME, VetoCode
-from fhir_gateway.identity.weighing import are_couple, same_place
+from fhir_gateway.identity.weighing import are_couple, may_be_couple, same_place
 from fhir_gateway.people.name_agreement import NameAgreement, NameLevel, nearness
 from fhir_gateway.people.name_slips import is_slip
 from fhir_gateway.people.name_sounds import same_sound
@@ -43,9 +43,7 @@ def settled_alone(
     if not comparison.vetoes and not caution:
         return _only_one(left, right, said, parameters.household)
     if caution == "namesakes" and not comparison.vetoes:
-        sure = comparison.weight >= policy.certain - parameters.rivals.no_namesake
-        alone = sure and _no_namesake(left, right, said, parameters.household, frequencies)
-        return alone and mistyped(left, right, frequencies)
+        return _no_namesake(left, right, comparison, policy, frequencies) and mistyped(left, right, frequencies)
     if comparison.weight < policy.certain:
         return False
     if comparison.vetoes:
@@ -61,10 +59,15 @@ def _birth_date_settled(
     household: HouseholdWeights,
     frequencies: Frequencies,
 ) -> bool:
-    """Say whether all of the family agrees, and only the birth date was written otherwise or in part."""
+    """Say whether all of the family agrees, and only the birth date was written otherwise or in part.
+
+    Sisters share neither name nor birthday: of the same name to the letter, the same day of another year is a wrong year.
+    """
     birth_date = said.get("birth_date", ("", 0.0))[0]
     if said["caution"][0] == "birth-date-unconfirmed":
-        return birth_date == "partly" and _same_family(said, household) and _same_name(said)
+        name = said.get("name", ("", 0.0))[0]
+        known = name in _SAME_NAME if birth_date == "partly" else birth_date == "year" and name == "exact"
+        return known and _same_family(said, household)
     inexact = said["caution"][0] == "nothing-exact" and birth_date in {"digit", "swapped"}
     return inexact and _same_family(said, household) and mistyped(left, right, frequencies)
 
@@ -85,16 +88,18 @@ def _parent_agrees(left: PersonEvidence, right: PersonEvidence) -> bool:
     return name in _AGREEING or not set(left.parent_niks).isdisjoint(right.parent_niks)
 
 
+def only_mothers_name(left: PersonEvidence, right: PersonEvidence) -> bool:
+    """Whether of two newborns' families nothing but the mother's name is the same: no number, phone, card or village."""
+    numbers = ((left.parent_niks, right.parent_niks), (left.phones, right.phones), (left.families, right.families))
+    return same_place(left.places, right.places) is not True and all(set(one).isdisjoint(two) for one, two in numbers)
+
+
 def moved_with_another_phone(left: PersonEvidence, right: PersonEvidence) -> bool:
     """Whether phone and village both differ and no parent's number is the same: of two mothers of one name, most likely."""
     if not set(left.parent_niks).isdisjoint(right.parent_niks):
         return False
     other_phone = bool(left.phones and right.phones) and set(left.phones).isdisjoint(right.phones)
     return other_phone and same_place(left.places, right.places) is False
-
-
-def _same_name(said: _Said) -> bool:
-    return said.get("name", ("", 0.0))[0] in _SAME_NAME
 
 
 def _same_family(said: _Said, household: HouseholdWeights) -> bool:
@@ -104,18 +109,23 @@ def _same_family(said: _Said, household: HouseholdWeights) -> bool:
 def _no_namesake(
     left: PersonEvidence,
     right: PersonEvidence,
-    said: _Said,
-    household: HouseholdWeights,
+    comparison: Comparison,
+    policy: MatchingPolicy,
     frequencies: Frequencies,
 ) -> bool:
-    """Say whether name and whole birth date agree, and at most a father is named here and a mother there."""
-    if (
-        said.get("birth_date", ("", 0.0))[0] != "exact"
-        or said.get("household", ("", 0.0))[1] < household.another_parent
-    ):
+    """Say whether the whole birth date agrees, and of the family at most a parent's name or the phone differs.
+
+    Where nothing of the family agrees, not even the village, name and birth date must weigh more.
+    """
+    said = {one.field: (one.agreement, one.weight) for one in comparison.evidence}
+    family = said.get("household", ("", 0.0))[1]
+    rivals, household = policy.parameters.rivals, policy.parameters.household
+    bar = policy.certain - (rivals.nobody if family > 0 else rivals.no_namesake)
+    if said.get("birth_date", ("", 0.0))[0] != "exact" or family < household.another_parent or comparison.weight < bar:
         return False
+    couple = may_be_couple if comparison.weight >= policy.certain else are_couple
     two_mothers = compare_keys_of(left.mother_keys, right.mother_keys).level in _OTHER_MOTHER
-    return not two_mothers or are_couple(left.mother_keys, right.mother_keys, frequencies)
+    return not two_mothers or couple(left.mother_keys, right.mother_keys, frequencies)
 
 
 def mistyped(left: PersonEvidence, right: PersonEvidence, frequencies: Frequencies) -> bool:

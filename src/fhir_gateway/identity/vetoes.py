@@ -15,6 +15,7 @@ from fhir_gateway.identity.comparators import (
     BirthDateLevel,
     NikLevel,
     compare_keys_of,
+    days_apart,
     is_parents_number,
     years_apart,
 )
@@ -113,7 +114,7 @@ def find_caution(
         confirmed = levels.name.level is not NameLevel.UNKNOWN or (
             levels.birth_date in SAME_DAY and levels.household > 0 and (left.newborn or right.newborn)
         )
-        other_day = levels.birth_date is BirthDateLevel.DIFFERENT
+        other_day = levels.birth_date is BirthDateLevel.DIFFERENT and not _no_siblings(left, right, levels)
         other_sex = levels.birth_date not in SAME_DAY and levels.same_gender is False
         if confirmed and (other_day or other_sex):
             return _NO_BIRTH_DATE  # a brother's or sister's number
@@ -121,6 +122,18 @@ def find_caution(
     if levels.same_record and levels.name.level not in OTHER_NAME and levels.birth_date in SAME_DAY:
         return None
     return _unsupported(levels, parameters.household.supporting)
+
+
+def _no_siblings(left: PersonEvidence, right: PersonEvidence, levels: Levels) -> bool:
+    """Whether of one NIK, name and sex the birth dates lie too near for two births of one mother: one is written wrong."""
+    if levels.name.level not in SAME_NAME or levels.same_gender is False or levels.household < 0:
+        return False
+    days = days_apart(left, right)
+    return days is not None and days < _BETWEEN_BIRTHS
+
+
+_BETWEEN_BIRTHS = 240
+"""Days that lie at least between the births of one mother's children who are no twins."""
 
 
 def _unsupported(levels: Levels, supporting: float) -> Evidence | None:

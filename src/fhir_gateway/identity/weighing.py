@@ -104,6 +104,14 @@ def _information(
     return min(most, total)
 
 
+def weigh_same_birth_date(
+    left: PersonEvidence, right: PersonEvidence, parameters: MatchingParameters, frequencies: Frequencies
+) -> float:
+    """Return the weight of the same whole birth date: more in a year in which few of the people were born."""
+    rarity = frequencies.rarity_of_birth_year(left.birth_date.year or right.birth_date.year)
+    return max(0.0, round(parameters.weights["birth_date.exact"] + min(parameters.birth_dates.rare_most, rarity), 2))
+
+
 @dataclass(frozen=True, slots=True)
 class Household:
     """The household's evidence, and whether the parents' names speak against it."""
@@ -205,6 +213,12 @@ def are_couple(left: tuple[str, ...], right: tuple[str, ...], frequencies: Frequ
     """Say whether one record names a woman as the parent and the other a man: mother and father contradict nothing."""
     one, other = ({_sex_of(key, frequencies) for key in keys} for keys in (left, right))
     return (one == {"female"} and other == {"male"}) or (one == {"male"} and other == {"female"})
+
+
+def may_be_couple(left: tuple[str, ...], right: tuple[str, ...], frequencies: Frequencies) -> bool:
+    """Say whether the sex of one record's parent is known, and the other's is not known to be the same."""
+    one, other = ({_sex_of(key, frequencies) for key in keys} for keys in (left, right))
+    return one.isdisjoint(other) and ("" not in one or "" not in other)
 
 
 def _sex_of(key: str, frequencies: Frequencies) -> str:

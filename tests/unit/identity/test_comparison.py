@@ -6,6 +6,7 @@ from tests.fakes.invented_people import RIZKIS_NIK, TWINS_NIK, evidence, rizki
 from fhir_gateway.domain.identity import Grade
 from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.evidence import unmasked
+from fhir_gateway.identity.frequencies import Frequencies, count_frequencies
 from fhir_gateway.identity.parameters import MatchingPolicy
 
 MOTHERS_NIK = "3303124502950001"
@@ -210,3 +211,16 @@ def test_the_mother_of_a_newborn_without_a_name_is_another_person():
     newborn = evidence("By. Ratna Sari", born="2024-05-05", gender="female")
 
     assert "parent-and-child" in {veto.code for veto in compare(mother, newborn).vetoes}
+
+
+def test_the_same_birth_date_tells_more_where_few_were_born_in_its_year():
+    counted = count_frequencies([*[rizki()] * 4000, *[rizki(born="1985-03-15")] * 4])
+    child, woman = (
+        compare(rizki(born=born), rizki(born=born), frequencies=counted) for born in ("2020-03-15", "1985-03-15")
+    )
+    shipped = compare(rizki(), rizki(), frequencies=Frequencies())
+    bits = [
+        one.weight for comparison in (child, shipped, woman) for one in comparison.evidence if one.field == "birth_date"
+    ]
+    assert bits == sorted(bits)
+    assert bits[0] < bits[1] < bits[2] <= bits[1] + 4

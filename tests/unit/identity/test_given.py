@@ -14,7 +14,7 @@ from fhir_gateway.identity.decision import decide
 from fhir_gateway.identity.evidence import PersonEvidence, evidence_of
 from fhir_gateway.identity.frequencies import Frequencies
 from fhir_gateway.identity.given import GivenDose, Repeats, count_repeats, given_dose
-from fhir_gateway.identity.weighing import are_couple
+from fhir_gateway.identity.weighing import are_couple, may_be_couple
 
 _ZONE = ZoneInfo("Asia/Jakarta")
 _BCG = GivenDose("clinic:0", "19", "1", "2023-02-01")
@@ -174,3 +174,16 @@ def test_mother_here_and_father_there_are_a_couple(left: str, right: str, *, cou
 def test_the_records_at_hand_tell_whose_name_a_word_is() -> None:
     assert Frequencies(women={"zyxo": 12}, men={"zyxo": 1}, people=100).sex_of(["zyxo"]) == "female"
     assert Frequencies(women={"zyxo": 5}, men={"zyxo": 5}, people=100).sex_of(["zyxo"]) == ""
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "may_be"),
+    [
+        ("siti||", "bambang||", True),
+        ("siti||", "zyxo||", True),
+        ("siti||", "dewi||", False),
+        ("zyxo||", "xyxo||", False),
+    ],
+)
+def test_a_parent_of_unknown_sex_may_be_the_other_one(left: str, right: str, *, may_be: bool) -> None:
+    assert may_be_couple((left,), (right,), Frequencies()) is may_be

@@ -1,5 +1,6 @@
 from itertools import combinations, permutations
 
+import pytest
 from tests.fakes.invented_people import RIZKIS_NIK, TWINS_NIK, evidence, rizki
 
 from fhir_gateway.domain.identity import ComparedPair, PersonAction
@@ -146,3 +147,47 @@ def test_a_brothers_number_links_nobody_of_the_other_sex():
     brother = rizki(name="Rizki", nik=RIZKIS_NIK)
     sister = rizki(name="Rizki", nik=RIZKIS_NIK, gender="female", born="2021-09-11")
     assert (1, 2) not in members(brother, sister)
+
+
+def test_of_one_number_and_name_a_wrong_birth_date_is_one_child_where_no_mother_bears_twice_so_soon():
+    assert members(rizki(nik=RIZKIS_NIK), rizki(nik=RIZKIS_NIK, born="2020-07-28")) == [(1, 2)]
+
+
+@pytest.mark.parametrize("other", [{"born": "2022-07-28"}, {"born": "2020-07-28", "name": "Rizki Pratam"}])
+def test_a_birth_date_or_name_that_may_be_a_brothers_is_asked_about(other):
+    assert waiting(rizki(nik=RIZKIS_NIK), rizki(nik=RIZKIS_NIK, **other)) != []
+
+
+def test_the_same_name_and_day_of_another_year_are_one_child_of_the_whole_family():
+    assert members(rizki(nik=RIZKIS_NIK), rizki(born="2021-03-15")) == [(1, 2)]
+    assert waiting(rizki(nik=RIZKIS_NIK), rizki(born="2021-03-15", name="Riski Pratama")) == [2]
+
+
+@pytest.mark.parametrize(("village", "joined"), [("Kalimanah", True), ("", False)])
+def test_newborn_needs_more_than_the_name_of_its_mother(village, joined):
+    named = rizki(mother="Siti Aminah", phone="", village=village)
+    assert (members(newborn(village=village), named) == [(1, 2)]) is joined
+
+
+def test_newborn_is_the_child_whose_day_and_month_are_exchanged():
+    child = rizki(born="2020-03-05", nik="3303120503200001")
+    assert members(newborn(born="2020-05-03", phone="+6281234567890", village="Kalimanah"), child) == [(1, 2)]
+
+
+def test_misspelled_names_of_parts_of_a_list_are_one_child_where_several_doses_tell():
+    one, other = rizki(name="Manurung Tanaya"), rizki(name="Maneorung Tanaya")
+    apart = {1: frozenset({BCG, POLIO}), 2: frozenset({MEASLES, GivenDose("clinic:0", "10", "1", "2020-09-01")})}
+    assert members(one, other, given=apart) == [(1, 2)]
+    assert waiting(one, other) != []
+
+
+def test_numbers_that_one_patient_carries_do_not_part_its_records():
+    first, second = rizki(nik=RIZKIS_NIK), rizki(nik="3303131503200001")
+    both = combine([first, second])
+    pairs = [
+        ComparedPair(left, right, compare(one, other))
+        for left, one, right, other in ((1, first, 2, second), (1, first, "a", both), (2, second, "a", both))
+    ]
+    (decision,) = decide({1: first, 2: second}, {"a": both}, pairs)
+    assert (decision.members, decision.patient_id) == ((1, 2), "a")
+    assert len(decide({1: first, 2: second}, {}, pairs[:1])) == 2

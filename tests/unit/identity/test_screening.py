@@ -19,7 +19,9 @@ from fhir_gateway.identity.screening import Screen
 
 GRADES = tuple(Grade)
 """Best first."""
-KNOWN = Frequencies({"riski": 40, "pratama": 700}, people=4000, phones={"81210001001": 30})
+KNOWN = Frequencies(
+    {"riski": 40, "pratama": 700}, people=4000, phones={"81210001001": 30}, years={2020: 3900, 1985: 10}
+)
 
 
 def person(**other):
@@ -41,7 +43,7 @@ def reaches(one, other, least, policy, frequencies=None):
     ],
 )
 def test_strangers_are_passed_over(least, other):
-    assert not Screen(MatchingPolicy(), least=least).passes(person(), person(**other))
+    assert not Screen(MatchingPolicy(), Frequencies(), least=least).passes(person(), person(**other))
 
 
 def test_how_common_a_name_is_tells_namesakes_apart():
