@@ -34,6 +34,8 @@ class NikLevel(StrEnum):
     ODD_DIFFERS = "odd_differs"
     UNKNOWN = "unknown"
 
+    __hash__ = str.__hash__  # as NameLevel's
+
 
 class BirthDateLevel(StrEnum):
     """How two birth dates agree."""
@@ -48,6 +50,8 @@ class BirthDateLevel(StrEnum):
     CLOSE = "close"
     DIFFERENT = "different"
     UNKNOWN = "unknown"
+
+    __hash__ = str.__hash__  # as NameLevel's
 
 
 def compare_niks(left: PersonEvidence, right: PersonEvidence) -> NikLevel:
@@ -115,6 +119,8 @@ def compare_birth_dates(left: PersonEvidence, right: PersonEvidence) -> BirthDat
     """Compare birth dates; where a record has none, the one that its own NIK tells stands for it."""
     one, other = left.birth_date, right.birth_date
     if one.day and other.day:
+        if one.day == other.day and one.month == other.month and one.year == other.year:
+            return _same_date(one)
         # Most people who meet in a block: too far apart for a slip in one place, or for three days.
         if one.day != other.day and one.month != other.month and abs(one.year - other.year) > 1:
             return BirthDateLevel.DIFFERENT

@@ -12,9 +12,10 @@ from fhir_gateway.merging.grouping import brings_together
 from fhir_gateway.people.names import tokens_of_key
 from fhir_gateway.people.nik import read_nik
 
-_KEPT = tuple(one.name for one in fields(PersonEvidence) if one.name not in {"names", "birth_date"})
-"""Comparing looks at the names' keys only."""
-_values_of = attrgetter(*_KEPT)
+_FIELDS = [one.name for one in fields(PersonEvidence)]
+_NAMES, _BORN = _FIELDS.index("names"), _FIELDS.index("birth_date")
+_values_of = attrgetter(*_FIELDS[:_NAMES], *_FIELDS[_NAMES + 1 : _BORN], *_FIELDS[_BORN + 1 :])
+"""Comparing looks at the names' keys only; the birth date is kept as numbers."""
 _READ = (
     *("id", "meta", "identifier", "name", "telecom", "gender", "birthDate", "deceasedDateTime", "address", "contact"),
     "multipleBirthInteger",
@@ -77,8 +78,8 @@ def unpack(record: bytes) -> Person:
     if isinstance(found, dict):
         return person_of(found)
     shown, niks, born, values = found
-    evidence = PersonEvidence(**dict(zip(_KEPT, values, strict=True)), birth_date=BirthDate(*born))
-    return Person(FoundPatient(*shown), niks, evidence)
+    values = (*values[:_NAMES], (), *values[_NAMES : _BORN - 1], BirthDate(*born), *values[_BORN - 1 :])
+    return Person(FoundPatient(*shown), niks, PersonEvidence(*values))
 
 
 def words_of(person: Person) -> dict[str, str]:

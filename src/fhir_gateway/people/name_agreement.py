@@ -12,7 +12,7 @@ from itertools import combinations
 from rapidfuzz.distance import OSA
 
 from fhir_gateway.domain.recent import remembered
-from fhir_gateway.people.name_sounds import compared_form, lasting_letters, lasting_letters_of, sound_form
+from fhir_gateway.people.name_sounds import compared_form, lasting_letters, lasting_letters_of, sound_alike
 from fhir_gateway.people.name_words import ABBREVIATIONS, WEAK_WORDS
 from fhir_gateway.people.names import PersonName, tokens_of_key
 
@@ -35,6 +35,8 @@ class NameLevel(StrEnum):
     PARTIAL = "partial"
     DIFFERENT = "different"
     UNKNOWN = "unknown"
+
+    __hash__ = str.__hash__  # an enum's own one is slow, and asked for a dozen times a pair
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +69,11 @@ def compare_keys(left: str, right: str) -> NameAgreement:
     return _compare(left, right) if left <= right else _mirrored(_compare(right, left))
 
 
-NO_LETTERS: frozenset[str] = frozenset()
+NO_LETTERS = ""
 
 
 @remembered(2048)
-def letters_of_key(key: str) -> frozenset[str]:
+def letters_of_key(key: str) -> str:
     """Return the lasting letters of a name's key: without the same ones no two names are EXACT or EQUIVALENT.
 
     None at all where that does not hold: a father's name may be taken for an own one, a name that was cut off may lack
@@ -80,7 +82,9 @@ def letters_of_key(key: str) -> frozenset[str]:
     _, own, father, cut = tokens_of_key(key)
     whole = "".join(own)
     joined = {whole, *map("".join, combinations(own, 2))}
-    return NO_LETTERS if father or cut or not joined.isdisjoint(ABBREVIATIONS) else lasting_letters(whole)
+    if father or cut or not joined.isdisjoint(ABBREVIATIONS):
+        return NO_LETTERS
+    return "".join(sorted(lasting_letters(whole)))
 
 
 def _mirrored(agreement: NameAgreement) -> NameAgreement:
@@ -135,7 +139,7 @@ def _compare_words(
 ) -> NameAgreement:
     if left == right:
         return NameAgreement(NameLevel.EXACT if exact else NameLevel.EQUIVALENT, left)
-    if sorted(left) == sorted(right) or _same_form("".join(left), "".join(right)):
+    if (len(left) == len(right) and sorted(left) == sorted(right)) or _same_form("".join(left), "".join(right)):
         return NameAgreement(NameLevel.EQUIVALENT, max(left, right, key=lambda words: (len(words), words)))
     alignment = _Alignment(left, right)
     alignment.match_cut_off(*cut)
@@ -259,18 +263,21 @@ class _Alignment:
         return len(self.near) <= max(1, len(self.shared)) or _nearly_whole(*self.whole)
 
 
-@remembered(2048)
 def nearness(left: str, right: str) -> int | None:
     """Return how far apart two words are where one may be the other mistyped or misheard, else None; 0: they sound alike.
 
     One error in words of four to seven letters, two in longer ones; shorter words must sound alike.
     """
-    longest, shortest = max(len(left), len(right)), min(len(left), len(right))
+    shortest, longest = len(left), len(right)
+    if shortest > longest:
+        shortest, longest = longest, shortest
     if shortest < 3:
         return None
-    if sound_form(left) == sound_form(right):
+    if sound_alike(left, right):
         return 0
     allowed = 0 if longest < 4 else 1 if longest < 8 else 2
+    if longest - shortest > allowed:
+        return None
     distance = OSA.distance(left, right, score_cutoff=allowed)
     return distance if distance <= allowed else None
 

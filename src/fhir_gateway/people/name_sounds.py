@@ -49,7 +49,7 @@ _MAY_CHANGE = re.compile("|".join(("y", *(old for old, _ in _SPELLINGS), r"uw", 
 """Matches every word that one of the rules above changes."""
 _BY_EAR = str.maketrans({"v": "f", "p": "f", "z": "s", "j": "y", "c": "k", "w": "u", "e": "i", "o": "u", "h": None})
 _FINAL = str.maketrans({"d": "t", "b": "f", "g": "k"})
-_VOWELS = re.compile(r"(?<=.)[aeiou]+")
+_NO_VOWELS = str.maketrans(dict.fromkeys("aeiou"))
 
 
 @remembered(4096)
@@ -86,16 +86,27 @@ def lasting_letters_of(word: str) -> frozenset[str]:
 @remembered(4096)
 def sound_form(form: str) -> str:
     """Return a compared form as it may be heard: f/p/v, s/z, y/j, e/i, o/u, silent h, final d/t are one."""
+    return _DOUBLED.sub("", _heard(form))
+
+
+def _heard(form: str) -> str:
     heard = form.translate(_BY_EAR)
-    if len(heard) > 3:
-        heard = heard[:-1] + heard[-1].translate(_FINAL)
-    return _DOUBLED.sub("", heard)
+    return heard[:-1] + heard[-1].translate(_FINAL) if len(heard) > 3 else heard
+
+
+def sound_alike(one: str, other: str) -> bool:
+    """Say whether two compared forms have the same sound form; most begin so that they cannot."""
+    first, second = one[:1], other[:1]
+    if first != second and "h" not in (first, second) and first.translate(_BY_EAR) != second.translate(_BY_EAR):
+        return False
+    return sound_form(one) == sound_form(other)
 
 
 @remembered(2048)
 def sound_key(form: str) -> str:
     """Return a compared form's key for blocking: its first sound and its consonants, at most six."""
-    return _DOUBLED.sub("", _VOWELS.sub("", sound_form(form)))[:6]
+    heard = _heard(form)
+    return _DOUBLED.sub("", heard[:1] + heard[1:].translate(_NO_VOWELS))[:6]
 
 
 _UNHEARD = str.maketrans({"v": "f", "p": "f", "z": "s", "y": "i", "j": "i", "h": None})
