@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fhir_gateway.people.name_agreement import NO_LETTERS, NameLevel, compare_names, letters_of_key
-from fhir_gateway.people.name_sounds import compared_form, lasting_letters, lasting_letters_of
+from fhir_gateway.people.name_sounds import compared_form, lasting_letters, lasting_letters_of, sound_alike, sound_form
 from fhir_gateway.people.name_words import ABBREVIATIONS
 from fhir_gateway.people.names import read_name
 
@@ -90,6 +90,12 @@ def test_name_agrees_with_itself(text):
 @settings(derandomize=True, max_examples=500, deadline=None)
 def test_the_lasting_letters_of_a_word_are_those_of_its_compared_form(word):
     assert lasting_letters_of(word) == lasting_letters(compared_form(word))
+
+
+@given(one=st.text(alphabet="abdefhijkopstuvwz", max_size=4), other=st.text(alphabet="abdefhijkopstuvwz", max_size=4))
+@settings(derandomize=True, max_examples=500, deadline=None)
+def test_words_sound_alike_whose_sound_forms_are_one(one, other):
+    assert sound_alike(one, other) == (sound_form(one) == sound_form(other))
 
 
 @pytest.mark.parametrize("word", sorted(ABBREVIATIONS))
