@@ -39,3 +39,11 @@ def test_a_nik_that_really_ends_in_0_is_whole_again_after_a_spreadsheet_has_made
     cells["NIK"].value, cells["NIK"].number_format = 3303015203200010, "General"
     book.save(report)
     assert counts(place.load(report)) == {"unchanged": 1}
+
+
+@pytest.mark.parametrize("kind", ["csv", "xlsx", "ndjson"])
+def test_a_line_break_in_a_cell_is_no_change_however_the_report_writes_it(place, kind):
+    sheet, report = place.sheet(), place.home / f"report.{kind}"
+    sheet.write_bytes(sheet.read_bytes() + RATNA.replace("Bukateja", '"RT 1\r\nBukateja"').encode() + b"\r\n")
+    assert place.run("load", sheet, "--report", report)[0] == 0
+    assert counts(place.load(report)) == {"unchanged": 1}

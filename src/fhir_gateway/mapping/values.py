@@ -98,6 +98,7 @@ def said(text: str) -> str:
 
 
 def _clean(text: str) -> str:
+    text = text.replace("\r\n", "\n")  # one line break: XML keeps it as that, so a workbook's report would say another
     kept = "".join(" " if unicodedata.category(c) in {"Zs", "Zl", "Zp"} or c in "\t\n\r" else c for c in text)
     return "".join(c for c in kept if c.isprintable()).strip()
 

@@ -1,6 +1,7 @@
 """A report as a workbook: everything stands as text, so that no program shortens an identifier or runs a cell."""
 
 import itertools
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from fhir_gateway.reports.rows import GATEWAY_COLUMNS, ReportRow, column_names
 _ROWS_OF_A_SHEET = 1_048_575
 """Rows below the header (https://support.microsoft.com: Excel specifications and limits)."""
 _LONGEST_CELL = 32_767
+_NOT_IN_XML = re.compile("[\ufffe\uffff]")
+"""Beside what openpyxl refuses (https://www.w3.org/TR/xml/#charsets)."""
 
 
 def write_xlsx(source: Source, rows: Iterator[ReportRow], path: Path) -> None:
@@ -67,4 +70,5 @@ class SheetCells:
 
 
 def _writable(text: str) -> str:
-    return ILLEGAL_CHARACTERS_RE.sub("\N{REPLACEMENT CHARACTER}", text)[:_LONGEST_CELL]
+    """Return what XML can hold of a text; mappings do not read the rest either, so that the row is the same when it comes back."""
+    return _NOT_IN_XML.sub("", ILLEGAL_CHARACTERS_RE.sub("", text))[:_LONGEST_CELL]

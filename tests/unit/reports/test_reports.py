@@ -213,3 +213,10 @@ def test_targets_that_cannot_be_are_told_before_the_run(tmp_path):
         with pytest.raises(ReportError, match=message):
             check_target(tmp_path / target, [source])
     check_target(tmp_path / "out.CSV", [source])
+
+
+def test_what_xml_cannot_hold_is_left_out_of_a_workbook(opened, tmp_path):
+    source = opened("Nama;NIK\nAni\ufffe \x0bBu\uffff;1\n")
+    write_report(source, iter([LOADED]), tmp_path / "out.xlsx")
+    _, row = load_workbook(tmp_path / "out.xlsx").active.rows
+    assert row[0].value == "Ani Bu"

@@ -210,7 +210,10 @@ def _park_conflicts(run: Run, tools: LoadTools) -> None:
 
 def _park_conflict(run: Run, records: Sequence[SpooledRecord], tools: LoadTools) -> None:
     text = "the same record stands in this load more than once, with different contents"
-    suggestion = "correct or remove the wrong row and load again; or `review create` to load the last of them"
+    suggestion = (
+        "correct or remove the wrong row and load again; or `review create` to load the last of them;"
+        " if they are two people's, load each from a file of its own"
+    )
     tools.ledger.spool.settle(
         run, [Settlement(r.number, Outcome.REVIEW, "key-conflict", text, suggestion) for r in records]
     )
