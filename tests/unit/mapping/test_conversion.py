@@ -309,6 +309,23 @@ def test_rows_that_are_converted_together_become_what_each_becomes_alone(puskesm
     assert fresh.convert_all(records, CONTEXT) == [puskesmas.convert(record, CONTEXT) for record in records]
 
 
+def test_rows_of_several_clinics_that_are_converted_together_keep_their_order(asik, tmp_path):
+    child = {"Nama Anak": "Laras", "Tanggal Lahir Anak": "2024-02-09", "Nama Orang Tua": "Dewi"}
+    places = ("Puskesmas A", "Puskesmas B", "Puskesmas A", "", "PUSKESMAS  B")
+    bcg, hb0 = "Tanggal Imunisasi BCG 1", "Tanggal Imunisasi HB0"
+    doses = ({}, {bcg: "2024-03-01"}, {bcg: "2024-03-01", hb0: "2024-02-09"}, {hb0: "2023-02-09"}, {bcg: "x"})
+    records = [
+        SourceRecord(SourceRef("sheet.xlsx", row), {**child, "Puskesmas": place, **given})
+        for row, (place, given) in enumerate(zip(places, doses, strict=True), start=1)
+    ]
+
+    together = load_mapping("asik", tmp_path).convert_all(records, CONTEXT)
+
+    assert [result.ref.row for result in together] == [1, 2, 3, 4, 5]
+    assert together == [asik.convert(record, CONTEXT) for record in records]
+    assert max(len(result.doses) for result in together) == 2
+
+
 @settings(derandomize=True)
 @given(st.lists(st.text(alphabet="a-N/?\\ \t\x00\u200b\u00a0", max_size=4), min_size=4, max_size=4))
 def test_cells_say_together_what_each_says_alone(texts):
