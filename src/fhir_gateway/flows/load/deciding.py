@@ -167,18 +167,13 @@ def _decided(
     for left, right in _to_compare(component):
         comparison = compare(nodes[left], nodes[right], policy=tools.matching, frequencies=frequencies)
         pairs.append(ComparedPair(left, right, comparison))
-    certainly_not = {
-        (pair.left, pair.right)
-        for pair in pairs
-        if pair.comparison.grade is Grade.CERTAINLY_NOT or pair.comparison.vetoes
-    }
     confirmed, forbidden = _judged(component)
-    for number, own in component.own.items():
-        for patient in own:
-            if (number, patient) not in certainly_not and not _namesakes(
-                nodes[number], nodes[patient], tools, frequencies
-            ):
-                confirmed.add(frozenset((number, patient)))
+    own = {frozenset[Node]((number, patient)) for number, ids in component.own.items() for patient in ids}
+    confirmed |= own - {
+        both
+        for pair in pairs
+        if (both := frozenset((pair.left, pair.right))) in own and _is_another(pair, nodes, tools, frequencies)
+    }
     confirmed = {pair for pair in confirmed - forbidden if pair.isdisjoint(component.inactive)}
     twins = any(_may_be_twins(pair, component.given) for pair in pairs)
     decisions = decide(
@@ -204,17 +199,20 @@ def _to_compare(component: _Component) -> Iterator[tuple[Node, Node]]:
     yield from combinations(sorted(component.patients), 2)
 
 
-def _namesakes(row: PersonEvidence, patient: PersonEvidence, tools: LoadTools, frequencies: Frequencies | None) -> bool:
-    """Whether a row may be of another person than its key's: no number agrees, and another family speaks against it.
+def _is_another(
+    pair: ComparedPair, nodes: Mapping[Node, PersonEvidence], tools: LoadTools, frequencies: Frequencies | None
+) -> bool:
+    """Whether a row may be of another person than the Patient whom its key stands for, and no correction.
 
-    A sheet without numbers of its own tells rows apart by name, birth date and dose, which two people may share. Of the
-    family a new phone alone is a correction.
+    A sheet without numbers of its own tells rows apart by name, birth date and dose, which two people may share: they
+    are namesakes where no number agrees and another family speaks against it. Of the family a new phone alone does not.
     """
-    comparison = compare(row, patient, policy=tools.matching, frequencies=frequencies)
-    if ("caution", "namesakes") not in {(one.field, one.agreement) for one in comparison.evidence}:
+    if pair.comparison.grade is Grade.CERTAINLY_NOT or pair.comparison.vetoes:
+        return True
+    if ("caution", "namesakes") not in {(one.field, one.agreement) for one in pair.comparison.evidence}:
         return False
     parameters = tools.matching.parameters
-    household = weigh_household(row, patient, parameters, frequencies or default_frequencies())
+    household = weigh_household(nodes[pair.left], nodes[pair.right], parameters, frequencies or default_frequencies())
     if household is None:
         return False
     return household.parents_differ or household.evidence.weight < round(parameters.weights["phone.different"], 2)
