@@ -1,7 +1,11 @@
 """Two people of one name, birthday, vaccine and day: without a NIK their rows in a sheet have one key."""
 
+import json
+
 import pytest
 from tests.flows.conftest import RATNA, RATNA_POLIO
+
+from fhir_gateway.embedded_server.server import EmbeddedServer
 
 NO_NIK = RATNA.replace("3303015203200003", "")
 NAMESAKE = NO_NIK.replace("Lastri Handayani;Bukateja;081210001001", "Dewi Puspita;Rembang;081210007777")
@@ -109,3 +113,19 @@ def test_all_rows_of_a_namesake_wait_together(place):
     place.json("review", "create", item["id"])
     patients, doses = place.content()
     assert (len(patients), len(doses)) == (2, 3)
+
+
+def test_a_correction_of_whom_somebody_put_out_of_use_is_asked_about(place):
+    place.load(place.sheet(NO_NIK))
+    (patient,) = place.server("Patient").values()
+    server = EmbeddedServer(place.home / ".fhir-gateway" / "embedded")
+    out_of_use = json.dumps(patient | {"active": False}).encode()
+    headers = {"Content-Type": "application/fhir+json"}
+    try:
+        server.handle(
+            "PUT", f"/Patient/{patient['id']}", query="", headers=headers, body=out_of_use, base="http://x/fhir"
+        )
+    finally:
+        server.close()
+    summary = place.load(place.sheet(NO_NIK.replace("B100", "B101"), name="next.csv"))
+    assert summary["reasons"] == {"inactive-patient": 1}

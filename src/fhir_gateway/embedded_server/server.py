@@ -153,7 +153,10 @@ class EmbeddedServer:
 def _unavailable(error: sqlite3.DatabaseError) -> Response:
     """Return 503 where other processes keep the data locked for too long; raises StorageError for everything else."""
     if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
-        raise StorageError(f"the embedded server's data cannot be written or read: {error}") from error
+        text = (
+            f"the embedded server's data cannot be written or read: {error}; run the command again when that is solved"
+        )
+        raise StorageError(text) from error
     words = "nothing was changed: other processes keep the data folder locked"
     return json_response(503, outcome("error", "transient", words), **{"Retry-After": "2"})
 
