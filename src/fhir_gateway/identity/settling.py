@@ -66,8 +66,10 @@ def _birth_date_settled(
     birth_date = said.get("birth_date", ("", 0.0))[0]
     if said["caution"][0] == "birth-date-unconfirmed":
         name = said.get("name", ("", 0.0))[0]
-        known = name in _SAME_NAME if birth_date == "partly" else birth_date == "year" and name == "exact"
-        return known and _same_family(said, household)
+        if not _same_family(said, household):
+            return False
+        wrong_year = birth_date == "year" and name == "exact" and not only_mothers_name(left, right)
+        return wrong_year or (birth_date == "partly" and name in _SAME_NAME)
     inexact = said["caution"][0] == "nothing-exact" and birth_date in {"digit", "swapped"}
     return inexact and _same_family(said, household) and mistyped(left, right, frequencies)
 
@@ -89,7 +91,7 @@ def _parent_agrees(left: PersonEvidence, right: PersonEvidence) -> bool:
 
 
 def only_mothers_name(left: PersonEvidence, right: PersonEvidence) -> bool:
-    """Whether of two newborns' families nothing but the mother's name is the same: no number, phone, card or village."""
+    """Whether of two families nothing but the mother's name is the same: no number, phone, card or village."""
     numbers = ((left.parent_niks, right.parent_niks), (left.phones, right.phones), (left.families, right.families))
     return same_place(left.places, right.places) is not True and all(set(one).isdisjoint(two) for one, two in numbers)
 

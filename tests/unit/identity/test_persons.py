@@ -161,6 +161,8 @@ def test_a_birth_date_or_name_that_may_be_a_brothers_is_asked_about(other):
 def test_the_same_name_and_day_of_another_year_are_one_child_of_the_whole_family():
     assert members(rizki(nik=RIZKIS_NIK), rizki(born="2021-03-15")) == [(1, 2)]
     assert waiting(rizki(nik=RIZKIS_NIK), rizki(born="2021-03-15", name="Riski Pratama")) == [2]
+    elsewhere = {"mother": "Zyxo Qwertina", "phone": "", "village": ""}
+    assert waiting(rizki(nik=RIZKIS_NIK, **elsewhere), rizki(born="2021-03-15", **elsewhere)) == [2]
 
 
 @pytest.mark.parametrize(("village", "joined"), [("Kalimanah", True), ("", False)])
