@@ -53,7 +53,7 @@ def note(noted: Noted, keys: Iterable[str], number: int) -> None:
     """Note that a person has these keys; the first letter of each is its kind."""
     for key in keys:
         written = key.encode()
-        low = crc32(written)  # two checksums of other polynomials are one of 48 bits, and quicker than a digest
+        low = crc32(written)  # two checksums of other polynomials: 40 bits in all, quicker than a digest
         part = written[0] * _PARTS_A_KIND + low % _PARTS_A_KIND
         values = noted.get(part)
         if values is None:
