@@ -56,14 +56,14 @@ class MergeSearch:
         return found
 
     def _parting(self, entry: HistoryEntry) -> Parting:
-        facts = self._history.part(entry.number, Part.FACTS)
+        facts = self._history.part(entry.number, Part.FACTS) or {}
         person = self._history.part(entry.number, Part.PERSON) or {}
         patients = tuple(person.get("patients", ()))
         return Parting(
             entry.number,
             patients,
-            str(facts["user"]),
-            str(facts["via"]),
+            str(facts.get("user", "")),
+            str(facts.get("via", "")),
             entry.at,
             str(person.get("reason", "")),
             self._merged_since(entry.number, patients),

@@ -84,7 +84,7 @@ class Proposals:
         parted: Collection[frozenset[str]],
         policy: MatchingPolicy,
     ) -> list[Found]:
-        """Return pairs as groups, chains of them as one; who contradicts another, or nearly does, stays in a pair."""
+        """Return pairs as groups, chains of them as one; whom something speaks against stays in a pair."""
 
         def graded(ids: Iterable[str]) -> DuplicateGroup:
             evidence = {one: people[one].evidence for one in ids}
@@ -93,7 +93,7 @@ class Proposals:
         def contradict(one: str, other: str) -> bool:
             return any(each.blocks and each.code != NOT_CONFIRMED for each in graded((one, other)).conflicts)
 
-        blocked = [pair for pair in pairs if any(conflict.blocks for conflict in graded(pair).conflicts)]
+        blocked = dict.fromkeys(pair for pair in pairs if any(each.blocks for each in graded(pair).conflicts))
         joined = join_people((pair for pair in pairs if pair not in blocked), contradict)
         groups = [*map(graded, (*joined.groups, *blocked)), *(fitting_two(graded(pair)) for pair in joined.torn)]
         return [self._marked(found_of(FoundKind.PROPOSAL, group, people)) for group in groups]
