@@ -87,13 +87,18 @@ def evidence_of(patient: Resource) -> PersonEvidence:
     """Read a Patient, ours or a foreign server's; never raises, what is malformed is left out."""
     names = _names(patient)
     mothers, parents, parents_phones = _contacts(patient.get("contact"))
-    mother_keys = _unique([read_name(name).key for name in mothers])
+    mother_keys = [read_name(name).key for name in mothers]
+    parent_keys = [read_name(name).key for name in parents]
     temporary = [name for name in names if name.newborn and not _is_the_childs(name, mother_keys)]
     newborn = bool(names) and len(temporary) == len(names)
     birth_date = read_birth_date(_text(patient.get("birthDate")))
     numbers = _Numbers(birth_date, newborn=newborn)
     for identifier in _objects(patient.get("identifier")):
         numbers.add(identifier)
+    for name in temporary:
+        # Beside a parent who is named "By. X" may be the child as well as the mother.
+        known = parent_keys if name.father or (name.key and parents) else mother_keys
+        known.append(read_name(name.father or name.newborn_of).key)
     order = patient.get("multipleBirthInteger")
     named_order = next((name.birth_order for name in names if name.birth_order), -1)
     gender = patient.get("gender")
@@ -109,8 +114,8 @@ def evidence_of(patient: Resource) -> PersonEvidence:
         newborn=newborn,
         gender=gender if gender in ("male", "female") else "",
         birth_date=birth_date,
-        mother_keys=_unique([*mother_keys, *(read_name(name.newborn_of).key for name in temporary)]),
-        parent_keys=_unique([read_name(name).key for name in parents]),
+        mother_keys=_unique(mother_keys),
+        parent_keys=_unique(parent_keys),
         phones=_unique([*_phones(patient.get("telecom")), *parents_phones]),
         places=_places(patient.get("address")),
         families=tuple(numbers.families),
@@ -123,7 +128,7 @@ def evidence_of(patient: Resource) -> PersonEvidence:
     )
 
 
-def _is_the_childs(name: PersonName, mother_keys: tuple[str, ...]) -> bool:
+def _is_the_childs(name: PersonName, mother_keys: list[str]) -> bool:
     """Whether "By. X" names the child itself: the mother who is named beside it is called otherwise altogether."""
     levels = {compare_keys(name.key, key).level for key in mother_keys}
     return levels == {NameLevel.DIFFERENT}

@@ -11,6 +11,7 @@ from fhir_gateway.identity.evidence import PersonEvidence
 from fhir_gateway.identity.frequencies import Frequencies
 from fhir_gateway.identity.parameters import MatchingParameters
 from fhir_gateway.people.name_agreement import NameAgreement, NameLevel
+from fhir_gateway.people.name_words import MOTHER_OF
 from fhir_gateway.people.names import tokens_of_key
 
 _WORDS: Mapping[str, str] = {
@@ -198,6 +199,8 @@ def _parents(
         weight = weigh_mother(agreement, parameters, frequencies)
         if weight < 0 and are_couple(left.mother_keys, right.mother_keys, frequencies):
             return [("couple", parameters.weights["parent.different"])]
+        if weight < 0 and (_called_by_child(left.mother_keys) or _called_by_child(right.mother_keys)):
+            return []
         return [("mother", weight)]
     left_keys, right_keys = left.mother_keys + left.parent_keys, right.mother_keys + right.parent_keys
     if not (left_keys and right_keys):
@@ -219,6 +222,11 @@ def may_be_couple(left: tuple[str, ...], right: tuple[str, ...], frequencies: Fr
     """Say whether the sex of one record's parent is known, and the other's is not known to be the same."""
     one, other = ({_sex_of(key, frequencies) for key in keys} for keys in (left, right))
     return one.isdisjoint(other) and ("" not in one or "" not in other)
+
+
+def _called_by_child(keys: tuple[str, ...]) -> bool:
+    """Say whether a mother is called after her child ("Inaq X"): that contradicts no name of her own."""
+    return any(key.split(" ", 1)[0] in MOTHER_OF for key in keys)
 
 
 def _sex_of(key: str, frequencies: Frequencies) -> str:

@@ -85,6 +85,7 @@ ABBREVIATIONS: Mapping[str, str] = {
     **dict.fromkeys(_words("wy wyn wayan"), "wayan"),
     **dict.fromkeys(_words("kd kdk kadek"), "kadek"),
     **dict.fromkeys(_words("gst gusti"), "gusti"),
+    **dict.fromkeys(_words("lh luh"), "luh"),
     **dict.fromkeys(_words("kt ktt ketut"), "ketut"),
     **dict.fromkeys(_words("gd gde gede"), "gede"),
     **dict.fromkeys(_words("dw dwa dewa"), "dewa"),
@@ -125,6 +126,9 @@ MOTHER_WORDS = _words("ny nyonya ibu nyony nny")
 
 FATHER_TITLES = _words("tn tuan bpk bapak bp pak")
 """Stand before the father's name in a child's temporary name: "An. Tn. X"."""
+
+MOTHER_OF = _words("inaq inak amaq amak")
+"""Among Sasak "Inaq X" is the mother of X, "Amaq X" the father: the way in which neighbours call them, beside their names."""
 
 ROMAN_ORDER: Mapping[str, int] = {
     "i": 1,

@@ -28,6 +28,8 @@ from fhir_gateway.people.name_words import (
 
 _LONGEST_KEPT = 40
 """SIMRS Khanza cuts names at 40 characters (pasien.nm_pasien)."""
+_SHORTER_COLUMNS = frozenset({20, 25, 30})
+"""Where other sheets and systems cut names."""
 
 _BLANKS = re.compile(r"\s+")
 _PARENTHESIS = re.compile(r"[(\[{][^)\]}]*[)\]}]?")
@@ -64,7 +66,7 @@ class PersonName(NamedTuple):
     newborn's temporary name keeps its "By. Ny." (or "By. Tn.": the father's). `prefix` and `suffix` are the titles and degrees as written, `given`
     the words of the person's own name (none in a temporary one), `father` the father's name after bin/binti.
     `newborn_of` is the mother's name in a newborn's temporary name, `newborn` says that it is one; its `words` are the
-    mother's (the father's, of whom `newborn_of` tells nothing) and its `key` is empty. "By. X" without "Ny." may as well name the child itself: there `key` holds X. `birth_order` is 1 for the first of twins, 0
+    mother's (or the father's, who is `father` then) and its `key` is empty. "By. X" without "Ny." may as well name the child itself: there `key` holds X. `birth_order` is 1 for the first of twins, 0
     where the name tells none. `words` (plain small letters), `tokens` and `key` are for comparing only; `truncated` says
     that the source may have cut the name's end off.
     """
@@ -124,14 +126,14 @@ def _read_plain(original: str, cleaned: str) -> PersonName | None:
     if not _TELLING_WORDS.isdisjoint(words) or _may_have_remarks(lowered):
         return None
     text = cleaned.title() if cleaned.isupper() or cleaned == lowered else cleaned
-    truncated = len(original.strip()) >= _LONGEST_KEPT - 1
+    truncated = _may_be_cut(original)
     key = _key(words, (), truncated=truncated)
     return PersonName(original, text, (), (), tuple(text.split()), words, "", False, "", 0, truncated, key)  # noqa: FBT003 - in the fields' order, a third quicker than by name
 
 
 def _read_any(text: str, cleaned: str) -> PersonName:
     order, bare = _split_remarks(cleaned)
-    truncated = len(text.strip()) >= _LONGEST_KEPT - 1
+    truncated = _may_be_cut(text)
     all_words = _spaced(bare)
     newborn = _read_newborn(text, all_words, order)
     if newborn is not None:
@@ -189,6 +191,11 @@ def _clean(text: str) -> str:
     return _BLANKS.sub(" ", visible).strip().lstrip("'").strip(" ,;-_*#")
 
 
+def _may_be_cut(original: str) -> bool:
+    length = len(original.strip())
+    return length >= _LONGEST_KEPT - 1 or length in _SHORTER_COLUMNS
+
+
 def _split_remarks(cleaned: str) -> tuple[int, str]:
     """Return a twin's number and the name without it, without brackets and without other names."""
     if cleaned.isascii() and cleaned.replace(" ", "").isalpha() and not _may_have_remarks(cleaned.lower()):
@@ -227,6 +234,7 @@ def _read_newborn(original: str, words: list[str], order: int) -> PersonName | N
         original,
         f"By. {title}{parent.text}".strip(),
         words=parent.words,
+        father=parent.text if for_father else "",
         newborn=True,
         newborn_of="" if for_father else parent.text,
         birth_order=order,
@@ -351,16 +359,20 @@ def _tokens(plain: tuple[str, ...]) -> tuple[str, ...]:
 
 def _without_marks(plain: tuple[str, ...]) -> tuple[str, ...]:
     """Leave out the Balinese "I" and "Ni", which tell the sex alone and are as often left out; write "A.A." in full."""
-    if plain and plain[0] in _BALINESE_MARKS:
-        for beginning, full in ((("i",), ()), (("ni",), ()), (("aa",), _ANAK_AGUNG), (("a", "a"), _ANAK_AGUNG)):
-            rest = plain[len(beginning) :]
-            if plain[: len(beginning)] == beginning and rest and compared_form(rest[0]) in BALINESE_WORDS:
-                return (*full, *rest)
+    for beginning, full in _BALINESE_MARKS.get(plain[0], ()) if plain else ():
+        rest = plain[len(beginning) :]
+        if plain[: len(beginning)] == beginning and rest and compared_form(rest[0]) in BALINESE_WORDS:
+            return (*full, *rest)
     return plain
 
 
-_BALINESE_MARKS = frozenset({"i", "ni", "a", "aa"})
-_ANAK_AGUNG = ("anak", "agung")
+_BALINESE_MARKS = {
+    "i": ((("i",), ()),),
+    "ni": ((("ni",), ()),),
+    "a": ((("a", "a"), ("anak", "agung")),),
+    "aa": ((("aa",), ("anak", "agung")),),
+}
+"""First word → how a name may begin, and what that stands for."""
 
 
 def _parts(word: str) -> tuple[str, ...]:

@@ -104,6 +104,24 @@ def test_who_stands_behind_by_may_be_the_mother_where_no_other_is_named(mother):
     assert evidence("By. Ratna Sari", mother=mother, born="2024-05-05").newborn
 
 
+def test_who_stands_behind_by_is_no_other_mother_than_the_parent_who_is_named():
+    newborn = evidence("By. Alya Safira", parent="Ratna Sari", born="2024-05-05")
+
+    assert newborn.newborn
+    assert (newborn.mother_keys, newborn.parent_keys) == ((), ("ratna sari||", "alya safira||"))
+
+
+def test_a_child_under_its_fathers_name_has_him_as_a_parent():
+    assert evidence("An. Tn. Budi Santoso", mother="Ratna").parent_keys == ("budi santoso||",)
+
+
+def test_a_mother_called_after_her_child_contradicts_no_mothers_name():
+    one = evidence("Alya Safira", mother="Inaq Alya", born="2024-05-05")
+    other = evidence("Alya Safira", mother="Ratna Sari", born="2024-05-05")
+
+    assert "household" not in {piece.field for piece in compare(one, other).evidence}
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),

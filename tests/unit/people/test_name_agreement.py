@@ -135,3 +135,14 @@ def test_balinese_names_of_birth_order_still_tell_brothers_apart():
 
 def test_initials_before_another_name_are_no_balinese_rank():
     assert compare_names(read_name("A.A. Maramis"), read_name("Alex Andries Maramis")).level is NameLevel.INITIALS
+
+
+def test_a_name_that_fills_its_column_may_have_lost_its_end():
+    assert len("Ni Luh Indrayani Kir") == 20
+    assert (
+        compare_names(read_name("Ni Luh Indrayani Kir"), read_name("Ni Luh Indrayani Kirana")).level
+        is NameLevel.EQUIVALENT
+    )
+    assert (
+        compare_names(read_name("Ni Luh Indrayani Ki"), read_name("Ni Luh Indrayani Kirana")).level is NameLevel.PARTIAL
+    )

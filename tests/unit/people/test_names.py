@@ -170,6 +170,7 @@ def test_a_child_written_under_its_fathers_name_has_no_name_of_its_own(written):
     name = read_name(written)
 
     assert (name.newborn, name.key, name.newborn_of) == (True, "", "")
+    assert name.father.startswith("Budi")
     assert name.text.startswith("By. Tn. Budi")
 
 
