@@ -48,7 +48,7 @@ class HouseholdWeights:
 
     `later` is the share that disagreements after the worst one count. From `family` bits on twins are looked for,
     from `whole_family` on it is the same family beyond doubt. `supporting` bits outweigh that a parent's name, the phone
-    or the village differs; down to `another_parent` a parent of another name is all that speaks against it.
+    or the village differs; down to `another_parent` a parent's name or the phone is all that differs.
     """
 
     most: float
