@@ -37,14 +37,14 @@ def kept_apart(records: Sequence[SpooledRecord], known: Mapping[str, KnownKey], 
 
 def with_own_key(record: SpooledRecord, patient_ids: Container[str], ledger: Ledger) -> SpooledRecord:
     """Return a record under the key beside its own that stands for one of these Patients, or else for nobody yet."""
-    for place in count(1):
-        key = key_beside(record.key, place)
+
+    def is_hers(key: str) -> bool:
         known = ledger.keys.known([key]).get(key)
-        if known is None or known.patient_id in patient_ids:
-            doses = tuple(_under(key, dose) for dose in record.doses)
-            content = content_digest(record.patient, doses, record.missing)
-            return replace(record, key=key, doses=doses, content=content)
-    raise AssertionError
+        return known is None or known.patient_id in patient_ids
+
+    key = next(filter(is_hers, (key_beside(record.key, place) for place in count(1))))
+    doses = tuple(_under(key, dose) for dose in record.doses)
+    return replace(record, key=key, doses=doses, content=content_digest(record.patient, doses, record.missing))
 
 
 def _under(key: str, dose: Dose) -> Dose:
