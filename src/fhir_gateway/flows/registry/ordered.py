@@ -63,13 +63,26 @@ async def stretch(puller: FhirPuller, order: Order, *, after: Position | None, c
 async def moments(
     puller: FhirPuller, order: Order, *, start: datetime | None, size: int
 ) -> AsyncIterator[list[Placed]]:
-    """Yield the resources of one moment (lastUpdated) after the other, from `start` on; `size` is asked of a page."""
-    asked, given = size, None
+    """Yield the resources of one moment (lastUpdated) after the other, from `start` on; `size` is asked of a page.
+
+    A server that heeds no bound gives the same page whatever it is asked from: what is found of it is sifted here.
+    """
+    asked, given, unbound = size, None, False
+    seen: tuple[datetime | None, list[Position]] = (start, [])
     while True:
         page = await puller.page(order.resource_type, _pairs(order, start, given, asked))
-        rows = [one for one in _placed(page, order) if given is None or one[0].updated != given]
-        whole = not page.following and len(page.resources) < asked and len(page.resources) >= (page.total or 0)
-        if not whole and not rows:
+        rows = _placed(page, order)
+        places = [position for position, _ in rows]
+        unbound = unbound or (start != seen[0] and places == seen[1])
+        seen = start, places
+        if unbound and page.following:
+            raise PermanentServerError(
+                f"The FHIR server does not search {order.resource_type} resources by _lastUpdated: they cannot be paged"
+            )
+        rows = [one for one in rows if one[0].updated != given and not (unbound and _is_before(one[0], start, order))]
+        all_there = len(page.resources) < asked or (unbound and len(page.resources) > asked)
+        whole = not page.following and all_there and len(page.resources) >= (page.total or 0)
+        if not whole and (unbound or not rows):
             asked = _more(asked, order)
             continue
         last = rows[-1][0].updated if rows else None
@@ -128,6 +141,11 @@ def _more(asked: int, order: Order) -> int:
             " next links: they cannot be paged"
         )
     return asked * 2
+
+
+def _is_before(position: Position, start: datetime | None, order: Order) -> bool:
+    """Say whether a resource lies before the moment that was asked from."""
+    return start is not None and (position.updated > start if order.newest_first else position.updated < start)
 
 
 def _is_behind(position: Position, after: Position, order: Order) -> bool:
