@@ -195,11 +195,6 @@ class Graph:
         return sorted(edges, key=lambda edge: (-edge.comparison.weight, self.rank(edge.node), self.rank(edge.other)))
 
 
-def numbered_alike(left: PersonEvidence, right: PersonEvidence) -> bool:
-    """Say whether two have a NIK or a record number in common, against which doses say nothing."""
-    return _share(left.niks, right.niks) or _share(left.records, right.records)
-
-
 def _same_family(left: PersonEvidence, right: PersonEvidence) -> bool:
     """Say whether a parent, a phone or a family card is the same; a village is many families'."""
     parents = compare_keys_of(left.mother_keys + left.parent_keys, right.mother_keys + right.parent_keys)

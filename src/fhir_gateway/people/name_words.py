@@ -115,9 +115,6 @@ BALINESE_WORDS = _words("wayan putu gede luh made kadek nenga nyoman komang ketu
 FATHER_WORDS = _words("bin binti bint binte bti bt")
 """Stand between a person's name and the father's."""
 
-ALIAS_WORDS = _words("alias als al.")
-"""Stand between a name and another name of the same person."""
-
 NEWBORN_WORDS = _words("by bayi byi baby bby")
 """Begin a newborn's temporary name."""
 

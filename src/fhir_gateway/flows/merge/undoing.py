@@ -182,7 +182,6 @@ class _Undoing:
     _found: dict[str, Touched] = field(default_factory=dict)
     _current: dict[str, Resource] = field(default_factory=dict)
     _versions: dict[str, str] = field(default_factory=dict)
-    _moved: dict[str, str] = field(default_factory=dict)
     _shares: RequestShares | None = None
 
     async def look(self) -> None:
