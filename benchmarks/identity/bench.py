@@ -98,7 +98,7 @@ def run_seed(folder: Path, seed: int, arguments: argparse.Namespace) -> None:
 def report_ours(region: Region, folder: Path, rows: int) -> None:
     """Run the gateway's own matching and print its figures, why it asks and whom it merged."""
     started = time.process_time()
-    decisions = ours.decide_all(region.people(), region.given, MatchingPolicy())
+    decisions = ours.decide_all(region.people(), region.listed, MatchingPolicy())
     seconds = time.process_time() - started
     patients = ours.labels(decisions, len(region.patients))
     result = scored(region, folder, patients)

@@ -1,7 +1,7 @@
 """The gateway's own matching over all distinct Patients at once, as `load FILE…` does before it asks the server."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
 
 from fhir_gateway.domain.identity import ComparedPair, PersonAction, PersonDecision
@@ -13,17 +13,15 @@ from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.decision import decide
 from fhir_gateway.identity.evidence import PersonEvidence, evidence_of
 from fhir_gateway.identity.frequencies import count_frequencies
-from fhir_gateway.identity.given import GivenDose
+from fhir_gateway.identity.given import Listed
 from fhir_gateway.identity.parameters import MatchingPolicy
 from fhir_gateway.identity.screening import Screen
 
 _LARGEST_FULLY_COMPARED = 40
 
 
-def decide_all(
-    patients: Iterable[Resource], given: Sequence[Collection[GivenDose]], policy: MatchingPolicy
-) -> list[PersonDecision]:
-    """Return the decisions over Patients, numbered from 1, and the doses of each."""
+def decide_all(patients: Iterable[Resource], listed: Sequence[Listed], policy: MatchingPolicy) -> list[PersonDecision]:
+    """Return the decisions over Patients, numbered from 1, and what lists say of each."""
     evidence = [evidence_of(patient) for patient in patients]
     frequencies = count_frequencies(evidence)
     screen = Screen(policy, frequencies, least=LEAST)
@@ -39,12 +37,12 @@ def decide_all(
     decisions: list[PersonDecision] = []
     for group in components(range(1, len(evidence) + 1), edges):
         people = {number: evidence[number - 1] for number in group}
-        doses = {number: frozenset(given[number - 1]) for number in group} if len(group) > 1 else {}
+        known = {number: listed[number - 1] for number in group} if len(group) > 1 else {}
         pairs = [
             ComparedPair(left, right, compare(people[left], people[right], policy=policy, frequencies=frequencies))
             for left, right in _to_compare(group, of_person)
         ]
-        decisions += decide(people, {}, pairs, policy=policy, frequencies=frequencies, given=doses)
+        decisions += decide(people, {}, pairs, policy=policy, frequencies=frequencies, listed=known)
     return decisions
 
 

@@ -11,7 +11,7 @@ import orjson
 
 from fhir_gateway.bundling.digests import content_digest, digest
 from fhir_gateway.domain.records import Converted, Resource, SourceRecord
-from fhir_gateway.identity.given import GivenDose, given_dose
+from fhir_gateway.identity.given import Listed, listed
 from fhir_gateway.mapping.functions import ConversionContext
 from fhir_gateway.sources import open_source
 from fhir_gateway.sources.mapping_folders import load_mappings
@@ -29,7 +29,7 @@ class Region:
     """
 
     patients: list[bytes] = field(default_factory=list)
-    given: list[set[GivenDose]] = field(default_factory=list)
+    listed: list[Listed] = field(default_factory=list)
     rows: dict[str, "array[int]"] = field(default_factory=dict)
 
     def people(self) -> Iterator[Resource]:
@@ -77,8 +77,7 @@ def read_region(folder: Path, files: dict[str, str]) -> Region:
                 conflicts.add(result.key)
             keys.append(result.key)
             number = _number(region, numbers, result.patient)
-            doses = (given_dose(source, dose.resource, zone=context.zone) for dose in result.doses)
-            region.given[number].update(dose for dose in doses if dose)
+            region.listed[number] |= listed(source, result.doses, result.missing, zone=context.zone)
             rows.append(number)
         for place, key in enumerate(keys):
             if key in conflicts:
@@ -91,5 +90,5 @@ def _number(region: Region, numbers: dict[str, int], patient: Resource) -> int:
     number = numbers.setdefault(digest(patient), len(region.patients))
     if number == len(region.patients):
         region.patients.append(orjson.dumps(patient))
-        region.given.append(set())
+        region.listed.append(Listed())
     return number

@@ -6,13 +6,15 @@ A chain that would join two vetoed people is cut at its weakest link, for strong
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 
 from fhir_gateway.domain.identity import ComparedPair, Comparison, Grade, Node
 from fhir_gateway.identity.comparators import compare_keys_of, compare_own_names
 from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.evidence import PersonEvidence
 from fhir_gateway.identity.frequencies import Frequencies, default_frequencies
-from fhir_gateway.identity.given import GivenDose, Repeats, count_repeats
+from fhir_gateway.identity.given import Listed, Repeats, count_repeats
 from fhir_gateway.identity.parameters import MatchingPolicy
 from fhir_gateway.identity.vetoes import VETOES, VetoCode
 from fhir_gateway.people.name_agreement import NameLevel
@@ -66,11 +68,11 @@ class Graph:
         frequencies: Frequencies | None = None,
         forbidden: Iterable[frozenset[Node]] = (),
         confirmed: Iterable[frozenset[Node]] = (),
-        given: Mapping[Node, frozenset[GivenDose]] | None = None,
+        listed: Mapping[Node, Listed] | None = None,
     ) -> None:
         self.nodes = nodes
         self._rank = _ranked(nodes)
-        self._given: Mapping[Node, frozenset[GivenDose]] = given or {}
+        self._listed: Mapping[Node, Listed] = listed or {}
         self.policy = policy
         self.frequencies = frequencies or default_frequencies()
         self._comparisons: dict[frozenset[Node], Comparison] = {}
@@ -139,7 +141,7 @@ class Graph:
 
     def listed_twice(self, one: Node, other: Node) -> bool:
         """Say whether a clinic's list has the same doses of two who share neither name nor number: twins, most likely."""
-        if one not in self._given or other not in self._given:
+        if one not in self._listed or other not in self._listed:
             return False
         key = frozenset((one, other))
         if key not in self._listed_twice:
@@ -173,8 +175,15 @@ class Graph:
 
     def repeats(self, some: Iterable[Node], others: Iterable[Node]) -> Repeats:
         """Return how many doses the same lists have of both groups; of a Patient only those that stand in them are known."""
-        left, right = ([dose for node in nodes for dose in self._given.get(node, ())] for nodes in (some, others))
+        left, right = self._said_of(some).doses, self._said_of(others).doses
         return count_repeats(left, right) if left and right else Repeats()
+
+    def lines_of_both(self, some: Iterable[Node], others: Iterable[Node]) -> bool:
+        """Say whether a list that has one line for each child has lines for both groups."""
+        return not self._said_of(some).lines.isdisjoint(self._said_of(others).lines)
+
+    def _said_of(self, nodes: Iterable[Node]) -> Listed:
+        return reduce(or_, (self._listed[node] for node in nodes if node in self._listed), Listed())
 
     def rivals(self, one: Node, other: Node) -> bool:
         """Say whether a record that fits both must be torn: two people, not one whose NIK was mistyped once."""

@@ -22,7 +22,7 @@ from fhir_gateway.identity.comparators import birth_date_fits_nik
 from fhir_gateway.identity.comparison import DEFAULT_POLICY
 from fhir_gateway.identity.evidence import PersonEvidence
 from fhir_gateway.identity.frequencies import Frequencies
-from fhir_gateway.identity.given import GivenDose
+from fhir_gateway.identity.given import Listed
 from fhir_gateway.identity.parameters import MatchingPolicy
 from fhir_gateway.identity.persons import Members, Persons
 from fhir_gateway.identity.vetoes import VetoCode
@@ -68,13 +68,13 @@ def decide(  # noqa: PLR0913 - what is known beside the evidence is named
     frequencies: Frequencies | None = None,
     forbidden: frozenset[frozenset[Node]] = frozenset(),
     confirmed: frozenset[frozenset[Node]] = frozenset(),
-    given: Mapping[Node, frozenset[GivenDose]] | None = None,
+    listed: Mapping[Node, Listed] | None = None,
 ) -> tuple[PersonDecision, ...]:
     """Decide one connected component; every number of `people` is a member of exactly one decision.
 
     `pairs` are the comparisons that blocking brought; what else is needed is compared here. `forbidden` are pairs that
     an operator said are two people, `confirmed` those that are one. `frequencies` are those that the pairs were
-    compared with; None stands for the shipped ones. `given` are the doses of those whose records tell them.
+    compared with; None stands for the shipped ones. `listed` is what clinics' lists say of them.
     """
     nodes: dict[Node, PersonEvidence] = dict(people.items())
     nodes.update(patients.items())
@@ -85,7 +85,7 @@ def decide(  # noqa: PLR0913 - what is known beside the evidence is named
         frequencies=frequencies,
         forbidden=forbidden,
         confirmed=confirmed,
-        given=given,
+        listed=listed,
     )
     return _Decisions(graph).all()
 

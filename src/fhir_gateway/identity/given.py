@@ -5,12 +5,12 @@ nothing of one family's children. What one clinic's list says twice tells more: 
 so two of them under names that are not quite the same speak for two children.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, tzinfo
 
 from fhir_gateway.domain import systems
-from fhir_gateway.domain.records import Resource
+from fhir_gateway.domain.records import Dose, MissingDose, Resource
 from fhir_gateway.identity.doses import dose_number, local_date
 from fhir_gateway.identity.vaccines import codes_of
 
@@ -34,6 +34,25 @@ class GivenDose:
     vaccine: str
     number: str
     day: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What lists say of one: the doses, and which of those that have one line for each child (`lines`) have one for it."""
+
+    doses: frozenset[GivenDose] = frozenset()
+    lines: frozenset[str] = frozenset()
+
+    def __or__(self, other: "Listed") -> "Listed":
+        """Return what both say."""
+        return Listed(self.doses | other.doses, self.lines | other.lines)
+
+
+def listed(register: str, doses: Sequence[Dose], missing: Sequence[MissingDose], *, zone: tzinfo) -> Listed:
+    """Return what one row of a list says; where the doses have names (a wide sheet) or there are none, it is a line of its own."""
+    given = (given_dose(register, dose.resource, zone=zone) for dose in doses)
+    of_its_own = all(dose.name for dose in doses) and all(dose.name for dose in missing)
+    return Listed(frozenset(dose for dose in given if dose), frozenset({register} if of_its_own else ()))
 
 
 def given_dose(register: str, immunization: Resource, *, zone: tzinfo) -> GivenDose | None:

@@ -89,7 +89,7 @@ class Persons:
     def _doses_part(self, one: Members, other: Members) -> bool:
         left, right = self._evidence(one), self._evidence(other)
         if left.newborn or right.newborn:
-            return False
+            return self._graph.lines_of_both(one, other)
         return self._graph.doses_part(left, right, self._graph.repeats(one, other))
 
     def _forbids(self, left: Node, right: Node, one: PersonEvidence, other: PersonEvidence) -> bool:

@@ -7,13 +7,13 @@ import pytest
 
 from fhir_gateway.domain import systems
 from fhir_gateway.domain.identity import ComparedPair, PersonAction
-from fhir_gateway.domain.records import Resource
+from fhir_gateway.domain.records import Dose, Resource
 from fhir_gateway.identity.clustering import Graph
 from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.decision import decide
 from fhir_gateway.identity.evidence import PersonEvidence, evidence_of
 from fhir_gateway.identity.frequencies import Frequencies
-from fhir_gateway.identity.given import GivenDose, Repeats, count_repeats, given_dose
+from fhir_gateway.identity.given import GivenDose, Listed, Repeats, count_repeats, given_dose, listed
 from fhir_gateway.identity.weighing import are_couple, may_be_couple
 
 _ZONE = ZoneInfo("Asia/Jakarta")
@@ -40,7 +40,8 @@ def _child(name: str, nik: str = "") -> PersonEvidence:
 def _decided(given: dict[int, frozenset[GivenDose]]) -> list[tuple[tuple[int, ...], PersonAction]]:
     people = {1: _child("Muslimah Azzahra", "3303125501230001"), 2: _child("Mushlimah Azzahra")}
     pairs = [ComparedPair(1, 2, compare(people[1], people[2]))]
-    return [(each.members, each.action) for each in decide(people, {}, pairs, given=given)]
+    said = {number: Listed(doses) for number, doses in given.items()}
+    return [(each.members, each.action) for each in decide(people, {}, pairs, listed=said)]
 
 
 def test_records_with_names_spelled_otherwise_are_one_child_where_the_doses_are_silent() -> None:
@@ -134,6 +135,13 @@ def test_namesakes_without_a_family_in_common_are_parted_by_one_dose() -> None:
 
     assert not Graph.doses_part(one, other, found)
     assert Graph.doses_part(one, stranger, found)
+
+
+@pytest.mark.parametrize(("names", "of_its_own"), [(["BCG", "HB0"], True), ([], True), ([""], False)])
+def test_a_row_of_named_doses_is_a_childs_line_in_a_list(names: list[str], *, of_its_own: bool) -> None:
+    doses = [Dose(name, {"status": "not-done"}) for name in names]
+
+    assert listed("clinic:0", doses, (), zone=_ZONE) == Listed(lines=frozenset({"clinic:0"} if of_its_own else ()))
 
 
 @pytest.mark.parametrize(

@@ -7,25 +7,26 @@ from fhir_gateway.domain.identity import ComparedPair, PersonAction
 from fhir_gateway.identity.combining import combine
 from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.decision import decide
-from fhir_gateway.identity.given import GivenDose
+from fhir_gateway.identity.given import GivenDose, Listed
 
 BCG = GivenDose("clinic:0", "19", "1", "2020-05-01")
 POLIO = GivenDose("clinic:0", "198", "2", "2020-07-01")
 MEASLES = GivenDose("clinic:0", "04", "1", "2021-01-04")
 
 
-def decided(*people, given=None):
+def decided(*people, given=None, lines=()):
     numbered = dict(enumerate(people, start=1))
     pairs = [
         ComparedPair(left, right, compare(numbered[left], numbered[right])) for left, right in combinations(numbered, 2)
     ]
-    return decide(numbered, {}, pairs, given=given)
+    doses = given or {}
+    said = {number: Listed(doses.get(number, frozenset()), frozenset(lines)) for number in numbered}
+    return decide(numbered, {}, pairs, listed=said if doses or lines else None)
 
 
-def members(*people, given=None):
-    return sorted(
-        decision.members for decision in decided(*people, given=given) if decision.action is not PersonAction.REVIEW
-    )
+def members(*people, given=None, lines=()):
+    made = decided(*people, given=given, lines=lines)
+    return sorted(decision.members for decision in made if decision.action is not PersonAction.REVIEW)
 
 
 def waiting(*people):
@@ -141,6 +142,12 @@ def test_all_newborns_of_a_mothers_only_child_are_that_child():
     first_days = newborn(village="Kalimanah"), newborn(phone="+6281234567890")
     given = {1: frozenset({BCG}), 2: frozenset({BCG}), 3: frozenset({POLIO})}
     assert members(*first_days, rizki(nik=RIZKIS_NIK), given=given) == [(1, 2, 3)]
+
+
+def test_newborn_is_not_the_child_who_has_a_line_of_its_own_in_the_same_list():
+    mother = {"phone": "+6281234567890", "village": "Kalimanah"}
+    assert members(newborn(**mother), rizki(nik=RIZKIS_NIK)) == [(1, 2)]
+    assert (1, 2) not in members(newborn(**mother), rizki(nik=RIZKIS_NIK), lines=["clinic:0"])
 
 
 def test_a_brothers_number_links_nobody_of_the_other_sex():

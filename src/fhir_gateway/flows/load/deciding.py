@@ -16,7 +16,7 @@ from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.decision import decide
 from fhir_gateway.identity.evidence import PersonEvidence, evidence_of
 from fhir_gateway.identity.frequencies import Frequencies, default_frequencies
-from fhir_gateway.identity.given import GivenDose, given_dose
+from fhir_gateway.identity.given import Listed, listed
 from fhir_gateway.identity.weighing import weigh_household
 
 _WINDOW = 300
@@ -32,8 +32,8 @@ class _Component:
     own: Mapping[int, frozenset[str]]
     replaced: frozenset[str]
     """Patients that say they were replaced, but whose chain leads to nobody: nothing may be linked to them."""
-    given: Mapping[str, frozenset[GivenDose]]
-    """The doses that this load's unchanged rows tell of Patients."""
+    listed: Mapping[Node, Listed]
+    """What this load's unchanged rows tell of Patients' doses."""
     inactive: Mapping[str, PersonEvidence]
     """Patients out of use that name nobody in their place: whoever fits one of them is no new person without asking."""
     verdicts: Sequence[tuple[int, str, bool]]
@@ -85,7 +85,7 @@ def _components(run: Run, window: Sequence[Sequence[int]], tools: LoadTools) -> 
     replaced = frozenset(patient_id for patient_id, patient in stored.items() if [*replaced_by(patient)])
     inactive = {i for i, patient in stored.items() if patient.get("active") is False} - replaced
     verdicts = _verdicts(run, everybody, tools)
-    given = _given_before(run, on_server, tools)
+    listed_before = _listed_before(run, on_server, tools)
     apart = tools.ledger.keys.kept_apart(on_server) if len(on_server) > 1 else set()
     for group in window:
         own_edges = [edge for number in group for edge in edges.get(number, ())]
@@ -103,7 +103,7 @@ def _components(run: Run, window: Sequence[Sequence[int]], tools: LoadTools) -> 
                 for number in group
             },
             replaced=replaced,
-            given={patient_id: given[patient_id] for patient_id in near if patient_id in given},
+            listed={patient_id: listed_before[patient_id] for patient_id in near if patient_id in listed_before},
             inactive={patient_id: one for patient_id, one in near.items() if patient_id in asleep},
             verdicts=said,
             apart=apart,
@@ -119,43 +119,40 @@ def _verdicts(run: Run, people: Sequence[int], tools: LoadTools) -> dict[int, li
     return found
 
 
-def _may_be_twins(pair: ComparedPair, given: Container[Node]) -> bool:
+def _may_be_twins(pair: ComparedPair, listed: Container[Node]) -> bool:
     """Whether a pair may be joined without a NIK: doses may part it, or show that two parts of a list are one child's.
 
-    `given` are the Patients of whom doses are known.
+    `listed` has the Patients of whom doses are known.
     """
     if pair.comparison.grade is Grade.CERTAINLY_NOT:
         return False
-    if any(isinstance(node, str) and node not in given for node in (pair.left, pair.right)):
+    if any(isinstance(node, str) and node not in listed for node in (pair.left, pair.right)):
         return False
     said = {(one.field, one.agreement) for one in pair.comparison.evidence}
     return ("nik", "agree") not in said
 
 
-def _given(run: Run, people: Iterable[int], tools: LoadTools) -> dict[Node, frozenset[GivenDose]]:
-    """Return the doses that the run's records tell of these people."""
-    found: dict[int, set[GivenDose]] = {number: set() for number in people}
-    for record in tools.ledger.spool.records_of(run, found):
-        found[record.person].update(_doses_of(record, tools))
-    return {number: frozenset(doses) for number, doses in found.items()}
+def _listed(run: Run, people: Iterable[int], tools: LoadTools) -> dict[Node, Listed]:
+    """Return what the run's records tell of these people's doses."""
+    records = ((record.person, record) for record in tools.ledger.spool.records_of(run, people))
+    return dict.fromkeys(people, Listed()) | _said(records, tools)
 
 
-def _given_before(run: Run, patient_ids: Iterable[str], tools: LoadTools) -> dict[str, frozenset[GivenDose]]:
-    """Return the doses of Patients that the load's unchanged rows tell: the same list has them beside the new rows.
+def _listed_before(run: Run, patient_ids: Iterable[str], tools: LoadTools) -> dict[Node, Listed]:
+    """Return what the load's unchanged rows tell of Patients' doses: the same list has them beside the new rows.
 
     What only an earlier file had says nothing here: its rows may stand in this one under the name that the child got.
     """
-    found: dict[str, set[GivenDose]] = {}
-    for patient_id, record in tools.ledger.spool.unchanged_of(run, patient_ids):
-        found.setdefault(patient_id, set()).update(_doses_of(record, tools))
-    return {patient_id: frozenset(doses) for patient_id, doses in found.items()}
+    return _said(tools.ledger.spool.unchanged_of(run, patient_ids), tools)
 
 
-def _doses_of(record: SpooledRecord, tools: LoadTools) -> Iterator[GivenDose]:
-    """Yield a record's doses; a clinic's list is one of its sources' files."""
-    register = f"{record.clinic}:{record.file}"
-    doses = (given_dose(register, dose.resource, zone=tools.zone) for dose in record.doses)
-    return (dose for dose in doses if dose)
+def _said(records: Iterable[tuple[Node, SpooledRecord]], tools: LoadTools) -> dict[Node, Listed]:
+    """Return what records say of whom they belong to; a clinic's list is one of its sources' files."""
+    found: dict[Node, Listed] = {}
+    for node, record in records:
+        said = listed(f"{record.clinic}:{record.file}", record.doses, record.missing, zone=tools.zone)
+        found[node] = found[node] | said if node in found else said
+    return found
 
 
 def _decided(
@@ -175,7 +172,7 @@ def _decided(
         if (both := frozenset((pair.left, pair.right))) in own and _is_another(pair, nodes, tools, frequencies)
     }
     confirmed = {pair for pair in confirmed - forbidden if pair.isdisjoint(component.inactive)}
-    twins = any(_may_be_twins(pair, component.given) for pair in pairs)
+    twins = any(_may_be_twins(pair, component.listed) for pair in pairs)
     decisions = decide(
         component.people,
         component.patients,
@@ -184,7 +181,7 @@ def _decided(
         frequencies=frequencies,
         forbidden=frozenset(forbidden),
         confirmed=frozenset(confirmed),
-        given=_given(run, component.people, tools) | dict(component.given.items()) if twins else {},
+        listed=_listed(run, component.people, tools) | dict(component.listed.items()) if twins else {},
     )
     awake = [_not_instead(decision, component, forbidden, tools, frequencies) for decision in decisions]
     return [_to_the_living(_held_to_its_own(decision, component.own), component.replaced) for decision in awake]
