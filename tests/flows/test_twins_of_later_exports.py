@@ -1,5 +1,8 @@
 """A clinic exports everything again: a twin who is new in it is told by the doses of the lines that have not changed."""
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 from tests.flows.conftest import RATNA, RATNA_POLIO
 
@@ -31,10 +34,8 @@ def test_doses_that_stood_in_an_earlier_export_only_part_nobody(place, rows):
 
 
 def test_what_unchanged_rows_told_is_not_kept_beyond_the_load(place):
-    import sqlite3  # noqa: PLC0415 - what stands in the ledger itself
-
     path = place.sheet(RATNA, RATNA_POLIO)
     place.load(path)
     assert place.load(path)["unchanged"] == 2
-    with sqlite3.connect(next(place.home.rglob("ledger.db"))) as ledger:
+    with closing(sqlite3.connect(next(place.home.rglob("ledger.db")))) as ledger:
         assert ledger.execute("select count(*) from records where payload is not null").fetchone() == (0,)
