@@ -156,15 +156,17 @@ def known_under_name(left: PersonEvidence, right: PersonEvidence, one: PersonEvi
     """Say whether of two records that contradict each other by name or sex one agrees with the other's whole person.
 
     `one` is the person of `left`, `other` that of `right`. With a NIK in common any name that agrees is enough, as it is
-    where a Patient carries several names; without one it must be the same name.
+    where a Patient carries several names; without one, or where the sex is another, it must be the same name: a brother
+    under his twin sister's NIK agrees with a row of hers that has the family's name alone.
     """
     if max(left.birth_order, right.birth_order) > 0:
         return False
+    other_sex = bool(left.gender and right.gender and left.gender != right.gender)
     for record, person in ((left, other), (right, one)):
         level = compare_own_names(record, person).level
         if level in SAME_NAME:
             return True
-        if level in _AGREEING and compare_niks(record, person) is NikLevel.AGREE:
+        if level in _AGREEING and not other_sex and compare_niks(record, person) is NikLevel.AGREE:
             return True
         if level is NameLevel.UNKNOWN and record.newborn and record.gender == person.gender:
             return compare_own_names(left, right).level is NameLevel.UNKNOWN and left.gender != right.gender

@@ -156,6 +156,15 @@ def test_a_brothers_number_links_nobody_of_the_other_sex():
     assert (1, 2) not in members(brother, sister)
 
 
+def test_a_brother_under_his_twins_number_is_not_joined_by_a_row_with_the_familys_name_alone():
+    sister = rizki(name="Viktoria Nggae", nik=RIZKIS_NIK, gender="female")
+    short = rizki(name="Nggae", nik=RIZKIS_NIK, gender="female")
+    brother = rizki(name="Marselinus Nggae", nik=RIZKIS_NIK)
+    assert members(sister, short) == [(1, 2)]
+    together = [set(one.members) for one in decided(sister, short, brother)]
+    assert not any({1, 3} <= one for one in together)
+
+
 def test_of_one_number_and_name_a_wrong_birth_date_is_one_child_where_no_mother_bears_twice_so_soon():
     assert members(rizki(nik=RIZKIS_NIK), rizki(nik=RIZKIS_NIK, born="2020-07-28")) == [(1, 2)]
 
