@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from fhir_gateway.domain.errors import AccessRefusedError, PermanentServerError, ServerError, UntrustedAnswerError
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.domain.searches import Search, SearchAnswer
+from fhir_gateway.fhir_server.asking import MATCHES_A_PAGE
 from fhir_gateway.fhir_server.client import Answer, FhirClient
+from fhir_gateway.fhir_server.paging import Check
 from fhir_gateway.fhir_server.questions import LONGEST_URL, encoded
-from fhir_gateway.fhir_server.reader import MATCHES_A_PAGE, STRICT, Check, ServerReader
+from fhir_gateway.fhir_server.reader import ServerReader
 from fhir_gateway.fhir_server.search_batches import SEARCHES_A_BATCH, ask_in_batch
 from fhir_gateway.fhir_server.verdicts import Verdict
 
@@ -83,7 +85,7 @@ class BatchedReads:
             return alone
         targets = [_url(question, count) for question in questions]
         try:
-            said = await ask_in_batch(self._client, targets, headers=STRICT)
+            said = await ask_in_batch(self._client, targets)
         except AccessRefusedError:
             raise
         except PermanentServerError:

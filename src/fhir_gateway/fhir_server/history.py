@@ -11,6 +11,7 @@ from fhir_gateway.domain.errors import PageExpiredError, UntrustedAnswerError
 from fhir_gateway.fhir.bundles import read_location
 from fhir_gateway.fhir_server.address import local_target
 from fhir_gateway.fhir_server.client import FhirClient, Request
+from fhir_gateway.fhir_server.headers import FRESH
 from fhir_gateway.fhir_server.reader import ServerReader
 from fhir_gateway.fhir_server.refusals import refusal
 from fhir_gateway.fhir_server.verdicts import Verdict
@@ -66,7 +67,7 @@ class ServerHistory:
     ) -> AsyncIterator[tuple[str, list[PastVersion]]]:
         target = local_target(self._client.base, start) if begun else start
         while target:
-            answer = await self._client.send(Request("GET", target, headers={"Cache-Control": "no-cache"}))
+            answer = await self._client.send(Request("GET", target, headers=FRESH))
             if answer.status in _EXPIRED and begun:
                 raise PageExpiredError(f"The server forgot the pages of the history of {resource_type}; begin it again")
             if answer.status in _EXPIRED:
@@ -94,7 +95,7 @@ class ServerHistory:
 
     async def _deletion_time(self, address: str) -> datetime | None:
         """Return when a version that is a deletion was written, as HAPI says it: in the words of its 410."""
-        answer = await self._client.send(Request("GET", address, headers={"Cache-Control": "no-cache"}))
+        answer = await self._client.send(Request("GET", address, headers=FRESH))
         issues = answer.body.get("issue") if answer.status in _EXPIRED and isinstance(answer.body, dict) else None
         words = [_dict(one).get("diagnostics") for one in (issues if isinstance(issues, list) else [])]
         said = next((found for one in words if isinstance(one, str) and (found := _DELETED_AT.search(one))), None)

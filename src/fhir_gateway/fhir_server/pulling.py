@@ -6,12 +6,12 @@ from urllib.parse import quote, urlencode, urlsplit
 from fhir_gateway.domain.errors import PageExpiredError, UntrustedAnswerError
 from fhir_gateway.fhir_server.address import local_target
 from fhir_gateway.fhir_server.client import Answer, FhirClient, Request
+from fhir_gateway.fhir_server.headers import STRICT
 from fhir_gateway.fhir_server.pages import parse_page
 from fhir_gateway.fhir_server.refusals import refusal
 from fhir_gateway.fhir_server.verdicts import Verdict
 from fhir_gateway.ports.registry import PulledPage
 
-_STRICT = {"Cache-Control": "no-cache", "Prefer": "handling=strict"}
 _NO_SUCH_OPERATION = frozenset({404, 405, 415, 501})
 _EXPIRED = frozenset({404, 410})
 _TOO_LONG = frozenset({413, 414, 431})
@@ -45,9 +45,9 @@ class ServerPuller:
             raise UntrustedAnswerError(f"The next link of a search for {resource_type} leads outside of base_url")
         parts = urlsplit(target)
         if parts.path in {resource_type, f"{resource_type}/_search"} and self._takes_post:
-            request = Request("POST", f"{resource_type}/_search", form=parts.query, headers=_STRICT)
+            request = Request("POST", f"{resource_type}/_search", form=parts.query, headers=STRICT)
         else:
-            request = Request("GET", target, headers=_STRICT)
+            request = Request("GET", target, headers=STRICT)
         answer = await self._client.send(request)
         if answer.status in _EXPIRED:
             raise PageExpiredError(f"The server forgot the pages of a search for {resource_type}; begin it again")
@@ -69,11 +69,11 @@ class ServerPuller:
     async def _answer(self, resource_type: str, pairs: Pairs) -> Answer:
         form = urlencode(list(pairs), quote_via=quote)
         if self._takes_post:
-            answer = await self._client.send(Request("POST", f"{resource_type}/_search", form=form, headers=_STRICT))
+            answer = await self._client.send(Request("POST", f"{resource_type}/_search", form=form, headers=STRICT))
             if answer.verdict is Verdict.SUCCESS or answer.status not in _NO_SUCH_OPERATION:
                 return answer
             self._takes_post = False
-        return await self._client.send(Request("GET", f"{resource_type}?{form}", headers=_STRICT))
+        return await self._client.send(Request("GET", f"{resource_type}?{form}", headers=STRICT))
 
 
 def _succeeded(answer: Answer, resource_type: str) -> Answer:

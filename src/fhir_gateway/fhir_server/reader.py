@@ -3,56 +3,30 @@
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from enum import StrEnum
-from urllib.parse import urlsplit
+from collections.abc import AsyncIterator, Mapping, Sequence
 
-from fhir_gateway.domain.errors import AccessRefusedError, PermanentServerError, UntrustedAnswerError
+from fhir_gateway.domain.errors import PermanentServerError, UntrustedAnswerError
 from fhir_gateway.domain.records import Resource
-from fhir_gateway.fhir_server.address import local_target
+from fhir_gateway.fhir_server.asking import MATCHES_A_PAGE, Asking, ExpiredError
 from fhir_gateway.fhir_server.capabilities import Capabilities, parse_capabilities
 from fhir_gateway.fhir_server.client import Answer, FhirClient, Request
-from fhir_gateway.fhir_server.matching import carries
-from fhir_gateway.fhir_server.pages import Page, parse_page
+from fhir_gateway.fhir_server.headers import FRESH
+from fhir_gateway.fhir_server.pages import Page
+from fhir_gateway.fhir_server.paging import Check, Paging
 from fhir_gateway.fhir_server.proof import SearchProof, prove, prove_lists
-from fhir_gateway.fhir_server.questions import (
-    LONGEST_FORM,
-    LONGEST_URL,
-    Parameters,
-    cut,
-    each_alone,
-    encoded,
-    is_personal,
-)
+from fhir_gateway.fhir_server.questions import LONGEST_FORM, LONGEST_URL, Parameters, cut, each_alone, encoded
 from fhir_gateway.fhir_server.refusals import refusal
-from fhir_gateway.fhir_server.search_batches import SEARCHES_A_BATCH, ask_in_batch
+from fhir_gateway.fhir_server.search_batches import SEARCHES_A_BATCH
 from fhir_gateway.fhir_server.verdicts import Verdict
 
-MATCHES_A_PAGE = 500
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
-_FRESH = {"Cache-Control": "no-cache"}  # HAPI as shipped answers a repeated search from a cache for 60 s
-STRICT = {**_FRESH, "Prefer": "handling=strict"}
-_NO_SUCH_OPERATION = frozenset({404, 405, 415, 501})
+_A_LOOK = 20
+"""Matches of a page that is looked at by itself."""
 _TOO_LONG = frozenset({413, 414, 431})
 _SHORTEST_URL = 500  # later questions are cut no shorter from the start, whatever one answer said
-_NO_BATCH = frozenset({400, 422})
-_EXPIRED = frozenset({404, 410})
 _DATES = frozenset({"birthdate", "death-date", "date", "_lastUpdated"})
 
-Check = Callable[[Resource], bool]
 _log = logging.getLogger(__name__)
-
-
-class _Expired(Exception):  # noqa: N818 - no error: the search starts again
-    """The server has forgotten the pages of a search."""
-
-
-class _Road(StrEnum):
-    """How a search travels; what it says of a person belongs in no URL, as those are logged along the way."""
-
-    POST = "POST _search"
-    BATCH = "a GET inside of a batch"
-    GET = "GET"
 
 
 class ServerReader:
@@ -66,10 +40,9 @@ class ServerReader:
         self._client = client
         self._masked = client.policy.masked_identifiers
         self._capabilities: Capabilities | None = None
-        self._gives_links = False
-        self._linkless: set[str] = set()
+        self._asking = Asking(client)
+        self._paging = Paging(self._asking, masked=self._masked)
         self._longest_url = LONGEST_URL
-        self._refused_roads: set[_Road] = set()
         self._proofs: dict[tuple[str, str], SearchProof] = {}
         self._takes_one_date: set[tuple[str, str]] = set()
         self._takes_lists: bool | None = True if self._masked else None  # masked numbers cannot tell
@@ -78,7 +51,7 @@ class ServerReader:
     async def capabilities(self) -> Capabilities:
         """Return what the server declares, read once; raises PermanentServerError unless it speaks FHIR R4."""
         if self._capabilities is None:
-            answer = await self._client.send(Request("GET", "metadata", headers=_FRESH))
+            answer = await self._client.send(Request("GET", "metadata", headers=FRESH))
             if answer.verdict is Verdict.SUCCESS:
                 self._capabilities = parse_capabilities(answer.body)
             elif isinstance(answer.body, dict) and answer.body.get("resourceType") == "OperationOutcome":
@@ -94,7 +67,7 @@ class ServerReader:
         """Return the resource, None where it is missing or deleted (404 or 410, servers differ)."""
         if not _ID.fullmatch(resource_id):
             return None
-        answer = await self._client.send(Request("GET", f"{resource_type}/{resource_id}", headers=_FRESH))
+        answer = await self._client.send(Request("GET", f"{resource_type}/{resource_id}", headers=FRESH))
         if answer.status in {404, 410}:
             return None
         if answer.verdict is not Verdict.SUCCESS:
@@ -114,7 +87,7 @@ class ServerReader:
         server says that it ignored something, or where the answer may be cut.
         """
         seen: set[str] = set()
-        longest = LONGEST_FORM if self._road(parameters) is _Road.POST else self._longest_url
+        longest = LONGEST_FORM if self._asking.by_post(parameters) else self._longest_url
         for question in await self.questions(parameters, longest=longest):
             async for resource in self._cut_shorter(resource_type, question, check=check):
                 name = f"{resource.get('resourceType')}/{resource.get('id')}"
@@ -153,17 +126,16 @@ class ServerReader:
 
     async def first_page(self, resource_type: str, parameters: Mapping[str, Sequence[str]]) -> Page:
         """Return the first page of a search as the server gives it, unchecked against the question."""
-        answer = await self._ask(resource_type, parameters, 20)
-        return self._noted(parse_page(answer.body, resource_type=resource_type, asked=parameters))
+        return await self._paging.first_page(resource_type, parameters, count=_A_LOOK)
 
     async def following(
         self, resource_type: str, parameters: Parameters, first: Answer, *, check: Check | None = None
     ) -> AsyncIterator[Resource]:
         """Yield every match of a search whose first page came by another road; raises as search() does."""
         try:
-            async for resource in self._pages_from(resource_type, parameters, first, check=check):
+            async for resource in self._paging.follow(resource_type, parameters, first, check=check):
                 yield resource
-        except _Expired:
+        except ExpiredError:
             async for resource in self.search(resource_type, parameters, check=check):
                 yield resource
 
@@ -202,7 +174,7 @@ class ServerReader:
         dates = parameters[listed]
         for start in range(0, len(dates), SEARCHES_A_BATCH):
             together = [{**parameters, listed: (value,)} for value in dates[start : start + SEARCHES_A_BATCH]]
-            for question, first in zip(together, await self._first_pages(resource_type, together), strict=True):
+            for question, first in zip(together, await self._asking.first_pages(resource_type, together), strict=True):
                 if first is None:
                     found = self._pages_twice(resource_type, question, check=check)
                 else:
@@ -211,25 +183,6 @@ class ServerReader:
                     yield resource
                 self._takes_one_date.add((resource_type, listed))
 
-    async def _first_pages(self, resource_type: str, questions: Sequence[Parameters]) -> list[Answer | None]:
-        """Return the questions' first pages, got with one request; None for what has to be asked alone."""
-        alone: list[Answer | None] = [None] * len(questions)
-        if len(questions) == 1 or _Road.BATCH in self._refused_roads:
-            return alone
-        count = {"_count": (str(MATCHES_A_PAGE),)}
-        targets = [f"{resource_type}?{encoded({**question, **count})}" for question in questions]
-        try:
-            said = await ask_in_batch(self._client, targets, headers=STRICT)
-        except AccessRefusedError:
-            raise
-        except PermanentServerError:
-            return alone  # too large an answer, or no FHIR: smaller questions may fare better
-        if not said.entries:
-            if said.whole.status in _NO_SUCH_OPERATION:
-                self._refused_roads.add(_Road.BATCH)
-            return alone
-        return [one if one.verdict is Verdict.SUCCESS and one.body else None for one in said.entries]
-
     async def _pages_twice(
         self, resource_type: str, parameters: Parameters, *, check: Check | None
     ) -> AsyncIterator[Resource]:
@@ -237,11 +190,11 @@ class ServerReader:
         try:
             async for resource in self._pages(resource_type, parameters, check=check):
                 yield resource
-        except _Expired:
+        except ExpiredError:
             try:
                 async for resource in self._pages(resource_type, parameters, check=check):
                     yield resource
-            except _Expired:
+            except ExpiredError:
                 raise UntrustedAnswerError(
                     f"The server forgot the pages of a search for {resource_type} twice; its answer is cut"
                 ) from None
@@ -249,143 +202,6 @@ class ServerReader:
     async def _pages(
         self, resource_type: str, parameters: Parameters, *, check: Check | None
     ) -> AsyncIterator[Resource]:
-        answer = await self._ask(resource_type, parameters, MATCHES_A_PAGE)
-        async for resource in self._pages_from(resource_type, parameters, answer, check=check):
+        answer = await self._asking.ask(resource_type, parameters, MATCHES_A_PAGE)
+        async for resource in self._paging.follow(resource_type, parameters, answer, check=check):
             yield resource
-
-    async def _pages_from(
-        self, resource_type: str, parameters: Parameters, answer: Answer, *, check: Check | None
-    ) -> AsyncIterator[Resource]:
-        got: set[str] = set()
-        followed: set[str] = set()
-        while True:
-            page = self._noted(parse_page(answer.body, resource_type=resource_type, asked=parameters))
-            new = self._checked(page, parameters, check=check, got=got)
-            for resource in (*new, *page.included):
-                yield resource
-            if page.next_link and (page.next_link in followed or (page.matches and not new)):
-                raise UntrustedAnswerError(f"The server's pages of a search for {resource_type} go in circles")
-            if page.next_link:
-                followed.add(page.next_link)
-                answer = await self._next(resource_type, page.next_link)
-            elif await self._is_whole(resource_type, parameters, page, got=len(got)):
-                return
-            elif not new:
-                raise UntrustedAnswerError(
-                    f"The server found more {resource_type} resources than it gives: no next link, and _offset is ignored"
-                )
-            else:
-                answer = await self._ask(resource_type, {**parameters, "_offset": (str(len(got)),)}, MATCHES_A_PAGE)
-
-    def _noted(self, page: Page) -> Page:
-        """Note that this server gives next links, where it does."""
-        self._gives_links = self._gives_links or bool(page.next_link)
-        return page
-
-    def _checked(self, page: Page, parameters: Parameters, *, check: Check | None, got: set[str]) -> list[Resource]:
-        """Return the page's matches that no earlier page had, and add their ids to `got`."""
-        new = []
-        for resource in page.matches:
-            fits = check(resource) if check is not None else carries(resource, parameters, masked=self._masked)
-            if not fits:
-                raise UntrustedAnswerError(
-                    f"The server found {resource['resourceType']} resources that were not asked for:"
-                    f" it does not really search by {', '.join(sorted(parameters))}"
-                )
-            if resource["id"] not in got:
-                got.add(resource["id"])
-                new.append(resource)
-        return new
-
-    async def _is_whole(self, resource_type: str, parameters: Parameters, page: Page, *, got: int) -> bool:
-        """Return whether a search without a further next link gave everything.
-
-        Some servers never give next links (Medplum's memory repository). So a number of matches that looks like the
-        size of a page is held against a count, where the page itself does not tell the total. A server that was seen
-        to give next links is believed without: HAPI's total counts a Patient twice that two of the values match.
-        """
-        if self._gives_links or (page.total is not None and got >= page.total):
-            return True
-        if page.total is None:
-            if got == 0 or (got % 10 and got < MATCHES_A_PAGE):
-                return True
-            answer = await self._ask(resource_type, {**parameters, "_summary": ("count",)}, None)
-            counted = parse_page(answer.body, resource_type=resource_type, asked=parameters).total
-            if counted is not None and got >= counted:
-                return True
-            if counted is None and not await self._would_give_links(resource_type):
-                raise UntrustedAnswerError(
-                    f"The server gives {got} {resource_type} resources, no next link and no total: the answer may be cut"
-                )
-        return await self._would_give_links(resource_type)
-
-    async def _would_give_links(self, resource_type: str) -> bool:
-        """Return whether the server gives next links where there is more, found out by asking for a page of one.
-
-        Then an answer without is whole, whatever its total says: some count a resource for each value that it matches.
-        """
-        if not self._gives_links and resource_type not in self._linkless:
-            try:
-                answer = await self._ask(resource_type, {}, 1)
-            except PermanentServerError:  # it wants to be asked for somebody
-                self._linkless.add(resource_type)
-                return False
-            page = self._noted(parse_page(answer.body, resource_type=resource_type, asked=()))
-            if not page.next_link and (page.total or 0) > 1:
-                self._linkless.add(resource_type)
-        return self._gives_links
-
-    def _road(self, parameters: Parameters) -> _Road:
-        """Return the best road not refused so far; the last one is kept, so that its refusal is told."""
-        roads = [_Road.POST, _Road.BATCH, _Road.GET] if is_personal(parameters) else [_Road.POST, _Road.GET]
-        return next((road for road in roads if road not in self._refused_roads), _Road.GET)
-
-    async def _ask(self, resource_type: str, parameters: Parameters, count: int | None) -> Answer:
-        form = encoded(parameters if count is None else {**parameters, "_count": (str(count),)})
-        doubted: _Road | None = None
-        while True:
-            road = _Road.GET if doubted else self._road(parameters)
-            try:
-                answer, whole = await self._travel(road, resource_type, form)
-                status = answer.status
-            except PermanentServerError as error:
-                if error.status not in _NO_SUCH_OPERATION or road is _Road.GET:
-                    raise
-                status, whole = error.status, False
-            if 200 <= status < 300:
-                if doubted:
-                    self._refused_roads.add(doubted)
-                return answer
-            if road is not _Road.GET and status in _NO_SUCH_OPERATION:
-                self._refused_roads.add(road)
-            elif road is _Road.BATCH and whole and status in _NO_BATCH:
-                doubted = road  # or is it the question that is refused? The last road tells
-            else:
-                raise refusal(answer, f"a search for {resource_type}")
-
-    async def _travel(self, road: _Road, resource_type: str, form: str) -> tuple[Answer, bool]:
-        """Return what was said, and whether it was said of a batch as a whole."""
-        if road is _Road.POST:
-            request = Request("POST", f"{resource_type}/_search", form=form, headers=STRICT)
-            return await self._client.send(request), False
-        if road is _Road.GET:
-            return await self._client.send(Request("GET", f"{resource_type}?{form}", headers=STRICT)), False
-        said = await ask_in_batch(self._client, [f"{resource_type}?{form}"], headers=STRICT)
-        return (said.entries[0], False) if said.entries else (said.whole, True)
-
-    async def _next(self, resource_type: str, link: str) -> Answer:
-        target = local_target(self._client.base, link)
-        if target is None:
-            raise UntrustedAnswerError(f"The next link of a search for {resource_type} leads outside of base_url")
-        parts = urlsplit(target)
-        if parts.path in {resource_type, f"{resource_type}/_search"} and self._road({"identifier": ()}) is _Road.POST:
-            # The link may repeat what was asked: it travels like the question did.
-            request = Request("POST", f"{resource_type}/_search", form=parts.query, headers=_FRESH)
-        else:
-            request = Request("GET", target, headers=_FRESH)
-        answer = await self._client.send(request)
-        if answer.status in _EXPIRED:
-            raise _Expired
-        if answer.verdict is not Verdict.SUCCESS:
-            raise refusal(answer, f"the next page of a search for {resource_type}")
-        return answer

@@ -1,11 +1,12 @@
 """Searches as the entries of one batch: what they say of people stands in a body, and many cost one request."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from fhir_gateway.fhir import json_text
 from fhir_gateway.fhir.bundles import parse_answer
 from fhir_gateway.fhir_server.client import Answer, FhirClient, Request
+from fhir_gateway.fhir_server.headers import STRICT
 from fhir_gateway.fhir_server.verdicts import Verdict
 
 SEARCHES_A_BATCH = 25
@@ -23,11 +24,11 @@ class BatchedAnswers:
     entries: tuple[Answer, ...] = ()
 
 
-async def ask_in_batch(client: FhirClient, targets: Sequence[str], *, headers: Mapping[str, str]) -> BatchedAnswers:
+async def ask_in_batch(client: FhirClient, targets: Sequence[str]) -> BatchedAnswers:
     """Ask the searches `targets` (`Type?query`, encoded) as one batch; raises as FhirClient.send() does."""
     entries = [{"request": {"method": "GET", "url": target}} for target in targets]
     bundle = {"resourceType": "Bundle", "type": "batch", "entry": entries}
-    whole = await client.send(Request("POST", "", content=json_text.dump(bundle), headers=headers))
+    whole = await client.send(Request("POST", "", content=json_text.dump(bundle), headers=STRICT))
     said = whole.body.get("entry") if isinstance(whole.body, dict) else None
     if whole.verdict is not Verdict.SUCCESS:
         return BatchedAnswers(whole)
