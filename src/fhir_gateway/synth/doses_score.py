@@ -30,8 +30,8 @@ class DoseScore:
     """True doses by what became of them; `given` is their sum: once + doubled + parked + rejected + lost.
 
     `doubled` stand as two Immunizations or more, of these `doubled_apart` under several Patients; `parked` only in rows that wait in review, `rejected` only in rows
-    that were refused or failed, `lost` in a loaded row that names no Immunization for them. Beside that, `fused` are
-    Immunizations that stand for several doses, `misplaced` doses in a Patient who is mostly somebody else.
+    that were refused or failed, `lost` where a loaded row names no Immunization for them or the report lacks their rows.
+    Beside that, `fused` are Immunizations that stand for several doses, `misplaced` doses in a Patient who is mostly somebody else.
     """
 
     given: int
@@ -77,7 +77,7 @@ def score_doses(rows: Sequence[JudgedRow], owners: Mapping[str, str]) -> DoseSco
 def _fate(immunizations: set[str], statuses: set[str]) -> str:
     if immunizations:
         return "once" if len(immunizations) == 1 else "doubled"
-    if statuses & {"loaded", "unchanged"}:
+    if statuses & {"loaded", "unchanged"} or statuses == {"unreported"}:
         return "lost"
     return "parked" if "review" in statuses else "rejected"
 

@@ -181,10 +181,11 @@ def test_the_closest_word_for_two_people_is_taken():
 
 
 def test_a_row_that_the_report_lacks_is_unreported():
-    truth = [TrueRow(SOURCE, 1, "ani"), TrueRow(SOURCE, 2, "ani")]
+    truth = [TrueRow(SOURCE, 1, "ani"), TrueRow(SOURCE, 2, "ani", doses=("a1",))]
     result = score(truth, {SOURCE: [ReportedRow(1, "loaded", "1")]})
     assert result.statuses == {"loaded": 1, "unreported": 1}
     assert result.split == {"unreported": 1}
+    assert result.doses.lost == 1
 
 
 def test_sources_without_a_report_are_left_out():
