@@ -1,5 +1,7 @@
 """Numbers that a sheet holds as such, or that a spreadsheet makes of a report's cells, and the report that comes back."""
 
+import json
+
 import pytest
 from openpyxl import Workbook, load_workbook
 from tests.flows.conftest import RATNA
@@ -29,6 +31,16 @@ def test_a_nik_that_was_restored_stands_whole_in_the_next_report(place, damaged)
     first.write_text(first.read_text("utf-8-sig").replace("3303015203200003", damaged), "utf-8")
     assert counts(place.load(first, "--report", second)) == {"unchanged": 1}
     assert place.report(second)[0]["NIK"] == "3303015203200003"
+
+
+@pytest.mark.parametrize("damaged", ['"3.30302E+15"', "3.30302E+15", "3303015203200000"])
+def test_a_nik_that_was_restored_stands_whole_in_the_next_report_as_ndjson(place, damaged):
+    first, second = place.home / "first.ndjson", place.home / "second.ndjson"
+    assert place.run("load", place.sheet(RATNA), "--report", first)[0] == 0
+    assert '"3303015203200003"' in first.read_text("utf-8")
+    first.write_text(first.read_text("utf-8").replace('"3303015203200003"', damaged), "utf-8")
+    assert counts(place.load(first, "--report", second)) == {"unchanged": 1}
+    assert json.loads(second.read_text("utf-8"))["NIK"] == "3303015203200003"
 
 
 def test_a_nik_that_really_ends_in_0_is_whole_again_after_a_spreadsheet_has_made_a_number_of_it(place):
