@@ -16,7 +16,7 @@ from fhir_gateway.bootstrap.kept_results import kept_finding
 from fhir_gateway.domain.errors import ConfigurationError, ConfigurationProblem, LedgerError, UsageError
 from fhir_gateway.domain.history import Erasure, HistoryEvent, MergeFilter, MergeRecord, Parting, ToldEntry
 from fhir_gateway.domain.merges import GroupPlan, JournalledChange
-from fhir_gateway.ledger.history import Addition
+from fhir_gateway.ledger.merges.history import Addition
 from fhir_gateway.ledger.store import Ledger
 from fhir_gateway.reports import check_writable
 from fhir_gateway.reports.targets import whole_file

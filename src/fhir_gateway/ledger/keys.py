@@ -12,8 +12,8 @@ from fhir_gateway.domain.outcomes import Outcome
 from fhir_gateway.domain.runs import KnownKey, Provenance, Run, RunKind
 from fhir_gateway.ledger import codec, tables
 from fhir_gateway.ledger.chunks import chunks
-from fhir_gateway.ledger.merges import Merges
-from fhir_gateway.ledger.reviews import Reviews
+from fhir_gateway.ledger.merges.journal import Merges
+from fhir_gateway.ledger.runs.reviews import Reviews
 
 
 class Keys:

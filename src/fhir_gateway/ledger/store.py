@@ -11,21 +11,21 @@ from sqlalchemy import make_url, text
 
 from fhir_gateway.domain.errors import LedgerError
 from fhir_gateway.ledger.access import AccessKeys
-from fhir_gateway.ledger.answer_changes import AnswerChanges
 from fhir_gateway.ledger.database import open_engine, plain_errors
-from fhir_gateway.ledger.exports import Exports
-from fhir_gateway.ledger.groups import Groups
 from fhir_gateway.ledger.keys import Keys
-from fhir_gateway.ledger.merge_changed import MergeChanged
-from fhir_gateway.ledger.merge_jobs import MergeJobs
-from fhir_gateway.ledger.merged_keys import MergedKeys
-from fhir_gateway.ledger.merges import Merges
-from fhir_gateway.ledger.pulls import Pulls
-from fhir_gateway.ledger.registry_clients import RegistryClients
-from fhir_gateway.ledger.reviews import Reviews
-from fhir_gateway.ledger.run_changes import RunChanges
-from fhir_gateway.ledger.runs import Runs
-from fhir_gateway.ledger.spool import Spool
+from fhir_gateway.ledger.merges.changed import MergeChanged
+from fhir_gateway.ledger.merges.jobs import MergeJobs
+from fhir_gateway.ledger.merges.journal import Merges
+from fhir_gateway.ledger.merges.merged_keys import MergedKeys
+from fhir_gateway.ledger.registry.clients import RegistryClients
+from fhir_gateway.ledger.registry.exports import Exports
+from fhir_gateway.ledger.registry.groups import Groups
+from fhir_gateway.ledger.registry.pulls import Pulls
+from fhir_gateway.ledger.runs.answered import AnswerChanges
+from fhir_gateway.ledger.runs.changed import RunChanges
+from fhir_gateway.ledger.runs.reviews import Reviews
+from fhir_gateway.ledger.runs.runs import Runs
+from fhir_gateway.ledger.spool.spool import Spool
 
 _LONGEST_WORDS = 400
 

@@ -15,9 +15,9 @@ from fhir_gateway.domain.auditing import EventFilter, EventKind, EventPlaces
 from fhir_gateway.domain.changes import Change, ChangeOrigin, ChangePlace
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.domain.registry import Disclosure, PullFilter
-from fhir_gateway.ledger.answer_changes import AnswerChanges
-from fhir_gateway.ledger.merge_changed import MergeChanged
-from fhir_gateway.ledger.run_changes import RunChanges
+from fhir_gateway.ledger.merges.changed import MergeChanged
+from fhir_gateway.ledger.runs.answered import AnswerChanges
+from fhir_gateway.ledger.runs.changed import RunChanges
 from fhir_gateway.ledger.store import Ledger
 from fhir_gateway.registry.audit_events import audit_event, event_id
 from fhir_gateway.registry.change_events import change_event, place_of

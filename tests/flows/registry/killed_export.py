@@ -13,7 +13,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[3] / "src"))  # the checkout, whatever is installed
 
 from fhir_gateway.domain.registry import PullKind, Request
-from fhir_gateway.ledger.exports import Exports
+from fhir_gateway.ledger.registry.exports import Exports
 from fhir_gateway.registry.exports import ExportOrder, Level
 from fhir_gateway.serving.environments import Serving
 

@@ -10,9 +10,9 @@ from tests.fakes.served_gateway import assert_is_problem
 from tests.flows.registry.exporting import ASYNC, LEVELS, Exporter, parameters
 
 from fhir_gateway.fhir.validation import validate
-from fhir_gateway.ledger.exports import Exports
-from fhir_gateway.ledger.pulls import Pulls
-from fhir_gateway.ledger.registry_clients import RegistryClients
+from fhir_gateway.ledger.registry.clients import RegistryClients
+from fhir_gateway.ledger.registry.exports import Exports
+from fhir_gateway.ledger.registry.pulls import Pulls
 
 
 @pytest.mark.parametrize("path", LEVELS)

@@ -18,11 +18,11 @@ from fhir_gateway.audit.verify_history import Checkpoint
 from fhir_gateway.domain.errors import LedgerError, UsageError
 from fhir_gateway.domain.history import HistoryEvent
 from fhir_gateway.domain.merges import ChangeState
-from fhir_gateway.ledger import history_checking
-from fhir_gateway.ledger.history import Addition
-from fhir_gateway.ledger.history_checking import check_history
-from fhir_gateway.ledger.merge_erasing import MergeErasing
-from fhir_gateway.ledger.merge_tables import TABLES
+from fhir_gateway.ledger.merges import history_checking
+from fhir_gateway.ledger.merges.erasing import MergeErasing
+from fhir_gateway.ledger.merges.history import Addition
+from fhir_gateway.ledger.merges.history_checking import check_history
+from fhir_gateway.ledger.merges.tables import TABLES
 from fhir_gateway.ledger.store import Ledger
 
 SEED = base64.b64encode(bytes(32)).decode()

@@ -143,9 +143,9 @@ def test_what_is_open_gets_one_outcome_and_can_still_be_sent(ledger):
 
 
 def test_long_lists_come_page_by_page_and_whole(ledger, monkeypatch):
-    monkeypatch.setattr("fhir_gateway.ledger.spool.CHUNK", 2)
-    monkeypatch.setattr("fhir_gateway.ledger.spool._WITH_RESOURCES", 3)
-    monkeypatch.setattr("fhir_gateway.ledger.spool_people.CHUNK", 2)
+    monkeypatch.setattr("fhir_gateway.ledger.spool.spool.CHUNK", 2)
+    monkeypatch.setattr("fhir_gateway.ledger.spool.spool._WITH_RESOURCES", 3)
+    monkeypatch.setattr("fhir_gateway.ledger.spool.people.CHUNK", 2)
     run = started(ledger)
     patients = {f"d{n}": {**PATIENT, "id": str(n)} for n in range(1, 6)}
     with ledger.transaction():

@@ -2,7 +2,7 @@
 
 from alembic import op
 
-from fhir_gateway.ledger.merge_tables import metadata
+from fhir_gateway.ledger.merges.tables import metadata
 
 revision = "0002"
 down_revision = "0001"

@@ -2,7 +2,8 @@
 
 from alembic import op
 
-from fhir_gateway.ledger import access, merge_jobs
+from fhir_gateway.ledger import access
+from fhir_gateway.ledger.merges import jobs as merge_jobs
 
 revision = "0003"
 down_revision = "0002"

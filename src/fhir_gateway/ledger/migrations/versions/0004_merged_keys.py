@@ -2,7 +2,7 @@
 
 from alembic import op
 
-from fhir_gateway.ledger import merged_keys
+from fhir_gateway.ledger.merges import merged_keys
 
 revision = "0004"
 down_revision = "0003"

@@ -2,7 +2,8 @@
 
 from alembic import op
 
-from fhir_gateway.ledger import pulls, registry_clients
+from fhir_gateway.ledger.registry import clients as registry_clients
+from fhir_gateway.ledger.registry import pulls
 
 revision = "0005"
 down_revision = "0004"

@@ -2,7 +2,7 @@
 
 from alembic import op
 
-from fhir_gateway.ledger import exports, groups
+from fhir_gateway.ledger.registry import exports, groups
 
 revision = "0006"
 down_revision = "0005"

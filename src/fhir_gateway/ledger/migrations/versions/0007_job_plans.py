@@ -2,7 +2,7 @@
 
 from alembic import op
 
-from fhir_gateway.ledger import merge_jobs
+from fhir_gateway.ledger.merges import jobs as merge_jobs
 
 revision = "0007"
 down_revision = "0006"

@@ -21,7 +21,7 @@ from fhir_gateway.domain.runs import (
 )
 from fhir_gateway.ledger import codec, tables
 from fhir_gateway.ledger.chunks import chunks
-from fhir_gateway.ledger.spool_rows import read_written, written_text
+from fhir_gateway.ledger.spool.rows import read_written, written_text
 
 
 class Reviews:

@@ -16,14 +16,14 @@ from fhir_gateway.audit.verify_history import Checkpoint, HistoryCheck, PublicKe
 from fhir_gateway.domain.errors import LedgerError
 from fhir_gateway.domain.history import HistoryEvent, Part
 from fhir_gateway.domain.merges import ChangeState, GroupPlan, JournalledChange, Merge, MergeState
-from fhir_gateway.ledger import merge_rows
 from fhir_gateway.ledger.chunks import chunks
-from fhir_gateway.ledger.history import Addition, History
-from fhir_gateway.ledger.history_checking import check_history
-from fhir_gateway.ledger.history_exporting import Sign, export_lines
-from fhir_gateway.ledger.merge_erasing import MergeErasing
-from fhir_gateway.ledger.merge_search import MergeSearch
-from fhir_gateway.ledger.merge_tables import history, merge_changes, merge_steps, merge_subjects, merges
+from fhir_gateway.ledger.merges import rows as merge_rows
+from fhir_gateway.ledger.merges.erasing import MergeErasing
+from fhir_gateway.ledger.merges.history import Addition, History
+from fhir_gateway.ledger.merges.history_checking import check_history
+from fhir_gateway.ledger.merges.history_exporting import Sign, export_lines
+from fhir_gateway.ledger.merges.search import MergeSearch
+from fhir_gateway.ledger.merges.tables import history, merge_changes, merge_steps, merge_subjects, merges
 
 _PAGE = 200
 _OPEN = (MergeState.APPLYING, MergeState.UNDOING)

@@ -13,7 +13,7 @@ from fhir_gateway.audit.entries import SALT_BYTES, entry_bytes, part_hash, read_
 from fhir_gateway.audit.merkle import leaf_hash
 from fhir_gateway.domain.history import HistoryEntry, HistoryEvent, Part
 from fhir_gateway.ledger import codec
-from fhir_gateway.ledger.merge_tables import checkpoints, history, history_details
+from fhir_gateway.ledger.merges.tables import checkpoints, history, history_details
 
 _PAGE = 500
 _ID_BYTES = 16

@@ -13,9 +13,9 @@ from fhir_gateway.domain.merge_jobs import GroupState
 from fhir_gateway.domain.merges import MergeState
 from fhir_gateway.ledger.chunks import chunks
 from fhir_gateway.ledger.codec import pack, unpack
-from fhir_gateway.ledger.history import Addition, History
-from fhir_gateway.ledger.merge_jobs import merge_job_groups
-from fhir_gateway.ledger.merge_tables import (
+from fhir_gateway.ledger.merges.history import Addition, History
+from fhir_gateway.ledger.merges.jobs import merge_job_groups
+from fhir_gateway.ledger.merges.tables import (
     history,
     history_details,
     merge_changes,

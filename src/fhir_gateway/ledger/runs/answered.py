@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select
 
 from fhir_gateway.domain.changes import Change, ChangeFilter, ChangeOrigin, ChangePlace
-from fhir_gateway.ledger.spool_rows import read_written
+from fhir_gateway.ledger.spool.rows import read_written
 from fhir_gateway.ledger.tables import answers
 
 

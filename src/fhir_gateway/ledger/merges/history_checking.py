@@ -9,9 +9,10 @@ from sqlalchemy.engine import Row
 
 from fhir_gateway.audit.verify_history import Checkpoint, HistoryCheck, PublicKey, StoredPart, leaf_hash
 from fhir_gateway.domain.history import HistoryEvent, Part
-from fhir_gateway.ledger import codec, merge_rows
-from fhir_gateway.ledger.beside import PAGE, ROWS, Beside, plain, snapshot
-from fhir_gateway.ledger.merge_tables import (
+from fhir_gateway.ledger import codec
+from fhir_gateway.ledger.merges import rows as merge_rows
+from fhir_gateway.ledger.merges.beside import PAGE, ROWS, Beside, plain, snapshot
+from fhir_gateway.ledger.merges.tables import (
     checkpoints,
     history,
     history_details,

@@ -9,7 +9,7 @@ from fhir_gateway.domain.runs import Run
 from fhir_gateway.ledger import codec, tables
 from fhir_gateway.ledger.chunks import CHUNK, chunks
 from fhir_gateway.ledger.database import second_connection
-from fhir_gateway.ledger.spool_rows import edges_statement, read_edge
+from fhir_gateway.ledger.spool.rows import edges_statement, read_edge
 
 
 class SpooledPeople:

@@ -10,7 +10,7 @@ from fhir_gateway.domain.records import Resource
 from fhir_gateway.domain.runs import Run, StoredDecision
 from fhir_gateway.ledger import codec, tables
 from fhir_gateway.ledger.chunks import CHUNK, chunks
-from fhir_gateway.ledger.spool_rows import read_decision
+from fhir_gateway.ledger.spool.rows import read_decision
 
 _DECIDE = update(tables.persons).where(
     tables.persons.c.run == bindparam("at"), tables.persons.c.number == bindparam("of")

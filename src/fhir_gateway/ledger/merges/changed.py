@@ -13,9 +13,9 @@ from fhir_gateway.domain.errors import LedgerError
 from fhir_gateway.domain.history import HistoryEntry, MergeRecord, Part
 from fhir_gateway.domain.merges import ChangeState, JournalledChange
 from fhir_gateway.fhir.references import id_referred_to
-from fhir_gateway.ledger import merge_rows
-from fhir_gateway.ledger.merge_tables import history, merge_changes, merge_steps, merge_subjects, merges
-from fhir_gateway.ledger.merges import Merges
+from fhir_gateway.ledger.merges import rows as merge_rows
+from fhir_gateway.ledger.merges.journal import Merges
+from fhir_gateway.ledger.merges.tables import history, merge_changes, merge_steps, merge_subjects, merges
 
 _PAGE = 200
 _WROTE = and_(merge_steps.c.state.in_((ChangeState.DONE, ChangeState.UNDONE)), merge_steps.c.message == "")

@@ -8,8 +8,8 @@ from sqlalchemy import Connection, Table, select, text
 from sqlalchemy.engine import RowMapping
 
 from fhir_gateway.domain.history import Part
-from fhir_gateway.ledger import merge_rows
-from fhir_gateway.ledger.merge_tables import merge_changes, merge_steps
+from fhir_gateway.ledger.merges import rows as merge_rows
+from fhir_gateway.ledger.merges.tables import merge_changes, merge_steps
 
 PAGE = 500
 

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Connection, Row, func, or_, select, text
 
 from fhir_gateway.domain.changes import Change, ChangeFilter, ChangeOrigin, ChangePlace
 from fhir_gateway.domain.runs import RunKind
-from fhir_gateway.ledger.spool_rows import read_written
+from fhir_gateway.ledger.spool.rows import read_written
 from fhir_gateway.ledger.tables import records, runs
 
 _PAGE = 200

@@ -10,9 +10,9 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, selec
 from fhir_gateway.audit.entries import written_time
 from fhir_gateway.domain.history import HistoryEntry, HistoryEvent, MergeFilter, MergeRecord, Part, Parting, ToldEntry
 from fhir_gateway.domain.merges import ChangeState, MergeState
-from fhir_gateway.ledger import merge_rows
-from fhir_gateway.ledger.history import History
-from fhir_gateway.ledger.merge_tables import history, merge_steps, merge_subjects, merges
+from fhir_gateway.ledger.merges import rows as merge_rows
+from fhir_gateway.ledger.merges.history import History
+from fhir_gateway.ledger.merges.tables import history, merge_steps, merge_subjects, merges
 
 _PAGE = 500
 

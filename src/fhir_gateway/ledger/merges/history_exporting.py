@@ -12,9 +12,9 @@ from fhir_gateway.audit.entries import written_time
 from fhir_gateway.audit.merkle import root_of
 from fhir_gateway.audit.verify_history import HISTORY_FORMAT
 from fhir_gateway.domain.history import Part
-from fhir_gateway.ledger.beside import PAGE, ROWS, Beside, snapshot
-from fhir_gateway.ledger.history import History
-from fhir_gateway.ledger.merge_tables import history, history_details
+from fhir_gateway.ledger.merges.beside import PAGE, ROWS, Beside, snapshot
+from fhir_gateway.ledger.merges.history import History
+from fhir_gateway.ledger.merges.tables import history, history_details
 
 Sign = Callable[[int, bytes], str]
 """Returns a signed checkpoint over so many entries with this root."""

@@ -9,9 +9,9 @@ from fhir_gateway.domain.outcomes import Outcome
 from fhir_gateway.domain.runs import Run, Settlement, SpooledRecord
 from fhir_gateway.ledger import tables
 from fhir_gateway.ledger.chunks import CHUNK, chunks
-from fhir_gateway.ledger.spool_decisions import SpooledDecisions
-from fhir_gateway.ledger.spool_people import SpooledPeople
-from fhir_gateway.ledger.spool_rows import read_records, read_settlement, record_row, settlement_row, with_patient
+from fhir_gateway.ledger.spool.decisions import SpooledDecisions
+from fhir_gateway.ledger.spool.people import SpooledPeople
+from fhir_gateway.ledger.spool.rows import read_records, read_settlement, record_row, settlement_row, with_patient
 
 _WITH_RESOURCES = 100
 """Records that are read together with their resources: a wide row has a dozen doses."""

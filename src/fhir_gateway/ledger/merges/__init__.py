@@ -1,0 +1,1 @@
+"""Merges: their journal and jobs, and the history that proves them."""

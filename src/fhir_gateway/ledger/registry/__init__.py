@@ -1,0 +1,1 @@
+"""What is served to registries: their clients, groups of people, pulls and bulk exports."""

@@ -1,0 +1,1 @@
+"""The spool: what a run reads, compares and decides, on disk."""
