@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from fhir_gateway.domain.merges import DuplicateGroup
 
@@ -19,8 +20,7 @@ class FoundKind(StrEnum):
     """A row that was loaded showed them to be one."""
 
 
-@dataclass(frozen=True, slots=True)
-class FoundPatient:
+class FoundPatient(NamedTuple):
     """A Patient as a list of duplicates shows it; what the server does not tell is "". Personal data."""
 
     id: str

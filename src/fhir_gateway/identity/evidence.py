@@ -6,9 +6,8 @@ anything: what cannot be read is left out, nothing is raised.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
 from fhir_gateway.domain import systems
 from fhir_gateway.domain.recent import remembered
@@ -28,8 +27,7 @@ _MOTHER, _PARENTS = "MTH", frozenset({"PRN", "PARNT", "NPRN", "FTH", "NFTH", "GU
 _MOTHERS = frozenset({_MOTHER, "NMTH", "MTHR"})
 
 
-@dataclass(frozen=True, slots=True)
-class BirthDate:
+class BirthDate(NamedTuple):
     """A birth date as far as it is known: 0 for an unknown part, all 0 where nothing is."""
 
     year: int = 0
@@ -45,8 +43,7 @@ class BirthDate:
 UNKNOWN_BIRTH_DATE = BirthDate()
 
 
-@dataclass(frozen=True, slots=True)
-class PersonEvidence:
+class PersonEvidence(NamedTuple):
     """Everything in a Patient that tells who the person is; anything may be empty.
 
     `niks` are the person's own valid NIKs, `old_niks` earlier ones, `damaged_niks` the trusted leading digits (12 or
@@ -136,8 +133,7 @@ def _is_the_childs(name: PersonName, mother_keys: list[str]) -> bool:
 
 def unmasked(evidence: PersonEvidence, nik: str) -> PersonEvidence:
     """Return a masked Patient's evidence with the NIK by whose search it was found; it stays marked as masked."""
-    values = {field: getattr(evidence, field) for field in PersonEvidence.__slots__}
-    return PersonEvidence(**{**values, "niks": (nik,), "masked": True})
+    return evidence._replace(niks=(nik,), masked=True)
 
 
 @remembered(4096)
@@ -155,7 +151,7 @@ def read_birth_date(text: str) -> BirthDate:
         return UNKNOWN_BIRTH_DATE
     year, month, day = (int(part) if part else 0 for part in found.groups())
     try:
-        date(year, month or 1, day or 1)
+        date(year, month or (0 if day else 1), day or 1)
     except ValueError:
         return UNKNOWN_BIRTH_DATE
     return BirthDate(year, month, day)
@@ -271,7 +267,7 @@ def _contacts(contacts: Any) -> tuple[list[str], list[str], list[str]]:
 
 
 def _phones(telecom: Any) -> list[str]:
-    points = [_text(point.get("value")) for point in _objects(telecom) if point.get("system") in {"phone", "sms", None}]
+    points = [_text(point.get("value")) for point in _objects(telecom) if point.get("system") in ("phone", "sms", None)]
     return [number for value in points if (number := comparable_phone(value))]
 
 

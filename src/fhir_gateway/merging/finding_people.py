@@ -1,8 +1,7 @@
 """A whole server's people, compactly: what each comparison needs of a Patient, in a few hundred bytes."""
 
 import marshal
-from dataclasses import dataclass, fields
-from operator import attrgetter
+from typing import NamedTuple
 
 from fhir_gateway.domain.finding import FoundPatient
 from fhir_gateway.domain.records import Resource
@@ -12,10 +11,7 @@ from fhir_gateway.merging.grouping import brings_together
 from fhir_gateway.people.names import tokens_of_key
 from fhir_gateway.people.nik import read_nik
 
-_FIELDS = [one.name for one in fields(PersonEvidence)]
-_NAMES, _BORN = _FIELDS.index("names"), _FIELDS.index("birth_date")
-_values_of = attrgetter(*_FIELDS[:_NAMES], *_FIELDS[_NAMES + 1 : _BORN], *_FIELDS[_BORN + 1 :])
-"""Comparing looks at the names' keys only; the birth date is kept as numbers."""
+_NAMES, _BORN = PersonEvidence._fields.index("names"), PersonEvidence._fields.index("birth_date")
 _READ = (
     *("id", "meta", "identifier", "name", "telecom", "gender", "birthDate", "deceasedDateTime", "address", "contact"),
     "multipleBirthInteger",
@@ -23,8 +19,7 @@ _READ = (
 """The elements of a Patient that evidence is made of."""
 
 
-@dataclass(frozen=True, slots=True)
-class Person:
+class Person(NamedTuple):
     """An active Patient: how a list shows it, the NIKs (16 digits) that may bring it together with others, evidence."""
 
     shown: FoundPatient
@@ -52,16 +47,11 @@ def hides_nik(patient: Resource) -> bool:
 
 
 def pack(person: Person) -> bytes:
-    """Return a person as bytes; the evidence's names are left out, their keys stay."""
-    shown, born = person.shown, person.evidence.birth_date
-    return marshal.dumps(
-        (
-            (shown.id, shown.name, shown.birth_date, shown.gender),
-            person.niks,
-            (born.year, born.month, born.day),
-            _values_of(person.evidence),
-        )
-    )
+    """Return a person as bytes; the evidence's names are left out, as comparing looks at their keys only."""
+    shown, niks, evidence = person
+    values: list[object] = list(evidence)
+    values[_NAMES], values[_BORN] = (), tuple(evidence.birth_date)
+    return marshal.dumps((tuple(shown), niks, values))
 
 
 def pack_unread(patient: Resource) -> bytes:
@@ -77,9 +67,9 @@ def unpack(record: bytes) -> Person:
     found = marshal.loads(record)  # noqa: S302 - written by this very process into a file of its own
     if isinstance(found, dict):
         return person_of(found)
-    shown, niks, born, values = found
-    values = (*values[:_NAMES], (), *values[_NAMES : _BORN - 1], BirthDate(*born), *values[_BORN - 1 :])
-    return Person(FoundPatient(*shown), niks, PersonEvidence(*values))
+    shown, niks, values = found
+    values[_BORN] = BirthDate._make(values[_BORN])
+    return Person(FoundPatient._make(shown), niks, PersonEvidence._make(values))
 
 
 def words_of(person: Person) -> dict[str, str]:

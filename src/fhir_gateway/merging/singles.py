@@ -1,7 +1,7 @@
 """Which value survives of fields that have one: birth date, gender, death, multiple birth."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from fhir_gateway.domain.merges import FieldChoice, MergeConflict
@@ -57,7 +57,7 @@ def _confirmed(patients: Sequence[Resource], known: Sequence[Resource]) -> set[s
     """Return the birth dates that any of the Patients' NIKs tells."""
     niks = tuple(sorted({nik for patient in patients for nik in evidence_of(patient).niks}))
     return {
-        text(patient["birthDate"]) for patient in known if birth_date_fits_nik(replace(evidence_of(patient), niks=niks))
+        text(patient["birthDate"]) for patient in known if birth_date_fits_nik(evidence_of(patient)._replace(niks=niks))
     }
 
 

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.fakes.invented_people import RIZKIS_NIK, evidence, patient
 
@@ -73,6 +73,7 @@ def test_damaged_niks_are_kept_apart():
         ("2020-03", BirthDate(2020, 3)),
         ("2020-03-05", BirthDate(2020, 3, 5)),
         ("2020-13-05", BirthDate()),
+        ("2020-00-05", BirthDate()),
         ("0000-00-00", BirthDate()),
         ("", BirthDate()),
         ("5 March", BirthDate()),
@@ -134,6 +135,7 @@ ELEMENTS = st.sampled_from(
 
 @settings(derandomize=True, deadline=None)
 @given(st.dictionaries(ELEMENTS, JSON, max_size=6))
+@example({"telecom": [{"system": {}, "value": "081234567890"}]})
 def test_malformed_patients_are_read_without_raising(malformed):
     found = evidence_of(malformed)
     assert compare(found, found).evidence is not None

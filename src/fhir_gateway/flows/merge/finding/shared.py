@@ -3,7 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
 
 from fhir_gateway.domain import systems
@@ -142,7 +142,7 @@ async def _carriers(niks: Sequence[str], tools: FindTools) -> dict[str, dict[str
                 continue
             person = person_of(patient)
             if tools.masked:
-                person = replace(person, niks=(chunk[0],), evidence=unmasked(person.evidence, chunk[0]))
+                person = person._replace(niks=(chunk[0],), evidence=unmasked(person.evidence, chunk[0]))
             for nik in set(person.niks) & carriers.keys():
                 carriers[nik][person.shown.id] = person
     return carriers
