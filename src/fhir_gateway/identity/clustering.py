@@ -10,19 +10,16 @@ from functools import reduce
 from operator import or_
 
 from fhir_gateway.domain.identity import ComparedPair, Comparison, Grade, Node
-from fhir_gateway.identity.comparators import compare_keys_of, compare_own_names
 from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.evidence import PersonEvidence
 from fhir_gateway.identity.frequencies import Frequencies, default_frequencies
-from fhir_gateway.identity.given import Listed, Repeats, count_repeats
+from fhir_gateway.identity.given import Listed, Repeats, count_repeats, doses_part
 from fhir_gateway.identity.parameters import MatchingPolicy
 from fhir_gateway.identity.vetoes import VETOES, VetoCode
-from fhir_gateway.people.name_agreement import NameLevel
 
 CONFIRMED = 1000.0
 """The weight of a confirmed pair: above all that evidence can weigh."""
 _CONFIRMATION = Comparison((), (), CONFIRMED, Grade.CERTAIN)
-_SAME_PARENT = frozenset({NameLevel.EXACT, NameLevel.EQUIVALENT, NameLevel.NEAR})
 _REFUSAL = Comparison((), (VETOES[VetoCode.DECIDED],), -CONFIRMED, Grade.CERTAINLY_NOT)
 
 
@@ -136,8 +133,8 @@ class Graph:
         if veto_codes(comparison) != {VetoCode.NIK_DIFFERENT.value}:
             return False
         numbers = [self.nodes[node].niks + self.nodes[node].old_niks for node in (one, other)]
-        carried = (known.niks + known.old_niks for node, known in self.nodes.items() if isinstance(node, str))
-        return all(numbers) and any(all(_share(number, both) for number in numbers) for both in carried)
+        carried = ({*known.niks, *known.old_niks} for node, known in self.nodes.items() if isinstance(node, str))
+        return all(numbers) and any(all(not both.isdisjoint(number) for number in numbers) for both in carried)
 
     def listed_twice(self, one: Node, other: Node) -> bool:
         """Say whether a clinic's list has the same doses of two who share neither name nor number: twins, most likely."""
@@ -146,41 +143,16 @@ class Graph:
         key = frozenset((one, other))
         if key not in self._listed_twice:
             repeats = self.repeats((one,), (other,))
-            self._listed_twice[key] = self.doses_part(self.nodes[one], self.nodes[other], repeats)
+            self._listed_twice[key] = doses_part(self.nodes[one], self.nodes[other], repeats)
         return self._listed_twice[key]
-
-    @staticmethod
-    def doses_part(left: PersonEvidence, right: PersonEvidence, found: Repeats) -> bool:
-        """Say whether doses that stand twice in a list make two of these: one may be a line written twice, several are not.
-
-        Where the names are not the same one is enough; as it is of namesakes of whom no family is the same. Against a NIK
-        in common several doses speak, or one on two days, under names a sound apart: the number is a twin's.
-        """
-        if not (found.half or found.again or found.contradicted) or _share(left.records, right.records):
-            return False
-        level = compare_own_names(left, right).level
-        if _share(left.own_keys, right.own_keys):
-            level = NameLevel.EXACT
-        if _share(left.niks, right.niks):
-            return level is NameLevel.NEAR and found.of_two
-        if level is NameLevel.EXACT:
-            return found.contradict or (found.half and not _same_family(left, right))
-        if found.contradicted > found.agreed or (found.half and level is not NameLevel.EQUIVALENT):
-            return True
-        return found.contradict or found.of_two
 
     def doses_contradict(self, edge: Edge, one: Iterable[Node], other: Iterable[Node]) -> bool:
         """Say whether doses part those whom an edge would join."""
-        return self.doses_part(self.nodes[edge.node], self.nodes[edge.other], self.repeats(one, other))
+        return doses_part(self.nodes[edge.node], self.nodes[edge.other], self.repeats(one, other))
 
     def repeats(self, some: Iterable[Node], others: Iterable[Node]) -> Repeats:
         """Return how many doses the same lists have of both groups; of a Patient only those that stand in them are known."""
-        left, right = self._said_of(some).doses, self._said_of(others).doses
-        return count_repeats(left, right) if left and right else Repeats()
-
-    def lines_of_both(self, some: Iterable[Node], others: Iterable[Node]) -> bool:
-        """Say whether a list that has one line for each child has lines for both groups."""
-        return not self._said_of(some).lines.isdisjoint(self._said_of(others).lines)
+        return count_repeats(self._said_of(some), self._said_of(others))
 
     def _said_of(self, nodes: Iterable[Node]) -> Listed:
         return reduce(or_, (self._listed[node] for node in nodes if node in self._listed), Listed())
@@ -202,17 +174,6 @@ class Graph:
             if joins(edge.comparison) and self.rank(edge.node) < self.rank(edge.other)
         ]
         return sorted(edges, key=lambda edge: (-edge.comparison.weight, self.rank(edge.node), self.rank(edge.other)))
-
-
-def _same_family(left: PersonEvidence, right: PersonEvidence) -> bool:
-    """Say whether a parent, a phone or a family card is the same; a village is many families'."""
-    parents = compare_keys_of(left.mother_keys + left.parent_keys, right.mother_keys + right.parent_keys)
-    numbers = ((left.phones, right.phones), (left.parent_niks, right.parent_niks), (left.families, right.families))
-    return parents.level in _SAME_PARENT or any(_share(one, other) for one, other in numbers)
-
-
-def _share(left: tuple[object, ...], right: tuple[object, ...]) -> bool:
-    return not set(left).isdisjoint(right)
 
 
 def joins(comparison: Comparison) -> bool:

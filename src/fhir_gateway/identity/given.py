@@ -11,8 +11,11 @@ from datetime import date, tzinfo
 
 from fhir_gateway.domain import systems
 from fhir_gateway.domain.records import Dose, MissingDose, Resource
+from fhir_gateway.identity.comparators import compare_keys_of, compare_own_names, years_apart
 from fhir_gateway.identity.doses import dose_number, local_date
+from fhir_gateway.identity.evidence import PersonEvidence
 from fhir_gateway.identity.vaccines import codes_of
+from fhir_gateway.people.name_agreement import NameLevel
 
 _WHOLE_DAY = len("2023-01-31")
 _SEVERAL = 2
@@ -22,6 +25,7 @@ _COPIED_WRONGLY = 5
 """From so many days on, two lists do not tell of one dose whose day was copied wrongly."""
 _TWO_WEEKS = 14
 """Nobody gets a vaccine again so soon: two such lines tell of one dose, or of two people's."""
+_SAME_PARENT = frozenset({NameLevel.EXACT, NameLevel.EQUIVALENT, NameLevel.NEAR})
 _GIVEN_ONCE = frozenset({"19"})
 """CVX codes of what nobody gets twice: BCG. Such a dose is the first one, numbered or not."""
 
@@ -70,7 +74,7 @@ class Repeats:
 
     `again` are numbered ones among them that one list has on two days a week or more apart: no line written twice.
     `agreed` are doses of which different lists tell about the same day for both, `contradicted` those of
-    which they tell days further apart.
+    which they tell days further apart. `lines` says that a list which has one line for each child has one for either.
     """
 
     repeated: int = 0
@@ -78,6 +82,7 @@ class Repeats:
     again: int = 0
     agreed: int = 0
     contradicted: int = 0
+    lines: bool = False
 
     @property
     def half(self) -> bool:
@@ -97,15 +102,18 @@ class Repeats:
     @property
     def complement(self) -> bool:
         """Whether what a list has of the one is not what it has of the other, as with two parts of one person's doses."""
-        return self.compared > 0 and not self.repeated
+        return self.compared > 0 and not self.repeated and not self.lines
 
 
-def count_repeats(left: Iterable[GivenDose], right: Iterable[GivenDose]) -> Repeats:
+def count_repeats(left: Listed, right: Listed) -> Repeats:
     """Count the doses that the same lists have of both people; symmetric.
 
     Lists are compared with themselves only: two clinics may well have written down the same dose.
     """
-    one, other = _by_register(left), _by_register(right)
+    lines = not left.lines.isdisjoint(right.lines)
+    if not (left.doses and right.doses):
+        return Repeats(lines=lines)
+    one, other = _by_register(left.doses), _by_register(right.doses)
     repeated = compared = again = 0
     for register in one.keys() & other.keys():
         few, many = sorted((one[register], other[register]), key=len)
@@ -113,7 +121,43 @@ def count_repeats(left: Iterable[GivenDose], right: Iterable[GivenDose]) -> Repe
         compared += len(few)
         again += _again(few, many)
     agreed, contradicted = _across(one, other)
-    return Repeats(repeated, compared, again, agreed, contradicted)
+    return Repeats(repeated, compared, again, agreed, contradicted, lines)
+
+
+def doses_part(left: PersonEvidence, right: PersonEvidence, found: Repeats) -> bool:
+    """Say whether doses make two of these.
+
+    One dose that stands twice in a list may be a line written twice, several are not. Where the names are not the same
+    one is enough; as it is of namesakes of whom no family is the same, and of two lines of a list that has one for each
+    child. Two such lines under names that are more than spelled otherwise are two children's without a dose. Against
+    a NIK in common several doses speak, or one on two days, under names a sound apart: the number is a twin's. Of two
+    years of birth several doses twice tell that neither is written wrong.
+    """
+    if not (found.half or found.contradicted or found.lines) or _share(left.records, right.records):
+        return False
+    level = compare_own_names(left, right).level
+    if _share(left.own_keys, right.own_keys):
+        level = NameLevel.EXACT
+    if _share(left.niks, right.niks):
+        return level is NameLevel.NEAR and found.of_two
+    if found.contradict or (found.of_two and years_apart(left, right)):
+        return True
+    if level is NameLevel.EXACT:
+        return found.half and not _same_family(left, right)
+    if level is NameLevel.EQUIVALENT:
+        return found.of_two or found.contradicted > found.agreed or (found.half and found.lines)
+    return found.half or found.contradicted > found.agreed or found.lines
+
+
+def _same_family(left: PersonEvidence, right: PersonEvidence) -> bool:
+    """Say whether a parent, a phone or a family card is the same; a village is many families'."""
+    parents = compare_keys_of(left.mother_keys + left.parent_keys, right.mother_keys + right.parent_keys)
+    numbers = ((left.phones, right.phones), (left.parent_niks, right.parent_niks), (left.families, right.families))
+    return parents.level in _SAME_PARENT or any(_share(one, other) for one, other in numbers)
+
+
+def _share(left: tuple[object, ...], right: tuple[object, ...]) -> bool:
+    return not set(left).isdisjoint(right)
 
 
 def _across(one: dict[str, set[GivenDose]], other: dict[str, set[GivenDose]]) -> tuple[int, int]:

@@ -12,6 +12,7 @@ from fhir_gateway.domain.identity import Comparison, Grade, Node
 from fhir_gateway.identity.clustering import Edge, Graph, fits, joins, nameless, veto_codes
 from fhir_gateway.identity.combining import combine
 from fhir_gateway.identity.evidence import PersonEvidence
+from fhir_gateway.identity.given import doses_part
 from fhir_gateway.identity.settling import (
     known_under_name,
     mistyped,
@@ -89,8 +90,8 @@ class Persons:
     def _doses_part(self, one: Members, other: Members) -> bool:
         left, right = self._evidence(one), self._evidence(other)
         if left.newborn or right.newborn:
-            return self._graph.lines_of_both(one, other)
-        return self._graph.doses_part(left, right, self._graph.repeats(one, other))
+            return self._graph.repeats(one, other).lines
+        return doses_part(left, right, self._graph.repeats(one, other))
 
     def _forbids(self, left: Node, right: Node, one: PersonEvidence, other: PersonEvidence) -> bool:
         """Say whether two records cannot be one person, whatever the other records of `one` and `other` tell."""
@@ -101,7 +102,8 @@ class Persons:
         codes = veto_codes(self._graph.between(left, right))
         mine, theirs = self._graph.nodes[left], self._graph.nodes[right]
         if one.newborn != other.newborn and mine.newborn and theirs.newborn and codes <= _DOUBTS:
-            return False  # of a child that has got its name all these may be: see _only_named
+            # Of a child that has got its name all these may be (see _only_named), but for what a list has twice.
+            return self._graph.repeats((left,), (right,)).of_two
         return self._graph.listed_twice(left, right) or not self._settled(left, right, one, other)
 
     def _settled(self, left: Node, right: Node, one: PersonEvidence, other: PersonEvidence) -> bool:

@@ -1,5 +1,7 @@
 """What doses and the sexes of parents' names tell of who is who."""
 
+from collections.abc import Iterable
+from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -7,12 +9,11 @@ import pytest
 from fhir_gateway.domain import systems
 from fhir_gateway.domain.identity import ComparedPair, PersonAction
 from fhir_gateway.domain.records import Dose, Resource
-from fhir_gateway.identity.clustering import Graph
 from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.decision import decide
 from fhir_gateway.identity.evidence import PersonEvidence, evidence_of
 from fhir_gateway.identity.frequencies import Frequencies
-from fhir_gateway.identity.given import GivenDose, Listed, Repeats, count_repeats, given_dose, listed
+from fhir_gateway.identity.given import GivenDose, Listed, Repeats, count_repeats, doses_part, given_dose, listed
 from fhir_gateway.identity.weighing import are_couple, may_be_couple
 
 _ZONE = ZoneInfo("Asia/Jakarta")
@@ -34,6 +35,11 @@ def _child(name: str, nik: str = "") -> PersonEvidence:
     if nik:
         patient["identifier"] = [{"system": systems.NIK, "value": nik}]
     return evidence_of({**patient, "birthDate": "2023-01-15"})
+
+
+def _repeats(left: Iterable[GivenDose], right: Iterable[GivenDose], *, lines: bool = False) -> Repeats:
+    line = frozenset({"clinic:0"} if lines else ())
+    return count_repeats(Listed(frozenset(left), line), Listed(frozenset(right), line))
 
 
 def _decided(given: dict[int, frozenset[GivenDose]]) -> list[tuple[tuple[int, ...], PersonAction]]:
@@ -62,46 +68,46 @@ def test_one_dose_twice_is_a_line_written_twice() -> None:
 def test_doses_in_two_lists_repeat_nothing() -> None:
     elsewhere = GivenDose("other:1", _BCG.vaccine, _BCG.number, _BCG.day)
 
-    assert count_repeats({_BCG}, {elsewhere}) == Repeats(agreed=1)
+    assert _repeats({_BCG}, {elsewhere}) == Repeats(agreed=1)
 
 
 def test_several_doses_of_a_list_twice_are_two_childrens() -> None:
-    several = count_repeats({_BCG, _MR, _POLIO}, {_BCG, _MR, GivenDose("clinic:0", "10", "1", "2023-06-01")})
+    several = _repeats({_BCG, _MR, _POLIO}, {_BCG, _MR, GivenDose("clinic:0", "10", "1", "2023-06-01")})
     assert several == Repeats(repeated=2, compared=3)
     assert several.of_two
-    assert not count_repeats({_BCG, _MR, _POLIO}, {_BCG, GivenDose("clinic:0", "10", "1", "2023-06-01")}).of_two
+    assert not _repeats({_BCG, _MR, _POLIO}, {_BCG, GivenDose("clinic:0", "10", "1", "2023-06-01")}).of_two
 
 
 def test_doses_of_which_a_list_has_each_for_one_only_complement_each_other() -> None:
-    assert count_repeats({_BCG, _MR}, {_POLIO}).complement
-    assert not count_repeats({_BCG, _MR}, {_MR}).complement
-    assert not count_repeats({_BCG}, {GivenDose("other:1", "04", "1", "2023-11-01")}).complement
+    assert _repeats({_BCG, _MR}, {_POLIO}).complement
+    assert not _repeats({_BCG, _MR}, {_MR}).complement
+    assert not _repeats({_BCG}, {GivenDose("other:1", "04", "1", "2023-11-01")}).complement
 
 
 def test_two_courses_of_vaccination_in_two_lists_are_two_childrens() -> None:
     course = {_BCG, _MR, _POLIO}
     later = {GivenDose("other:1", dose.vaccine, dose.number, dose.day[:-2] + "25") for dose in course}
     a_day_off = {GivenDose("other:1", dose.vaccine, dose.number, dose.day[:-2] + "02") for dose in course}
-    assert count_repeats(course, later).contradict
-    assert not count_repeats(course, a_day_off).contradict
+    assert _repeats(course, later).contradict
+    assert not _repeats(course, a_day_off).contradict
 
 
 def test_a_dose_on_two_days_of_one_list_is_no_line_written_twice() -> None:
     later = GivenDose("clinic:0", "198", "2", "2023-05-01")
 
-    assert count_repeats({_POLIO, _MR}, {later}).of_two
-    assert not count_repeats({_POLIO, _MR}, {_POLIO}).of_two
+    assert _repeats({_POLIO, _MR}, {later}).of_two
+    assert not _repeats({_POLIO, _MR}, {_POLIO}).of_two
 
 
 def test_nobody_gets_a_vaccine_twice_within_two_weeks() -> None:
     unnumbered = GivenDose("clinic:0", "04", "", "2023-11-08")
 
-    assert count_repeats({_MR}, {unnumbered}).repeated == 1
-    assert count_repeats({_MR}, {GivenDose("clinic:0", "04", "", "2023-12-08")}).repeated == 0
+    assert _repeats({_MR}, {unnumbered}).repeated == 1
+    assert _repeats({_MR}, {GivenDose("clinic:0", "04", "", "2023-12-08")}).repeated == 0
 
 
 def test_bcg_is_given_once_numbered_or_not() -> None:
-    assert count_repeats({_BCG}, {GivenDose("clinic:0", "19", "", "2023-04-01")}).repeated == 1
+    assert _repeats({_BCG}, {GivenDose("clinic:0", "19", "", "2023-04-01")}).repeated == 1
 
 
 def test_doses_days_apart_in_two_lists_keep_names_a_letter_apart_two_children() -> None:
@@ -122,18 +128,49 @@ def test_a_twins_number_under_a_name_a_sound_apart_is_seen_by_two_days_of_one_do
     left: str, right: str, *, parted: bool
 ) -> None:
     one, other = _child(left, "3303125501230001"), _child(right, "3303125501230001")
-    found = count_repeats({_POLIO, _MR}, {GivenDose("clinic:0", "198", "2", "2023-05-01")})
+    found = _repeats({_POLIO, _MR}, {GivenDose("clinic:0", "198", "2", "2023-05-01")})
 
-    assert Graph.doses_part(one, other, found) is parted
+    assert doses_part(one, other, found) is parted
 
 
 def test_namesakes_without_a_family_in_common_are_parted_by_one_dose() -> None:
     one, other = _child("Muslimah Azzahra"), _child("Muslimah Azzahra")
     stranger = other._replace(mother_keys=("sutini||",), phones=("8777777777",))
-    found = count_repeats({_BCG}, {_BCG})
+    found = _repeats({_BCG}, {_BCG})
 
-    assert not Graph.doses_part(one, other, found)
-    assert Graph.doses_part(one, stranger, found)
+    assert not doses_part(one, other, found)
+    assert doses_part(one, stranger, found)
+
+
+@pytest.mark.parametrize(
+    ("name", "doses", "parted"),
+    [
+        ("Muslimah Azzahra", {_BCG}, False),
+        ("Mushlimah Azzahra", {_MR}, False),
+        ("Mushlimah Azzahra", {_BCG}, True),
+        ("Muslimah", set(), True),
+    ],
+)
+def test_two_lines_of_a_list_with_one_line_for_each_child_are_two_children(
+    name: str, doses: set[GivenDose], *, parted: bool
+) -> None:
+    one, other = _child("Muslimah Azzahra"), _child(name)
+
+    assert doses_part(one, other, _repeats({_BCG}, doses, lines=True)) is parted
+    assert not doses_part(one, other, _repeats({_BCG}, doses - {_BCG}))
+
+
+def test_parts_of_a_list_with_one_line_for_each_child_are_no_parts_of_one() -> None:
+    assert not _repeats({_BCG}, {_MR}, lines=True).complement
+
+
+def test_sisters_of_one_name_born_a_year_apart_to_the_day_are_seen_by_their_doses() -> None:
+    one = _child("Muslimah Azzahra")
+    sister = one._replace(birth_date=one.birth_date._replace(year=2024))
+    a_year_later = {replace(dose, day=dose.day.replace("2023", "2024")) for dose in (_BCG, _MR)}
+
+    assert doses_part(one, sister, _repeats({_BCG, _MR}, a_year_later))
+    assert not doses_part(one, sister, _repeats({_BCG}, {_MR}))
 
 
 @pytest.mark.parametrize(("names", "of_its_own"), [(["BCG", "HB0"], True), ([], True), ([""], False)])

@@ -187,6 +187,15 @@ def test_newborn_needs_more_than_the_name_of_its_mother(village, joined):
     assert (members(newborn(village=village), named) == [(1, 2)]) is joined
 
 
+def test_newborns_of_whom_a_list_has_the_same_doses_are_not_both_the_child_who_got_a_name():
+    mother = {"mother_nik": "3303124502950001", "village": "Kalimanah"}
+    first, second = newborn(phone="+6281234567890", **mother), newborn(phone="+6285511122233", **mother)
+    child = rizki(mother_nik=mother["mother_nik"])
+    same = {1: frozenset({BCG, POLIO}), 2: frozenset({BCG, POLIO})}
+    assert members(first, second, child) == [(1, 2, 3)]
+    assert all(len(one) < 3 for one in members(first, second, child, given=same))
+
+
 def test_newborn_is_the_child_whose_day_and_month_are_exchanged():
     child = rizki(born="2020-03-05", nik="3303120503200001")
     assert members(newborn(born="2020-05-03", phone="+6281234567890", village="Kalimanah"), child) == [(1, 2)]
