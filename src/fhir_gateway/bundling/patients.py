@@ -10,6 +10,7 @@ from typing import Any
 from fhir_gateway.bundling.digests import digest, supplied
 from fhir_gateway.domain import systems
 from fhir_gateway.domain.records import Resource
+from fhir_gateway.people.names import read_name
 
 _LISTS = ("identifier", "name", "telecom", "address", "contact", "extension")
 _AGES = frozenset({"name", "address", "identifier"})
@@ -101,7 +102,9 @@ def _add_names(result: Resource, additions: Sequence[Resource]) -> None:
         if _name_key(name) in present:
             continue
         present.add(_name_key(name))
-        grows_up = bool(names) and name.get("use") != "temp" and all(n.get("use") in {"temp", "old"} for n in names)
+        grows_up = (
+            bool(names) and not _is_temporary(name) and all(n.get("use") == "old" or _is_temporary(n) for n in names)
+        )
         if grows_up:  # a newborn under its mother's name has got its own
             names = [name, *({**known, "use": "old"} for known in names)]
         else:
@@ -110,9 +113,18 @@ def _add_names(result: Resource, additions: Sequence[Resource]) -> None:
         result["name"] = names
 
 
+def _is_temporary(name: Resource) -> bool:
+    """Whether a name is a newborn's "By. Ny. …": others write it as any name. "By. X" may be the child's own."""
+    read = read_name(_written(name))
+    return name.get("use") == "temp" or (read.newborn and not read.key)
+
+
 def _name_key(name: Resource) -> str:
-    text = name.get("text") or " ".join([*name.get("given", []), name.get("family", "")])
-    return " ".join(str(text).casefold().split())
+    return " ".join(_written(name).casefold().split())
+
+
+def _written(name: Resource) -> str:
+    return str(name.get("text") or " ".join([*name.get("given", []), name.get("family", "")]))
 
 
 def _contact_key(contact: Resource) -> Any:

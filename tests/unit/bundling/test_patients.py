@@ -1,5 +1,6 @@
 """What Patients become; all people are invented."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -50,6 +51,19 @@ def test_a_newborn_that_gets_its_own_name_keeps_the_first_one_as_old():
     newborn = patient(name=[{"use": "temp", "text": "By. Ny. Sari"}])
     result = patients.enriched(newborn, patient(name=[{"use": "official", "text": "Bagas"}]))
     assert result["name"] == [{"use": "official", "text": "Bagas"}, {"use": "old", "text": "By. Ny. Sari"}]
+
+
+@pytest.mark.parametrize(
+    "known", [{"use": "official", "text": "By. Ny. Sari"}, {"given": ["Bayi", "Ny"], "family": "Sari"}]
+)
+def test_a_newborn_that_another_system_named_gets_its_own_name(known):
+    result = patients.enriched(patient(name=[known]), patient(name=[{"use": "official", "text": "Bagas"}]))
+    assert result["name"] == [{"use": "official", "text": "Bagas"}, {**known, "use": "old"}]
+
+
+def test_a_later_row_under_the_mothers_name_takes_no_childs_name_away():
+    result = patients.enriched(patient(), patient(name=[{"text": "By. Ny. Sari"}]))
+    assert result["name"] == [{"text": "Wulan Sari"}, {"text": "By. Ny. Sari", "use": "old"}]
 
 
 def test_a_second_nik_is_secondary():
