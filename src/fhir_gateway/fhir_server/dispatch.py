@@ -16,7 +16,7 @@ from fhir_gateway.fhir.bundles import (
 from fhir_gateway.fhir.outcomes import describe_outcome
 from fhir_gateway.fhir_server.client import MOST_ATTEMPTS, Answer, FhirClient, Request
 from fhir_gateway.fhir_server.entry_outcomes import condition_of, refused, unavailable
-from fhir_gateway.fhir_server.failures import ServerGoneError
+from fhir_gateway.fhir_server.failures import BusyError, ServerGoneError
 from fhir_gateway.fhir_server.receipts import read_receipt
 from fhir_gateway.fhir_server.verdicts import Verdict, judge
 
@@ -105,10 +105,12 @@ class Dispatcher:
             return [refused(entry, str(error), status=error.status) for entry in entries]
         if isinstance(error, ServerGoneError):
             return [unavailable(entry, str(error)) for entry in entries]
-        if not way.repeat:
-            return [EntryAnswer(status=0, message=str(error))] * len(entries)
-        if len(entries) == 1:
+        if way.repeat and len(entries) == 1:
             return [unavailable(entries[0], str(error))]
+        # A server that asks for fewer requests is not sent more of them: no entry is at fault.
+        throttled = isinstance(error, BusyError) and not error.done
+        if throttled or not way.repeat:
+            return [EntryAnswer(status=0, message=str(error))] * len(entries)
         return await self._halves(entries, way)
 
     async def _read(self, answer: Answer, entries: Sequence[BundleEntry], way: Way) -> list[Said]:

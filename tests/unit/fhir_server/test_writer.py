@@ -139,6 +139,21 @@ async def test_an_entry_that_is_put_off_goes_again_alone(status):
     assert [len(bundle["entry"]) for bundle in fhir.bundles] == [3, 1, 1]
 
 
+@pytest.mark.parametrize("times", [9, 10_000])
+async def test_a_bundle_is_not_halved_where_the_server_asks_for_fewer_requests(times):
+    fhir, sizes = FakeFhir(), []
+
+    def handler(request):
+        if request.url.path.endswith("_search"):
+            return fhir(request)
+        sizes.append(len(orjson.loads(request.content)["entry"]))
+        return answer(429) if len(sizes) <= times else fhir(request)
+
+    outcomes = await send(ScriptedServer(handler), [create(number) for number in range(4)])
+    assert kinds(outcomes) == ["created" if times == 9 else "unavailable"] * 4
+    assert set(sizes) == {4}
+
+
 async def test_an_entry_that_is_put_off_for_ever_is_unavailable():
     fhir = FakeFhir(v2=[response("500")] * 99)
     assert kinds(await send(ScriptedServer(fhir), [create(1), create(2)])) == ["created", "unavailable"]
