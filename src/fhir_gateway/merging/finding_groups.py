@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeVar
 
 from fhir_gateway.domain.finding import Found, FoundKind
 from fhir_gateway.domain.identity import Grade
@@ -12,22 +11,6 @@ from fhir_gateway.merging.finding_people import Person
 
 Pair = tuple[str, str]
 
-
-class Linked(Protocol):
-    """Two people, by id."""
-
-    @property
-    def left(self) -> str:
-        """The one."""
-        ...
-
-    @property
-    def right(self) -> str:
-        """The other."""
-        ...
-
-
-LinkedPair = TypeVar("LinkedPair", bound=Linked)
 
 _ORDER = {
     kind: place
@@ -63,7 +46,7 @@ def in_order(found: list[Found]) -> tuple[Found, ...]:
     return tuple(sorted(found, key=lambda one: (_ORDER[one.kind], -one.weight, one.group.patient_ids)))
 
 
-def overlapping(pairs: Iterable[LinkedPair]) -> list[list[LinkedPair]]:
+def overlapping(pairs: Iterable[Pair]) -> list[list[Pair]]:
     """Return pairs by connected component, the components by their smallest id."""
     parent: dict[str, str] = {}
 
@@ -74,12 +57,12 @@ def overlapping(pairs: Iterable[LinkedPair]) -> list[list[LinkedPair]]:
         return node
 
     kept = list(pairs)
-    for pair in kept:
-        one, other = root(pair.left), root(pair.right)
+    for left, right in kept:
+        one, other = root(left), root(right)
         parent[max(one, other)] = min(one, other)
-    components: dict[str, list[LinkedPair]] = defaultdict(list)
+    components: dict[str, list[Pair]] = defaultdict(list)
     for pair in kept:
-        components[root(pair.left)].append(pair)
+        components[root(pair[0])].append(pair)
     return [components[first] for first in sorted(components)]
 
 

@@ -10,7 +10,7 @@ people one only where name, birth date and gender all agree.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
 
@@ -20,7 +20,6 @@ from fhir_gateway.domain.records import Resource
 from fhir_gateway.identity.comparators import birth_date_fits_nik
 from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.evidence import PersonEvidence, evidence_of
-from fhir_gateway.identity.frequencies import Frequencies
 from fhir_gateway.identity.parameters import MatchingPolicy
 from fhir_gateway.identity.vetoes import LIKE_NAME, VetoCode
 from fhir_gateway.merging.elements import own_niks
@@ -145,12 +144,13 @@ def grade_people(  # noqa: PLR0913 - what is known beside the people is named
     nik: str = "",
     parted: Collection[frozenset[str]] = (),
     policy: MatchingPolicy | None = None,
-    frequencies: Frequencies | None = None,
+    compared: Callable[[str, str], Comparison] | None = None,
 ) -> DuplicateGroup:
     """Compare every pair of people, by Patient id, and return them as one group with its grade and its conflicts.
 
     `pairs` of the group are those that hold it together and those that contradict. More than MOST_PATIENTS are not
     compared: that is a conflict of its own. A `nik` that may be cut is told, and asks for more than a whole one.
+    `compared` returns the comparison of two of them where they have been compared before.
     """
     ids = tuple(sorted(evidence))
     if len(ids) > MOST_PATIENTS:
@@ -158,10 +158,12 @@ def grade_people(  # noqa: PLR0913 - what is known beside the people is named
         return DuplicateGroup(
             ids, rule, Grade.POSSIBLE, nik, (), (MergeConflict("too-many-patients", text, _named(ids)),)
         )
-    pairs = [
-        ComparedPair(one, other, compare(evidence[one], evidence[other], policy=policy, frequencies=frequencies))
-        for one, other in combinations(ids, 2)
-    ]
+
+    def compare_two(one: str, other: str) -> Comparison:
+        return compare(evidence[one], evidence[other], policy=policy)
+
+    comparison_of = compared or compare_two
+    pairs = [ComparedPair(one, other, comparison_of(one, other)) for one, other in combinations(ids, 2)]
     cut = _may_be_cut(nik)
     contradictions = {
         (pair.left, pair.right): found

@@ -1,11 +1,4 @@
-from typing import NamedTuple
-
 from fhir_gateway.merging.finding_groups import join_people, overlapping
-
-
-class Linked(NamedTuple):
-    left: str
-    right: str
 
 
 def contradicting(*pairs):
@@ -30,7 +23,7 @@ def test_the_better_pair_stands_where_all_together_would_contradict():
 
 
 def test_components_hold_every_pair_once():
-    pairs = [Linked("5", "6"), Linked("1", "2"), Linked("6", "9"), Linked("2", "3")]
+    pairs = [("5", "6"), ("1", "2"), ("6", "9"), ("2", "3")]
     assert overlapping(pairs) == [[pairs[1], pairs[3]], [pairs[0], pairs[2]]]
 
 

@@ -50,15 +50,22 @@ def test_who_cannot_be_is_passed_over_and_the_comparison_says_the_same(other):
     assert compare(person(), person(**other)).grade not in ASKED
 
 
+def test_who_is_worth_a_comparison_is_named_by_id_and_by_number():
+    one, other = (person_of(patient(number, nik="")) for number in (1, 2))
+    for numbers in ((4, 7), (7, 4)):  # written again, the same two meet the other way round
+        records = dict(zip(numbers, map(pack, (one, other)), strict=True))
+        assert worth_of([(4, 7)], records, MatchingPolicy()) == {(one.shown.id, other.shown.id): numbers}
+
+
 def test_who_shares_a_nik_is_listed_elsewhere():
     both = [person_of(patient(number)) for number in (1, 2)]
     records = {number: pack(one) for number, one in enumerate(both)}
-    assert worth_of([(0, 1)], records, MatchingPolicy()) == []
+    assert worth_of([(0, 1)], records, MatchingPolicy()) == {}
 
 
 def test_the_same_patient_written_again_meanwhile_is_no_pair():
     records = {number: pack(person_of(patient(1, nik=""))) for number in (0, 1)}
-    assert worth_of([(0, 1)], records, MatchingPolicy()) == []
+    assert worth_of([(0, 1)], records, MatchingPolicy()) == {}
 
 
 def test_a_person_of_several_names_is_compared_by_each():

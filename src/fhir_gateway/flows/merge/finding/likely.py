@@ -2,25 +2,22 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
 from fhir_gateway.domain.finding import Found
-from fhir_gateway.domain.identity import Grade
 from fhir_gateway.flows.load.blocks import LARGEST_BLOCK
-from fhir_gateway.flows.merge.finding.likely_groups import LikelyGroups, LikelyPair
+from fhir_gateway.flows.merge.finding.likely_groups import Portions
 from fhir_gateway.flows.merge.finding.registering import Registered, unpacked_pairs
 from fhir_gateway.flows.merge.finding.tools import FindTools, worked_off
-from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.frequencies import Frequencies
 from fhir_gateway.identity.parameters import MatchingPolicy
-from fhir_gateway.identity.screening import Screen
+from fhir_gateway.merging.finding_groups import Pair
+from fhir_gateway.merging.finding_likely import group_likely
 from fhir_gateway.merging.finding_pages import kind_of, pair_off
-from fhir_gateway.merging.finding_people import Person
-from fhir_gateway.merging.finding_screen import LEAST, worth_of
+from fhir_gateway.merging.finding_screen import worth_of
 
-_REMEMBERED = 4_000
 _PAIRS_TOGETHER = 5_000
 _KEYS = {
     "n": "NIK but for its last digit",
@@ -34,7 +31,6 @@ _KEYS = {
     "p": "phone and a word of the name",
     "f": "mother's name, a word of the name and the years of birth",
 }
-_ASKED = frozenset({Grade.CERTAIN, Grade.PROBABLE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +49,11 @@ async def find_likely(registered: Registered, tools: FindTools, shared: Sequence
     Who is likely somebody of those who share a NIK (`shared`, as they were found) stands in one group with all of them.
     """
     notes = await _bring_together(registered, tools)
-    frequencies = await asyncio.to_thread(registered.count.result, tools.matching.parameters.counting)
-    pairs, numbers = await _compared(registered, frequencies, tools)
-    grouping = LikelyGroups(shared, frequencies, tools)
-    tools.progress.phase("grouping", len(pairs))
-    for together in grouping.portions(pairs):
-        wanted = {one: numbers[one] for pair in together for one in (pair.left, pair.right)}
-        wanted |= {one: registered.sharing[one] for pair in together for one in grouping.with_whom(pair)}
-        people = {one: registered.person(number) for one, number in wanted.items()}
-        await grouping.add(together, people)
-        tools.progress.advance(grouping.done)
-    return Likely(grouping.found, frozenset(grouping.joined), grouping.parted, notes)
+    worth, frequencies = await asyncio.gather(
+        _worth_comparing(registered, tools),
+        asyncio.to_thread(registered.count.result, tools.matching.parameters.counting),
+    )
+    return await _grouped(Portions(worth, shared, registered), frequencies, tools, notes)
 
 
 async def _bring_together(registered: Registered, tools: FindTools) -> tuple[str, ...]:
@@ -90,22 +80,35 @@ async def _bring_together(registered: Registered, tools: FindTools) -> tuple[str
     )
 
 
-async def _compared(
-    registered: Registered, frequencies: Frequencies, tools: FindTools
-) -> tuple[list[LikelyPair], dict[str, int]]:
-    """Compare the pairs that are worth it; return those that are found, and the numbers of whom they name."""
+async def _worth_comparing(registered: Registered, tools: FindTools) -> dict[Pair, tuple[int, int]]:
+    """Return the pairs that are worth a comparison, by the Patients' ids, with the people's numbers."""
     tools.progress.phase("comparing people")
-    people = _People(registered)
-    found: list[LikelyPair] = []
-    numbers: dict[str, int] = {}
+    worth: dict[Pair, tuple[int, int]] = {}
     done = 0
-    pieces = _portions(registered, tools.matching)
-    async with aclosing(worked_off(tools.workers, worth_of, pieces)) as screened:
-        async for (pairs, _, policy), worth in screened:
-            found.extend(await asyncio.to_thread(_compare, worth, people, numbers, frequencies, policy))
+    async with aclosing(worked_off(tools.workers, worth_of, _portions(registered, tools.matching))) as screened:
+        async for (pairs, _, _), found in screened:
+            worth |= found
             done += len(pairs)
             tools.progress.advance(done)
-    return found, numbers
+    return worth
+
+
+async def _grouped(portions: Portions, frequencies: Frequencies, tools: FindTools, notes: tuple[str, ...]) -> Likely:
+    """Compare the pairs with the frequencies of this server, and group those that are likely one person."""
+    tools.progress.phase("grouping", len(portions))
+    apart = tools.ledger.keys.kept_apart(portions.people())
+    found: list[Found] = []
+    joined: set[tuple[str, ...]] = set()
+    parted = done = 0
+    pieces = ((portion, tools.matching, frequencies) for portion in portions.all(apart))
+    async with aclosing(worked_off(tools.workers, group_likely, pieces)) as all_grouped:
+        async for (portion, _, _), grouped in all_grouped:
+            found += grouped.found
+            joined |= grouped.joined
+            parted += grouped.parted
+            done += len(portion.pairs)
+            tools.progress.advance(done)
+    return Likely(found, frozenset(joined), parted, notes)
 
 
 def _portions(
@@ -118,41 +121,3 @@ def _portions(
             together = pairs[start : start + _PAIRS_TOGETHER]
             numbers = {number for pair in together for number in pair}
             yield together, {number: registered.records.get(number) for number in sorted(numbers)}, policy
-
-
-def _compare(
-    pairs: Iterable[tuple[int, int]],
-    people: "_People",
-    numbers: dict[str, int],
-    frequencies: Frequencies,
-    policy: MatchingPolicy,
-) -> list[LikelyPair]:
-    found = []
-    screen = Screen(policy, frequencies, least=LEAST)
-    for left, right in pairs:
-        one, other = people[left], people[right]
-        if not screen.passes(one.evidence, other.evidence):
-            continue
-        comparison = compare(one.evidence, other.evidence, policy=policy, frequencies=frequencies)
-        if comparison.grade in _ASKED:
-            numbers |= {one.shown.id: left, other.shown.id: right}
-            certain = comparison.grade is Grade.CERTAIN
-            first, second = sorted((one.shown.id, other.shown.id))
-            found.append(LikelyPair(first, second, certain, comparison.weight))
-    return found
-
-
-class _People:
-    """Registered people, the latest of them remembered: pairs come in order, so the same people come together."""
-
-    def __init__(self, registered: Registered) -> None:
-        self._registered = registered
-        self._kept: dict[int, Person] = {}
-
-    def __getitem__(self, number: int) -> Person:
-        found = self._kept.get(number)
-        if found is None:
-            if len(self._kept) >= _REMEMBERED:
-                self._kept.clear()
-            found = self._kept[number] = self._registered.person(number)
-        return found
