@@ -6,6 +6,9 @@ import openpyxl
 import pytest
 from tests.flows.conftest import BAYU, RATNA, RATNA_POLIO
 
+from fhir_gateway.cli.identity_audit import numbered_by_chance
+from fhir_gateway.flows.judging import AuditPair
+
 OTHER_PHONE = RATNA_POLIO.replace("081210001001", "081210009999")
 SISTER = RATNA.replace("Ratna Dewanti", "Ratih Dewanti").replace("3303015203200003", "").replace(";BCG", ";bOPV")
 
@@ -47,6 +50,17 @@ def test_the_sheets_do_not_tell_what_the_gateway_decided(drawn):
     names = [cell.value for cell in book.active[1]]
     assert not {"stratum", "linked", "weight", "clinic"} & set(names)
     assert {pair["linked"] for pair in sealed(drawn)} >= {"yes"}
+
+
+def test_the_numbers_of_pairs_do_not_tell_which_are_linked():
+    drawn_linked_first = [
+        AuditPair(number, {}, {}, "ordinary", "puskesmas", linked=number <= 20, weight=0, represents=1)
+        for number in range(1, 41)
+    ]
+    numbered = numbered_by_chance(drawn_linked_first, 1)
+    assert [pair.number for pair in numbered] == list(range(1, 41))
+    assert 5 < sum(pair.linked for pair in numbered[:20]) < 15
+    assert sum(pair.linked for pair in numbered) == 20
 
 
 def test_the_key_holds_no_persons_data(drawn):
