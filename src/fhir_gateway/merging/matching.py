@@ -1,7 +1,7 @@
 """Which element of one version of a list is which element of another, by content and not by position."""
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from difflib import SequenceMatcher
 from typing import Any
 
@@ -29,6 +29,29 @@ def match(one: list[Any], other: list[Any], *, in_place: bool = False) -> dict[i
     theirs = [position for position in range(len(other)) if position not in taken]
     if len(mine) * len(theirs) <= _MOST_COMPARED:
         found |= _alike(one, other, mine, theirs)
+    return found
+
+
+def put_back(current: list[Any], before: list[Any], after: list[Any], *, then_of: Mapping[int, int]) -> dict[int, int]:
+    """Return positions now → after the merge of elements that it changed and that are as before it again.
+
+    They are in their places, or came where what the merge had made of them is gone. `then_of` is position after the
+    merge → before it. Without this, what still refers to the survivor in its own right would be taken for them.
+    """
+    now, merged = [_text(element) for element in current], [_text(element) for element in after]
+    changed = {at: then for at, one in then_of.items() if (then := _text(before[one])) != merged[at]}
+    found = {at: at for at, then in changed.items() if len(now) == len(merged) and now[at] == then}
+    came, gone = Counter(now) - Counter(merged), Counter(merged) - Counter(now)
+    came.subtract(changed[at] for at in found)
+    gone.subtract(merged[at] for at in found)
+    for at, then in changed.items():
+        if at not in found.values() and came[then] > 0 and gone[merged[at]] > 0:
+            nearest = min(
+                (n for n, text in enumerate(now) if text == then and n not in found), key=lambda n: abs(n - at)
+            )
+            found[nearest] = at
+            came[then] -= 1
+            gone[merged[at]] -= 1
     return found
 
 

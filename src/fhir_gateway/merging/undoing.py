@@ -15,7 +15,7 @@ from fhir_gateway.domain.errors import UsageError
 from fhir_gateway.domain.merges import Restored, UndoConflict
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.merging.changes import path_steps, pointer, same
-from fhir_gateway.merging.matching import match
+from fhir_gateway.merging.matching import match, put_back
 
 _ABSENT: Any = object()
 _CHOICES = (
@@ -164,12 +164,20 @@ class _ListRestoring:
         self._before, self._after, self._current = before, after, current
         self._then_of = match(after, before, in_place=True)
         """Position after the merge → before it."""
-        self._merged_of = match(current, after)
+        self._merged_of = self._matched()
         """Position now → after the merge."""
         self._result: list[Any] = []
         self._result_of: dict[int, int] = {}
         """Position before the merge → position in the result."""
         self._conflicts: list[_Conflict] = []
+
+    def _matched(self) -> dict[int, int]:
+        """Return position now → after the merge; what an undoing put back before it was interrupted is told first."""
+        found = put_back(self._current, self._before, self._after, then_of=self._then_of)
+        now = [at for at in range(len(self._current)) if at not in found]
+        merged = sorted(set(range(len(self._after))) - set(found.values()))
+        rest = match([self._current[at] for at in now], [self._after[at] for at in merged])
+        return found | {now[one]: merged[other] for one, other in rest.items()}
 
     def run(self) -> tuple[list[Any], list[_Conflict]]:
         """Return the restored list and what could not be restored; positions are those in the two lists."""

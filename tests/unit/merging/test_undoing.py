@@ -240,6 +240,25 @@ def test_merges_with_one_survivor_give_each_place_back_in_any_order(order):
     assert current == versions[0]
 
 
+def members(patient_ids):
+    return {"resourceType": "Group", "id": "g", "member": [{"entity": to(one)} for one in patient_ids]}
+
+
+@given(
+    before=st.lists(st.sampled_from("rsqtz"), min_size=1, max_size=6),
+    first=st.sampled_from([{}, {"q": "s"}]),
+    since=st.sampled_from([({"t": "y"}, []), ({"t": "y", "q": "s"}, []), ({"t": "y", "z": "x"}, ["new"])]),
+)
+@settings(max_examples=300, derandomize=True, deadline=None)
+def test_what_was_put_back_before_an_interruption_stays_although_others_changed_the_list_since(before, first, since):
+    before = [first.get(one, one) for one in before]
+    after = ["s" if one == "r" else one for one in before]
+    others, more = since
+    now = [others.get(one, one) for one in before] + more
+    done = restore(members(before), members(after), members(now))
+    assert (done.resource, done.conflicts) == (members(now), ())
+
+
 def test_a_list_that_loses_its_last_element_disappears():
     before, after = person(), person()
     before["link"] = [{"type": "replaces", "other": {"reference": "Patient/a"}}]
