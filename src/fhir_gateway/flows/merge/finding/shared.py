@@ -1,67 +1,50 @@
 """Who shares a NIK: all Patients of a server that were read, or those who carry NIKs that an operator names."""
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import combinations
+from collections.abc import Iterator, Sequence
+from contextlib import aclosing
 
 from fhir_gateway.domain import systems
 from fhir_gateway.domain.errors import PermanentServerError
-from fhir_gateway.domain.finding import Found, FoundKind
-from fhir_gateway.domain.merges import GroupRule
+from fhir_gateway.domain.finding import Found
 from fhir_gateway.domain.searches import Search
 from fhir_gateway.flows.merge.finding.registering import Registered
-from fhir_gateway.flows.merge.finding.tools import FindTools
+from fhir_gateway.flows.merge.finding.tools import FindTools, worked_off
 from fhir_gateway.identity.evidence import unmasked
-from fhir_gateway.merging.finding_groups import found_of
+from fhir_gateway.identity.parameters import MatchingPolicy
 from fhir_gateway.merging.finding_pages import blocks_in
 from fhir_gateway.merging.finding_people import Person, person_of
-from fhir_gateway.merging.grouping import grade_people
+from fhir_gateway.merging.finding_sharing import Sharing, grade_blocks, grade_sharing
 
 _NIKS_A_SEARCH = 200
 _NIKS_TOGETHER = 2_000
-_GROUPS_TOGETHER = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Sharing:
-    """The active Patients that carry a NIK, by id."""
-
-    nik: str
-    people: Mapping[str, Person]
-
-
-def sharing_in(registered: Registered, part: int) -> list[Sharing]:
-    """Return who shares a NIK in a part of the registered people's NIKs, by NIK."""
-    found: list[Sharing] = []
-    for block in blocks_in(registered.niks.of(part)):
-        carriers: dict[str, dict[str, Person]] = defaultdict(dict)
-        numbers: dict[str, int] = {}
-        for number in block:
-            person = registered.person(number)
-            for nik in person.niks:
-                carriers[nik][person.shown.id] = person  # who was written while the server was read came twice
-            numbers[person.shown.id] = number
-        common = [Sharing(nik, people) for nik, people in carriers.items() if len(people) > 1]
-        registered.sharing |= {one: numbers[one] for sharing in common for one in sharing.people}
-        found += common
-    return sorted(found, key=lambda one: one.nik)
 
 
 async def find_sharing(registered: Registered, tools: FindTools) -> tuple[list[Found], int]:
-    """Return who shares a NIK on the whole server, and how many such pairs are not listed since they were parted."""
+    """Return who shares a NIK on the whole server, and how many such groups are not listed since they were parted."""
     tools.progress.phase("who shares a NIK")
     found: dict[tuple[str, ...], Found] = {}
     parted = 0
-    for part in registered.niks.parts():
-        for together in _portions(await asyncio.to_thread(sharing_in, registered, part)):
-            graded, apart = await grade_sharing(together, tools)
-            parted += apart
-            for one in graded:
+    async with aclosing(worked_off(tools.workers, grade_blocks, _blocks(registered, tools))) as all_graded:
+        async for piece, graded in all_graded:
+            registered.sharing |= graded.numbers
+            apart = tools.ledger.keys.kept_apart(sorted(graded.numbers))
+            if apart:  # so few have ever been parted that nobody is asked of beforehand
+                graded = await tools.workers.run(grade_blocks, *piece, apart)  # noqa: PLW2901 - it takes its place
+            parted += graded.parted
+            for one in graded.found:
                 _keep_best(found, one)
-        tools.progress.advance(len(found))
+            tools.progress.advance(len(found))
     return list(found.values()), parted
+
+
+def _blocks(
+    registered: Registered, tools: FindTools
+) -> Iterator[tuple[list[list[int]], dict[int, bytes], MatchingPolicy]]:
+    """Yield who has a NIK in common, part by part, with their records."""
+    for part in registered.niks.parts():
+        blocks = list(blocks_in(registered.niks.of(part)))
+        yield blocks, {number: registered.records.get(number) for block in blocks for number in block}, tools.matching
 
 
 async def find_by_niks(niks: Sequence[str], tools: FindTools) -> tuple[list[Found], tuple[str, ...], int, int]:
@@ -76,37 +59,14 @@ async def find_by_niks(niks: Sequence[str], tools: FindTools) -> tuple[list[Foun
         read += sum(len(people) for people in carriers.values())
         several = [Sharing(nik, people) for nik, people in sorted(carriers.items()) if len(people) > 1]
         shared |= {one.nik for one in several}
-        graded, apart = await grade_sharing(several, tools)
-        parted += apart
-        for one in graded:
+        apart = tools.ledger.keys.kept_apart(sorted({one for sharing in several for one in sharing.people}))
+        graded = await asyncio.to_thread(grade_sharing, several, tools.matching, apart)
+        parted += graded.parted
+        for one in graded.found:
             _keep_best(found, one)
         done += len(wanted)
         tools.progress.advance(done)
     return list(found.values()), tuple(nik for nik in niks if nik not in shared), parted, read
-
-
-async def grade_sharing(sharing: Sequence[Sharing], tools: FindTools) -> tuple[list[Found], int]:
-    """Grade groups; those in which every pair was parted before are not proposed again, but counted."""
-    ids = {patient_id for one in sharing for patient_id in one.people}
-    parted = tools.ledger.keys.kept_apart(sorted(ids))
-    wanted = [one for one in sharing if not _all_parted(one.people, parted)]
-
-    def grade() -> list[Found]:
-        return [_graded(one, parted, tools) for one in wanted]
-
-    return await asyncio.to_thread(grade), len(sharing) - len(wanted)
-
-
-def _graded(sharing: Sharing, parted: Iterable[frozenset[str]], tools: FindTools) -> Found:
-    evidence = {patient_id: person.evidence for patient_id, person in sharing.people.items()}
-    group = grade_people(
-        evidence, rule=GroupRule.SAME_NIK, nik=sharing.nik, parted=frozenset(parted), policy=tools.matching
-    )
-    return found_of(FoundKind.SHARED_NIK, group, sharing.people)
-
-
-def _all_parted(ids: Iterable[str], parted: set[frozenset[str]]) -> bool:
-    return bool(parted) and all(frozenset(pair) in parted for pair in combinations(sorted(ids), 2))
 
 
 def _keep_best(found: dict[tuple[str, ...], Found], one: Found) -> None:
@@ -118,11 +78,6 @@ def _keep_best(found: dict[tuple[str, ...], Found], one: Found) -> None:
 
 def _rank(one: Found) -> tuple[bool, str]:
     return any(conflict.code == "nik-may-be-cut" for conflict in one.group.conflicts), one.group.nik
-
-
-def _portions(sharing: Sequence[Sharing]) -> Iterator[Sequence[Sharing]]:
-    for start in range(0, len(sharing), _GROUPS_TOGETHER):
-        yield sharing[start : start + _GROUPS_TOGETHER]
 
 
 async def _carriers(niks: Sequence[str], tools: FindTools) -> dict[str, dict[str, Person]]:
