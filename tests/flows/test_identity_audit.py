@@ -98,6 +98,15 @@ def test_a_word_that_is_no_judgement_is_told(drawn):
     assert "same, different, unsure" in err
 
 
+def test_a_pair_judged_both_ways_on_one_sheet_is_told(drawn):
+    first = judged(drawn, 1, by_name)
+    both_ways = drawn.home / "both.csv"
+    both_ways.write_text("pair,judgement\n1,Same\n1, same\n1,different\n", encoding="utf-8")
+    code, _, err = drawn.run("identity", "audit", "score", first, both_ways)
+    assert code == 2
+    assert "both.csv:3: pair 1 stands above" in err
+
+
 def test_one_sheet_is_no_audit(drawn):
     sheet = drawn.home / "audit" / "judge-1.xlsx"
     assert drawn.run("identity", "audit", "score", sheet, sheet)[0] == 2

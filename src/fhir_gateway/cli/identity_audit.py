@@ -157,7 +157,10 @@ def _read_judgements(path: Path) -> dict[int, str]:
             continue
         if word not in JUDGEMENTS or not cells["pair"].strip().isdecimal():
             raise UsageError(f"{place}: judgement takes {', '.join(JUDGEMENTS)} or nothing, pair its number")
-        found[int(cells["pair"])] = word
+        if found.setdefault(int(cells["pair"]), word) != word:
+            raise UsageError(
+                f"{place}: pair {cells['pair'].strip()} stands above with another judgement: keep one of the two"
+            )
     return found
 
 
