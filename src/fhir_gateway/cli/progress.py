@@ -7,9 +7,20 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, TaskID, TaskProgressColumn, TextColumn
 
 _SECONDS_BETWEEN_LINES = 5.0
+_WIDTH_OF_A_BAR = 80
+
+
+def columns(width: int) -> list[ProgressColumn]:
+    """Return what a phase's line shows: on a narrow terminal without bar and count, or the figures would be cut off."""
+    share, rate, left = TaskProgressColumn(show_speed=False), "{task.fields[rate]:>8}", "{task.fields[left]}"
+    if width < _WIDTH_OF_A_BAR:
+        return [TextColumn("{task.description:<12.12}"), share, TextColumn(rate), TextColumn(left)]
+    done = TextColumn("{task.fields[done]:>9,}")
+    bar = BarColumn(bar_width=12)
+    return [TextColumn("{task.description:<28.28}"), bar, share, done, TextColumn(rate), TextColumn(left)]
 
 
 class ProgressDisplay:
@@ -26,16 +37,7 @@ class ProgressDisplay:
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
-            self._bars = Progress(
-                TextColumn("{task.description:<28.28}"),
-                BarColumn(bar_width=12),
-                TaskProgressColumn(show_speed=False),
-                TextColumn("{task.fields[done]:>9,}"),
-                TextColumn("{task.fields[rate]:>8}"),
-                TextColumn("{task.fields[left]}"),
-                console=self._console,
-                transient=True,
-            )
+            self._bars = Progress(*columns(self._console.width), console=self._console, transient=True)
         return self
 
     def __exit__(

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from types import FrameType
 
 from fhir_gateway.cli.exit_codes import COULD_NOT_FINISH
@@ -11,6 +12,7 @@ _STDERR = 2
 
 def main() -> None:
     """Run the command; SIGTERM and Ctrl-C while it is still being imported end it at once, with the code for that."""
+    _open_closed_streams()
     heeds_ctrl_c = signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
     signal.signal(signal.SIGTERM, _end)
     if heeds_ctrl_c:
@@ -20,6 +22,13 @@ def main() -> None:
     if heeds_ctrl_c:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     app.main()
+
+
+def _open_closed_streams() -> None:
+    """Let what nobody listens to vanish: with a closed stderr progress would go to stdout, a closed stdout is None."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: PTH123, SIM115 - stays open to the end
 
 
 def _end(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - as signal handlers are called

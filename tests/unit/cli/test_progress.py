@@ -1,4 +1,8 @@
+import io
+
 import pytest
+from rich.console import Console
+from rich.progress import Progress
 
 from fhir_gateway.cli import progress
 from fhir_gateway.cli.progress import ProgressDisplay
@@ -47,3 +51,13 @@ def test_lines_are_some_seconds_apart(clock, capsys):
         "posting: 9 (9%)",
         "posting: 9 done in 10.0 s",
     ]
+
+
+@pytest.mark.parametrize("width", [40, 79, 80])
+def test_a_terminal_of_any_width_shows_share_rate_and_the_time_that_is_left(width):
+    bars = Progress(*progress.columns(width))
+    bars.add_task("comparing people", total=1.0, completed=0.25, done=1_234_567, rate="12,345/s", left="0:00:30 left")
+    console = Console(width=width, file=io.StringIO())
+    console.print(bars.get_renderable())
+    shown = console.file.getvalue()
+    assert all(figure in shown for figure in ("comparing", "25%", "12,345/s", "0:00:30 left"))

@@ -68,3 +68,19 @@ def test_a_signal_while_the_command_is_imported_ends_it_with_1(number):
     done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, timeout=300, check=False)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "fhir-gateway: interrupted before anything was begun\n"
+
+
+@pytest.mark.parametrize("closed", ["stdout", "stderr"])
+def test_a_closed_stream_ends_no_command_and_leaves_the_other_as_it_is(tmp_path, closed):
+    sheet = tmp_path / "sheet.csv"
+    sheet.write_text("Nama Lengkap;Tgl Lahir;Tgl Vaksin;Vaksin\nRatna Fiktif;01/02/2020;03/04/2021;BCG\n", "utf-8")
+    words = f"import sys; sys.{closed} = None; from fhir_gateway.cli.start import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", words, "convert", str(sheet), "--out", str(tmp_path / "out.ndjson"), "--json"],
+        env={**os.environ, "FHIR_GATEWAY_HOME": str(tmp_path)},
+        check=True,
+        capture_output=True,
+        timeout=300,
+    )
+    said = (done.stdout if closed == "stderr" else done.stderr).decode()
+    assert json.loads(said)["read"] == 1 if closed == "stderr" else "sheet.csv: read with" in said
