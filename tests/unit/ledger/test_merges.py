@@ -150,6 +150,13 @@ def test_an_undone_pair_is_kept_apart_until_it_is_merged_again(ledger):
     assert ledger.merges.kept_apart(["p1", "p2", "p3"]) == {frozenset(("p1", "p3")), frozenset(("p2", "p3"))}
 
 
+def test_a_pair_is_kept_apart_from_the_moment_its_undoing_is_begun(ledger):
+    merge = applied(ledger)
+    with ledger.transaction():
+        ledger.merges.begin_undo(merge.id, user="budi", at=NOW, reason="twins")
+    assert ledger.keys.kept_apart(["p1", "p2"]) == {frozenset(("p1", "p2"))}
+
+
 def test_an_operator_s_no_keeps_patients_apart(ledger):
     with ledger.transaction():
         ledger.merges.part(["a", "b"], user="ani", at=NOW, reason="siblings")

@@ -27,6 +27,8 @@ from fhir_gateway.ledger.merges.tables import history, merge_changes, merge_step
 
 _PAGE = 200
 _OPEN = (MergeState.APPLYING, MergeState.UNDOING)
+_PARTING = (MergeState.UNDOING, MergeState.UNDONE)
+"""Whoever begins to undo a merge has decided, also where that is interrupted and goes on later."""
 
 
 class Merges:
@@ -222,7 +224,7 @@ class Merges:
         apart: set[frozenset[str]] = set()
         for (_, merge), patients in sorted(groups.items()):
             pairs = {frozenset(pair) for pair in combinations(patients, 2)}
-            apart = apart | pairs if states.get(merge, MergeState.UNDONE) is MergeState.UNDONE else apart - pairs
+            apart = apart | pairs if states.get(merge, MergeState.UNDONE) in _PARTING else apart - pairs
         return apart
 
     def by_patient(self, patient_ids: Sequence[str]) -> list[Merge]:
