@@ -1,5 +1,6 @@
 """Comparators: each compares one thing of two people and returns its agreement level; weighing comes later."""
 
+from dataclasses import replace
 from datetime import date
 from enum import StrEnum
 
@@ -8,6 +9,8 @@ from rapidfuzz.distance import OSA
 from fhir_gateway.domain.recent import remembered
 from fhir_gateway.identity.evidence import BirthDate, PersonEvidence
 from fhir_gateway.people.name_agreement import NameAgreement, NameLevel, compare_keys
+from fhir_gateway.people.name_words import WEAK_WORDS
+from fhir_gateway.people.names import tokens_of_key
 from fhir_gateway.people.nik import decoded_birth_date, read_nik
 
 _NAME_RANK = {level: rank for rank, level in enumerate(NameLevel)}
@@ -197,28 +200,38 @@ def _days_between(one: BirthDate, other: BirthDate) -> int:
 
 def compare_own_names(left: PersonEvidence, right: PersonEvidence) -> NameAgreement:
     """Compare two people's own names, the best of all pairs; a newborn's temporary name contradicts nothing."""
-    best = _UNKNOWN_NAME
     if left.newborn and right.newborn:
-        return best  # whatever stands there is the mother's name, and compared as such
-    for one in left.own_keys:
-        for other in right.own_keys:
-            agreement = compare_keys(one, other)
-            if _NAME_RANK[agreement.level] < _NAME_RANK[best.level]:
-                best = agreement
+        return _UNKNOWN_NAME  # whatever stands there is the mother's name, and compared as such
+    best = compare_keys_of(left.own_keys, right.own_keys)
     if (left.newborn or right.newborn) and best.level in _NOT_THE_CHILDS:
         return _UNKNOWN_NAME  # "By. Siti" may name the mother as well as the child
     return best
 
 
 def compare_keys_of(left: tuple[str, ...], right: tuple[str, ...]) -> NameAgreement:
-    """Compare mothers' or parents' names, the best of all pairs."""
+    """Compare names by their keys, the best of all pairs."""
     best = _UNKNOWN_NAME
     for one in left:
         for other in right:
             agreement = compare_keys(one, other)
+            if agreement.level is NameLevel.INITIALS and _another_word(one, other):
+                agreement = replace(agreement, level=NameLevel.WEAK, initials=0)
             if _NAME_RANK[agreement.level] < _NAME_RANK[best.level]:
                 best = agreement
     return best
+
+
+@remembered(2048)
+def _another_word(one: str, other: str) -> bool:
+    """Whether the longer of two names abbreviates a word that the shorter spells out: S. Mariani Dewi beside Saknah Dewi.
+
+    Who leaves words out does not spell out another: the initial may as well be that of a word which stands nowhere.
+    """
+    shorter, longer = sorted((tokens_of_key(key)[1] for key in (one, other)), key=len)
+    spelled_out = [word for word in shorter if word not in longer and word not in WEAK_WORDS]
+    abbreviated = sum(len(word) == 1 and any(full[0] == word for full in spelled_out) for word in longer)
+    others = sum(len(word) > 1 and word not in shorter and word not in WEAK_WORDS for word in longer)
+    return abbreviated > 0 and others > len(spelled_out) - abbreviated
 
 
 def birth_date_fits_nik(evidence: PersonEvidence) -> bool:

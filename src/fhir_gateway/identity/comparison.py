@@ -59,6 +59,7 @@ def compare(
         household.evidence.weight if household else 0.0,
         household is not None and household.evidence.agreement == "mixed",
         household is not None and household.parents_differ,
+        household is not None and household.village_only,
         same_record(left, right),
         any(person in right.persons for person in left.persons),
     )

@@ -5,10 +5,10 @@ and what an operator has to decide goes to review with those whom it may be. The
 which people or pairs are given.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from fhir_gateway.domain.identity import ComparedPair, Comparison, Grade, Node, PersonAction, PersonDecision
+from fhir_gateway.domain.identity import ComparedPair, Comparison, Evidence, Grade, Node, PersonAction, PersonDecision
 from fhir_gateway.identity.clustering import (
     Edge,
     Graph,
@@ -19,10 +19,10 @@ from fhir_gateway.identity.clustering import (
     veto_codes,
 )
 from fhir_gateway.identity.comparators import birth_date_fits_nik
-from fhir_gateway.identity.comparison import DEFAULT_POLICY
-from fhir_gateway.identity.evidence import PersonEvidence
+from fhir_gateway.identity.comparison import DEFAULT_POLICY, compare
+from fhir_gateway.identity.evidence import UNKNOWN_BIRTH_DATE, PersonEvidence
 from fhir_gateway.identity.frequencies import Frequencies
-from fhir_gateway.identity.given import Listed
+from fhir_gateway.identity.given import Listed, of_a_small_child
 from fhir_gateway.identity.parameters import MatchingPolicy
 from fhir_gateway.identity.persons import Members, Persons
 from fhir_gateway.identity.vetoes import VetoCode
@@ -37,6 +37,12 @@ _LINKED = "everything that was compared says that it is this person"
 _NEW = "nobody was found who could be this person"
 _DOSES_OF_TWO = (
     "it fits this person, but the lists tell of doses of both that nobody is given twice: a twin, or lines typed twice"
+)
+_SMALL_CHILD = Evidence(
+    "doses",
+    "small_child",
+    0.0,
+    "doses that only small children get, beside a grown-up's birth date, which does not count",
 )
 _FITS_TWO = "it fits two people about equally well"
 _REASONS: Mapping[str, str] = {
@@ -74,20 +80,42 @@ def decide(  # noqa: PLR0913 - what is known beside the evidence is named
 
     `pairs` are the comparisons that blocking brought; what else is needed is compared here. `forbidden` are pairs that
     an operator said are two people, `confirmed` those that are one. `frequencies` are those that the pairs were
-    compared with; None stands for the shipped ones. `listed` is what clinics' lists say of them.
+    compared with; None stands for the shipped ones. `listed` is what clinics' lists say of them:
+    a birth date with which their doses cannot be counts for nothing.
     """
+    policy = policy or DEFAULT_POLICY
     nodes: dict[Node, PersonEvidence] = dict(people.items())
     nodes.update(patients.items())
+    undated = {
+        node
+        for node, said in (listed or {}).items()
+        if node in nodes and of_a_small_child(said, nodes[node].birth_date.year)
+    }
+    nodes.update((node, nodes[node]._replace(birth_date=UNKNOWN_BIRTH_DATE)) for node in undated)
     graph = Graph(
         nodes,
-        pairs,
-        policy=policy or DEFAULT_POLICY,
+        [_without_birth_date(pair, undated, nodes, policy, frequencies) for pair in pairs] if undated else pairs,
+        policy=policy,
         frequencies=frequencies,
         forbidden=forbidden,
         confirmed=confirmed,
         listed=listed,
     )
     return _Decisions(graph).all()
+
+
+def _without_birth_date(
+    pair: ComparedPair,
+    undated: Collection[Node],
+    nodes: Mapping[Node, PersonEvidence],
+    policy: MatchingPolicy,
+    frequencies: Frequencies | None,
+) -> ComparedPair:
+    """Compare a pair again of whom one has a birth date that the doses show to be another's, such as the mother's."""
+    if pair.left not in undated and pair.right not in undated:
+        return pair
+    comparison = compare(nodes[pair.left], nodes[pair.right], policy=policy, frequencies=frequencies)
+    return ComparedPair(pair.left, pair.right, replace(comparison, evidence=(*comparison.evidence, _SMALL_CHILD)))
 
 
 class _Decisions:

@@ -14,7 +14,7 @@ from fhir_gateway.domain.records import Dose, MissingDose, Resource
 from fhir_gateway.identity.comparators import compare_keys_of, compare_own_names, years_apart
 from fhir_gateway.identity.doses import dose_number, local_date
 from fhir_gateway.identity.evidence import PersonEvidence
-from fhir_gateway.identity.vaccines import codes_of
+from fhir_gateway.identity.vaccines import codes_of, small_childrens
 from fhir_gateway.people.name_agreement import NameLevel
 
 _WHOLE_DAY = len("2023-01-31")
@@ -28,6 +28,10 @@ _TWO_WEEKS = 14
 _SAME_PARENT = frozenset({NameLevel.EXACT, NameLevel.EQUIVALENT, NameLevel.NEAR})
 _GIVEN_ONCE = frozenset({"19"})
 """CVX codes of what nobody gets twice: BCG. Such a dose is the first one, numbered or not."""
+
+
+_GROWN_UP_YEARS = 16
+"""At this age nobody gets what only small children get, in no campaign either."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,12 @@ def given_dose(register: str, immunization: Resource, *, zone: tzinfo) -> GivenD
     if len(codes) != 1 or len(day) < _WHOLE_DAY or immunization.get("status") == "not-done":
         return None
     return GivenDose(register, min(codes), dose_number(immunization), day)
+
+
+def of_a_small_child(said: Listed, born: int) -> bool:
+    """Say whether doses are a small child's which nobody who was born in this year can have got: the year is another's."""
+    last = f"{born + _GROWN_UP_YEARS:04}-12-31"
+    return born > 0 and any(dose.vaccine in small_childrens() and dose.day > last for dose in said.doses)
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,8 +50,7 @@ def _compare_cvx(one: str, other: str) -> VaccineLevel:
 @lru_cache(maxsize=1)
 def _families() -> dict[frozenset[str], VaccineLevel]:
     """Return every pair of codes that is not simply different."""
-    text = resources.files(__package__).joinpath("vaccine_families.toml").read_text("utf-8")
-    document = tomllib.loads(text)
+    document = _document()
     pairs: dict[frozenset[str], VaccineLevel] = {}
     for codes in document["doubtful"].values():
         pairs.update(dict.fromkeys(map(frozenset, combinations(codes, 2)), VaccineLevel.DOUBTFUL))
@@ -60,6 +59,16 @@ def _families() -> dict[frozenset[str], VaccineLevel]:
     for unspecified, codes in document["unspecified"].items():
         pairs.update({frozenset((unspecified, code)): VaccineLevel.COMPATIBLE for code in codes})
     return pairs
+
+
+@lru_cache(maxsize=1)
+def small_childrens() -> frozenset[str]:
+    """Return the CVX codes of what only small children get."""
+    return frozenset(_document()["small_children"]["codes"])
+
+
+def _document() -> dict[str, Any]:
+    return tomllib.loads(resources.files(__package__).joinpath("vaccine_families.toml").read_text("utf-8"))
 
 
 def codes_of(immunization: Resource) -> dict[str, set[str]]:

@@ -53,6 +53,7 @@ SAME_DAY = frozenset({BirthDateLevel.EXACT, BirthDateLevel.DEFAULT_DAY, BirthDat
 SAME_NAME = frozenset({NameLevel.EXACT, NameLevel.EQUIVALENT})
 LIKE_NAME = frozenset({NameLevel.EXACT, NameLevel.EQUIVALENT, NameLevel.SUBSET, NameLevel.INITIALS})
 _LIKE_OR_NEAR = LIKE_NAME | {NameLevel.NEAR}
+_WORDS_MISSING = frozenset({NameLevel.SUBSET, NameLevel.INITIALS, NameLevel.WEAK})
 OTHER_NAME = frozenset({NameLevel.DIFFERENT, NameLevel.PARTIAL})
 
 
@@ -67,6 +68,7 @@ class Levels:
     household: float
     household_mixed: bool
     parents_differ: bool
+    village_only: bool
     same_record: bool | None
     own: bool
 
@@ -148,6 +150,8 @@ def _unsupported(levels: Levels, supporting: float) -> Evidence | None:
     namesake = levels.nik is NikLevel.DAMAGED_AGREE and levels.parents_differ and levels.household < 0
     if levels.nik in _NIK_SUPPORTS and levels.name.level in SAME_NAME and not namesake:
         return None
+    if levels.village_only and levels.name.level in _WORDS_MISSING:
+        return _NAMESAKES  # a village is many families'
     enough = supporting if levels.parents_differ or levels.household_mixed else 0.0
     return None if levels.household > enough else _NAMESAKES
 

@@ -28,7 +28,7 @@ _WORDS: Mapping[str, str] = {
     "name.near": "the same name but for a typing or hearing error",
     "name.subset": "one name lacks words of the other",
     "name.initials": "one name has initials for words of the other",
-    "name.weak": "one name lacks words of the other, and the shared ones are very common",
+    "name.weak": "one name lacks words of the other, and what they share tells little",
     "name.partial": "the names share a word, others contradict",
     "name.different": "different names",
     "birth_date.exact": "the same birth date",
@@ -115,10 +115,11 @@ def weigh_same_birth_date(
 
 @dataclass(frozen=True, slots=True)
 class Household:
-    """The household's evidence, and whether the parents' names speak against it."""
+    """The household's evidence, whether the parents' names speak against it, and whether only the village agrees."""
 
     evidence: Evidence
     parents_differ: bool
+    village_only: bool
 
 
 def weigh_household(
@@ -135,7 +136,8 @@ def weigh_household(
     total = min(parameters.household.most, sum(ups) + against)
     agreement = "mixed" if ups and downs else "agree" if ups else "different"
     differ = min(parts.get(name, 0.0) for name in ("mother", "parent", "couple")) < 0
-    return Household(piece("household", agreement, round(total, 2), _detail(parts)), differ)
+    village_only = bool(ups) and all(weight <= 0 for name, weight in parts.items() if name != "place")
+    return Household(piece("household", agreement, round(total, 2), _detail(parts)), differ, village_only)
 
 
 def _detail(parts: Mapping[str, float]) -> str:

@@ -78,6 +78,16 @@ CASES = {
         evidence("Rizki Pratama", born="2020-03-15", gender="male"),
         Grade.PROBABLE,
     ),
+    "initial for a word, another word beside it": (
+        evidence("Tarmiyah Larasati", born="1989-06-23", gender="female", village="Kalimanah"),
+        evidence("T. Purnamaningsih Larasati", born="1989-06-23", gender="female", village="Kalimanah"),
+        Grade.CERTAINLY_NOT,
+    ),
+    "a word missing, one village": (
+        evidence("Rumondang Purnamaningsih", born="1989-06-23", gender="female", village="Kalimanah"),
+        evidence("Rumondang Purnamaningsih Silaban", born="1989-06-23", gender="female", village="Kalimanah"),
+        Grade.PROBABLE,
+    ),
     "namesakes of one day with other families": (
         rizki(mother="Sri Rahayu", phone="+6281111222333", village="Bojong"),
         rizki(),

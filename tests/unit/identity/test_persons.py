@@ -218,3 +218,35 @@ def test_numbers_that_one_patient_carries_do_not_part_its_records():
     (decision,) = decide({1: first, 2: second}, {"a": both}, pairs)
     assert (decision.members, decision.patient_id) == ((1, 2), "a")
     assert len(decide({1: first, 2: second}, {}, pairs[:1])) == 2
+
+
+def grown_up(name, **given):
+    return evidence(name, **{"born": "1988-11-22", "gender": "female", "phone": "+6281234567890", **given})
+
+
+def test_mother_is_not_the_child_that_was_written_down_under_her_birth_date():
+    mother = grown_up("Rumondang", nik="3303126211880006", village="Kalimanah")
+    child = grown_up("Rumondang Silaban", gender="", village="Kalimanah")
+    a_grown_ups = frozenset({GivenDose("clinic:0", "139", "1", "2024-02-03")})
+    assert members(mother, child, given={2: a_grown_ups}) == [(1, 2)]
+    assert (1, 2) not in members(mother, child, given={2: frozenset({POLIO})})
+
+
+def test_child_under_its_mothers_birth_date_is_known_by_its_number():
+    child = rizki(nik=RIZKIS_NIK)
+    misdated = rizki(nik=RIZKIS_NIK, born="1988-11-22")
+    assert (1, 2) not in members(child, misdated)
+    assert members(child, misdated, given={2: frozenset({POLIO})}) == [(1, 2)]
+
+
+def test_doses_that_grown_ups_get_as_well_say_nothing_of_a_birth_date():
+    woman = grown_up("Rumondang Silaban", nik="3303126211880006"), grown_up("Rumondang Silaban")
+    assert members(*woman, given={2: frozenset({MEASLES})}) == [(1, 2)]
+
+
+def test_initial_beside_another_word_is_no_name_left_out():
+    one = evidence("Tarmiyah Larasati", born="1989-06-23", gender="female", village="Kalimanah")
+    other = evidence("T. Purnamaningsih Larasati", born="1989-06-23", gender="female", village="Kalimanah")
+    shorter = evidence("T. Larasati", born="1989-06-23", gender="female", village="Kalimanah")
+    assert (1, 2) not in members(one, other)
+    assert members(one, shorter) == [(1, 2)]

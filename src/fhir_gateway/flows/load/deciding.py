@@ -17,6 +17,7 @@ from fhir_gateway.identity.decision import decide
 from fhir_gateway.identity.evidence import PersonEvidence, evidence_of
 from fhir_gateway.identity.frequencies import Frequencies, default_frequencies
 from fhir_gateway.identity.given import Listed, listed
+from fhir_gateway.identity.vetoes import VetoCode
 from fhir_gateway.identity.weighing import weigh_household
 
 _WINDOW = 300
@@ -119,13 +120,15 @@ def _verdicts(run: Run, people: Sequence[int], tools: LoadTools) -> dict[int, li
     return found
 
 
-def _may_be_twins(pair: ComparedPair, listed: Container[Node]) -> bool:
-    """Whether a pair may be joined without a NIK: doses may part it, or show that two parts of a list are one child's.
+def _doses_may_tell(pair: ComparedPair, listed: Container[Node]) -> bool:
+    """Whether doses may tell something of a pair: one that may be joined without a NIK, or whose birth dates lie far apart.
 
     `listed` has the Patients of whom doses are known.
     """
     if pair.comparison.grade is Grade.CERTAINLY_NOT:
         return False
+    if any(veto.code == VetoCode.GENERATION for veto in pair.comparison.vetoes):
+        return True
     if any(isinstance(node, str) and node not in listed for node in (pair.left, pair.right)):
         return False
     said = {(one.field, one.agreement) for one in pair.comparison.evidence}
@@ -172,7 +175,7 @@ def _decided(
         if (both := frozenset((pair.left, pair.right))) in own and _is_another(pair, nodes, tools, frequencies)
     }
     confirmed = {pair for pair in confirmed - forbidden if pair.isdisjoint(component.inactive)}
-    twins = any(_may_be_twins(pair, component.listed) for pair in pairs)
+    asked = any(_doses_may_tell(pair, component.listed) for pair in pairs)
     decisions = decide(
         component.people,
         component.patients,
@@ -181,7 +184,7 @@ def _decided(
         frequencies=frequencies,
         forbidden=frozenset(forbidden),
         confirmed=frozenset(confirmed),
-        listed=_listed(run, component.people, tools) | dict(component.listed.items()) if twins else {},
+        listed=_listed(run, component.people, tools) | dict(component.listed.items()) if asked else {},
     )
     awake = [_not_instead(decision, component, forbidden, tools, frequencies) for decision in decisions]
     return [_to_the_living(_held_to_its_own(decision, component.own), component.replaced) for decision in awake]
