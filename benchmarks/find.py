@@ -25,6 +25,7 @@ import orjson
 from duplicates import bundle_of
 from registered import is_one_person, patients
 
+from fhir_gateway.bootstrap.collecting import few_collections
 from fhir_gateway.bootstrap.finding import find_tools
 from fhir_gateway.bootstrap.finding_workers import Workers
 from fhir_gateway.domain.finding import Found, FoundKind
@@ -51,7 +52,8 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--processes", type=int, help="as many as there are processors if not given")
     arguments = parser.parse_args(words)
-    asyncio.run(run(arguments.patients, arguments.read, arguments.seed, arguments.processes))
+    with few_collections():  # as the command does
+        asyncio.run(run(arguments.patients, arguments.read, arguments.seed, arguments.processes))
 
 
 async def run(count: int, read: int, seed: int, processes: int | None) -> None:

@@ -1,15 +1,15 @@
 """`convert`, wired: a file, its mapping, an NDJSON file and a report."""
 
-import gc
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
 import orjson
 
+from fhir_gateway.bootstrap.collecting import few_collections
 from fhir_gateway.bootstrap.inputs import open_inputs
 from fhir_gateway.domain.errors import InterruptedRunError
 from fhir_gateway.domain.outcomes import RowOutcome
@@ -31,9 +31,6 @@ _STORE = """
 
 _WRITTEN_AT_ONCE = 1 << 18
 """Bytes."""
-
-_NEW_OBJECTS = 20_000
-"""Before cycles are looked for: rows go their way by the hundred, and are all alive that long."""
 
 
 class Conversion:
@@ -66,7 +63,7 @@ class Conversion:
         progress.phase(f"converting {source.path.name}")
         try:
             with (
-                _few_collections(),
+                few_collections(),
                 open(part, "wb", buffering=_WRITTEN_AT_ONCE, opener=_for_owner_only) as file,
                 closing(_Seen()) as seen,
             ):
@@ -98,18 +95,6 @@ class Conversion:
             if number % _ROWS_BETWEEN_NEWS == 0:
                 of_limit = number / self._limit if self._limit else 0.0
                 progress.advance(number, max(self._entry.source.progress(), of_limit))
-
-
-@contextmanager
-def _few_collections() -> Iterator[None]:
-    """Look for cycles seldom: rows make objects by the thousand, but no cycles; what was built before is not searched."""
-    thresholds = gc.get_threshold()
-    gc.freeze()
-    gc.set_threshold(_NEW_OBJECTS, *thresholds[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*thresholds)
 
 
 def _for_owner_only(path: str, flags: int) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from fhir_gateway.bootstrap.collecting import few_collections
 from fhir_gateway.bootstrap.finding_workers import Workers
 from fhir_gateway.bootstrap.gateway import Gateway
 from fhir_gateway.bootstrap.merging import BatchedReader
@@ -66,7 +67,8 @@ def duplicates(gateway: Gateway, request: FindRequest, *, second_opinion: bool =
     async def act(client: FhirClient) -> Finding:
         return await find(request, client, gateway.ledger, gateway.environment, progress=gateway.display, second=second)
 
-    return gateway.connect(act)
+    with few_collections():
+        return gateway.connect(act)
 
 
 def splink_opinion() -> SecondOpinion:

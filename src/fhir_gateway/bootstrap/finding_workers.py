@@ -11,6 +11,7 @@ from multiprocessing import get_context, parent_process
 from types import TracebackType
 from typing import Self, TypeVar
 
+from fhir_gateway.bootstrap.collecting import collect_seldom
 from fhir_gateway.domain.errors import LedgerError
 
 Result = TypeVar("Result")
@@ -67,6 +68,7 @@ class Workers:
 
 def _begin() -> None:
     """Leave Ctrl-C to the process that began this one, and end with it."""
+    collect_seldom()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

@@ -32,12 +32,10 @@ def blocking_keys(evidence: PersonEvidence) -> tuple[str, ...]:
 
 
 def _number_keys(evidence: PersonEvidence) -> list[str]:
-    keys = [f"n:{nik[:15]}" for nik in evidence.niks + evidence.old_niks]
-    keys += [f"n:{nik[:15]}" for nik in evidence.damaged_niks if len(nik) >= 15]
-    keys += [f"n:{number[:15]}" for number in evidence.parent_niks]
+    whole = [nik for nik in evidence.damaged_niks if len(nik) >= 15] if evidence.damaged_niks else ()
+    keys = [f"n:{nik[:15]}" for nik in (*evidence.niks, *evidence.old_niks, *whole, *evidence.parent_niks)]
     keys += [f"r:{clinic}:{number}" for clinic, number in evidence.records]
-    keys += [f"o:{person}" for person in evidence.persons]
-    return keys
+    return keys + [f"o:{person}" for person in evidence.persons] if evidence.persons else keys
 
 
 def _birth_date_keys(evidence: PersonEvidence, sounds: tuple[str, ...], mothers: tuple[str, ...]) -> list[str]:

@@ -25,6 +25,7 @@ _PLACE_NOISE = re.compile(
 )
 _MOTHER, _PARENTS = "MTH", frozenset({"PRN", "PARNT", "NPRN", "FTH", "NFTH", "GUARD"})
 _MOTHERS = frozenset({_MOTHER, "NMTH", "MTHR"})
+_NIKS = frozenset({systems.NIK, systems.NIK_AS_WRITTEN})
 
 
 class BirthDate(NamedTuple):
@@ -96,8 +97,6 @@ def evidence_of(patient: Resource) -> PersonEvidence:
         # Beside a parent who is named "By. X" may be the child as well as the mother.
         known = parent_keys if name.father or (name.key and parents) else mother_keys
         known.append(read_name(name.father or name.newborn_of).key)
-    order = patient.get("multipleBirthInteger")
-    named_order = next((name.birth_order for name in names if name.birth_order), -1)
     gender = patient.get("gender")
     return PersonEvidence(
         niks=tuple(numbers.niks),
@@ -119,7 +118,7 @@ def evidence_of(patient: Resource) -> PersonEvidence:
         records=tuple(numbers.records),
         clinics=_clinics(patient, numbers.records),
         persons=tuple(numbers.persons),
-        birth_order=order if isinstance(order, int) and not isinstance(order, bool) and order >= 0 else named_order,
+        birth_order=_birth_order(patient.get("multipleBirthInteger"), names),
         deceased=_text(patient.get("deceasedDateTime"))[:10],
         masked=numbers.masked,
     )
@@ -129,6 +128,15 @@ def _is_the_childs(name: PersonName, mother_keys: list[str]) -> bool:
     """Whether "By. X" names the child itself: the mother who is named beside it is called otherwise altogether."""
     levels = {compare_keys(name.key, key).level for key in mother_keys}
     return levels == {NameLevel.DIFFERENT}
+
+
+def _birth_order(order: Any, names: tuple[PersonName, ...]) -> int:
+    if isinstance(order, int) and not isinstance(order, bool) and order >= 0:
+        return order
+    for name in names:
+        if name.birth_order:
+            return name.birth_order
+    return -1
 
 
 def unmasked(evidence: PersonEvidence, nik: str) -> PersonEvidence:
@@ -191,7 +199,7 @@ class _Numbers:
         system, value = _text(identifier.get("system")), _text(identifier.get("value")).strip()
         if not value:
             return
-        if system in {systems.NIK, systems.NIK_AS_WRITTEN}:
+        if system in _NIKS:
             self._add_nik(value, old=identifier.get("use") == "old")
         elif system == systems.NIK_IBU:
             self._add_parents(value)
@@ -274,7 +282,8 @@ def _phones(telecom: Any) -> list[str]:
 @remembered(4096)
 def comparable_phone(text: str) -> str:
     """Return a phone's national digits without 0 and country code, "" where they cannot be a number of their own."""
-    digits = _NOT_A_DIGIT.sub("", text).lstrip("0").removeprefix("62").lstrip("0")
+    plain = text if text.isdecimal() else _NOT_A_DIGIT.sub("", text)
+    digits = plain.lstrip("0").removeprefix("62").lstrip("0")
     return digits if 7 <= len(digits) <= 13 and len(set(digits[2:])) > 2 else ""
 
 
@@ -297,10 +306,12 @@ def _comparable_place(text: str) -> str:
 
 
 def _clinics(patient: Resource, records: list[tuple[str, str]]) -> tuple[str, ...]:
+    clinics = [clinic for clinic, _ in records]
     meta = patient.get("meta")
     source = _text(meta.get("source")) if isinstance(meta, dict) else ""
-    clinic = source[len(_SOURCE) :].rpartition(":")[0] if source.startswith(_SOURCE) else ""
-    return _unique([clinic, *[clinic for clinic, _ in records]])
+    if source.startswith(_SOURCE):
+        clinics.insert(0, source[len(_SOURCE) :].rpartition(":")[0])
+    return _unique(clinics)
 
 
 def _objects(value: Any) -> list[dict[str, Any]]:
@@ -319,4 +330,4 @@ def _unique(values: Sequence[str]) -> tuple[str, ...]:
     """Return the distinct values that are not empty; mostly one or none."""
     if len(values) > 1:
         return tuple(filter(None, dict.fromkeys(values)))
-    return (values[0],) if values and values[0] else ()
+    return tuple(values) if values and values[0] else ()

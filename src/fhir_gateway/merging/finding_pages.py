@@ -5,20 +5,20 @@ What comes out is bytes and numbers, quickly put together with those of other pa
 
 from array import array
 from binascii import crc32, crc_hqx
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import combinations
 
 from fhir_gateway.identity.blocking import blocking_keys
 from fhir_gateway.identity.frequencies import FrequencyCount
-from fhir_gateway.merging.finding_people import pack, unpack
+from fhir_gateway.merging.finding_people import hides_nik, niks_of, pack, pack_unread, person_of, unpack_unread
 
 NUMBER_BITS = 28
 """A person's number and 36 bits of a key's hash stand in one 64-bit number."""
 NUMBER = (1 << NUMBER_BITS) - 1
-_HASH = (1 << 36) - 1
 _PARTS_A_KIND = 16
 _LOW_BITS = 28
+_HIGH = (1 << 36 - _LOW_BITS) - 1
 
 Noted = dict[int, "array[int]"]
 """Keys' hashes with people's numbers, by part."""
@@ -26,27 +26,42 @@ Noted = dict[int, "array[int]"]
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What a page comes to: its people as bytes, under which NIKs and blocking keys they meet, how common words are."""
+    """What a page comes to: its people as bytes, under which NIKs and blocking keys they meet, how common words are.
+
+    `masked` is how many carry a NIK that the server hides.
+    """
 
     records: tuple[bytes, ...]
+    masked: int
     niks: Noted
     blocks: Noted
     count: FrequencyCount
 
 
-def look_at(records: Sequence[bytes], first: int) -> Page:
-    """Return what a page of people (see finding_people.pack_unread) comes to; `first` is the first one's number."""
+def look_for_niks(patients: bytes, first: int) -> Page:
+    """Return what a page of Patients comes to where NIKs alone are looked for: people stay unread; see look_at."""
+    found = unpack_unread(patients)
+    niks: Noted = {}
+    for number, patient in enumerate(found, start=first):
+        note(niks, [f"n:{nik}" for nik in niks_of(patient)], number)
+    records = tuple([pack_unread([patient]) for patient in found])
+    return Page(records, sum(map(hides_nik, found)), niks, {}, FrequencyCount())
+
+
+def look_at(patients: bytes, first: int) -> Page:
+    """Return what a page of Patients (see finding_people.pack_unread) comes to; `first` is the first one's number."""
+    found = unpack_unread(patients)
     packed: list[bytes] = []
     niks: Noted = {}
     blocks: Noted = {}
     count = FrequencyCount()
-    for number, record in enumerate(records, start=first):
-        person = unpack(record)
+    for number, patient in enumerate(found, start=first):
+        person = person_of(patient)
         packed.append(pack(person))
         count.add(person.evidence)
         note(niks, [f"n:{nik}" for nik in person.niks], number)
         note(blocks, blocking_keys(person.evidence), number)
-    return Page(tuple(packed), niks, blocks, count)
+    return Page(tuple(packed), sum(map(hides_nik, found)), niks, blocks, count)
 
 
 def note(noted: Noted, keys: Iterable[str], number: int) -> None:
@@ -58,7 +73,8 @@ def note(noted: Noted, keys: Iterable[str], number: int) -> None:
         values = noted.get(part)
         if values is None:
             values = noted[part] = array("Q")
-        values.append(((crc_hqx(written, 0) << _LOW_BITS | low // _PARTS_A_KIND) & _HASH) << NUMBER_BITS | number)
+        hashed = (crc_hqx(written, 0) & _HIGH) << _LOW_BITS | low // _PARTS_A_KIND
+        values.append(hashed << NUMBER_BITS | number)
 
 
 def blocks_in(values: "array[int]") -> Iterator[list[int]]:

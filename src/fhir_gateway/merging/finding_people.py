@@ -1,7 +1,9 @@
 """A whole server's people, compactly: what each comparison needs of a Patient, in a few hundred bytes."""
 
 import marshal
-from typing import NamedTuple
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any, NamedTuple
 
 from fhir_gateway.domain.finding import FoundPatient
 from fhir_gateway.domain.records import Resource
@@ -12,9 +14,9 @@ from fhir_gateway.people.names import tokens_of_key
 from fhir_gateway.people.nik import read_nik
 
 _NAMES, _BORN = PersonEvidence._fields.index("names"), PersonEvidence._fields.index("birth_date")
-_READ = (
-    *("id", "meta", "identifier", "name", "telecom", "gender", "birthDate", "deceasedDateTime", "address", "contact"),
-    "multipleBirthInteger",
+_READ = frozenset(
+    {"id", "meta", "identifier", "name", "telecom", "gender", "birthDate", "deceasedDateTime", "address", "contact"}
+    | {"multipleBirthInteger"}
 )
 """The elements of a Patient that evidence is made of."""
 
@@ -54,19 +56,34 @@ def pack(person: Person) -> bytes:
     return marshal.dumps((tuple(shown), niks, values))
 
 
-def pack_unread(patient: Resource) -> bytes:
-    """Return a Patient as bytes, to be read when it is needed: few of a server's people share a NIK."""
+def pack_unread(patients: Sequence[Resource]) -> bytes:
+    """Return Patients as bytes, to be read by another process, or when they are needed: few people share a NIK."""
+    read = [{name: value for name, value in patient.items() if name in _READ} for patient in patients]
     try:
-        return marshal.dumps({name: patient[name] for name in _READ if name in patient})
+        return marshal.dumps(read)
     except ValueError:  # a decimal in an extension
-        return pack(person_of(patient))
+        return marshal.dumps(_without_decimals(read))
+
+
+def _without_decimals(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_decimals(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_without_decimals(each) for each in value]
+    return float(value) if isinstance(value, Decimal) else value
+
+
+def unpack_unread(patients: bytes) -> list[Resource]:
+    """Return the Patients that pack_unread() wrote, as far as they are read here."""
+    found: list[Resource] = marshal.loads(patients)  # noqa: S302 - written by this very program, for itself
+    return found
 
 
 def unpack(record: bytes) -> Person:
-    """Return what pack() or pack_unread() wrote."""
+    """Return the person that pack() wrote, or pack_unread() of one Patient."""
     found = marshal.loads(record)  # noqa: S302 - written by this very process into a file of its own
-    if isinstance(found, dict):
-        return person_of(found)
+    if isinstance(found, list):
+        return person_of(found[0])
     shown, niks, values = found
     values[_BORN] = BirthDate._make(values[_BORN])
     return Person(FoundPatient._make(shown), niks, PersonEvidence._make(values))

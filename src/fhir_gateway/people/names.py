@@ -40,7 +40,7 @@ _TWIN = re.compile(
 )
 _NUMBER_BEHIND = re.compile(r"[(\[]\s*(iii|ii|iv|i|[1-4]|a|b)\s*[)\]]\s*$", re.IGNORECASE)
 """The number of a twin behind its mother's name: "By. Ny. Siti (2)"."""
-_REMARK_SIGNS = re.compile(" a[lk]|kembar|kmbr|twin|gemel")
+_REMARK_SIGNS = (" al", " ak", "kembar", "kmbr", "twin", "gemel")
 """One of these stands in every name of letters alone that _ALIAS or _TWIN finds something in."""
 
 _TELLING_WORDS = TITLES | DEGREES | CERTAIN_DEGREES | FATHER_WORDS | NEWBORN_WORDS | {"anak", "an"}
@@ -208,7 +208,7 @@ def _split_remarks(cleaned: str) -> tuple[int, str]:
 
 def _may_have_remarks(lowered: str) -> bool:
     """Say whether a name of letters alone may hold an alias or a twin's number; cheaper than looking for them."""
-    return bool(_REMARK_SIGNS.search(lowered))
+    return any(map(lowered.__contains__, _REMARK_SIGNS))
 
 
 def _read_newborn(original: str, words: list[str], order: int) -> PersonName | None:

@@ -131,7 +131,7 @@ def _classify(digits: str, *, numeric: bool) -> Nik:
 
 def _classify_unlike(digits: str) -> Nik | None:
     """Return what digits are that are no sixteen of a NIK's form, None where they are."""
-    if len(digits) < 8 or len(set(digits)) == 1 or digits in _ASCENDING:
+    if len(digits) < 8 or digits == digits[0] * len(digits) or digits in _ASCENDING:
         return Nik(digits, NikStatus.PLACEHOLDER, reason="it stands for no number")
     if digits[0] == "0":
         return Nik(digits, NikStatus.PLACEHOLDER, reason="it begins with 0, as temporary numbers do")

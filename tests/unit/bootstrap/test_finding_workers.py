@@ -21,11 +21,11 @@ def told(page):
 
 
 async def test_another_process_says_the_same_of_a_page_and_one_that_is_ended_is_told():
-    pages = [tuple(pack_unread(patient(number, nik)) for number in range(5)) for nik in (NIK, OTHER_NIK)]
+    pages = [pack_unread([patient(number, nik) for number in range(5)]) for nik in (NIK, OTHER_NIK)]
     async with Workers(processes=1) as here, Workers(processes=2, alone=1) as there:
         assert (here.together, there.together) == (1, 1)
-        for first, records in enumerate(pages):
-            assert told(await there.run(look_at, records, first)) == told(await here.run(look_at, records, first))
+        for first, page in enumerate(pages):
+            assert told(await there.run(look_at, page, first)) == told(await here.run(look_at, page, first))
         assert there.together > 1
         assert multiprocessing.active_children()
         with pytest.raises(LedgerError, match="ended from outside"):

@@ -11,8 +11,8 @@ from fhir_gateway.domain.records import Resource
 from fhir_gateway.flows.merge.finding.tools import FindTools
 from fhir_gateway.flows.registry.ordered import Order, moments
 from fhir_gateway.identity.frequencies import FrequencyCount
-from fhir_gateway.merging.finding_pages import NUMBER, NUMBER_BITS, Noted, Page, look_at, note
-from fhir_gateway.merging.finding_people import Person, hides_nik, niks_of, pack_unread, unpack
+from fhir_gateway.merging.finding_pages import NUMBER, NUMBER_BITS, Noted, Page, look_at, look_for_niks
+from fhir_gateway.merging.finding_people import Person, pack_unread, unpack
 from fhir_gateway.ports.finding import FindingNumbers, FindingStore
 
 PAGE = 500
@@ -21,16 +21,16 @@ _NEAR_BITS = 16
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """A page of active Patients, numbered from `first` on, that is still to be looked at; bytes only."""
+    """A page of active Patients as bytes, numbered from `first` on, that is still to be looked at."""
 
-    records: tuple[bytes, ...]
+    patients: bytes
     first: int
 
 
 class Registered:
     """All people who were read: on disk, with what is needed to bring them together in numbers."""
 
-    def __init__(self, store: FindingStore, *, likely: bool, wanted: Collection[str] = ()) -> None:
+    def __init__(self, store: FindingStore, *, wanted: Collection[str] = ()) -> None:
         self.records = store.records()
         self.niks = Keys(store.numbers())
         self.blocks = Keys(store.numbers())
@@ -43,45 +43,29 @@ class Registered:
         """The numbers of those who share a NIK, when they have been looked for."""
         self.masked = 0
         """How many carry a NIK that the server hides."""
-        self.likely = likely
         self._wanted = frozenset(wanted)
         self._begun = 0
 
     def begin(self, patients: Sequence[Resource]) -> Begun:
-        """Give the active ones of some Patients their numbers, and keep them where likely duplicates are not looked for.
-
-        Inactive ones are nobody. Where likely duplicates are looked for, what look_at() says of them is to be taken, page after page.
-        Raises UsageError where there are too many.
-        """
-        first, niks = self._begun, Noted()
-        records: list[bytes] = []
-        for patient in patients:
-            if patient.get("active") is False or not patient.get("id"):
-                continue
-            number = first + len(records)
-            records.append(pack_unread(patient))
-            self.masked += hides_nik(patient)
-            if patient["id"] in self._wanted:
-                self.numbers[str(patient["id"])] = number
-            if not self.likely:
-                note(niks, [f"n:{nik}" for nik in niks_of(patient)], number)
-        self._begun += len(records)
+        """Give the active ones of some Patients their numbers; inactive ones are nobody. Raises UsageError where there are too many."""
+        active = [patient for patient in patients if patient.get("active") is not False and patient.get("id")]
+        first = self._begun
+        self._begun += len(active)
         if self._begun > NUMBER:
             raise UsageError(f"more than {NUMBER:,} active Patients stand on the server: more than can be compared")
-        if not self.likely:
-            self._keep(records, niks)
-        return Begun(tuple(records), first)
+        if self._wanted:
+            numbered = ((str(patient["id"]), number) for number, patient in enumerate(active, start=first))
+            self.numbers.update((one, number) for one, number in numbered if one in self._wanted)
+        return Begun(pack_unread(active), first)
 
     def take(self, page: Page) -> None:
         """Keep what a page comes to; pages are taken in the order in which they were begun."""
-        self._keep(page.records, page.niks)
+        for record in page.records:
+            self.records.add(record)
+        self.masked += page.masked
+        self.niks.add(page.niks)
         self.blocks.add(page.blocks)
         self.count.extend(page.count)
-
-    def _keep(self, records: Sequence[bytes], niks: Noted) -> None:
-        for record in records:
-            self.records.add(record)
-        self.niks.add(niks)
 
     def pair(self, pairs: "array[int]") -> None:
         """Keep who meets whom."""
@@ -138,15 +122,15 @@ async def look_through(
     pages: AsyncGenerator[list[Resource]], tools: FindTools, *, likely: bool, wanted: Collection[str] = ()
 ) -> Registered:
     """Return the active Patients of pages; some pages are looked at while the next one is fetched."""
-    registered = Registered(tools.store, likely=likely, wanted=wanted)
+    registered = Registered(tools.store, wanted=wanted)
+    work = look_at if likely else look_for_niks
     under_way: deque[asyncio.Future[Page]] = deque()
     following = asyncio.ensure_future(anext(pages, None))
     try:
         while (page := await following) is not None:
             following = asyncio.ensure_future(anext(pages, None))
             begun = await asyncio.to_thread(registered.begin, page)
-            if likely:
-                under_way.append(asyncio.ensure_future(tools.workers.run(look_at, begun.records, begun.first)))
+            under_way.append(asyncio.ensure_future(tools.workers.run(work, begun.patients, begun.first)))
             while len(under_way) >= tools.workers.together:
                 await _take(registered, under_way)
             tools.progress.advance(len(registered))
