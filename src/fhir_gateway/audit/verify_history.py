@@ -379,10 +379,21 @@ def verify_export(lines: Iterable[str], checkpoints: Sequence[Checkpoint], keys:
 def _exported_parts(row: Mapping[str, Any], check: HistoryCheck) -> Iterator[tuple[str, StoredPart]]:
     for name, part in row["parts"].items():
         lines = [line.encode() for line in part.get("rows", ())]
-        for line, bodies in zip(lines, part.get("bodies", ()), strict=False):
-            if json.loads(line)[-1] != hashlib.sha256(base64.b64decode(bodies)).hexdigest():
+        resources = part.get("bodies", ())
+        if part.keys() - {"salt", "body", "rows", "bodies"} or len(resources) != len(lines) * (name == CHANGES):
+            check.fault(f"{_TABLES.get(name, 'history_details')} {row['number']}", "is not as it was exported")
+        for line, resource in zip(lines, resources, strict=False):
+            if json.loads(line)[-1] != hashlib.sha256(_decoded(resource)).hexdigest():
                 check.fault(f"merge_changes {row['number']}", "a resource was changed: it does not have its row's hash")
-        yield name, StoredPart(base64.b64decode(part["salt"]), base64.b64decode(part.get("body", "")), lines)
+        yield name, StoredPart(_decoded(part["salt"]), _decoded(part.get("body", "")), lines)
+
+
+def _decoded(text: str) -> bytes:
+    """Return what base64 stands for; raises ValueError where it is not written as an export writes it."""
+    body = base64.b64decode(text, validate=True)
+    if base64.b64encode(body).decode() != text:
+        raise ValueError("base64 that is not written as it was exported")
+    return body
 
 
 def _check_checkpoints(

@@ -59,6 +59,21 @@ def test_an_export_passes_and_no_changed_line_does(home, kept, personal, capsys)
     capsys.readouterr()
 
 
+@pytest.mark.parametrize(
+    "change", [('"bodies":', '"bodiez":'), ('"salt":"', '"salt":"!'), ('="', '""'), ('"body":', '"bodx":')]
+)
+def test_what_an_export_holds_is_read_to_the_letter(home, kept, change, capsys):
+    target = home / "history.ndjson"
+    with history_of("embedded") as history:
+        history.export(target, personal=True)
+    header, *lines = target.read_text("utf-8").splitlines(keepends=True)
+    changed = [line.replace(*change, 1) for line in lines]
+    assert changed != lines
+    target.write_text("".join((header, *changed)), encoding="utf-8")
+    assert verify_history.main([str(target), *kept]) != 0
+    capsys.readouterr()
+
+
 def test_a_cut_end_shows_where_a_checkpoint_is_given(home, kept, capsys):
     target = home / "history.ndjson"
     with history_of("embedded") as history:
