@@ -22,7 +22,8 @@ from fhir_gateway.identity.frequencies import Frequencies
 from fhir_gateway.identity.parameters import MatchingParameters, MatchingPolicy
 from fhir_gateway.identity.vetoes import LIKE_NAME, OTHER_NAME, SAME_DAY, SAME_NAME
 from fhir_gateway.identity.weighing import weigh_household, weigh_name, weigh_same_birth_date
-from fhir_gateway.people.name_agreement import NO_LETTERS, NameAgreement, NameLevel, letters_of_key
+from fhir_gateway.people.name_agreement import NameAgreement, NameLevel
+from fhir_gateway.people.name_contradiction import surely_contradict
 
 _VETOED = frozenset({NikLevel.DIFFERENT, NikLevel.TYPO, NikLevel.DAMAGED_DIFFERS})
 _DAMAGED_AGREE = frozenset({NikLevel.DAMAGED_AGREE, NikLevel.DAMAGED_AGREE_SERIAL})
@@ -74,8 +75,10 @@ class Screen:
             weight += self._gender[left.gender == right.gender]
         record = same_record(left, right)
         weight += self._record[record]
-        under_any_name, under_another = self._least[nik, born, record is True]
-        if weight < under_any_name or (weight < under_another and not _may_be_namesakes(left, right)):
+        under_any_name, under_near_ones, under_other_ones = self._least[nik, born, record is True]
+        if weight < under_any_name:
+            return False
+        if weight < under_other_ones and _contradict(left, right, as_typed=weight >= under_near_ones):
             return False
         name = compare_own_names(left, right)
         needed = self._needed_with(nik, born, name.level, same_number=record is True)
@@ -93,15 +96,15 @@ class Screen:
             return weigh_same_birth_date(left, right, self._parameters, self._frequencies)
         return self._any_birth_date if damaged else self._birth_date[born]
 
-    def _least_bits(self, nik: NikLevel, born: BirthDateLevel, *, same_number: bool) -> tuple[float, float]:
-        """Return what must be there before name and household are added: whatever the name, and under another name."""
+    def _least_bits(self, nik: NikLevel, born: BirthDateLevel, *, same_number: bool) -> tuple[float, float, float]:
+        """Return what must be there before name and household are added: at all, under names that are near, under others."""
         missing = {
             name: self._needed_with(nik, born, name, same_number=same_number)
             - self._name[name]
             - self._most_of_household(born, name)
             for name in NameLevel
         }
-        return min(missing.values()), min(bits for name, bits in missing.items() if name not in SAME_NAME)
+        return min(missing.values()), missing[NameLevel.NEAR], min(missing[name] for name in OTHER_NAME)
 
     def _most_of_household(self, born: BirthDateLevel, name: NameLevel) -> float:
         """Return the most that the household weighs: born the same day in one family under another name are twins."""
@@ -132,14 +135,15 @@ class Screen:
         return family is not None and weight + min(household, family.evidence.weight) >= needed
 
 
-def _may_be_namesakes(left: PersonEvidence, right: PersonEvidence) -> bool:
-    """Whether two people may carry the same name, also in another spelling; told by its letters alone."""
+def _contradict(left: PersonEvidence, right: PersonEvidence, *, as_typed: bool) -> bool:
+    """Whether all names of two people surely contradict each other (see surely_contradict)."""
+    if left.newborn or right.newborn or not (left.own_keys and right.own_keys):
+        return False
     for one in left.own_keys:
-        letters = letters_of_key(one)
         for other in right.own_keys:
-            if one == other or not letters or letters_of_key(other) in {letters, NO_LETTERS}:
-                return True
-    return False
+            if not surely_contradict(one, other, as_typed=as_typed):
+                return False
+    return True
 
 
 def _most_of_dates(levels: dict[BirthDateLevel, float], parameters: MatchingParameters) -> float:

@@ -7,13 +7,12 @@ Words are aligned one to one instead, and what is left over on either side decid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from itertools import combinations
 
 from rapidfuzz.distance import OSA
 
 from fhir_gateway.domain.recent import remembered
 from fhir_gateway.people.name_sounds import compared_form, lasting_letters, lasting_letters_of, sound_alike
-from fhir_gateway.people.name_words import ABBREVIATIONS, WEAK_WORDS
+from fhir_gateway.people.name_words import WEAK_WORDS
 from fhir_gateway.people.names import PersonName, tokens_of_key
 
 
@@ -67,24 +66,6 @@ def compare_keys(left: str, right: str) -> NameAgreement:
     if not left or not right:
         return _UNKNOWN
     return _compare(left, right) if left <= right else _mirrored(_compare(right, left))
-
-
-NO_LETTERS = ""
-
-
-@remembered(2048)
-def letters_of_key(key: str) -> str:
-    """Return the lasting letters of a name's key: without the same ones no two names are EXACT or EQUIVALENT.
-
-    None at all where that does not hold: a father's name may be taken for an own one, a name that was cut off may lack
-    any, and words that are joined may be an abbreviation.
-    """
-    _, own, father, cut = tokens_of_key(key)
-    whole = "".join(own)
-    joined = {whole, *map("".join, combinations(own, 2))}
-    if father or cut or not joined.isdisjoint(ABBREVIATIONS):
-        return NO_LETTERS
-    return "".join(sorted(lasting_letters(whole)))
 
 
 def _mirrored(agreement: NameAgreement) -> NameAgreement:
@@ -280,6 +261,20 @@ def nearness(left: str, right: str) -> int | None:
         return None
     distance = OSA.distance(left, right, score_cutoff=allowed)
     return distance if distance <= allowed else None
+
+
+def may_be_paired(one: str, other: str) -> bool:
+    """Say whether two words of two names may stand for each other: mistyped, misheard, an initial or a short form."""
+    if len(one) > len(other):
+        one, other = other, one
+    if len(one) == 1:
+        return _may_begin(one, other) or _may_begin(other, one)
+    return nearness(one, other) is not None or is_short_form(one, other)
+
+
+def may_be_written_alike(left: str, right: str) -> bool:
+    """Say whether two names, each written in one word, are one name in another spelling or with one or two errors."""
+    return _nearly_whole(left, right) or _same_form(left, right)
 
 
 _OWN_NAME_LETTERS = 4

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fhir_gateway.people.name_agreement import NO_LETTERS, NameLevel, compare_names, letters_of_key
+from fhir_gateway.people.name_agreement import NameLevel, compare_names
 from fhir_gateway.people.name_sounds import compared_form, lasting_letters, lasting_letters_of, sound_alike, sound_form
 from fhir_gateway.people.name_words import ABBREVIATIONS
 from fhir_gateway.people.names import read_name
@@ -101,18 +101,6 @@ def test_words_sound_alike_whose_sound_forms_are_one(one, other):
 @pytest.mark.parametrize("word", sorted(ABBREVIATIONS))
 def test_the_lasting_letters_of_an_abbreviation_are_those_of_what_it_stands_for(word):
     assert lasting_letters_of(word) == lasting_letters(compared_form(word))
-
-
-@given(
-    one=st.lists(WORDS, min_size=1, max_size=4).map(" ".join),
-    other=st.lists(WORDS, min_size=1, max_size=4).map(" ".join),
-)
-@settings(derandomize=True, max_examples=1000, deadline=None)
-def test_names_that_are_the_same_have_the_same_letters(one, other):
-    left, right = read_name(one), read_name(other)
-    if compare_names(left, right).level in {NameLevel.EXACT, NameLevel.EQUIVALENT}:
-        letters = {letters_of_key(left.key), letters_of_key(right.key)}
-        assert len(letters) == 1 or NO_LETTERS in letters
 
 
 @pytest.mark.parametrize(
