@@ -11,17 +11,20 @@ from itertools import combinations
 from fhir_gateway.domain.identity import Comparison, Grade, Node
 from fhir_gateway.identity.clustering import Edge, Graph, fits, joins, nameless, veto_codes
 from fhir_gateway.identity.combining import combine
+from fhir_gateway.identity.comparators import compare_keys_of
 from fhir_gateway.identity.evidence import PersonEvidence
 from fhir_gateway.identity.given import doses_part
 from fhir_gateway.identity.settling import (
     known_under_name,
     mistyped,
     moved_with_another_phone,
+    no_number_in_common,
     one_letter_apart,
-    only_mothers_name,
+    one_word,
     settled_alone,
 )
-from fhir_gateway.identity.vetoes import VetoCode
+from fhir_gateway.identity.vetoes import SAME_NAME, VetoCode
+from fhir_gateway.identity.weighing import same_place
 
 Members = frozenset[Node]
 _DOUBTS = frozenset({VetoCode.POSSIBLE_TWINS.value})
@@ -175,8 +178,12 @@ class Persons:
         left, right = self._evidence(one), self._evidence(other)
         policy, rivals = self._graph.policy, self._graph.policy.parameters.rivals
         bar = policy.probable + rivals.newborn
-        if only_mothers_name(left, right):
-            bar = max(bar, policy.certain - rivals.nobody)
+        if no_number_in_common(left, right):
+            mothers = compare_keys_of(left.mother_keys + left.parent_keys, right.mother_keys + right.parent_keys)
+            if not all(one_word(mine, theirs, self._graph.frequencies) for mine, theirs in mothers.near):
+                return False
+            if mothers.level not in SAME_NAME or same_place(left.places, right.places) is not True:
+                bar = max(bar, policy.certain - rivals.nobody)
         return comparison.weight >= bar and not moved_with_another_phone(left, right)
 
     def _only_child(self, one: Members, other: Members) -> bool:

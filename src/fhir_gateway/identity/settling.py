@@ -92,8 +92,13 @@ def _parent_agrees(left: PersonEvidence, right: PersonEvidence) -> bool:
 
 def only_mothers_name(left: PersonEvidence, right: PersonEvidence) -> bool:
     """Whether of two families nothing but the mother's name is the same: no number, phone, card or village."""
+    return same_place(left.places, right.places) is not True and no_number_in_common(left, right)
+
+
+def no_number_in_common(left: PersonEvidence, right: PersonEvidence) -> bool:
+    """Whether two families have no parent's NIK, phone or family card in common."""
     numbers = ((left.parent_niks, right.parent_niks), (left.phones, right.phones), (left.families, right.families))
-    return same_place(left.places, right.places) is not True and all(set(one).isdisjoint(two) for one, two in numbers)
+    return all(set(one).isdisjoint(two) for one, two in numbers)
 
 
 def moved_with_another_phone(left: PersonEvidence, right: PersonEvidence) -> bool:
@@ -137,7 +142,7 @@ def mistyped(left: PersonEvidence, right: PersonEvidence, frequencies: Frequenci
     name: NameAgreement = compare_own_names(left, right)
     if name.level is NameLevel.UNKNOWN:
         return False
-    return all(_one_word(one, other, frequencies) for one, other in name.near)
+    return all(one_word(one, other, frequencies) for one, other in name.near)
 
 
 def one_letter_apart(left: PersonEvidence, right: PersonEvidence) -> bool:
@@ -146,7 +151,8 @@ def one_letter_apart(left: PersonEvidence, right: PersonEvidence) -> bool:
     return all(OSA.distance(one, other, score_cutoff=1) <= 1 or nearness(one, other) == 0 for one, other in near)
 
 
-def _one_word(one: str, other: str, frequencies: Frequencies) -> bool:
+def one_word(one: str, other: str, frequencies: Frequencies) -> bool:
+    """Whether two words that nearly agree are one, mistyped or misheard, and not two names."""
     if frequencies.established(one) and frequencies.established(other):
         return False
     return is_slip(one, other) or (one[0] == other[0] and same_sound(one, other))

@@ -196,6 +196,22 @@ def test_newborns_of_whom_a_list_has_the_same_doses_are_not_both_the_child_who_g
     assert all(len(one) < 3 for one in members(first, second, child, given=same))
 
 
+@pytest.mark.parametrize(
+    ("mother", "phone", "joined"),
+    [
+        ("Kartini Tambunan", "+6285511122233", True),
+        ("Kartini", "+6285511122233", False),
+        ("Kartini", "+6281234567890", True),
+    ],
+)
+def test_newborn_of_a_village_needs_the_mothers_whole_name_or_a_number(mother, phone, joined):
+    first_days = evidence(
+        "By. Ny. Kartini Tambunan", born="2020-03-15", gender="male", village="Kalimanah", phone="+6281234567890"
+    )
+    named = rizki(mother=mother, phone=phone, village="Kalimanah")
+    assert (members(first_days, named) == [(1, 2)]) is joined
+
+
 def test_newborn_is_the_child_whose_day_and_month_are_exchanged():
     child = rizki(born="2020-03-05", nik="3303120503200001")
     assert members(newborn(born="2020-05-03", phone="+6281234567890", village="Kalimanah"), child) == [(1, 2)]
