@@ -33,7 +33,7 @@ def mapping(place, text, name="own"):
 )
 def test_a_mapping_with_faults_names_file_and_place(place, text, words):
     path = mapping(place, text)
-    for command in (("load", path, "--mapping", "own"), ("mapping", "preview", path)):
+    for command in (("load", path, "--mapping", "own"), ("mapping", "preview", path, "--mapping", "own")):
         err = refused(place, *command)
         assert words in err
         assert "mapping.yaml" in err

@@ -12,17 +12,17 @@ from rich.columns import Columns
 from rich.panel import Panel
 from rich.text import Text
 
+from fhir_gateway.bootstrap.inputs import open_inputs
 from fhir_gateway.cli import options
 from fhir_gateway.cli.exit_codes import LEFT_OPEN
 from fhir_gateway.cli.printing import console, print_json, print_table, print_text
 from fhir_gateway.domain.errors import ConfigurationError, ConfigurationProblem, UsageError
 from fhir_gateway.domain.records import Converted, Rejected, SourceRecord, UnreadableRow
+from fhir_gateway.flows.load.tools import Converter
+from fhir_gateway.flows.load.validating import validated
 from fhir_gateway.mapping.cases import CaseResult, read_cases, run_case
-from fhir_gateway.mapping.conversion import CompiledMapping
 from fhir_gateway.mapping.editor_schema import editor_schema
-from fhir_gateway.mapping.functions import ConversionContext
 from fhir_gateway.settings import EMBEDDED, home, load_environment
-from fhir_gateway.sources import open_source
 from fhir_gateway.sources.mapping_folders import (
     FoundMapping,
     find_mapping,
@@ -130,22 +130,17 @@ def preview(
 ) -> None:
     """Show rows and the resources that they become, side by side. Shows people's data: it is your own file."""
     settings = load_environment(environment, home())
-    chosen = {found.name: load_found(found, home()) for found in _chosen([mapping] if mapping else None)}
-    by_layout = {compiled.layout.mapping: compiled for compiled in chosen.values()}
-    source = open_source(file, [compiled.layout for compiled in chosen.values()])
-    compiled = by_layout[source.layout.mapping]
-    today = datetime.now(UTC).astimezone(settings.zone).date()
-    context = ConversionContext(zone=settings.zone, today=today, clinic=clinic, clinics=settings.clinics)
-    records = (record for record in source.records() if not row or record.ref.row == row)
+    (opened,) = open_inputs([file], mapping=mapping, clinic=clinic, environment=settings, now=datetime.now(UTC))
+    records = (record for record in opened.source.records() if not row or record.ref.row == row)
     shown = list(islice(records, 1 if row else limit or None))
     if not shown:
         raise UsageError(f"{file}: there is no such row")
     if as_json:
-        print_json([_preview_as_json(record, compiled, context) for record in shown])
+        print_json([_preview_as_json(record, opened.convert) for record in shown])
         return
-    console().print(Text(f"{file.name}: read with the mapping {compiled.name}"))
+    console().print(Text(f"{file.name}: read with the mapping {opened.mapping}"))
     for record in shown:
-        _print_preview(record, compiled, context)
+        _print_preview(record, opened.convert)
 
 
 @app.command()
@@ -213,12 +208,10 @@ def _print_results(results: list[tuple[FoundMapping, CaseResult]], without: list
     print(f"{len(results)} cases, {failed} failed")
 
 
-def _outcome(
-    record: SourceRecord | UnreadableRow, mapping: CompiledMapping, context: ConversionContext
-) -> dict[str, Any]:
+def _outcome(record: SourceRecord | UnreadableRow, convert: Converter) -> dict[str, Any]:
     if isinstance(record, UnreadableRow):
         return {"rejected": [_problem(record.problem)]}
-    result = mapping.convert(record, context)
+    result = validated(convert(record))
     if isinstance(result, Rejected):
         return {"rejected": [_problem(problem) for problem in result.problems]}
     return _converted(result)
@@ -240,18 +233,16 @@ def _cells(record: SourceRecord | UnreadableRow) -> dict[str, str]:
     return dict(record.cells) if isinstance(record, SourceRecord) else {"": record.text}
 
 
-def _preview_as_json(
-    record: SourceRecord | UnreadableRow, mapping: CompiledMapping, context: ConversionContext
-) -> dict[str, Any]:
-    return {"row": record.ref.row, "cells": _cells(record), **_outcome(record, mapping, context)}
+def _preview_as_json(record: SourceRecord | UnreadableRow, convert: Converter) -> dict[str, Any]:
+    return {"row": record.ref.row, "cells": _cells(record), **_outcome(record, convert)}
 
 
-def _print_preview(record: SourceRecord | UnreadableRow, mapping: CompiledMapping, context: ConversionContext) -> None:
+def _print_preview(record: SourceRecord | UnreadableRow, convert: Converter) -> None:
     """Print the row to the left of what it becomes."""
     out = console()
     width = out.width // 2 - 2 if out.width >= _SIDE_BY_SIDE else out.width
     said = "\n".join(f"{column}: {text}" for column, text in _cells(record).items() if text.strip())
-    outcome = _outcome(record, mapping, context)
+    outcome = _outcome(record, convert)
     title = "rejected" if "rejected" in outcome else "resources"
     became = orjson.dumps(outcome, option=orjson.OPT_INDENT_2).decode()
     left = Panel(Text(said), title=Text(f"row {record.ref.row}"), width=width)

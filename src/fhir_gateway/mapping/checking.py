@@ -7,6 +7,15 @@ from fhir_gateway.fhir.compile_schema import Element, elements_of
 from fhir_gateway.mapping.document import Faults, Node, did_you_mean, parse_yaml
 from fhir_gateway.mapping.values import is_value
 
+_TRUTH = "true or false"
+_TYPES = {
+    "boolean": (_TRUTH, 0),
+    "integer": ("a whole number", -(2**31)),
+    "unsignedInt": ("a whole number from 0 on", 0),
+    "positiveInt": ("a whole number from 1 on", 1),
+}
+"""What a constant of a type has to be, and its least value."""
+
 
 def check_elements(text: str, file: str) -> tuple[ConfigurationProblem, ...]:
     """Return what of a mapping's elements FHIR R4 does not have; parts that are no elements are the compiler's to tell.
@@ -49,10 +58,10 @@ def _check_item(item: Node, path: str, element: Element, faults: Faults) -> None
     if is_value(item):
         constant = item.value.get("constant")
         if constant is not None and "through" not in item.value:
-            _check_code(constant, path, element, faults)
+            _check_constant(constant, path, element, faults)
         return
     if element.primitive:
-        _check_code(item, path, element, faults)
+        _check_constant(item, path, element, faults)
     if item.is_mapping and element.primitive:
         faults.add(
             item.place, f"{path} is a plain value in FHIR R4 ({element.kind})", "write {column: …} or a constant"
@@ -63,8 +72,17 @@ def _check_item(item: Node, path: str, element: Element, faults: Faults) -> None
         faults.add(item.place, f"{path} is no plain value in FHIR R4, but a {element.kind}")
 
 
-def _check_code(constant: Node, path: str, element: Element, faults: Faults) -> None:
-    """Note a constant that is none of the element's codes; one with a variable of `for_each` is not known yet."""
+def _check_constant(constant: Node, path: str, element: Element, faults: Faults) -> None:
+    """Note a constant that is none of the element's codes or of another type; a variable of `for_each` is not known yet."""
     written = constant.text
-    if element.codes and not constant.is_mapping and "{" not in written and written not in element.codes:
+    if constant.is_mapping or "{" in written:
+        return
+    if element.codes and written not in element.codes:
         faults.add(constant.place, f"{path} has no code '{written}' in FHIR R4", did_you_mean(written, element.codes))
+    wanted, least = _TYPES.get(element.kind, ("", 0))
+    is_truth = isinstance(constant.value, bool)
+    fits = (
+        is_truth if wanted == _TRUTH else not is_truth and isinstance(constant.value, int) and constant.value >= least
+    )
+    if wanted and not fits:
+        faults.add(constant.place, f"{path} is {wanted} in FHIR R4, not '{written}'")

@@ -1,4 +1,5 @@
 import json
+import re
 
 import jsonschema_rs
 import pytest
@@ -81,6 +82,23 @@ def test_check_tells_constants_that_are_no_codes(home, capsys):
     assert run(["mapping", "check", "ours", "--json"]) == 2
     (problem,) = json.loads(capsys.readouterr().out)["problems"]
     assert problem["message"] == "Immunization.status has no code 'done' in FHIR R4"
+
+
+@pytest.mark.parametrize(
+    ("constant", "message"),
+    [
+        ("primarySource: maybe", "primarySource is true or false in FHIR R4, not 'maybe'"),
+        ('primarySource: "true"', "primarySource is true or false in FHIR R4, not 'true'"),
+        ("protocolApplied: [{doseNumberPositiveInt: 0}]", "is a whole number from 1 on in FHIR R4, not '0'"),
+        ("protocolApplied: [{doseNumberPositiveInt: true}]", "is a whole number from 1 on in FHIR R4, not 'true'"),
+    ],
+)
+def test_check_tells_constants_of_another_type(home, capsys, constant, message):
+    _own_mapping(
+        home, "ours", lambda text: re.sub(rf"    {constant.split(':')[0]}:.*\n(      .*\n)*", f"    {constant}\n", text)
+    )
+    assert run(["mapping", "check", "ours", "--json"]) == 2
+    assert any(message in problem["message"] for problem in json.loads(capsys.readouterr().out)["problems"])
 
 
 def test_check_tells_elements_that_fhir_does_not_have(home, capsys):
@@ -170,3 +188,22 @@ def test_a_file_that_is_no_mapping_is_told(home, content, capsys):
     (folder / "mapping.yaml").write_bytes(content)
     assert run(["mapping", "check", "bad"]) == 2
     assert "bad/mapping.yaml" in capsys.readouterr().err
+
+
+def test_preview_passes_over_a_mapping_with_faults_as_a_load_does(home, capsys):
+    _own_mapping(home, "ours", lambda text: text.replace("through: gender", "through: gendre"))
+    assert run(["mapping", "preview", str(SAMPLES / "puskesmas" / "sample.csv"), "--limit", "1"]) == 0
+    assert "read with the mapping puskesmas" in capsys.readouterr().out
+
+
+def test_preview_shows_as_rejected_what_a_load_would_reject(home, capsys):
+    _own_mapping(home, "ours", lambda text: text.replace("primarySource: true", "doseQuantity: {value: some}"))
+    sample = str(SAMPLES / "puskesmas" / "sample.csv")
+    assert run(["mapping", "preview", sample, "--mapping", "ours", "--row", "2", "--json"]) == 0
+    (shown,) = json.loads(capsys.readouterr().out)
+    assert [problem["code"] for problem in shown["rejected"]] == ["fhir-decimal"]
+
+
+def test_preview_names_the_mapping_that_would_fit(capsys):
+    assert run(["mapping", "preview", str(SAMPLES / "puskesmas" / "sample.csv"), "--mapping", "asik"]) == 2
+    assert "--mapping puskesmas" in capsys.readouterr().err
