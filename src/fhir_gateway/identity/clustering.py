@@ -15,7 +15,7 @@ from fhir_gateway.identity.evidence import PersonEvidence
 from fhir_gateway.identity.frequencies import Frequencies, default_frequencies
 from fhir_gateway.identity.given import Listed, Repeats, count_repeats, doses_part
 from fhir_gateway.identity.parameters import MatchingPolicy
-from fhir_gateway.identity.vetoes import VETOES, VetoCode
+from fhir_gateway.identity.vetoes import SAME_NAME, VETOES, VetoCode
 
 CONFIRMED = 1000.0
 """The weight of a confirmed pair: above all that evidence can weigh."""
@@ -154,6 +154,11 @@ class Graph:
         """Return how many doses the same lists have of both groups; of a Patient only those that stand in them are known."""
         return count_repeats(self._said_of(some), self._said_of(others))
 
+    def in_different_lists(self, some: Iterable[Node], others: Iterable[Node]) -> bool:
+        """Say whether a list that has one line for each child has one for the one group, and for the other, whom other lists have, none."""
+        left, right = self._said_of(some), self._said_of(others)
+        return bool(left.doses and right.doses) and left.lines != right.lines and left.lines.isdisjoint(right.lines)
+
     def _said_of(self, nodes: Iterable[Node]) -> Listed:
         return reduce(or_, (self._listed[node] for node in nodes if node in self._listed), Listed())
 
@@ -198,6 +203,10 @@ def _names_contradict(comparison: Comparison) -> bool:
     return any(one.field == "name" and one.agreement in {"different", "partial"} for one in comparison.evidence)
 
 
+def _same_name(comparison: Comparison) -> bool:
+    return any(one.field == "name" and one.agreement in SAME_NAME for one in comparison.evidence)
+
+
 def torn_between(graph: Graph, person: Node) -> tuple[Edge, ...]:
     """Return the edges to the people whom a person fits about equally well, () where one leads clearly."""
     fitting = [edge for edge in graph.edges(person) if fits(edge.comparison)]
@@ -205,6 +214,8 @@ def torn_between(graph: Graph, person: Node) -> tuple[Edge, ...]:
         return ()
     limit = fitting[0].comparison.weight - graph.policy.margin
     near = [edge for edge in fitting if edge.comparison.weight > limit]
+    if _same_name(near[0].comparison):  # then the name tells between it and who is called otherwise
+        near = [edge for edge in near if _same_name(edge.comparison)]
     return tuple(edge for edge in near if any(graph.rivals(edge.other, rival.other) for rival in near if rival != edge))
 
 

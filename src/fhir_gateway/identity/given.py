@@ -161,9 +161,14 @@ def doses_part(left: PersonEvidence, right: PersonEvidence, found: Repeats) -> b
 
 def _same_family(left: PersonEvidence, right: PersonEvidence) -> bool:
     """Say whether a parent, a phone or a family card is the same; a village is many families'."""
-    parents = compare_keys_of(left.mother_keys + left.parent_keys, right.mother_keys + right.parent_keys)
+    parents = compare_keys_of(_parents_of(left), _parents_of(right))
     numbers = ((left.phones, right.phones), (left.parent_niks, right.parent_niks), (left.families, right.families))
     return parents.level in _SAME_PARENT or any(_share(one, other) for one, other in numbers)
+
+
+def _parents_of(known: PersonEvidence) -> tuple[str, ...]:
+    """Return the parents' names, but for that of "By. Rafa", which is the child's own."""
+    return tuple(key for key in known.mother_keys + known.parent_keys if key not in known.own_keys)
 
 
 def _share(left: tuple[object, ...], right: tuple[object, ...]) -> bool:

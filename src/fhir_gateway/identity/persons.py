@@ -11,26 +11,31 @@ from itertools import combinations
 from fhir_gateway.domain.identity import Comparison, Grade, Node
 from fhir_gateway.identity.clustering import Edge, Graph, fits, joins, nameless, veto_codes
 from fhir_gateway.identity.combining import combine
-from fhir_gateway.identity.comparators import compare_keys_of
+from fhir_gateway.identity.comparators import compare_keys_of, compare_own_names
 from fhir_gateway.identity.evidence import PersonEvidence
 from fhir_gateway.identity.given import doses_part
 from fhir_gateway.identity.settling import (
+    known_as,
     known_under_name,
     mistyped,
     moved_with_another_phone,
     no_number_in_common,
+    of_one_birth,
     one_letter_apart,
     one_word,
     settled_alone,
 )
 from fhir_gateway.identity.vetoes import SAME_NAME, VetoCode
 from fhir_gateway.identity.weighing import same_place
+from fhir_gateway.people.name_agreement import NameLevel
 
 Members = frozenset[Node]
 _DOUBTS = frozenset({VetoCode.POSSIBLE_TWINS.value})
 """Vetoes of two records that a person's other records may settle."""
 _OF_NAMES = frozenset({VetoCode.POSSIBLE_TWINS.value, VetoCode.NIK_NAME_DISAGREES.value})
 """Vetoes of two records that hold no longer where the person is known under the other's name as well."""
+_OF_MOTHERS = frozenset({VetoCode.PARENT.value})
+"""The veto of a newborn's row that has a mother's name or number: nobody is born on her child's day."""
 _OF_NUMBERS = frozenset({frozenset({VetoCode.NIK_DIFFERENT.value}), frozenset({VetoCode.NIK_NAME_DISAGREES.value})})
 """Vetoes that one mistyped number or one nickname explains where all else agrees."""
 _ONE_DAY = frozenset({"exact", "swapped"})
@@ -92,9 +97,11 @@ class Persons:
 
     def _doses_part(self, one: Members, other: Members) -> bool:
         left, right = self._evidence(one), self._evidence(other)
+        found = self._graph.repeats(one, other)
         if left.newborn or right.newborn:
-            return self._graph.repeats(one, other).lines
-        return doses_part(left, right, self._graph.repeats(one, other))
+            named = compare_own_names(left, right).level is not NameLevel.UNKNOWN  # as "By. Rafa" and Rafa are
+            return found.lines or (named and doses_part(left, right, found))
+        return doses_part(left, right, found)
 
     def _forbids(self, left: Node, right: Node, one: PersonEvidence, other: PersonEvidence) -> bool:
         """Say whether two records cannot be one person, whatever the other records of `one` and `other` tell."""
@@ -107,7 +114,10 @@ class Persons:
         if one.newborn != other.newborn and mine.newborn and theirs.newborn and codes <= _DOUBTS:
             # Of a child that has got its name all these may be (see _only_named), but for what a list has twice.
             return self._graph.repeats((left,), (right,)).of_two
-        return self._graph.listed_twice(left, right) or not self._settled(left, right, one, other)
+        if self._graph.listed_twice(left, right):  # a line written twice, where the persons as wholes are not parted
+            several = self._graph.repeats((left,), (right,)).of_two
+            return several or bool(codes) or not known_as(mine, theirs, one, other)
+        return not self._settled(left, right, one, other)
 
     def _settled(self, left: Node, right: Node, one: PersonEvidence, other: PersonEvidence) -> bool:
         """Say whether what stands between two records is settled by all that is known of `one` and `other`."""
@@ -117,6 +127,8 @@ class Persons:
             return bool(codes) or known_under_name(mine, theirs, one, other)
         if codes == _DOUBTS and self._parts_of_one(self._cluster_of[left], self._cluster_of[right]):
             return True
+        if codes == _OF_MOTHERS and of_one_birth(mine, theirs):
+            return known_as(mine, theirs, one, other)
         return codes <= _OF_NAMES and known_under_name(mine, theirs, one, other)
 
     def neighbours(self, members: Members) -> dict[Members, Edge]:
@@ -170,6 +182,7 @@ class Persons:
             comparison,
             policy=policy,
             frequencies=self._graph.frequencies,
+            in_different_lists=self._graph.in_different_lists(one, other),
         )
         return settled and not self._rivalled(one, other) and not self._rivalled(other, one)
 
@@ -257,8 +270,20 @@ class Persons:
     def _torn(self, one: Members, other: Members) -> bool:
         """Say whether `one` fits two clusters about as well as `other` that cannot both be its person."""
         limit = self.compared(one, other).weight - self._graph.policy.margin
-        near = [third for third in self.neighbours(one) if third == other or self._fits(one, third, limit)]
+        near = [
+            third
+            for third in self.neighbours(one)
+            if third == other or (self._fits(one, third, limit) and not self._named(one, other, third))
+        ]
         return any(self._rivals(left, right) for left, right in combinations(near, 2))
+
+    def _named(self, one: Members, other: Members, third: Members) -> bool:
+        """Say whether the name tells whose `one` is: it is that of `other`, who fits no worse, and not that of `third`."""
+        if self.compared(one, third).weight > self.compared(one, other).weight:
+            return False
+        mine = self._evidence(one)
+        same = [compare_own_names(mine, self._evidence(each)).level in SAME_NAME for each in (other, third)]
+        return same == [True, False]
 
     def _fits(self, one: Members, other: Members, limit: float) -> bool:
         comparison = self.compared(one, other)

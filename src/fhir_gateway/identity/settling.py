@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from rapidfuzz.distance import OSA
 
 from fhir_gateway.domain.identity import Comparison
-from fhir_gateway.identity.comparators import NikLevel, compare_keys_of, compare_niks, compare_own_names
+from fhir_gateway.identity.comparators import NikLevel, compare_keys_of, compare_niks, compare_own_names, days_apart
 from fhir_gateway.identity.evidence import PersonEvidence
 from fhir_gateway.identity.frequencies import Frequencies
 from fhir_gateway.identity.parameters import HouseholdWeights, MatchingPolicy
@@ -22,19 +22,27 @@ from fhir_gateway.people.name_sounds import same_sound
 _Said = Mapping[str, tuple[str, float]]
 _POSSIBLE_TWINS = {VetoCode.POSSIBLE_TWINS.value}
 _SAME_NAME = frozenset({"exact", "equivalent"})
+_LIKE = frozenset(level.value for level in LIKE_NAME)
+_BETWEEN_BIRTHS = 240
+"""Days that lie at least between the births of one mother's children who are no twins."""
 _AGREEING = LIKE_NAME | {NameLevel.NEAR}
 _OTHER_MOTHER = frozenset({NameLevel.DIFFERENT, NameLevel.PARTIAL})
 
 
-def settled_alone(
+def settled_alone(  # noqa: PLR0913 - what is known beside the evidence is named
     left: PersonEvidence,
     right: PersonEvidence,
     comparison: Comparison,
     *,
     policy: MatchingPolicy,
     frequencies: Frequencies,
+    in_different_lists: bool = False,
 ) -> bool:
-    """Say whether two are one person although a veto or caution stands, provided that nobody else rivals either."""
+    """Say whether two are one person although a veto or caution stands, provided that nobody else rivals either.
+
+    Namesakes without a family in common must weigh more, as the region's others may be in no file; but not where a list
+    with one line for each child has one for the one, and of the other only other lists tell (`in_different_lists`).
+    """
     said = {one.field: (one.agreement, one.weight) for one in comparison.evidence}
     caution = said.get("caution", ("", 0.0))[0]
     parameters = policy.parameters
@@ -43,7 +51,10 @@ def settled_alone(
     if not comparison.vetoes and not caution:
         return _only_one(left, right, said, parameters.household)
     if caution == "namesakes" and not comparison.vetoes:
-        return _no_namesake(left, right, comparison, policy, frequencies) and mistyped(left, right, frequencies)
+        nobody_else = said.get("household", ("", 0.0))[1] > 0 or in_different_lists
+        bar = policy.certain - (parameters.rivals.nobody if nobody_else else parameters.rivals.no_namesake)
+        alone = comparison.weight >= bar and _no_namesake(left, right, comparison, policy, frequencies)
+        return alone and mistyped(left, right, frequencies)
     if comparison.weight < policy.certain:
         return False
     if comparison.vetoes:
@@ -68,6 +79,8 @@ def _birth_date_settled(
         name = said.get("name", ("", 0.0))[0]
         if not _same_family(said, household):
             return False
+        if birth_date == "different" and of_one_birth(left, right):
+            return name == "exact" or (name in _LIKE and said.get("nik", ("", 0.0))[0] == "agree")
         wrong_year = birth_date == "year" and name == "exact" and not only_mothers_name(left, right)
         return wrong_year or (birth_date == "partly" and name in _SAME_NAME)
     inexact = said["caution"][0] == "nothing-exact" and birth_date in {"digit", "swapped"}
@@ -120,15 +133,10 @@ def _no_namesake(
     policy: MatchingPolicy,
     frequencies: Frequencies,
 ) -> bool:
-    """Say whether the whole birth date agrees, and of the family at most a parent's name or the phone differs.
-
-    Where nothing of the family agrees, not even the village, name and birth date must weigh more.
-    """
+    """Say whether the whole birth date agrees, and of the family at most a parent's name or the phone differs."""
     said = {one.field: (one.agreement, one.weight) for one in comparison.evidence}
     family = said.get("household", ("", 0.0))[1]
-    rivals, household = policy.parameters.rivals, policy.parameters.household
-    bar = policy.certain - (rivals.nobody if family > 0 else rivals.no_namesake)
-    if said.get("birth_date", ("", 0.0))[0] != "exact" or family < household.another_parent or comparison.weight < bar:
+    if said.get("birth_date", ("", 0.0))[0] != "exact" or family < policy.parameters.household.another_parent:
         return False
     couple = may_be_couple if comparison.weight >= policy.certain else are_couple
     two_mothers = compare_keys_of(left.mother_keys, right.mother_keys).level in _OTHER_MOTHER
@@ -156,6 +164,19 @@ def one_word(one: str, other: str, frequencies: Frequencies) -> bool:
     if frequencies.established(one) and frequencies.established(other):
         return False
     return is_slip(one, other) or (one[0] == other[0] and same_sound(one, other))
+
+
+def of_one_birth(left: PersonEvidence, right: PersonEvidence) -> bool:
+    """Say whether two birth dates lie too near for two births of one mother, let alone for her own and her child's."""
+    days = days_apart(left, right)
+    return days is not None and days < _BETWEEN_BIRTHS
+
+
+def known_as(left: PersonEvidence, right: PersonEvidence, one: PersonEvidence, other: PersonEvidence) -> bool:
+    """Say whether of two records one has the very name by which the other's person is known; `one` is that of `left`."""
+    if max(left.birth_order, right.birth_order) > 0:
+        return False
+    return any(compare_own_names(record, person).level in SAME_NAME for record, person in ((left, other), (right, one)))
 
 
 def known_under_name(left: PersonEvidence, right: PersonEvidence, one: PersonEvidence, other: PersonEvidence) -> bool:

@@ -7,7 +7,7 @@ from fhir_gateway.domain.identity import ComparedPair, PersonAction
 from fhir_gateway.identity.combining import combine
 from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.decision import decide
-from fhir_gateway.identity.given import GivenDose, Listed
+from fhir_gateway.identity.given import GivenDose, Listed, count_repeats, doses_part
 
 BCG = GivenDose("clinic:0", "19", "1", "2020-05-01")
 POLIO = GivenDose("clinic:0", "198", "2", "2020-07-01")
@@ -266,3 +266,51 @@ def test_initial_beside_another_word_is_no_name_left_out():
     shorter = evidence("T. Larasati", born="1989-06-23", gender="female", village="Kalimanah")
     assert (1, 2) not in members(one, other)
     assert members(one, shorter) == [(1, 2)]
+
+
+def test_a_row_goes_to_the_one_of_its_name_beside_a_possible_twin():
+    child, maybe_twin = rizki(nik=RIZKIS_NIK), rizki(name="Rizka Pratama")
+    assert members(child, maybe_twin, rizki(born="2020-03-25")) == [(1, 3)]
+    assert waiting(child, maybe_twin, rizki(born="2020-03-25")) == [2]
+
+
+def test_one_dose_typed_twice_keeps_no_row_apart_from_a_person_of_its_very_name():
+    known = [rizki(name="Rizki P", nik=RIZKIS_NIK), rizki(nik=RIZKIS_NIK)]
+    assert members(*known, rizki(), given={1: frozenset({BCG}), 3: frozenset({BCG})}) == [(1, 2, 3)]
+
+
+def test_nobody_of_its_name_and_day_is_the_mother_whom_a_newborns_row_names():
+    girl = {"nik": "3303125503200001", "born": "2020-03-15", "gender": "female"}
+    family = {"mother": "Muliati", "phone": "+6281234567890", "village": "Kalimanah"}
+    first_days = evidence("By. Aisyah Nadira", **{**girl, **family, "nik": "", "mother": ""})
+    assert members(evidence("Aisyah Nadira", **girl, **family), evidence("Aisyah Nadira", **girl), first_days) == [
+        (1, 2, 3)
+    ]
+
+
+@pytest.mark.parametrize(("born", "joined"), [("2020-04-24", True), ("2021-04-24", False)])
+def test_under_one_number_a_shorter_name_with_another_birth_date_is_the_childs_where_no_brother_is_born_so_soon(
+    born, joined
+):
+    assert (members(rizki(nik=RIZKIS_NIK), rizki(name="Rizki", nik=RIZKIS_NIK, born=born)) == [(1, 2)]) is joined
+
+
+@pytest.mark.parametrize(("line", "joined"), [("cohort:0", True), ("", False)])
+def test_namesakes_are_one_where_a_list_of_all_children_has_a_line_for_one_of_them_only(line, joined):
+    people = {
+        1: evidence("Gilang Ramadhan", nik=RIZKIS_NIK, born="2020-03-15", gender="male", mother="Siti Aminah"),
+        2: evidence("Gilang Ramadhan", born="2020-03-15", gender="male"),
+    }
+    measles = GivenDose("cohort:0", "04", "1", "2021-01-04")
+    said = {1: Listed(frozenset({BCG})), 2: Listed(frozenset({measles}), frozenset({line} - {""}))}
+    decisions = decide(people, {}, [ComparedPair(1, 2, compare(people[1], people[2]))], listed=said)
+    assert ([decision.members for decision in decisions] == [(1, 2)]) is joined
+
+
+def test_namesakes_whose_own_names_stand_for_their_mothers_are_parted_by_their_doses():
+    one, other = (
+        evidence("By. Made Suartini", born="2020-03-15", phone=phone) for phone in ("+62811111111", "+62822222222")
+    )
+    twice = count_repeats(Listed(frozenset({BCG})), Listed(frozenset({BCG})))
+    assert set(one.own_keys) & set(one.mother_keys)
+    assert doses_part(one, other, twice)
