@@ -8,6 +8,7 @@ from sqlalchemy import create_engine, text
 from tests.fakes.merge_plans import NIK, NOW, group_plan, provenance
 
 from fhir_gateway.domain.errors import LedgerError, UsageError
+from fhir_gateway.domain.history import MergeFilter
 from fhir_gateway.domain.merge_jobs import GroupState, JobPart, JobState, ReviewedPlan
 from fhir_gateway.domain.merges import ChangeState, MergeState
 from fhir_gateway.domain.runs import RunKind
@@ -161,6 +162,16 @@ def test_an_operator_s_no_keeps_patients_apart(ledger):
     with ledger.transaction():
         ledger.merges.part(["a", "b"], user="ani", at=NOW, reason="siblings")
     assert ledger.merges.kept_apart(["a", "b", "c"]) == {frozenset(("a", "b"))}
+
+
+@pytest.mark.parametrize(("user", "found"), [("Ani_S", 1), ("Ani_S (key 0265d8d0)", 1), ("Ani", 0), ("AniXS", 0)])
+def test_a_key_s_holder_is_found_by_the_name_alone(ledger, user, found):
+    with ledger.transaction():
+        merge = ledger.merges.begin(7, group_plan(), [provenance()], user="Ani_S (key 0265d8d0)", at=NOW)
+        ledger.merges.part(["a", "b"], user=merge.user, at=NOW, reason="siblings")
+    wanted = MergeFilter(user=user)
+    assert len(list(ledger.merges.search.find(wanted))) == found
+    assert len(list(ledger.merges.search.partings(wanted))) == found
 
 
 def test_merges_are_found_by_the_survivor_and_by_the_replaced(ledger):
