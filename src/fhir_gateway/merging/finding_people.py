@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from fhir_gateway.domain.finding import FoundPatient
 from fhir_gateway.domain.records import Resource
-from fhir_gateway.identity.evidence import BirthDate, PersonEvidence, evidence_of
+from fhir_gateway.identity.evidence import BirthDate, PersonEvidence, evidence_of, evidence_of_all
 from fhir_gateway.merging.elements import own_niks, text
 from fhir_gateway.merging.grouping import brings_together
 from fhir_gateway.people.names import tokens_of_key
@@ -31,7 +31,15 @@ class Person(NamedTuple):
 
 def person_of(patient: Resource) -> Person:
     """Read a Patient; never raises, whatever a foreign server's resource holds."""
-    evidence = evidence_of(patient)
+    return _person(patient, evidence_of(patient))
+
+
+def people_of(patients: Sequence[Resource]) -> list[Person]:
+    """Read Patients as person_of() does."""
+    return [_person(patient, evidence) for patient, evidence in zip(patients, evidence_of_all(patients), strict=True)]
+
+
+def _person(patient: Resource, evidence: PersonEvidence) -> Person:
     name = evidence.names[0].text if evidence.names else ""
     shown = FoundPatient(str(patient["id"]), name, text(patient.get("birthDate")), evidence.gender)
     return Person(shown, niks_of(patient), evidence)
@@ -39,8 +47,8 @@ def person_of(patient: Resource) -> Person:
 
 def niks_of(patient: Resource) -> tuple[str, ...]:
     """Return the NIKs (16 digits) that may bring a Patient together with others, earlier ones included."""
-    read = (read_nik(value) for value in own_niks(patient, old=True))
-    return tuple(dict.fromkeys(nik.digits for nik in read if brings_together(nik)))
+    read = map(read_nik, own_niks(patient, old=True))
+    return tuple(dict.fromkeys([nik.digits for nik in read if brings_together(nik)]))
 
 
 def hides_nik(patient: Resource) -> bool:

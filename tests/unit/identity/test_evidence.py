@@ -5,7 +5,7 @@ from tests.fakes.invented_people import RIZKIS_NIK, evidence, patient
 
 from fhir_gateway.domain import systems
 from fhir_gateway.identity.comparison import compare
-from fhir_gateway.identity.evidence import BirthDate, comparable_phone, evidence_of, read_birth_date
+from fhir_gateway.identity.evidence import BirthDate, comparable_phone, evidence_of, evidence_of_all, read_birth_date
 
 MOTHERS_NIK = "3303124502950001"
 
@@ -138,4 +138,5 @@ ELEMENTS = st.sampled_from(
 @example({"telecom": [{"system": {}, "value": "081234567890"}]})
 def test_malformed_patients_are_read_without_raising(malformed):
     found = evidence_of(malformed)
+    assert list(evidence_of_all([malformed, {}])) == [found, evidence_of({})]
     assert compare(found, found).evidence is not None
