@@ -102,9 +102,8 @@ def _add_names(result: Resource, additions: Sequence[Resource]) -> None:
         if _name_key(name) in present:
             continue
         present.add(_name_key(name))
-        grows_up = (
-            bool(names) and not _is_temporary(name) and all(n.get("use") == "old" or _is_temporary(n) for n in names)
-        )
+        still_newborn = bool(names) and all(known.get("use") == "old" or _is_temporary(known) for known in names)
+        grows_up = still_newborn and not _is_temporary(name)
         if grows_up:  # a newborn under its mother's name has got its own
             names = [name, *({**known, "use": "old"} for known in names)]
         else:
@@ -115,8 +114,7 @@ def _add_names(result: Resource, additions: Sequence[Resource]) -> None:
 
 def _is_temporary(name: Resource) -> bool:
     """Whether a name is a newborn's "By. Ny. …": others write it as any name. "By. X" may be the child's own."""
-    read = read_name(_written(name))
-    return name.get("use") == "temp" or (read.newborn and not read.key)
+    return name.get("use") == "temp" or ((read := read_name(_written(name))).newborn and not read.key)
 
 
 def _name_key(name: Resource) -> str:
