@@ -7,6 +7,7 @@ import pytest
 from tests.flows.conftest import RATNA, RATNA_POLIO
 from tests.flows.test_load import counts
 
+from fhir_gateway.domain import systems
 from fhir_gateway.fhir import json_text
 
 
@@ -23,6 +24,20 @@ def test_a_person_who_was_replaced_by_nobody_goes_to_review(place, successor):
     assert place.json("review", "list")[0]["candidates"] == [patient["id"]]
 
 
+def test_a_nik_that_stands_on_a_replaced_patient_alone_leads_to_the_master(place):
+    place.load(place.sheet(RATNA))
+    (patient,) = place.content()[0].values()
+    golden = {**patient, "id": "golden", "identifier": [{"system": systems.NIK, "value": "5201014101200005"}]}
+    put(place, golden)
+    link = {"other": {"reference": "Patient/golden"}, "type": "replaced-by"}
+    put(place, {**patient, "active": False, "link": [link]})
+    summary = place.load(place.sheet(RATNA_POLIO, name="next.csv"))
+    assert counts(summary) == {"loaded": 1}
+    patients, doses = place.content()
+    assert set(patients) == {patient["id"], "golden"}
+    assert {dose["patient"]["reference"] for dose in doses.values()} == {f"Patient/{one}" for one in patients}
+
+
 def put(place, resource):
     from fhir_gateway.embedded_server.server import EmbeddedServer  # noqa: PLC0415
 
@@ -30,7 +45,7 @@ def put(place, resource):
     path = f"/{resource['resourceType']}/{resource['id']}"
     answer = server.handle("PUT", path, query="", headers={}, body=json_text.dump(resource), base="http://x/fhir")
     server.close()
-    assert answer.status == 200, answer.body
+    assert answer.status in {200, 201}, answer.body
 
 
 def test_a_decimal_of_the_server_keeps_its_digits_in_json(place):

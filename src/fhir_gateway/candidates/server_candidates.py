@@ -120,6 +120,8 @@ class ServerCandidates:
                 for patient in given[question]:
                     master = masters[patient["id"]]
                     found[number][master["id"]] = master
+                    if kind is Kind.IDENTIFIER and _lost(question, patient, master):
+                        found[number][patient["id"]] = _naming(master, patient)
         return given
 
     async def _may_ask(self, kind: Kind) -> bool:
@@ -250,6 +252,16 @@ class ServerCandidates:
             return next(iter((await self._answers(Kind.READ, [question]))[question]), None)
 
         return {patient_id: await master_of(patient, read) or patient for patient_id, patient in patients.items()}
+
+
+def _lost(question: Question, patient: Resource, master: Resource) -> bool:
+    """Whether a replaced Patient carries a number that its master lacks: somebody else's merge may leave it there."""
+    return patient["id"] != master["id"] and question.value not in matching_values(master, question.kind)
+
+
+def _naming(master: Resource, replaced: Resource) -> Resource:
+    """Return a replaced Patient as one that names its master, whoever stands between them."""
+    return {**replaced, "link": [{"other": {"reference": f"Patient/{master['id']}"}, "type": "replaced-by"}]}
 
 
 def _is_identified(probe: Probe, given: Mapping[Question, Answer], patients: Iterable[Resource]) -> bool:

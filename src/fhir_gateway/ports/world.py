@@ -87,7 +87,10 @@ class CandidateFinder(Protocol):
     """Finds who a person could be on the server."""
 
     async def find(self, probes: Sequence[Probe]) -> Candidates:
-        """Return the active Patients that really carry what was probed for, and masters of replaced ones."""
+        """Return the active Patients that really carry what was probed for, and masters of replaced ones.
+
+        A replaced one whose number its master lacks is given beside it, and names it in its `replaced-by` link.
+        """
         ...
 
     def forget(self, patients: Sequence[Resource]) -> None:

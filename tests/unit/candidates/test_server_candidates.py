@@ -7,6 +7,7 @@ from tests.fakes.fhir_store import FakeFhirStore
 from fhir_gateway.candidates import ServerCandidates
 from fhir_gateway.domain.errors import PermanentServerError, TransientServerError, UntrustedAnswerError
 from fhir_gateway.domain.identity import Probe
+from fhir_gateway.fhir.references import replaced_by
 
 NIK = "https://fhir.kemkes.go.id/id/nik"
 
@@ -169,8 +170,16 @@ async def test_a_failed_search_is_told_to_everybody_and_not_kept():
 
 
 async def test_replaced_patients_lead_to_their_master():
-    store = FakeFhirStore(replaced(1, "p2"), replaced(2, "p3"), patient(3))
+    kept = patient(3)["identifier"] + patient(1)["identifier"]
+    store = FakeFhirStore(replaced(1, "p2"), replaced(2, "p3"), patient(3, identifier=kept))
     assert await find(store, by_nik(1)) == {1: ("p3",)}
+
+
+async def test_a_replaced_patient_whose_number_its_master_lacks_comes_with_it():
+    store = FakeFhirStore(replaced(1, "p2"), replaced(2, "p3"), patient(3))
+    found = await ServerCandidates(store).find([by_nik(1)])
+    assert found.found == {1: ("p3", "p1")}
+    assert list(replaced_by(found.patients["p1"])) == ["p3"]
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,11 @@ from fhir_gateway.domain import systems
 from fhir_gateway.domain.identity import Comparison, Grade, Probe
 from fhir_gateway.domain.records import Resource, person_identifier
 from fhir_gateway.domain.runs import Run
+from fhir_gateway.fhir.references import replaced_by
 from fhir_gateway.flows.load.blocks import LARGEST_BLOCK, block_numbers
 from fhir_gateway.flows.load.tools import LoadTools
 from fhir_gateway.identity.blocking import probe_of
+from fhir_gateway.identity.combining import combine
 from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.evidence import PersonEvidence, evidence_of
 from fhir_gateway.identity.frequencies import Frequencies, FrequencyCount
@@ -152,23 +154,36 @@ async def _look_up_window(
         known_ids = {patient_id for block in blocks[number] for patient_id in located.get(block, ())}
         probes.append(_probe(number, found, keys.get(number, []), known_ids | own.get(number, set())))
     candidates = await tools.finder.find(probes)
-    known = {patient_id: evidence_of(patient) for patient_id, patient in candidates.patients.items()}
+    known, masters = evidence_of_found(candidates.patients)
     screen = Screen(tools.matching, frequencies, least=LEAST)
     edges: list[tuple[int, int | str, float]] = []
     for number, ids in candidates.found.items():
+        mine = {masters.get(patient_id, patient_id) for patient_id in own.get(number, ())}
         for patient_id in ids:
-            if patient_id in own.get(number, ()):
+            master = masters.get(patient_id, patient_id)
+            if master in mine:
                 edges.append((number, patient_id, OWN))
-            elif screen.passes(evidence[number], known[patient_id]):
-                comparison = compare(
-                    evidence[number], known[patient_id], policy=tools.matching, frequencies=frequencies
-                )
+            elif screen.passes(evidence[number], known[master]):
+                comparison = compare(evidence[number], known[master], policy=tools.matching, frequencies=frequencies)
                 if matters(comparison):
                     edges.append((number, patient_id, comparison.weight))
     kept = {str(other) for _, other, _ in edges}
     with tools.ledger.transaction():
         tools.ledger.spool.keep_candidates(run, {i: p for i, p in candidates.patients.items() if i in kept})
         tools.ledger.spool.connect(run, edges)
+
+
+def evidence_of_found(patients: Mapping[str, Resource]) -> tuple[dict[str, PersonEvidence], dict[str, str]]:
+    """Return the evidence of found Patients, with that of whom they replaced; and who of them stands for the replaced."""
+    masters = {
+        patient_id: master
+        for patient_id, patient in patients.items()
+        if (master := next(replaced_by(patient), "")) in patients and patients[master].get("active") is not False
+    }
+    records = {patient_id: [evidence_of(patients[patient_id])] for patient_id in patients.keys() - masters.keys()}
+    for patient_id, master in masters.items():
+        records[master].append(evidence_of(patients[patient_id]))
+    return {patient_id: combine(several) for patient_id, several in records.items()}, masters
 
 
 def _own_patients(

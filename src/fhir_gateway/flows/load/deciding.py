@@ -9,7 +9,7 @@ from fhir_gateway.domain.identity import ComparedPair, Grade, Node, PersonAction
 from fhir_gateway.domain.records import person_identifier
 from fhir_gateway.domain.runs import Run, RunKind, RunState, SpooledRecord
 from fhir_gateway.fhir.references import replaced_by
-from fhir_gateway.flows.load.comparing import OWN, waiting_people
+from fhir_gateway.flows.load.comparing import OWN, evidence_of_found, waiting_people
 from fhir_gateway.flows.load.components import components
 from fhir_gateway.flows.load.tools import LoadTools
 from fhir_gateway.identity.comparison import compare
@@ -77,20 +77,23 @@ def _components(run: Run, window: Sequence[Sequence[int]], tools: LoadTools) -> 
     spool = tools.ledger.spool
     everybody = [number for group in window for number in group]
     patients = spool.patients_of(run, everybody)
-    edges: dict[int, list[tuple[int, Node, float]]] = {}
-    for person, other, weight in spool.edges_of(run, everybody):
-        edges.setdefault(person, []).append((person, other, weight))
-    on_server = {str(other) for group in edges.values() for _, other, _ in group if isinstance(other, str)}
+    met = spool.edges_of(run, everybody)
+    on_server = {str(other) for _, other, _ in met if isinstance(other, str)}
     stored = spool.candidates(run, on_server)
-    found = {patient_id: evidence_of(patient) for patient_id, patient in stored.items()}
-    replaced = frozenset(patient_id for patient_id, patient in stored.items() if [*replaced_by(patient)])
-    inactive = {i for i, patient in stored.items() if patient.get("active") is False} - replaced
+    found, masters = evidence_of_found(stored)
+    edges: dict[int, list[tuple[int, Node, float]]] = {}
+    for person, other, weight in met:
+        edges.setdefault(person, []).append((person, masters.get(str(other), other), weight))
+    replaced = frozenset(one for one in stored.keys() - masters.keys() if [*replaced_by(stored[one])])
+    inactive = {one for one in found if stored[one].get("active") is False} - replaced
     verdicts = _verdicts(run, everybody, tools)
     listed_before = _listed_before(run, on_server, tools)
     apart = tools.ledger.keys.kept_apart(on_server) if len(on_server) > 1 else set()
     for group in window:
         own_edges = [edge for number in group for edge in edges.get(number, ())]
-        said = [verdict for number in group for verdict in verdicts.get(number, ())]
+        said = [
+            (one, masters.get(other, other), same) for number in group for one, other, same in verdicts.get(number, ())
+        ]
         asleep = inactive - {
             patient_id for _, patient_id, same in said if same
         }  # an operator chose the others as they are
@@ -98,7 +101,7 @@ def _components(run: Run, window: Sequence[Sequence[int]], tools: LoadTools) -> 
         yield _Component(
             people={number: evidence_of(patients[number]) for number in group},
             patients={patient_id: one for patient_id, one in near.items() if patient_id not in asleep},
-            edges=[(person, other) for person, other, _ in own_edges if other not in asleep],
+            edges=[*dict.fromkeys((person, other) for person, other, _ in own_edges if other not in asleep)],
             own={
                 number: frozenset(str(other) for _, other, weight in edges.get(number, ()) if weight == OWN)
                 for number in group
