@@ -30,7 +30,8 @@ def test_the_doses_stand_side_by_side(place):
 
 def test_a_candidate_who_waits_himself_is_shown_with_his_question(place):
     place.load(place.sheet(RATNA))
-    place.load(place.sheet(TWIN, TWIN.replace("12/03/2020", "22/08/2020").replace("15/04", "15/09"), name="next.csv"))
+    once_more = TWIN.replace("Dewanti", "Dewanta").replace("12/03/2020", "12/08/2020").replace("15/04", "15/09")
+    place.load(place.sheet(TWIN, once_more, name="next.csv"))
     first, second = (item["id"] for item in place.json("review", "list"))
     _, out, _ = place.run("review", "show", second)
     assert f"row 1, in review {first}" in out
