@@ -114,8 +114,15 @@ def _compare_damaged(left: tuple[str, ...], right: tuple[str, ...]) -> NikLevel:
 
 
 def _compare_odd(left: tuple[str, ...], right: tuple[str, ...]) -> NikLevel:
+    """Compare numbers of which one is no NIK; one that was cut off within its serial number tells no more than the rest."""
+    if any(_cut_off(one, other) or _cut_off(other, one) for one in left for other in right):
+        return NikLevel.DAMAGED_AGREE
     near = any(OSA.distance(one, other, score_cutoff=1) <= 1 for one in left for other in right)
     return NikLevel.ODD_NEAR if near else NikLevel.ODD_DIFFERS
+
+
+def _cut_off(short: str, whole: str) -> bool:
+    return len(short) < len(whole) and len(short) > _SERIAL_STARTS_AT and whole.startswith(short)
 
 
 def compare_birth_dates(left: PersonEvidence, right: PersonEvidence) -> BirthDateLevel:

@@ -7,6 +7,7 @@ which people or pairs are given.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 
 from fhir_gateway.domain.identity import ComparedPair, Comparison, Evidence, Grade, Node, PersonAction, PersonDecision
 from fhir_gateway.identity.clustering import (
@@ -14,6 +15,7 @@ from fhir_gateway.identity.clustering import (
     Graph,
     cluster,
     fits,
+    joins,
     known_as_one,
     torn_between,
     veto_codes,
@@ -34,7 +36,9 @@ _NAME_DISAGREES = VetoCode.NIK_NAME_DISAGREES.value
 _GRADES = tuple(Grade)
 _SUGGESTION = "compare the two with `fhir-gateway review show`, then link it to the right Patient or create a new one"
 _LINKED = "everything that was compared says that it is this person"
+_LINKED_TOGETHER = "all that is known of both together says that it is this person; records of them, compared by themselves, leave it open"
 _NEW = "nobody was found who could be this person"
+_NEW_TOGETHER = f"{_NEW}; its own records, compared by themselves, leave open whether they are one person's"
 _DOSES_OF_TWO = (
     "it fits this person, but the lists tell of doses of both that nobody is given twice: a twin, or lines typed twice"
 )
@@ -263,7 +267,7 @@ class _Decisions:
             PersonAction.LINK,
             Grade.CERTAIN,
             "linked",
-            _LINKED,
+            _LINKED_TOGETHER if self._left_open(members) else _LINKED,
             patient_id=best,
             pairs=self._pairs(members, []),
             proposals=tuple((best, other) for other in others),
@@ -282,9 +286,13 @@ class _Decisions:
             PersonAction.CREATE,
             grades[0] if grades else Grade.CERTAINLY_NOT,
             "new-person",
-            _NEW,
+            _NEW_TOGETHER if self._left_open(members) else _NEW,
             pairs=self._pairs(members, []),
         )
+
+    def _left_open(self, members: frozenset[Node]) -> bool:
+        """Say whether two of these would not be taken for one person if nothing else were known of them."""
+        return any(not joins(self._graph.between(one, other)) for one, other in combinations(members, 2))
 
     def _pairs(self, members: frozenset[Node], first: list[Edge]) -> tuple[ComparedPair, ...]:
         """Return the comparisons that decided: those in doubt, then the cluster's own, then the best outside."""

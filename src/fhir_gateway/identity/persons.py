@@ -21,7 +21,6 @@ from fhir_gateway.identity.settling import (
     moved_with_another_phone,
     no_number_in_common,
     of_one_birth,
-    one_letter_apart,
     one_word,
     settled_alone,
 )
@@ -39,6 +38,8 @@ _OF_MOTHERS = frozenset({VetoCode.PARENT.value})
 _OF_NUMBERS = frozenset({frozenset({VetoCode.NIK_DIFFERENT.value}), frozenset({VetoCode.NIK_NAME_DISAGREES.value})})
 """Vetoes that one mistyped number or one nickname explains where all else agrees."""
 _ONE_DAY = frozenset({"exact", "swapped"})
+_MANY_DOSES = 4
+"""So many of a list's doses tell that names a sound apart are one child's: of a twin it may have a few yet, or none."""
 _TWINS = frozenset({VetoCode.TWINS.value, VetoCode.POSSIBLE_TWINS.value})
 
 
@@ -222,8 +223,9 @@ class Persons:
         """Say whether two that may be twins are parts of one child: what a list has of the one it lacks of the other.
 
         Twins are given the same, and each has it in a line of its own. Nobody else may be a twin of either, but for
-        further parts; they are of one sex, for a boy and a girl are two, and no word is more than a letter apart.
-        Of 1 January, which stands for an unknown day, a whole school may be.
+        further parts; they are of one sex, for a boy and a girl are two. A slip in a name is no twin's; names a sound
+        apart are often twins', of whom one has hardly a line yet: then the list must tell of several doses, and the
+        family agree beyond doubt. Of 1 January, which stands for an unknown day, a whole school may be.
         """
         left, right = self._evidence(one), self._evidence(other)
         if any((each.birth_date.month, each.birth_date.day) == (1, 1) for each in (left, right)):
@@ -234,8 +236,16 @@ class Persons:
             return False
         twins = (self._twins_of(one) | self._twins_of(other)) - {one, other}
         found = self._graph.repeats(one, other)
-        told = found.complement and (found.compared > 1 or one_letter_apart(left, right))
+        slip = mistyped(left, right, self._graph.frequencies)
+        told = found.complement and (slip or (found.compared >= _MANY_DOSES and self._one_family(one, other)))
         return told and all(self._part_of_both(third, one, other) for third in twins)
+
+    def _one_family(self, one: Members, other: Members) -> bool:
+        household = self._graph.policy.parameters.household
+        return any(
+            piece.field == "household" and piece.weight >= household.whole_family
+            for piece in self.compared(one, other).evidence
+        )
 
     def _part_of_both(self, third: Members, one: Members, other: Members) -> bool:
         """Say whether a possible twin's doses complement those of both, so that it is a further part of the one child."""

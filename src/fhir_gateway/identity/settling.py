@@ -6,8 +6,6 @@ nobody in the data rivals, a name that is a slip of the finger apart is no twin'
 
 from collections.abc import Mapping
 
-from rapidfuzz.distance import OSA
-
 from fhir_gateway.domain.identity import Comparison
 from fhir_gateway.identity.comparators import NikLevel, compare_keys_of, compare_niks, compare_own_names, days_apart
 from fhir_gateway.identity.evidence import PersonEvidence
@@ -15,7 +13,7 @@ from fhir_gateway.identity.frequencies import Frequencies
 from fhir_gateway.identity.parameters import HouseholdWeights, MatchingPolicy
 from fhir_gateway.identity.vetoes import LIKE_NAME, SAME_NAME, VetoCode
 from fhir_gateway.identity.weighing import are_couple, may_be_couple, same_place
-from fhir_gateway.people.name_agreement import NameAgreement, NameLevel, nearness
+from fhir_gateway.people.name_agreement import NameAgreement, NameLevel
 from fhir_gateway.people.name_slips import is_slip
 from fhir_gateway.people.name_sounds import same_sound
 
@@ -151,12 +149,6 @@ def mistyped(left: PersonEvidence, right: PersonEvidence, frequencies: Frequenci
     if name.level is NameLevel.UNKNOWN:
         return False
     return all(one_word(one, other, frequencies) for one, other in name.near)
-
-
-def one_letter_apart(left: PersonEvidence, right: PersonEvidence) -> bool:
-    """Whether no two words of the names that stand for each other differ by more than a letter or a sound."""
-    near = compare_own_names(left, right).near
-    return all(OSA.distance(one, other, score_cutoff=1) <= 1 or nearness(one, other) == 0 for one, other in near)
 
 
 def one_word(one: str, other: str, frequencies: Frequencies) -> bool:

@@ -152,7 +152,9 @@ def _unsupported(levels: Levels, supporting: float) -> Evidence | None:
         return None
     if levels.village_only and levels.name.level in _WORDS_MISSING:
         return _NAMESAKES  # a village is many families'
-    enough = supporting if levels.parents_differ or levels.household_mixed else 0.0
+    # A school has many of 1 January, and some of nearly one name: of these the village tells too little.
+    common_day = levels.birth_date is BirthDateLevel.DEFAULT_DAY and levels.name.level is not NameLevel.EXACT
+    enough = supporting if levels.parents_differ or levels.household_mixed or common_day else 0.0
     return None if levels.household > enough else _NAMESAKES
 
 
@@ -174,11 +176,21 @@ def _twins(
     if order is False:
         return VetoCode.TWINS
     if levels.name.level in SAME_NAME:
-        return None
+        known_twin = levels.same_gender is False or max(left.birth_order, right.birth_order) > 0
+        label = known_twin and levels.nik is not NikLevel.AGREE and order is None and _only_mothers_name(left, right)
+        return VetoCode.POSSIBLE_TWINS if label else None
     if levels.household < family:
-        alike = levels.name.level is NameLevel.NEAR and levels.household > 0 and levels.nik is not NikLevel.AGREE
+        one_or_twins = bool(levels.name.near) and levels.name.level not in OTHER_NAME
+        alike = one_or_twins and levels.household > 0 and levels.nik is not NikLevel.AGREE
         return VetoCode.POSSIBLE_TWINS if alike and _name_in_doubt(levels, frequencies) else None
     return _twins_by_name(left, right, levels, frequencies, order=order)
+
+
+def _only_mothers_name(left: PersonEvidence, right: PersonEvidence) -> bool:
+    """Whether two share no name but the mother's, which stands in the line of each of her newborns."""
+    mothers = {*left.mother_keys, *left.parent_keys, *right.mother_keys, *right.parent_keys}
+    own, others = (tuple(key for key in one.own_keys if key not in mothers) for one in (left, right))
+    return compare_keys_of(own, others).level not in SAME_NAME
 
 
 def _twins_by_name(
@@ -193,7 +205,8 @@ def _twins_by_name(
         return VetoCode.TWINS
     if level is NameLevel.UNKNOWN:
         return _newborn_twins(left, right, levels, order=order)
-    return VetoCode.POSSIBLE_TWINS if _name_in_doubt(levels, frequencies) else None
+    one_is_twin = levels.same_record is False and order is None and max(left.birth_order, right.birth_order) > 0
+    return VetoCode.POSSIBLE_TWINS if one_is_twin or _name_in_doubt(levels, frequencies) else None
 
 
 def _name_in_doubt(levels: Levels, frequencies: Frequencies) -> bool:

@@ -7,6 +7,7 @@ Words are aligned one to one instead, and what is left over on either side decid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import pairwise
 
 from rapidfuzz.distance import OSA
 
@@ -142,7 +143,13 @@ class _Alignment:
         self.initials = 0
         self.shortened = False
         self._match_equal()
-        for match in (self._match_joined, self._match_near, self._match_initials, self._match_short_forms):
+        for match in (
+            self._match_joined,
+            self._match_joined_nearly,
+            self._match_near,
+            self._match_initials,
+            self._match_short_forms,
+        ):
             if not (self.left and self.right):
                 break
             match()
@@ -168,6 +175,18 @@ class _Alignment:
                         joined.remove(word)
                         self.shared.append(word)
                         del divided[index : index + 2]
+
+    def _match_joined_nearly(self) -> None:
+        """Pair "zahira kamila" with "zaharakamila": else the second word would pass for a short form, whatever the first is."""
+        for divided, joined in ((self.left, self.right), (self.right, self.left)):
+            for one, other in pairwise(tuple(divided)):
+                both = compared_form(one + other)
+                word = next((word for word in joined if _nearly_joined(one, other, both, word)), None)
+                if word is not None and one in divided and other in divided:
+                    joined.remove(word)
+                    divided.remove(one)
+                    divided.remove(other)
+                    self.near.append((both, word) if divided is self.left else (word, both))
 
     def _match_near(self) -> None:
         possible = [
@@ -275,6 +294,10 @@ def may_be_paired(one: str, other: str) -> bool:
 def may_be_written_alike(left: str, right: str) -> bool:
     """Say whether two names, each written in one word, are one name in another spelling or with one or two errors."""
     return _nearly_whole(left, right) or _same_form(left, right)
+
+
+def _nearly_joined(one: str, other: str, both: str, word: str) -> bool:
+    return (is_short_form(one, word) or is_short_form(other, word)) and nearness(both, word) is not None
 
 
 _OWN_NAME_LETTERS = 4

@@ -8,6 +8,7 @@ from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.evidence import unmasked
 from fhir_gateway.identity.frequencies import Frequencies, count_frequencies
 from fhir_gateway.identity.parameters import MatchingPolicy
+from fhir_gateway.identity.vetoes import VETOES, VetoCode
 
 MOTHERS_NIK = "3303124502950001"
 OTHERS_NIK = "3303051708190003"
@@ -234,3 +235,37 @@ def test_the_same_birth_date_tells_more_where_few_were_born_in_its_year():
     ]
     assert bits == sorted(bits)
     assert bits[0] < bits[1] < bits[2] <= bits[1] + 4
+
+
+def test_classmates_of_1_january_whose_names_nearly_agree_are_not_told_apart_by_their_village():
+    boarder = evidence("Muhammad Rifqi Sultan Akbar", nik="3303120101090001", born="2009-01-01", village="Kalimanah")
+    other = evidence("Muhammad Akbar Rifqi", born="2009-01-01", village="Kalimanah")
+    assert compare(boarder, other).grade is not Grade.CERTAIN
+    assert {"namesakes"} == {one.agreement for one in compare(boarder, other).evidence if one.field == "caution"}
+
+
+def test_a_newborn_girl_under_her_mothers_name_is_not_the_boy_who_was_called_by_it():
+    boy = evidence(
+        "Ermawati Nurhaida", gender="male", born="2024-03-15", mother="Ermawati Nurhaida", village="Kalimanah"
+    )
+    label = {"gender": "female", "born": "2024-03-15", "village": "Kalimanah"}
+    girl = evidence("By. Ermawati Nurhaida II", **label)
+    assert VETOES[VetoCode.POSSIBLE_TWINS] in compare(boy, girl).vetoes
+
+
+def test_a_known_twin_is_nobody_of_another_number_whose_name_lacks_words():
+    told = {"born": "2024-10-14", "mother": "Fauziah", "phone": "+6281234567890"}
+    twin = evidence("Runi Khalisa Zahra", record=("rs", "101"), order=2, **told)
+    other = evidence("Khalisa Zahra", record=("rs", "102"), **told)
+    assert VETOES[VetoCode.POSSIBLE_TWINS] in compare(twin, other).vetoes
+
+
+def test_a_nik_that_was_cut_off_within_its_serial_number_is_as_near_to_the_twins():
+    cut = evidence("Naila Humaira", written_nik="332093610424000", born="2024-04-21", gender="female")
+    told = {"born": "2024-04-21", "gender": "female"}
+    near = [evidence("Nayla Humaira", nik=f"332093610424000{last}", **told) for last in (1, 2)]
+    assert [nik_of(compare(cut, child)) for child in near] == ["damaged_agree", "damaged_agree"]
+
+
+def nik_of(comparison):
+    return next(one.agreement for one in comparison.evidence if one.field == "nik")
