@@ -148,10 +148,10 @@ class _Decisions:
         people = [node for node in members if isinstance(node, int)]
         known = [self._graph.nodes[node] for node in people]
         return (
-            any(node in self._torn for node in people),
+            len(people) == 1 and people[0] in self._torn,
             len(people) == len(members),
-            -sum(birth_date_fits_nik(evidence) for evidence in known),
             -len(people),
+            -sum(birth_date_fits_nik(evidence) for evidence in known),
             -max(_richness(evidence) for evidence in known),
             min(map(self._graph.rank, people)),
         )

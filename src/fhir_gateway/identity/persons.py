@@ -20,11 +20,10 @@ from fhir_gateway.identity.settling import (
     mistyped,
     moved_with_another_phone,
     no_number_in_common,
-    of_one_birth,
     one_word,
     settled_alone,
 )
-from fhir_gateway.identity.vetoes import SAME_NAME, VetoCode
+from fhir_gateway.identity.vetoes import SAME_NAME, VetoCode, of_one_birth
 from fhir_gateway.identity.weighing import same_place
 from fhir_gateway.people.name_agreement import NameLevel
 

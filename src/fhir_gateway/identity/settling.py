@@ -7,11 +7,11 @@ nobody in the data rivals, a name that is a slip of the finger apart is no twin'
 from collections.abc import Mapping
 
 from fhir_gateway.domain.identity import Comparison
-from fhir_gateway.identity.comparators import NikLevel, compare_keys_of, compare_niks, compare_own_names, days_apart
+from fhir_gateway.identity.comparators import NikLevel, compare_keys_of, compare_niks, compare_own_names
 from fhir_gateway.identity.evidence import PersonEvidence
 from fhir_gateway.identity.frequencies import Frequencies
 from fhir_gateway.identity.parameters import HouseholdWeights, MatchingPolicy
-from fhir_gateway.identity.vetoes import LIKE_NAME, SAME_NAME, VetoCode
+from fhir_gateway.identity.vetoes import LIKE_NAME, SAME_NAME, VetoCode, of_one_birth
 from fhir_gateway.identity.weighing import are_couple, may_be_couple, same_place
 from fhir_gateway.people.name_agreement import NameAgreement, NameLevel
 from fhir_gateway.people.name_slips import is_slip
@@ -21,8 +21,6 @@ _Said = Mapping[str, tuple[str, float]]
 _POSSIBLE_TWINS = {VetoCode.POSSIBLE_TWINS.value}
 _SAME_NAME = frozenset({"exact", "equivalent"})
 _LIKE = frozenset(level.value for level in LIKE_NAME)
-_BETWEEN_BIRTHS = 240
-"""Days that lie at least between the births of one mother's children who are no twins."""
 _AGREEING = LIKE_NAME | {NameLevel.NEAR}
 _OTHER_MOTHER = frozenset({NameLevel.DIFFERENT, NameLevel.PARTIAL})
 
@@ -156,12 +154,6 @@ def one_word(one: str, other: str, frequencies: Frequencies) -> bool:
     if frequencies.established(one) and frequencies.established(other):
         return False
     return is_slip(one, other) or (one[0] == other[0] and same_sound(one, other))
-
-
-def of_one_birth(left: PersonEvidence, right: PersonEvidence) -> bool:
-    """Say whether two birth dates lie too near for two births of one mother, let alone for her own and her child's."""
-    days = days_apart(left, right)
-    return days is not None and days < _BETWEEN_BIRTHS
 
 
 def known_as(left: PersonEvidence, right: PersonEvidence, one: PersonEvidence, other: PersonEvidence) -> bool:

@@ -130,12 +130,17 @@ def _no_siblings(left: PersonEvidence, right: PersonEvidence, levels: Levels) ->
     """Whether of one NIK, name and sex the birth dates lie too near for two births of one mother: one is written wrong."""
     if levels.name.level not in SAME_NAME or levels.same_gender is False or levels.household < 0:
         return False
-    days = days_apart(left, right)
-    return days is not None and days < _BETWEEN_BIRTHS
+    return of_one_birth(left, right)
 
 
 _BETWEEN_BIRTHS = 240
 """Days that lie at least between the births of one mother's children who are no twins."""
+
+
+def of_one_birth(left: PersonEvidence, right: PersonEvidence) -> bool:
+    """Say whether two birth dates lie too near for two births of one mother, let alone for her own and her child's."""
+    days = days_apart(left, right)
+    return days is not None and days < _BETWEEN_BIRTHS
 
 
 def _unsupported(levels: Levels, supporting: float) -> Evidence | None:

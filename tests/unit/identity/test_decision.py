@@ -112,6 +112,11 @@ def test_of_two_doubtful_records_one_is_created_and_the_other_asked_about():
     assert decisions[0].candidates == (2,)
 
 
+def test_of_many_records_and_an_odd_one_the_odd_one_is_asked_about():
+    decisions = decided({1: rizki(), 2: rizki(phone=""), 3: rizki(), 4: rizki(name="Rizka Pratama", nik=RIZKIS_NIK)})
+    assert actions(decisions) == {(1, 2, 3): PersonAction.CREATE, (4,): PersonAction.REVIEW}
+
+
 def test_review_names_the_patient_of_a_linked_record():
     poor = evidence("Rizki Pratama", born="2020-03-15", gender="male")
     decisions = decided({1: rizki(nik=RIZKIS_NIK), 2: poor}, {"a": rizki(nik=RIZKIS_NIK)})
