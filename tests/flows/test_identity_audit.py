@@ -6,8 +6,8 @@ import openpyxl
 import pytest
 from tests.flows.conftest import BAYU, RATNA, RATNA_POLIO
 
-from fhir_gateway.cli.identity_audit import numbered_by_chance
 from fhir_gateway.flows.judging import AuditPair
+from fhir_gateway.flows.judging.drawing import numbered_by_chance
 
 OTHER_PHONE = RATNA_POLIO.replace("081210001001", "081210009999")
 SISTER = RATNA.replace("Ratna Dewanti", "Ratih Dewanti").replace("3303015203200003", "").replace(";BCG", ";bOPV")

@@ -3,7 +3,6 @@
 import math
 import random
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -54,7 +53,6 @@ def draw(
         pairs = studies.draw_pairs(gateway, inputs, clinic=clinic, size=size, seed=seed)
     if not pairs:
         raise UsageError("no two records of these files were linked or came near it: load them first, or name more")
-    pairs = numbered_by_chance(pairs, seed)
     out.mkdir(parents=True, exist_ok=True)
     for judge in (1, 2):
         rows = [_row(pair, swapped=judge == 2) for pair in pairs]
@@ -114,12 +112,6 @@ def score(
         )
     if not result.rises:
         print("no wrong link in the sample: no threshold has to rise")
-
-
-def numbered_by_chance(pairs: Sequence[AuditPair], seed: int) -> list[AuditPair]:
-    """Return the pairs under other numbers: they are drawn linked first, stratum by stratum, which a judge must not see."""
-    mixed = random.Random(f"{seed}/numbers").sample(pairs, len(pairs))  # noqa: S311 - an order, no secret
-    return [replace(pair, number=number) for number, pair in enumerate(mixed, start=1)]
 
 
 def _row(pair: AuditPair, *, swapped: bool) -> list[str]:

@@ -241,6 +241,12 @@ def _another_word(one: str, other: str) -> bool:
     return abbreviated > 0 and others > len(spelled_out) - abbreviated
 
 
+def no_number_in_common(left: PersonEvidence, right: PersonEvidence) -> bool:
+    """Whether two families have no parent's NIK, phone or family card in common."""
+    numbers = ((left.parent_niks, right.parent_niks), (left.phones, right.phones), (left.families, right.families))
+    return all(set(one).isdisjoint(two) for one, two in numbers)
+
+
 def birth_date_fits_nik(evidence: PersonEvidence) -> bool:
     """Say whether one of a person's own NIKs tells the person's birth date and does not contradict the gender."""
     born = evidence.birth_date

@@ -11,7 +11,7 @@ from datetime import date, tzinfo
 
 from fhir_gateway.domain import systems
 from fhir_gateway.domain.records import Dose, MissingDose, Resource
-from fhir_gateway.identity.comparators import compare_keys_of, compare_own_names, years_apart
+from fhir_gateway.identity.comparators import compare_keys_of, compare_own_names, no_number_in_common, years_apart
 from fhir_gateway.identity.doses import dose_number, local_date
 from fhir_gateway.identity.evidence import PersonEvidence
 from fhir_gateway.identity.vaccines import codes_of, small_childrens
@@ -28,8 +28,6 @@ _TWO_WEEKS = 14
 _SAME_PARENT = frozenset({NameLevel.EXACT, NameLevel.EQUIVALENT, NameLevel.NEAR})
 _GIVEN_ONCE = frozenset({"19"})
 """CVX codes of what nobody gets twice: BCG. Such a dose is the first one, numbered or not."""
-
-
 _GROWN_UP_YEARS = 16
 """At this age nobody gets what only small children get, in no campaign either."""
 
@@ -162,8 +160,7 @@ def doses_part(left: PersonEvidence, right: PersonEvidence, found: Repeats) -> b
 def _same_family(left: PersonEvidence, right: PersonEvidence) -> bool:
     """Say whether a parent, a phone or a family card is the same; a village is many families'."""
     parents = compare_keys_of(_parents_of(left), _parents_of(right))
-    numbers = ((left.phones, right.phones), (left.parent_niks, right.parent_niks), (left.families, right.families))
-    return parents.level in _SAME_PARENT or any(_share(one, other) for one, other in numbers)
+    return parents.level in _SAME_PARENT or not no_number_in_common(left, right)
 
 
 def _parents_of(known: PersonEvidence) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from itertools import combinations
 from fhir_gateway.domain.identity import Comparison, Grade, Node
 from fhir_gateway.identity.clustering import Edge, Graph, fits, joins, nameless, veto_codes
 from fhir_gateway.identity.combining import combine
-from fhir_gateway.identity.comparators import compare_keys_of, compare_own_names
+from fhir_gateway.identity.comparators import compare_keys_of, compare_own_names, no_number_in_common
 from fhir_gateway.identity.evidence import PersonEvidence
 from fhir_gateway.identity.given import doses_part
 from fhir_gateway.identity.settling import (
@@ -19,7 +19,6 @@ from fhir_gateway.identity.settling import (
     known_under_name,
     mistyped,
     moved_with_another_phone,
-    no_number_in_common,
     one_word,
     settled_alone,
 )

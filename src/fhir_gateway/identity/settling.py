@@ -7,7 +7,13 @@ nobody in the data rivals, a name that is a slip of the finger apart is no twin'
 from collections.abc import Mapping
 
 from fhir_gateway.domain.identity import Comparison
-from fhir_gateway.identity.comparators import NikLevel, compare_keys_of, compare_niks, compare_own_names
+from fhir_gateway.identity.comparators import (
+    NikLevel,
+    compare_keys_of,
+    compare_niks,
+    compare_own_names,
+    no_number_in_common,
+)
 from fhir_gateway.identity.evidence import PersonEvidence
 from fhir_gateway.identity.frequencies import Frequencies
 from fhir_gateway.identity.parameters import HouseholdWeights, MatchingPolicy
@@ -77,7 +83,7 @@ def _birth_date_settled(
             return False
         if birth_date == "different" and of_one_birth(left, right):
             return name == "exact" or (name in _LIKE and said.get("nik", ("", 0.0))[0] == "agree")
-        wrong_year = birth_date == "year" and name == "exact" and not only_mothers_name(left, right)
+        wrong_year = birth_date == "year" and name == "exact" and not _only_mothers_name(left, right)
         return wrong_year or (birth_date == "partly" and name in _SAME_NAME)
     inexact = said["caution"][0] == "nothing-exact" and birth_date in {"digit", "swapped"}
     return inexact and _same_family(said, household) and mistyped(left, right, frequencies)
@@ -99,15 +105,9 @@ def _parent_agrees(left: PersonEvidence, right: PersonEvidence) -> bool:
     return name in _AGREEING or not set(left.parent_niks).isdisjoint(right.parent_niks)
 
 
-def only_mothers_name(left: PersonEvidence, right: PersonEvidence) -> bool:
+def _only_mothers_name(left: PersonEvidence, right: PersonEvidence) -> bool:
     """Whether of two families nothing but the mother's name is the same: no number, phone, card or village."""
     return same_place(left.places, right.places) is not True and no_number_in_common(left, right)
-
-
-def no_number_in_common(left: PersonEvidence, right: PersonEvidence) -> bool:
-    """Whether two families have no parent's NIK, phone or family card in common."""
-    numbers = ((left.parent_niks, right.parent_niks), (left.phones, right.phones), (left.families, right.families))
-    return all(set(one).isdisjoint(two) for one, two in numbers)
 
 
 def moved_with_another_phone(left: PersonEvidence, right: PersonEvidence) -> bool:

@@ -182,7 +182,7 @@ def _twins(
         return VetoCode.TWINS
     if levels.name.level in SAME_NAME:
         known_twin = levels.same_gender is False or max(left.birth_order, right.birth_order) > 0
-        label = known_twin and levels.nik is not NikLevel.AGREE and order is None and _only_mothers_name(left, right)
+        label = known_twin and levels.nik is not NikLevel.AGREE and order is None and _no_name_but_mothers(left, right)
         return VetoCode.POSSIBLE_TWINS if label else None
     if levels.household < family:
         one_or_twins = bool(levels.name.near) and levels.name.level not in OTHER_NAME
@@ -191,7 +191,7 @@ def _twins(
     return _twins_by_name(left, right, levels, frequencies, order=order)
 
 
-def _only_mothers_name(left: PersonEvidence, right: PersonEvidence) -> bool:
+def _no_name_but_mothers(left: PersonEvidence, right: PersonEvidence) -> bool:
     """Whether two share no name but the mother's, which stands in the line of each of her newborns."""
     mothers = {*left.mother_keys, *left.parent_keys, *right.mother_keys, *right.parent_keys}
     own, others = (tuple(key for key in one.own_keys if key not in mothers) for one in (left, right))

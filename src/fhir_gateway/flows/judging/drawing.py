@@ -3,7 +3,7 @@
 import random
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from fhir_gateway.domain import systems
@@ -81,14 +81,20 @@ async def draw_audit(  # noqa: PLR0913 - what is asked of a sample, each of its 
         cells[stratum][people[pair.left].clinic].offer(pair, size, chance)
     drawn: list[AuditPair] = []
     for choice in _choices(cells, size, chance):
-        drawn += await _shown(run, choice, before, frequencies, tools, first=len(drawn) + 1)
-    return drawn
+        drawn += await _shown(run, choice, before, frequencies, tools)
+    return numbered_by_chance(drawn, seed)
 
 
-async def _shown(  # noqa: PLR0913 - what a pair is shown with
-    run: Run, choice: "_Choice", before: PatientBefore, frequencies: Frequencies, tools: LoadTools, *, first: int
+def numbered_by_chance(pairs: Sequence[AuditPair], seed: int) -> list[AuditPair]:
+    """Return the pairs numbered by chance: they are drawn linked first, stratum by stratum, which a judge must not see."""
+    mixed = random.Random(f"{seed}/numbers").sample(pairs, len(pairs))  # noqa: S311 - an order, no secret
+    return [replace(pair, number=number) for number, pair in enumerate(mixed, start=1)]
+
+
+async def _shown(
+    run: Run, choice: "_Choice", before: PatientBefore, frequencies: Frequencies, tools: LoadTools
 ) -> list[AuditPair]:
-    """Return the pairs chosen of a stratum with what the judges see; without those whose Patient has gone."""
+    """Return the pairs chosen of a stratum with what the judges see; without those whose Patient has gone; not numbered yet."""
     two: list[tuple[str, DecidedPair, Resource, Resource]] = []
     for clinic, pair in choice.pairs:
         left = tools.ledger.spool.patients_of(run, [pair.left])[pair.left]
@@ -101,7 +107,7 @@ async def _shown(  # noqa: PLR0913 - what a pair is shown with
             two.append((clinic, pair, left, right))
     return [
         AuditPair(
-            number=number,
+            number=0,
             left=left,
             right=right,
             stratum=choice.stratum,
@@ -110,7 +116,7 @@ async def _shown(  # noqa: PLR0913 - what a pair is shown with
             weight=_weight(left, right, frequencies, tools) if pair.weight is None else pair.weight,
             represents=choice.stands_for / len(two),
         )
-        for number, (clinic, pair, left, right) in enumerate(two, start=first)
+        for clinic, pair, left, right in two
     ]
 
 
