@@ -20,6 +20,7 @@ import ours
 import published
 from rows import REJECTED, Region, read_region
 
+from fhir_gateway.bootstrap.collecting import collect_seldom
 from fhir_gateway.identity.parameters import MatchingPolicy
 from fhir_gateway.synth import population
 from fhir_gateway.synth.generate import FILES, generate
@@ -84,6 +85,8 @@ def run_seed(folder: Path, seed: int, arguments: argparse.Namespace) -> None:
         f"written in {generated - started:.0f} s, converted in {converted - generated:.0f} s",
         flush=True,
     )
+    # As in a load: what is there by now is searched for cycles no more. It holds for all methods but Splink, a process of its own.
+    collect_seldom()
     if "ours" in arguments.methods:
         report_ours(region, folder, rows)
     for name, rule in (("A", published.rule_a), ("B", published.rule_b)):

@@ -7,13 +7,14 @@ from itertools import combinations
 from fhir_gateway.domain.identity import ComparedPair, PersonAction, PersonDecision
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.flows.load.blocks import LARGEST_BLOCK, block_numbers
-from fhir_gateway.flows.load.comparing import LEAST, matters
+from fhir_gateway.flows.load.comparing import LEAST
 from fhir_gateway.flows.load.components import components
-from fhir_gateway.identity.comparison import compare
+from fhir_gateway.identity.comparison import compare, weight_if_possible
 from fhir_gateway.identity.decision import decide
 from fhir_gateway.identity.evidence import PersonEvidence, evidence_of
 from fhir_gateway.identity.frequencies import count_frequencies
 from fhir_gateway.identity.given import Listed
+from fhir_gateway.identity.lots import LotCount
 from fhir_gateway.identity.parameters import MatchingPolicy
 from fhir_gateway.identity.screening import Screen
 
@@ -23,14 +24,19 @@ _LARGEST_FULLY_COMPARED = 40
 def decide_all(patients: Iterable[Resource], listed: Sequence[Listed], policy: MatchingPolicy) -> list[PersonDecision]:
     """Return the decisions over Patients, numbered from 1, and what lists say of each."""
     evidence = [evidence_of(patient) for patient in patients]
+    lots = LotCount()
+    for number, said in enumerate(listed, start=1):
+        lots.add(number, said)
+    received = lots.result()
     frequencies = count_frequencies(evidence)
     screen = Screen(policy, frequencies, least=LEAST)
-    edges: list[tuple[int, int | str]] = [
-        (left, right)
-        for left, right in candidate_pairs(evidence)
-        if screen.passes(evidence[left - 1], evidence[right - 1])
-        and matters(compare(evidence[left - 1], evidence[right - 1], policy=policy, frequencies=frequencies))
-    ]
+    edges: list[tuple[int, int | str]] = []
+    for left, right in candidate_pairs(evidence):
+        one, other = evidence[left - 1], evidence[right - 1]
+        if screen.passes(one, other):
+            weight = weight_if_possible(one, other, policy=policy, frequencies=frequencies)
+            if weight is not None:
+                edges.append((left, right))
     of_person: dict[int, list[tuple[int, int]]] = defaultdict(list)
     for left, right in edges:
         of_person[left].append((left, int(right)))
@@ -42,7 +48,7 @@ def decide_all(patients: Iterable[Resource], listed: Sequence[Listed], policy: M
             ComparedPair(left, right, compare(people[left], people[right], policy=policy, frequencies=frequencies))
             for left, right in _to_compare(group, of_person)
         ]
-        decisions += decide(people, {}, pairs, policy=policy, frequencies=frequencies, listed=known)
+        decisions += decide(people, {}, pairs, policy=policy, frequencies=frequencies, listed=known, received=received)
     return decisions
 
 

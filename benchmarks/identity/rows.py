@@ -14,7 +14,7 @@ from fhir_gateway.domain.records import Converted, Resource, SourceRecord
 from fhir_gateway.identity.given import Listed, listed
 from fhir_gateway.mapping.functions import ConversionContext
 from fhir_gateway.sources import open_source
-from fhir_gateway.sources.mapping_folders import load_mappings
+from fhir_gateway.sources.mapping_folders import find_mappings, load_found
 from fhir_gateway.synth.reports import ReportedRow
 
 REJECTED = -1
@@ -58,7 +58,8 @@ def read_region(folder: Path, files: dict[str, str]) -> Region:
     region = Region()
     numbers: dict[str, int] = {}
     context = ConversionContext(zone=ZoneInfo("Asia/Jakarta"), today=date(2026, 1, 1))
-    mappings = {mapping.layout.mapping: mapping for mapping in load_mappings(folder)}
+    found = [load_found(each, folder) for each in find_mappings(folder)]
+    mappings = {mapping.layout.mapping: mapping for mapping in found}
     for source, name in files.items():
         opened = open_source(folder / name, [mapping.layout for mapping in mappings.values()])
         convert = mappings[opened.layout.mapping].convert

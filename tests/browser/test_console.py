@@ -249,6 +249,7 @@ def test_an_operator_finds_plans_and_merges(sized_visitor, size):
 def test_conflicts_are_merged_by_who_says_to_have_looked_only(sized_visitor):
     page = sized_visitor.log_in()
     page.get_by_role("link", name="Plan", exact=True).click()
+    page.get_by_label("NIKs").wait_for()
     sized_visitor.picture("plan-form")
     page.get_by_label("NIKs").fill(DOUBTFUL)
     page.get_by_role("button", name="Plan").click()

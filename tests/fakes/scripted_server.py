@@ -116,3 +116,16 @@ class ScriptedServer:
             for request in self.requests
             if not (without_metadata and request.url.path.endswith("/metadata"))
         ]
+
+
+def in_turn(*answers):
+    """Return a handler that gives the answers in turn, the last one for ever."""
+    left = list(answers)
+
+    def handler(request):
+        said = left.pop(0) if len(left) > 1 else left[0]
+        if isinstance(said, Exception):
+            raise said
+        return said() if callable(said) else said
+
+    return handler

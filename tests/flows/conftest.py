@@ -3,9 +3,11 @@
 import csv
 import json
 from contextlib import ExitStack, nullcontext
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 from tests.fakes.disturbed_server import DisturbedServer
@@ -84,6 +86,27 @@ def place(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("FHIR_GATEWAY_HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     return Place(tmp_path, capsys)
+
+
+@pytest.fixture(scope="session")
+def beginnings():
+    """By the function that filled it: the folder where what it left is kept, and what it returned."""
+    return {}
+
+
+@pytest.fixture
+def begin(place, beginnings, tmp_path_factory):
+    """Return a function that fills the place as `fill(place)` does, which is done once: then what it left is copied."""
+
+    def begin(fill):
+        if fill in beginnings:
+            copytree(beginnings[fill][0], place.home, dirs_exist_ok=True)
+        else:
+            returned, kept = fill(place), tmp_path_factory.mktemp("beginning")
+            beginnings[fill] = copytree(place.home, kept, dirs_exist_ok=True), returned
+        return deepcopy(beginnings[fill][1])
+
+    return begin
 
 
 REGION = """[fhir_server]

@@ -5,8 +5,8 @@ from shutil import copytree
 
 import pytest
 from tests.flows.conftest import RATNA, Place
+from tests.flows.killed_command import command
 from tests.flows.server_content import canonical
-from tests.flows.test_interruption import command
 
 MEASLES = RATNA.replace("BCG;1;B100", "Campak;;")
 MEASLES_RUBELLA = RATNA.replace("BCG;1;B100", "MR;;")

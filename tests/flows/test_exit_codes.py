@@ -186,6 +186,16 @@ def test_a_ledger_of_a_newer_version_is_left_alone(place):
         assert "newer fhir-gateway" in stopped(place, *command)
 
 
+def test_a_ledger_that_is_another_programs_database_is_wrong_configuration(place):
+    ledger(place).parent.mkdir(parents=True)
+    with closing(sqlite3.connect(ledger(place))) as connection:
+        connection.execute("CREATE TABLE accounts (id INTEGER)")
+    for command in (("load", place.sheet(*ROWS)), ("runs", "list")):
+        code, out, err = place.run(*command)
+        assert (code, out) == (2, "")
+        assert "another program's database" in err
+
+
 def test_a_ledger_that_is_no_database_is_told(place):
     ledger(place).parent.mkdir(parents=True)
     ledger(place).write_bytes(b"these are not the bytes of a database " * 100)

@@ -13,13 +13,17 @@ OTHER_PHONE = RATNA_POLIO.replace("081210001001", "081210009999")
 SISTER = RATNA.replace("Ratna Dewanti", "Ratih Dewanti").replace("3303015203200003", "").replace(";BCG", ";bOPV")
 
 
-@pytest.fixture
-def drawn(place):
-    """Return a place with the sheets of an audit: one pair that is linked, others that are not."""
+def draw(place):
     path = place.sheet(RATNA, OTHER_PHONE, BAYU, SISTER)
     place.load(path)
     code, _, err = place.run("identity", "audit", "draw", path, "--size", 10, "--out", place.home / "audit")
     assert code == 0, err
+
+
+@pytest.fixture
+def drawn(place, begin):
+    """Return a place with the sheets of an audit: one pair that is linked, others that are not."""
+    begin(draw)
     return place
 
 

@@ -2,37 +2,18 @@
 
 import json
 import random
-import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from tests.flows.conftest import BAYU, RATNA, RATNA_POLIO, VITAMIN, Place
+from tests.flows.killed_command import command
 from tests.flows.server_content import canonical
 
-KILLED = Path(__file__).with_name("killed_command.py")
 SHARED_NIK = "5;Joko Purnomo;3303015203200003;L;02/02/1980;Sumini;Kemangkon;081210001009;15/04/2021;COVID-19;1;"
 MORE = [
     f"{n};Anak Rekaan {chr(64 + n)}ra;;P;{n:02}/06/2021;Ibu {chr(70 + n)}ini;Mrebet;08129000{n:04};{n:02}/09/2021;Pentabio;1;"
     for n in range(1, 9)
 ]
 ROWS = (RATNA, RATNA_POLIO, BAYU, VITAMIN, SHARED_NIK, *MORE)
-
-
-def command(home, fatal, *arguments):
-    """Run the command killed at its `fatal`-th moment; return (code, stdout, moments)."""
-    done = subprocess.run(
-        [sys.executable, str(KILLED), str(fatal), *map(str, arguments)],
-        cwd=home,
-        env={"FHIR_GATEWAY_HOME": str(home), "PATH": "/usr/bin:/bin"},
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
-    moments = re.search(r"moments (\d+)", done.stderr)
-    return done.returncode, done.stdout, int(moments[1]) if moments else 0
 
 
 @pytest.fixture(scope="module")

@@ -14,13 +14,17 @@ from fhir_gateway.audit import verify_history
 from fhir_gateway.settings import EMBEDDED, load_environment
 
 
-@pytest.fixture
-def merged(place):
-    """One merge, made by Sari."""
+def merge(place):
     fill(place.home, family())
     plan = place.home / "plan.json"
     assert place.run("merge", "plan", NIK, "--out", plan)[0] == 0
     assert place.run("merge", "apply", plan, "--user", "Sari")[0] == 0
+
+
+@pytest.fixture
+def merged(place, begin):
+    """One merge, made by Sari."""
+    begin(merge)
     return place
 
 

@@ -7,8 +7,8 @@ import pytest
 from tests.fakes.duplicated_people import NIK, family
 from tests.fakes.merging_place import everything, fill
 from tests.flows.conftest import RATNA, RATNA_POLIO
+from tests.flows.killed_command import command
 from tests.flows.recalled_copies import copy_everything, recalled
-from tests.flows.test_interruption import command
 from tests.flows.test_load import counts
 
 APPLYING, UNDOING = 4, 4

@@ -39,6 +39,12 @@ def test_a_server_that_ignores_if_match_in_batches_gets_single_requests(place, r
     assert not [name for name in read_all(server.server) if name.startswith("Basic/")]  # the probe is gone
 
 
+async def test_what_a_batch_that_ignores_if_match_has_written_is_not_held_against_single_requests(place, region):
+    server = region(before=without_if_match)
+    async with FhirClient(FhirServerPolicy(BASE), transport=server, timing=server.time.timing()) as client:
+        assert await find_locking(client, ServerReader(client), owner="one-ledger") is Locking.SINGLE
+
+
 def test_a_probe_that_a_killed_command_left_behind_is_cleared_away(place):
     fill(place.home, family())
     plan, _ = planned(place)

@@ -13,14 +13,19 @@ from fhir_gateway.embedded_server.server import EmbeddedServer
 from fhir_gateway.merging.elements import replaced_by_tag
 
 
-@pytest.fixture
-def merged(place):
-    """Return the place after its family was merged, and everything as it was before."""
+def merge_family(place):
+    """Return everything as it was before."""
     fill(place.home, family())
     before = everything(place.home)
     plan, _ = planned(place)
     assert applied(place, plan)[0] == 0
-    return place, before
+    return before
+
+
+@pytest.fixture
+def merged(place, begin):
+    """Return the place after its family was merged, and everything as it was before."""
+    return place, begin(merge_family)
 
 
 def undo(place, *options, environment="embedded"):

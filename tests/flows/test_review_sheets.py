@@ -10,11 +10,15 @@ SAME_NIK = BAYU.replace("3303021107190002", "3303015203200003")
 OTHER = "9;Wulan Sari;3303015203200003;P;01/01/1991;=Sumini;Kemangkon;081210001009;15/04/2021;COVID-19;1;"
 
 
-@pytest.fixture
-def asked(place):
-    """Return a place with one question about one candidate."""
+def ask(place):
     place.load(place.sheet(RATNA))
     place.load(place.sheet(SAME_NIK, name="next.csv"))
+
+
+@pytest.fixture
+def asked(place, begin):
+    """Return a place with one question about one candidate."""
+    begin(ask)
     return place
 
 

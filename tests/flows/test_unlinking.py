@@ -11,11 +11,15 @@ TWIN = RATNA_POLIO.replace("081210001001", "081210009999")
 """The same words but for another phone: linked to Ratna without asking."""
 
 
-@pytest.fixture
-def linked(place):
-    """Return a place where rows 1 and 2 are one Patient's, row 3 somebody else's."""
+def link(place):
     assert place.load(place.sheet(RATNA, TWIN, BAYU))["loaded"] == 3
     assert len(place.content()[0]) == 2
+
+
+@pytest.fixture
+def linked(place, begin):
+    """Return a place where rows 1 and 2 are one Patient's, row 3 somebody else's."""
+    begin(link)
     return place
 
 
@@ -203,3 +207,15 @@ def test_those_taken_apart_are_merged_only_on_purpose(linked):
     code, said, _ = linked.run("merge", "apply", plan, "--json")
     assert (code, json.loads(said)["merges"][0]["changed"]) == (3, 0)
     assert linked.json("merge", "apply", plan, "--accept-conflicts")["merges"][0]["failed"] == []
+
+
+def test_of_a_run_that_read_several_files_the_one_is_named(place):
+    sheets = [place.sheet(RATNA, name="one.csv"), place.sheet(BAYU, name="other.csv")]
+    assert place.run("load", *sheets)[0] == 0
+    before = owners(place)
+    code, _, told = place.run("review", "unlink", 1, 1, "--to", before["B1002020-04-15"])
+    assert code == 2
+    assert "say with --file" in told
+    assert owners(place) == before
+    done = place.json("review", "unlink", 1, 1, "--file", 2, "--to", before["B1002020-04-15"])
+    assert done["from"] == before["B1002019-08-20"]

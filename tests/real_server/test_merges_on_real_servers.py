@@ -6,7 +6,7 @@ from functools import cache
 
 import pytest
 from tests.flows.conftest import Place
-from tests.flows.test_interruption import command
+from tests.flows.killed_command import command
 from tests.real_server.merge_people import family, new_nik
 from tests.real_server.settled_people import Settled
 

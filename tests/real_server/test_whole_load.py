@@ -7,8 +7,9 @@ from pathlib import Path
 import httpx
 import pytest
 from tests.flows.conftest import BAYU, RATNA, RATNA_POLIO, VITAMIN, Place
+from tests.flows.killed_command import command
 from tests.flows.server_content import canonical
-from tests.flows.test_interruption import MORE, SHARED_NIK, command
+from tests.flows.test_interruption import MORE, SHARED_NIK
 
 from fhir_gateway.sources.mapping_folders import shipped_mappings
 

@@ -84,9 +84,8 @@ def create_app(
     for path, page in (pages or {}).items():
         app.add_api_route(path, partial(_to_the_start, path), include_in_schema=False)
         app.mount(path, page)
-    for router in ROUTERS:
-        app.include_router(router)
     app.state.routes = [route for router in ROUTERS for route in router.routes]
+    app.router.routes += app.state.routes  # as they are: include_router would build each anew for every application
     return app
 
 

@@ -9,13 +9,14 @@ from starlette.responses import Response
 
 from fhir_gateway.api.addresses import public_url
 from fhir_gateway.api.answers import FHIR_JSON, RequestRefusedError, json_response
+from fhir_gateway.api.documented import OF_AN_ENVIRONMENT
 from fhir_gateway.api.security import Auditor, Environment
 from fhir_gateway.domain.auditing import EventFilter, EventKind
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.serving.audit_events import AuditEvents, Page, UnknownCursorError
 from fhir_gateway.serving.environments import ServedEnvironment
 
-router = APIRouter(prefix="/{environment}/audit-events", tags=["audit"])
+router = APIRouter(prefix="/{environment}/audit-events", tags=["audit"], responses=OF_AN_ENVIRONMENT)
 
 _MOST = 500
 _NO_STORE = {"Cache-Control": "no-store"}

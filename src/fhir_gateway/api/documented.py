@@ -6,14 +6,14 @@ from fhir_gateway.api.answers import FHIR_JSON
 
 _WORDS = {
     400: "The request is malformed.",
-    401: "No valid access key of this environment.",
-    403: "This needs the key of an operator.",
+    401: "No valid access key or token of this environment.",
+    403: "This needs the key of another role, or a wider scope.",
     404: "There is no such environment, or nothing of this number in it.",
     409: "Something stands against it, as the answer says: a conflict that a person has to decide, or work that goes on.",
     413: "The body is too large.",
     415: "The body is not JSON.",
     422: "The request is well-formed, but something in it cannot be.",
-    429: "Too many wrong keys: `Retry-After` says when to come again.",
+    429: "Too many wrong keys, or too much at once: `Retry-After` says when to come again.",
     502: "The FHIR server refused what was asked of it.",
     503: "The ledger or the FHIR server cannot be reached just now.",
     504: "The answer took too long.",

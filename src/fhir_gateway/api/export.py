@@ -15,6 +15,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response, StreamingResponse
 
 from fhir_gateway.api.answers import FHIR_JSON, JSON, RequestRefusedError, json_response, problem_response
+from fhir_gateway.api.documented import OF_AN_ENVIRONMENT
 from fhir_gateway.api.negotiation import NDJSON_TYPES, is_head, is_lenient, takes_gzip
 from fhir_gateway.api.registry import INSUFFICIENT_SCOPE, LetIn, Visit, visitor
 from fhir_gateway.api.security import client_address
@@ -40,7 +41,7 @@ from fhir_gateway.registry.scopes import allows
 from fhir_gateway.serving.exporting.giving import Given
 from fhir_gateway.serving.exporting.jobs import TooManyExportsError
 
-router = APIRouter(prefix="/{environment}/fhir", tags=["bulk export"])
+router = APIRouter(prefix="/{environment}/fhir", tags=["bulk export"], responses=OF_AN_ENVIRONMENT)
 
 STATUS_PATH = "bulk-status"
 FILES_PATH = "bulk-files"

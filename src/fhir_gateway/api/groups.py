@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from fhir_gateway.api.answers import RequestRefusedError
+from fhir_gateway.api.documented import OF_AN_ENVIRONMENT
 from fhir_gateway.api.negotiation import is_lenient
 from fhir_gateway.api.registry import FORM, LetIn, Visit, is_form, packed, pairs_of, read_elements, refused_search
 from fhir_gateway.registry.bundles import warnings
@@ -22,7 +23,7 @@ from fhir_gateway.registry.parameters import (
 )
 from fhir_gateway.serving.registry.endpoint import CURSOR
 
-router = APIRouter(prefix="/{environment}/fhir/Group", tags=["bulk export"])
+router = APIRouter(prefix="/{environment}/fhir/Group", tags=["bulk export"], responses=OF_AN_ENVIRONMENT)
 
 _PARAMETERS = frozenset({"_id", "_count", "_format", "_pretty", CURSOR})
 

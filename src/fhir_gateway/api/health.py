@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from fhir_gateway.api.answers import json_response
+from fhir_gateway.api.documented import problems
 from fhir_gateway.api.metrics import MEDIA_TYPE, Metrics
 from fhir_gateway.api.security import Inside, serving
 from fhir_gateway.domain.errors import GatewayError
@@ -45,7 +46,13 @@ async def _state(served: Serving, name: str) -> dict[str, bool]:
     return {"ledger": environment.has_ledger(), "fhir_server": await environment.is_reachable()}
 
 
-@router.get("/metrics", summary="Counters for Prometheus", response_class=Response, dependencies=[Inside])
+@router.get(
+    "/metrics",
+    summary="Counters for Prometheus",
+    response_class=Response,
+    dependencies=[Inside],
+    responses=problems(401, 429),
+)
 async def metrics(request: Request) -> Response:
     """Return counters and times by route, in Prometheus' text form; no ids, nothing of patients.
 

@@ -56,10 +56,18 @@ async def _refused(_: Request, error: Exception) -> Response:
     return problem_response(error.status, str(error), code=error.code, headers=error.headers)
 
 
-async def _invalid(_: Request, error: Exception) -> Response:
+async def _invalid(request: Request, error: Exception) -> Response:
     """Tell what is wrong and where; pydantic's own words may name what is expected, never what was sent."""
     assert isinstance(error, RequestValidationError)  # noqa: S101 - as registered above
+    if any(each["loc"] == ("body",) for each in error.errors()) and not _is_json(request):
+        return problem_response(415, _WORDS[415])
     return problem_response(422, *dict.fromkeys(_issue(each) for each in error.errors()[:_MOST_ISSUES]))
+
+
+def _is_json(request: Request) -> bool:
+    """Whether the body does not say that it is anything else: then FastAPI takes it for a text, which no model fits."""
+    media_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    return not media_type or media_type == "application/json" or media_type.endswith("+json")
 
 
 def _issue(error: Mapping[str, Any]) -> str:

@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from fhir_gateway.api.addresses import public_url
 from fhir_gateway.api.answers import FHIR_JSON, RequestRefusedError, json_response
+from fhir_gateway.api.documented import OF_AN_ENVIRONMENT, Responses
 from fhir_gateway.api.negotiation import JSON_TYPES, check_accept, is_head, is_lenient, takes_gzip
 from fhir_gateway.api.security import Environment, EnvironmentName, bearer_token, client_address, serving
 from fhir_gateway.bootstrap.gateway import SystemClock
@@ -26,7 +27,14 @@ from fhir_gateway.serving.environments import ServedEnvironment
 from fhir_gateway.serving.registry.door import TokenRefusedError, TooManyRequestsError
 from fhir_gateway.serving.registry.endpoint import Asked, Registry
 
-router = APIRouter(prefix="/{environment}/fhir", tags=["registry"])
+router = APIRouter(prefix="/{environment}/fhir", tags=["registry"], responses=OF_AN_ENVIRONMENT)
+_OF_THE_TOKEN: Responses = {
+    status: {
+        "description": "An error of OAuth 2.0 (RFC 6749), with its `error` and `error_description`.",
+        "content": {"application/json": {"schema": {"type": "object"}}},
+    }
+    for status in (400, 401)
+}
 
 _WORTH_PACKING = 1000
 _MOST_PARAMETERS = 100
@@ -170,7 +178,7 @@ async def jwks(at: At) -> Response:
     return json_response(at.registry.published_keys(), headers={"Cache-Control": "max-age=300"})
 
 
-@router.post("/auth/token", summary="Get an access token")
+@router.post("/auth/token", summary="Get an access token", responses=_OF_THE_TOKEN)
 async def token(at: At) -> Response:
     """Give a token of five minutes for an assertion that the client has signed (private_key_jwt)."""
     try:

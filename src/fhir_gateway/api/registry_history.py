@@ -4,10 +4,11 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from fhir_gateway.api.answers import RequestRefusedError
+from fhir_gateway.api.documented import OF_AN_ENVIRONMENT
 from fhir_gateway.api.registry import LetIn, Visit, packed, pairs_of, refused_search
 from fhir_gateway.registry.parameters import SearchProblemError
 
-router = APIRouter(prefix="/{environment}/fhir", tags=["registry"])
+router = APIRouter(prefix="/{environment}/fhir", tags=["registry"], responses=OF_AN_ENVIRONMENT)
 
 
 @router.get("/{resource_type}/_history", summary="What became of all resources of a type?")

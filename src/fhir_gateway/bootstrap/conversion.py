@@ -24,8 +24,8 @@ _ROWS_BETWEEN_NEWS = 1000
 _MARKS = 1 << 24
 _STORED_AT_ONCE = 4096
 _STORE = """
-    WITH RECURSIVE place (n) AS (VALUES (1) UNION ALL SELECT n + 16 FROM place WHERE n + 16 < length(?1))
-    INSERT INTO seen SELECT substr(?1, n, 16) FROM place
+    WITH RECURSIVE place (n) AS (VALUES (1) UNION ALL SELECT n + 16 FROM place WHERE n + 16 < length(:ids))
+    INSERT INTO seen SELECT substr(:ids, n, 16) FROM place
 """
 """Ids of 16 bytes from one value that holds them all: a third of the time of a statement for each."""
 
@@ -135,7 +135,7 @@ class _Seen:
         return self._database.execute("SELECT 1 FROM seen WHERE id = ?", (known,)).fetchone() is not None
 
     def _store(self) -> None:
-        self._database.execute(_STORE, (b"".join(sorted(self._waiting)),))
+        self._database.execute(_STORE, {"ids": b"".join(sorted(self._waiting))})
         self._waiting.clear()
 
     def close(self) -> None:

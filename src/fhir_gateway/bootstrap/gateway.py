@@ -1,7 +1,6 @@
 """One environment, opened: what the commands call."""
 
 import asyncio
-import gc
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
@@ -10,6 +9,7 @@ from typing import Protocol, TypeVar
 
 import httpx
 
+from fhir_gateway.bootstrap.collecting import few_collections
 from fhir_gateway.bootstrap.inputs import open_inputs
 from fhir_gateway.bootstrap.memory import tidy_memory
 from fhir_gateway.bootstrap.views import (
@@ -86,8 +86,8 @@ class Gateway:
         Raises ConfigurationError, before anything is begun, where the server cannot be used as it is configured.
         """
         self._check_nobody_loads()
-        gc.freeze()  # rows make objects by the thousand: what was built until here is not searched again for each of them
-        return self._with_tools(lambda tools: load(request, tools), to_post=True)
+        with few_collections():
+            return self._with_tools(lambda tools: load(request, tools), to_post=True)
 
     def retry(self, run: int, *, user: str) -> Run | None:
         """Send what a run left failed again; None where there is nothing to send."""

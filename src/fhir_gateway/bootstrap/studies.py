@@ -1,16 +1,15 @@
-"""Studies of the matching, wired: two people compared, thresholds tried, audits drawn. No ledger is changed."""
+"""Studies of the matching, wired: thresholds tried, audits drawn, parameters estimated. No ledger is changed."""
 
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from fhir_gateway.bootstrap.gateway import Gateway
 from fhir_gateway.domain.errors import UsageError
-from fhir_gateway.domain.identity import Comparison
-from fhir_gateway.domain.records import Rejected, Resource, UnreadableRow
+from fhir_gateway.domain.records import Resource
 from fhir_gateway.flows.judging import (
     AuditPair,
     EstimationStudy,
@@ -21,73 +20,12 @@ from fhir_gateway.flows.judging import (
     study_thresholds,
 )
 from fhir_gateway.flows.load import LoadInput, LoadRequest, LoadTools
-from fhir_gateway.identity.comparison import compare
-from fhir_gateway.identity.evidence import evidence_of
 from fhir_gateway.identity.parameters import MatchingPolicy
 from fhir_gateway.ledger.store import Ledger
 from fhir_gateway.ports.exports import FhirHistory
 from fhir_gateway.synth.reports import ReportedRow
 from fhir_gateway.synth.score import Score, score
 from fhir_gateway.synth.truth import read_truth
-
-
-@dataclass(frozen=True, slots=True)
-class ComparedTwo:
-    """Two people and what their comparison says."""
-
-    left: Resource
-    right: Resource
-    comparison: Comparison
-
-
-def compare_two(gateway: Gateway, left: str, right: str, *, mapping: str, clinic: str) -> ComparedTwo:
-    """Compare two of FILE:ROW, RUN:ROW or Patient ids; raises UsageError that says what is wrong with one."""
-    one, other = (_person(gateway, text, mapping=mapping, clinic=clinic) for text in (left, right))
-    comparison = compare(evidence_of(one), evidence_of(other), policy=gateway.environment.matching)
-    return ComparedTwo(one, other, comparison)
-
-
-def _person(gateway: Gateway, text: str, *, mapping: str, clinic: str) -> Resource:
-    place, colon, row = text.rpartition(":")
-    if colon and row.isdecimal():
-        if place.isdecimal():
-            return _of_run(gateway, int(place), int(row))
-        return _of_file(gateway, Path(place), int(row), mapping=mapping, clinic=clinic)
-
-    async def read(tools: LoadTools) -> Resource | None:
-        return await tools.reader.read("Patient", text.removeprefix("Patient/"))
-
-    patient = gateway.act(read)
-    if patient is None:
-        raise UsageError(f"{text}: there is no such Patient on the server; a row is told as FILE:ROW or RUN:ROW")
-    return patient
-
-
-def _of_run(gateway: Gateway, number: int, row: int) -> Resource:
-    run = gateway.ledger.runs.get(number)
-    record = gateway.ledger.spool.record_at(run, file=0, row=row) if run else None
-    if run is None or record is None:
-        raise UsageError(f"{number}:{row}: there is no such run or row; `fhir-gateway runs list` shows all runs")
-    found = gateway.ledger.spool.patients_of(run, [record[0]])
-    if record[0] not in found:
-        settled = record[2]
-        where = f", or its Patient {settled.patient_id}" if settled and settled.patient_id else ""
-        raise UsageError(
-            f"{number}:{row}: what this row said is no longer kept, it has been settled: name it as FILE:{row}{where}"
-        )
-    return found[record[0]]
-
-
-def _of_file(gateway: Gateway, path: Path, row: int, *, mapping: str, clinic: str) -> Resource:
-    (entry,) = gateway.inputs([path], mapping=mapping, clinic=clinic)
-    for record in entry.source.records():
-        if record.ref.row != row:
-            continue
-        result = Rejected(record.ref, (record.problem,)) if isinstance(record, UnreadableRow) else entry.convert(record)
-        if isinstance(result, Rejected):
-            raise UsageError(f"{path.name}:{row} cannot be converted: {result.problems[0].text}")
-        return result.patient
-    raise UsageError(f"{path.name} has no row {row}")
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from fhir_gateway.bootstrap.settling_told import PairsSettled
 from fhir_gateway.domain.identity import PersonDecision
 from fhir_gateway.domain.outcomes import Outcome
 from fhir_gateway.domain.records import Resource, UnmappedValue
@@ -103,7 +104,8 @@ def explained(ledger: Ledger, run: Run | None, decision: PersonDecision, policy:
         names = [file.name for file in run.files] if run else []
         return " and ".join(f"{_rows(n)} of {names[file]}" for file, n in found.items() if file < len(names))
 
-    return explain_decision(decision, policy=policy, rows=rows)
+    settled = PairsSettled(ledger, run, decision, policy) if run else None
+    return explain_decision(decision, policy=policy, rows=rows, settled=settled)
 
 
 def _rows(numbers: Sequence[int]) -> str:

@@ -4,13 +4,15 @@ All functions return new resources and leave their arguments alone; elements are
 Nothing that others wrote is overwritten, and nothing that was said is lost: what gives way stays with `use=old`.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from fhir_gateway.bundling.digests import digest, supplied
 from fhir_gateway.domain import systems
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.people.names import read_name
+from fhir_gateway.people.nik import Nik, read_nik
 
 _LISTS = ("identifier", "name", "telecom", "address", "contact", "extension")
 _AGES = frozenset({"name", "address", "identifier"})
@@ -20,15 +22,26 @@ _DECEASED = ("deceasedDateTime", "deceasedBoolean")
 _SINGLES = ("gender", "birthDate", *_MULTIPLE_BIRTH, *_DECEASED)
 
 
-def combined(patients: Sequence[Resource], *, identifier: str = "") -> Resource:
-    """Return one new Patient from what records say of one person, the fullest record first.
+class Said(NamedTuple):
+    """What records say of a person in one wording, and how many of them do."""
 
-    `identifier` is the value of the gateway's own PERSON identifier. Order of the records does not matter.
+    patient: Resource
+    records: int = 1
+
+
+def combined(wordings: Sequence[Said], *, identifier: str = "") -> Resource:
+    """Return one new Patient from what records say of one person, the fullest wording first.
+
+    Of several birth dates or genders that counts which a NIK of the person's tells, else which most records say.
+    `identifier` is the value of the gateway's own PERSON identifier. Order of the wordings does not matter.
     """
-    ordered = sorted(patients, key=lambda patient: (-_fullness(patient), digest(patient))) if patients[1:] else patients
-    result = dict(ordered[0])
+    ordered = sorted(wordings, key=_fullest_first) if wordings[1:] else wordings
+    result = dict(ordered[0].patient)
     for other in ordered[1:]:
-        result = enriched(result, other) or result
+        result = enriched(result, other.patient) or result
+    for name in ("birthDate", "gender") if wordings[1:] else ():
+        if best := _best_said(name, ordered, result):
+            result[name] = best
     if identifier:
         own = {"system": systems.PERSON, "value": identifier}
         result["identifier"] = [own, *result.get("identifier", [])]
@@ -64,6 +77,28 @@ def corrected(current: Resource, before: Mapping[str, Sequence[str]], new: Resou
     for name in _LISTS:
         _correct_list(result, name, before.get(name, ()), new.get(name, []))
     return None if result == current else result
+
+
+def _fullest_first(said: Said) -> tuple[int, str]:
+    return -_fullness(said.patient), digest(said.patient)
+
+
+def _best_said(name: str, wordings: Sequence[Said], person: Resource) -> str:
+    """Return the value that is most to be believed: one odd record must not decide because it holds a phone as well."""
+    records: Counter[str] = Counter()
+    for said in wordings:
+        if name in said.patient:
+            records[said.patient[name]] += said.records
+    niks = [read_nik(i["value"]) for i in person.get("identifier", ()) if i.get("system") == systems.NIK]
+    return max(records, key=lambda value: (any(value in _told_by(nik) for nik in niks), records[value]), default="")
+
+
+def _told_by(nik: Nik) -> tuple[str, ...]:
+    """Return the gender that a NIK tells, and the birth date in either century."""
+    if nik.birth_year < 0:
+        return ()
+    born = f"{nik.birth_year:02}-{nik.birth_month:02}-{nik.birth_day:02}"
+    return nik.gender, f"19{born}", f"20{born}"
 
 
 def _fullness(patient: Resource) -> int:

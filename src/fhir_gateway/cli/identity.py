@@ -10,6 +10,7 @@ import typer
 
 from fhir_gateway import bootstrap
 from fhir_gateway.bootstrap import studies
+from fhir_gateway.bootstrap.compared import compare_two
 from fhir_gateway.cli import identity_audit, identity_estimate, options
 from fhir_gateway.cli.persons import person_columns
 from fhir_gateway.cli.printing import print_json, print_table
@@ -49,7 +50,7 @@ def compare(
     Names and numbers are covered unless --reveal is given.
     """
     with ProgressDisplay() as progress, bootstrap.opened(environment, progress) as gateway:
-        found = studies.compare_two(gateway, a, b, mapping=mapping, clinic=clinic)
+        found = compare_two(gateway, a, b, mapping=mapping, clinic=clinic)
         policy = gateway.environment.matching
     sides = [person_columns(person, reveal=reveal) for person in (found.left, found.right)]
     told = explain_comparison(found.comparison, policy=policy)

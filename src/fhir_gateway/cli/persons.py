@@ -30,7 +30,10 @@ def show(
     reveal: options.Reveal = False,
     as_json: options.Json = False,
 ) -> None:
-    """Show a person: doses, which row of which file each came from, decisions, earlier names and numbers."""
+    """Show a person: doses, which row of which file each came from, decisions, earlier names and numbers.
+
+    Names and numbers are covered unless --reveal is given; --json, for programs, holds them in full.
+    """
     with ProgressDisplay() as progress, bootstrap.opened(environment, progress) as gateway:
         view = gateway.person(patient)
     if view is None:

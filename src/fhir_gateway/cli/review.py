@@ -14,6 +14,7 @@ from fhir_gateway.cli.summary import print_summary, print_summary_json
 from fhir_gateway.domain.errors import UsageError
 from fhir_gateway.domain.runs import ReviewAnswer, ReviewItem, ReviewState, Run
 from fhir_gateway.flows import review as review_road
+from fhir_gateway.flows.load import LoadTools
 from fhir_gateway.flows.review import DoseTakenBack, Unlinked, UnlinkRequest
 from fhir_gateway.settings import EMBEDDED
 
@@ -127,7 +128,10 @@ def unlink(
         str,
         typer.Option("--to", metavar="PATIENT", help="Whose the rows are; else a new person's.", show_default=False),
     ] = "",
-    file: Annotated[int, typer.Option("--file", metavar="N", min=1, help="Of several files, the N-th.")] = 1,
+    file: Annotated[
+        int | None,
+        typer.Option("--file", metavar="N", min=1, help="Which of the run's files; to be said where it read several."),
+    ] = None,
     environment: options.Environment = EMBEDDED,
     user: options.User = "",
     note: Note = "",
@@ -138,9 +142,15 @@ def unlink(
     Rows that say the same of the person to the letter go along. What only these rows had told of the wrong Patient is
     taken out of it where that can be told safely. The same command after an interruption goes on where it stopped.
     """
-    request = UnlinkRequest(run, tuple((file - 1, row) for row in rows), to, user or options.login(), note)
+    who = user or options.login()
+
+    async def unlinked(tools: LoadTools) -> Unlinked:
+        place = review_road.place_of_file(run, file, tools)
+        request = UnlinkRequest(run, tuple((place, row) for row in rows), to, who, note)
+        return await review_road.unlink(request, tools)
+
     with ProgressDisplay() as progress, bootstrap.opened(environment, progress) as gateway:
-        done = gateway.act(lambda tools: review_road.unlink(request, tools), to_post=True)
+        done = gateway.act(unlinked, to_post=True)
     _print_unlinked(done, as_json=as_json)
 
 

@@ -37,7 +37,7 @@ def create_console(serving: Serving) -> FastAPI:
     app.state.serving = serving
     app.state.sessions = Sessions()
     for router in ROUTERS:
-        app.include_router(router)
+        app.router.routes += router.routes  # as they are: include_router would build each anew
     app.add_api_route("/", _start)
     app.add_api_route("/style.css", partial(_file, "console.css", "text/css"))
     app.add_api_route("/icon.svg", partial(_file, "icon.svg", "image/svg+xml"))

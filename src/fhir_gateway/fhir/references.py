@@ -101,27 +101,27 @@ def _visit(item: dict[str, Any], child: str, path: str) -> Iterator[FoundReferen
 
 
 @cache
-def paths_to(target: str) -> Mapping[str, tuple[str, ...]]:
-    """Return resource type → paths of elements that may refer to `target` (or to anything), in the type's own content.
+def patient_paths() -> Mapping[str, tuple[str, ...]]:
+    """Return resource type → paths of elements that may refer to a Patient (or to anything), in the type's own content.
 
     Extensions and contained resources are left out, as they may stand anywhere; recursive elements (a questionnaire's
     items) are listed to a depth of one repetition. iterate_references finds all.
     """
     known = sorted(resource_types() & set(_graph()))
-    found = {name: tuple(sorted(set(_paths(name, target, "", (name,))))) for name in known}
+    found = {name: tuple(sorted(set(_paths(name, "", (name,))))) for name in known}
     return {name: paths for name, paths in found.items() if paths}
 
 
-def _paths(kind: str, target: str, path: str, above: tuple[str, ...]) -> Iterator[str]:
+def _paths(kind: str, path: str, above: tuple[str, ...]) -> Iterator[str]:
     for name, (child, *targets) in _graph().get(kind, {}).items():
         if child in ("Extension", "Resource", "Meta", "Identifier"):
             continue
         below = f"{path}.{name}" if path else name
         if child == "Reference":
-            if not targets or "Resource" in targets or target in targets:
+            if not targets or "Resource" in targets or "Patient" in targets:
                 yield below
         elif above.count(child) < 2 and len(above) < _DEEPEST:
-            yield from _paths(child, target, below, (*above, child))
+            yield from _paths(child, below, (*above, child))
 
 
 @cache

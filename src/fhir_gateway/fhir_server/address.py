@@ -1,6 +1,10 @@
 """The server's address: what may stand in it, and that nothing is ever sent elsewhere."""
 
+from urllib.parse import unquote
+
 import httpx
+
+from fhir_gateway.domain.errors import UntrustedAnswerError
 
 
 def base_url_problem(base_url: str) -> str:
@@ -44,9 +48,17 @@ def local_target(base: str, link: str) -> str | None:
         below = path.rstrip("/").rsplit("/", 1)[-1]
     else:
         return None
-    if ".." in below.split("/"):
+    if ".." in unquote(below).split("/"):
         return None
     return below + (f"?{query}" if query else "")
+
+
+def next_target(base: str, link: str, of: str) -> str:
+    """Return what local_target() does; raises UntrustedAnswerError, naming what the link continues, where it is None."""
+    target = local_target(base, link)
+    if target is None:
+        raise UntrustedAnswerError(f"The next link of {of} leads outside of base_url")
+    return target
 
 
 def _port(url: httpx.URL) -> int | None:

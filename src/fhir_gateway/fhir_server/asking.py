@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from enum import StrEnum
 from urllib.parse import urlsplit
 
-from fhir_gateway.domain.errors import AccessRefusedError, PermanentServerError, UntrustedAnswerError
-from fhir_gateway.fhir_server.address import local_target
+from fhir_gateway.domain.errors import AccessRefusedError, PageExpiredError, PermanentServerError
+from fhir_gateway.fhir_server.address import next_target
 from fhir_gateway.fhir_server.client import Answer, FhirClient, Request
 from fhir_gateway.fhir_server.headers import FRESH, STRICT
 from fhir_gateway.fhir_server.questions import Parameters, encoded, is_personal
@@ -17,10 +17,6 @@ MATCHES_A_PAGE = 500
 _NO_SUCH_OPERATION = frozenset({404, 405, 415, 501})
 _NO_BATCH = frozenset({400, 422})
 _EXPIRED = frozenset({404, 410})
-
-
-class ExpiredError(Exception):
-    """The server has forgotten the pages of a search: it starts again."""
 
 
 class _Road(StrEnum):
@@ -40,19 +36,23 @@ class Asking:
 
     def by_post(self, parameters: Parameters) -> bool:
         """Say whether a search's parameters travel in a body of their own, so that they may be long."""
-        return self._road(parameters) is _Road.POST
+        return self._road(personal=is_personal(parameters)) is _Road.POST
 
-    def _road(self, parameters: Parameters) -> _Road:
+    def _road(self, *, personal: bool) -> _Road:
         """Return the best road not refused so far; the last one is kept, so that its refusal is told."""
-        roads = [_Road.POST, _Road.BATCH, _Road.GET] if is_personal(parameters) else [_Road.POST, _Road.GET]
+        roads = [_Road.POST, _Road.BATCH, _Road.GET] if personal else [_Road.POST, _Road.GET]
         return next((road for road in roads if road not in self._refused_roads), _Road.GET)
 
     async def ask(self, resource_type: str, parameters: Parameters, count: int | None) -> Answer:
         """Return the first page of a search, of `count` matches; raises PermanentServerError where it is refused."""
         form = encoded(parameters if count is None else {**parameters, "_count": (str(count),)})
+        return await self.ask_encoded(resource_type, form, personal=is_personal(parameters))
+
+    async def ask_encoded(self, resource_type: str, form: str, *, personal: bool) -> Answer:
+        """Return the first page of a search whose parameters are a query string already; raises as ask() does."""
         doubted: _Road | None = None
         while True:
-            road = _Road.GET if doubted else self._road(parameters)
+            road = _Road.GET if doubted else self._road(personal=personal)
             try:
                 answer, whole = await self._travel(road, resource_type, form)
                 status = answer.status
@@ -82,19 +82,17 @@ class Asking:
         return (said.entries[0], False) if said.entries else (said.whole, True)
 
     async def next(self, resource_type: str, link: str) -> Answer:
-        """Return the page that a link leads to; raises ExpiredError where the server has forgotten it."""
-        target = local_target(self._client.base, link)
-        if target is None:
-            raise UntrustedAnswerError(f"The next link of a search for {resource_type} leads outside of base_url")
+        """Return the page that a link leads to; raises PageExpiredError where the server has forgotten it."""
+        target = next_target(self._client.base, link, f"a search for {resource_type}")
         parts = urlsplit(target)
-        if parts.path in {resource_type, f"{resource_type}/_search"} and self.by_post({"identifier": ()}):
+        if parts.path in {resource_type, f"{resource_type}/_search"} and _Road.POST not in self._refused_roads:
             # The link may repeat what was asked: it travels like the question did.
             request = Request("POST", f"{resource_type}/_search", form=parts.query, headers=FRESH)
         else:
             request = Request("GET", target, headers=FRESH)
         answer = await self._client.send(request)
         if answer.status in _EXPIRED:
-            raise ExpiredError
+            raise PageExpiredError(f"The server forgot the pages of a search for {resource_type}; begin it again")
         if answer.verdict is not Verdict.SUCCESS:
             raise refusal(answer, f"the next page of a search for {resource_type}")
         return answer

@@ -38,10 +38,10 @@ class Capabilities:
         found = self.types.get(resource_type)
         return found is not None and parameter in found.search_parameters
 
-    def declares_operation(self, resource_type: str, name: str) -> bool:
-        """Return whether the server says that it has this operation (`merge`, without `$`) of this type."""
-        found = self.types.get(resource_type)
-        return found is not None and name in found.operations
+    def declares_merging(self) -> bool:
+        """Return whether the server says that it has the operation Patient/$merge."""
+        found = self.types.get("Patient")
+        return found is not None and "merge" in found.operations
 
     def creates_conditionally(self, resource_type: str) -> bool:
         """Return whether the server says that it heeds If-None-Exist for this type."""

@@ -3,8 +3,9 @@
 import asyncio
 import logging
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -16,11 +17,12 @@ from fhir_gateway.domain.loopback import is_loopback
 from fhir_gateway.fhir_server.address import base_url_problem, same_origin
 from fhir_gateway.fhir_server.breaker import BreakerGate
 from fhir_gateway.fhir_server.credentials import credentials_for
-from fhir_gateway.fhir_server.failures import BusyError, OutageError, WebPageError
+from fhir_gateway.fhir_server.failures import BusyError, OutageError, UnreadableError, WebPageError
 from fhir_gateway.fhir_server.pace import Pacer
 from fhir_gateway.fhir_server.payload import CUT, NotJsonError, is_html, parse_json
 from fhir_gateway.fhir_server.policy import FhirServerPolicy
 from fhir_gateway.fhir_server.timing import Timing
+from fhir_gateway.fhir_server.unusable import UnusableAnswers
 from fhir_gateway.fhir_server.verdicts import Verdict, judge, pause, retry_after
 from fhir_gateway.fhir_server.waiting import SILENCE, OnWait, WaitTeller
 
@@ -57,7 +59,8 @@ class Request:
     """A request below the base URL; content and form exclude each other.
 
     `target` is path and query, already encoded; "" is the base URL, "/" the same with a slash. It is sent at most
-    `attempts` times; where `repeat` is false it is not sent again once it may have been done.
+    `attempts` times; where `repeat` is false it is not sent again once it may have been done. A success whose body
+    `fits` does not take counts as rubbish. `name` is what messages call the request, else method and resource type.
     """
 
     method: str
@@ -67,6 +70,8 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     attempts: int = MOST_ATTEMPTS
     repeat: bool = True
+    fits: Callable[[Any], bool] | None = None
+    name: str = ""
 
 
 class FhirClient:
@@ -91,6 +96,7 @@ class FhirClient:
         self.base = policy.base_url.rstrip("/")
         self.timing = timing or Timing()
         self._gate = BreakerGate(patience=policy.wait_for_server, timing=self.timing, on_wait=on_wait)
+        self._unusable = UnusableAnswers(patience=policy.wait_for_server, timeout=policy.timeout, timing=self.timing)
         self._pacer = Pacer(policy.requests_per_second, self.timing)
         self._credentials = credentials_for(policy.auth, self.timing)
         self._slots = asyncio.Semaphore(MOST_IN_FLIGHT)
@@ -118,8 +124,9 @@ class FhirClient:
         await self._http.aclose()
 
     def limit_patience(self, seconds: float) -> None:
-        """Wait for a server that is down no longer than this, whatever the policy says."""
+        """Wait for a server that is down, or of no use, no longer than this, whatever the policy says."""
         self._gate.limit_patience(seconds)
+        self._unusable.limit_patience(seconds)
 
     async def send(self, request: Request) -> Answer:
         """Send a request, again and again while that may help, and return the final answer."""
@@ -135,27 +142,42 @@ class FhirClient:
             return others_succeed or not isinstance(error, OutageError)
 
         def tell(state: tenacity.RetryCallState) -> None:
+            error = state.outcome.exception() if state.outcome else None
             waited = self.timing.monotonic() - begun + (state.upcoming_sleep or 0.0)
-            if self._gate.closed and waited >= SILENCE and state.outcome is not None:  # else the gate tells
-                self._teller.tell(f"{state.outcome.exception()}; asking again")
+            never_right = isinstance(error, BusyError) and not self._speaks_fhir
+            if self._gate.closed and (never_right or waited >= SILENCE):  # else the gate tells
+                self._teller.tell(f"{error}; asking again")
 
         retrying = tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception(lambda error: _may_repeat(request, error)),
             stop=give_up,
-            wait=self._pause,
+            wait=partial(self._pause, request),
             sleep=self.timing.sleep,
             before_sleep=tell,
             reraise=True,
         )
         try:
-            return await retrying(self._attempt, request)
+            return await retrying(self._noted, request)
         except WebPageError as error:
             raise PermanentServerError(f"{error}; check base_url, and what stands before the server") from None
 
-    def _pause(self, state: tenacity.RetryCallState) -> float:
+    def _pause(self, request: Request, state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
         asked = error.retry_after if isinstance(error, BusyError | OutageError) else None
-        return pause(state.attempt_number, asked=asked, chance=self.timing.chance())
+        planned = pause(state.attempt_number, asked=asked, chance=self.timing.chance())
+        left = self._unusable.left(_name(request)) if asked is None else None
+        return planned if left is None else min(planned, left)
+
+    async def _noted(self, request: Request) -> Answer:
+        """Send once, and note whether the answer was of use."""
+        name = _name(request)
+        try:
+            answer = await self._attempt(request)
+        except BusyError as error:
+            self._unusable.note(name, error, first=not self._speaks_fhir)
+            raise
+        self._unusable.end(name)
+        return answer
 
     async def _attempt(self, request: Request) -> Answer:
         """Send once: parked before that while the server is down, which is no attempt."""
@@ -221,7 +243,7 @@ class FhirClient:
         except httpx.TransportError as error:
             raise _no_answer(error, self.policy.timeout) from None  # the request hangs on the error: data, tokens
         except httpx.DecodingError:
-            raise BusyError("The FHIR server's answer is cut or wrongly compressed") from None
+            raise UnreadableError("The FHIR server's answer is cut or wrongly compressed") from None
 
     async def _received(self, request: httpx.Request) -> tuple[httpx.Response, bytes]:
         response = await self._http.send(request, stream=True)
@@ -245,6 +267,10 @@ class FhirClient:
                 done=status not in _NOTHING_DONE,
             )
         body = self._json(request, response, raw)
+        if verdict is Verdict.SUCCESS and request.fits and not request.fits(body):
+            raise UnreadableError(
+                f"The FHIR server answered {status} to {_name(request)} with something that does not fit"
+            )
         if isinstance(body, dict) and isinstance(body.get("resourceType"), str):
             self._speaks_fhir.add(_name(request))
         return Answer(status=status, headers=response.headers, body=body)
@@ -274,7 +300,7 @@ class FhirClient:
         name = _name(request)
         said = f"answered {status} to {name} with {content} instead of FHIR"
         if name in self._speaks_fhir or (self._speaks_fhir and content == CUT):
-            return BusyError(f"The FHIR server {said}")
+            return UnreadableError(f"The FHIR server {said}")
         if not self._speaks_fhir:
             return PermanentServerError(f"No FHIR server at {self.base}: it {said}; check base_url")
         if status >= 400:
@@ -343,6 +369,8 @@ def _no_answer(error: httpx.TransportError, timeout: float) -> OutageError | Per
 
 def _name(request: Request) -> str:
     """Name a request for messages: method and resource type or operation, without ids and parameters."""
+    if request.name:
+        return request.name
     first, *rest = request.target.split("?")[0].split("/")
     suffix = "/_search" if rest == ["_search"] else ("/…" if rest else "")
     return f"{request.method} {first or 'the base URL'}{suffix}"

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from types import MappingProxyType
+from typing import Any
 
 from fhir_gateway.domain.errors import AccessRefusedError, PermanentServerError, ServerError
 from fhir_gateway.domain.posting import BundleEntry, EntryOutcome
@@ -67,18 +69,25 @@ class Dispatcher:
         content = json_text.dump(build_bundle(way.bundle_type, entries))
         attempts = MOST_ATTEMPTS if len(entries) == 1 else ATTEMPTS_FOR_A_BUNDLE
         try:
-            answer = await self._post(content, attempts=attempts, repeat=way.repeat)
+            answer = await self._post(content, count=len(entries), attempts=attempts, repeat=way.repeat)
         except ServerError as error:
             return await self._failed(error, entries, way)
         if answer is None:
             return [await self._alone(entry, way) for entry in entries]
         return await self._read(answer, entries, way)
 
-    async def _post(self, content: bytes, *, attempts: int, repeat: bool) -> Answer | None:
+    async def _post(self, content: bytes, *, count: int, attempts: int, repeat: bool) -> Answer | None:
         """Post a bundle to the base URL, else to the base URL with a slash; None where neither takes bundles."""
         while self._targets:
             request = Request(
-                "POST", self._targets[0], content=content, headers=self._headers, attempts=attempts, repeat=repeat
+                "POST",
+                self._targets[0],
+                content=content,
+                headers=self._headers,
+                attempts=attempts,
+                repeat=repeat,
+                fits=partial(_answers_all, count=count),
+                name="a bundle",
             )
             tried = self._targets[0]
             try:
@@ -115,12 +124,8 @@ class Dispatcher:
 
     async def _read(self, answer: Answer, entries: Sequence[BundleEntry], way: Way) -> list[Said]:
         if answer.verdict is Verdict.SUCCESS:
-            answers = parse_answers(answer.body)
-            if answers is not None and len(answers) == len(entries):
-                self._bundles_worked = True
-                return list(answers)
-            # Nobody knows what became of them: as if nothing had been said.
-            return [EntryAnswer(status=0, message="the server's answer does not fit the bundle")] * len(entries)
+            self._bundles_worked = True
+            return list(parse_answers(answer.body) or ())
         if way.bundle_type == "transaction" and way.to_batch:
             return await self.dispatch(entries, replace(way, bundle_type="batch", to_batch=False))
         if len(entries) > 1:
@@ -168,3 +173,9 @@ class Dispatcher:
             version=receipt.version,
             message=describe_outcome(answer.body),
         )
+
+
+def _answers_all(body: Any, *, count: int) -> bool:
+    """Say whether this answers that many entries; else nobody knows what became of them."""
+    answers = parse_answers(body)
+    return answers is not None and len(answers) == count

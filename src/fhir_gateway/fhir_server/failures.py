@@ -21,6 +21,10 @@ class WebPageError(BusyError):
     """
 
 
+class UnreadableError(BusyError):
+    """Rubbish where FHIR has been answered before, or an answer that does not fit what was sent."""
+
+
 class OutageError(TransientServerError):
     """The server gave no answer, or something before it said that it is gone: it concerns every request.
 
@@ -33,4 +37,4 @@ class OutageError(TransientServerError):
 
 
 class ServerGoneError(TransientServerError):
-    """The server has been down for longer than the environment's patience; not tried again."""
+    """The server has been down, or of no use, for longer than one has patience with that; not tried again."""

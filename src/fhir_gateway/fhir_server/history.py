@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from fhir_gateway.domain.errors import PageExpiredError, UntrustedAnswerError
 from fhir_gateway.fhir.bundles import read_location
-from fhir_gateway.fhir_server.address import local_target
+from fhir_gateway.fhir_server.address import next_target
 from fhir_gateway.fhir_server.client import FhirClient, Request
 from fhir_gateway.fhir_server.headers import FRESH
 from fhir_gateway.fhir_server.reader import ServerReader
@@ -65,21 +65,20 @@ class ServerHistory:
     async def _pages(
         self, start: str, resource_type: str, *, begun: bool = False
     ) -> AsyncIterator[tuple[str, list[PastVersion]]]:
-        target = local_target(self._client.base, start) if begun else start
+        history = f"the history of {resource_type}"
+        target = next_target(self._client.base, start, history) if begun else start
         while target:
             answer = await self._client.send(Request("GET", target, headers=FRESH))
             if answer.status in _EXPIRED and begun:
-                raise PageExpiredError(f"The server forgot the pages of the history of {resource_type}; begin it again")
+                raise PageExpiredError(f"The server forgot the pages of {history}; begin it again")
             if answer.status in _EXPIRED:
                 return
             if answer.verdict is not Verdict.SUCCESS:
-                raise refusal(answer, f"the history of {resource_type}")
+                raise refusal(answer, history)
             times = await self._deletion_times(answer.body)
             yield target, list(_versions(answer.body, resource_type, times))
             link = _following(answer.body)
-            target = local_target(self._client.base, link) if link else None
-            if link and target is None:
-                raise UntrustedAnswerError(f"The next link of the history of {resource_type} leads outside of base_url")
+            target = next_target(self._client.base, link, history) if link else ""
             begun = True
 
     async def _deletion_times(self, bundle: Any) -> dict[str, datetime]:

@@ -15,6 +15,8 @@ PROBE = "urn:fhir-gateway:if-match"
 """System of the identifier by which what a killed command left behind is found again; its value says whose it is."""
 
 _CHANGED = frozenset({409, 412})
+_COUNTED = 9
+"""Digits from which on a version is a point in time rather than a count."""
 _WORDS = "fhir-gateway looks whether If-Match holds here; nothing hangs on this resource"
 _log = logging.getLogger(__name__)
 
@@ -87,7 +89,9 @@ async def _judged(client: FhirClient, url: str, resource: Resource, *, other: st
 
 
 def _another(version: str) -> str:
-    """Return a version id of the same form that this one is not."""
+    """Return a version id of the same form that this one is not, nor the next ones: a write that should fail makes one."""
+    if version.isdigit() and len(version) < _COUNTED:
+        return f"9{version}"
     last = version[-1]
     return (
         version[:-1] + ("2" if last == "1" else "1") if last.isdigit() else version[:-1] + ("b" if last == "a" else "a")

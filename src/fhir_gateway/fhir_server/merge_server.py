@@ -59,7 +59,7 @@ class MergeServer:
 
     async def merges_itself(self) -> bool:
         """Return whether the server's own `Patient/$merge` is to be used and it declares one."""
-        return self._use_server_merge and (await self._reader.capabilities()).declares_operation("Patient", "merge")
+        return self._use_server_merge and (await self._reader.capabilities()).declares_merging()
 
     async def merge(self, source: tuple[str, str], target: tuple[str, str], result: Resource) -> str:
         """Ask for a `$merge` of (`Patient/id`, version) into another, with this result; return its refusal, "" if none.

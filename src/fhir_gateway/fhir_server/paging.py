@@ -32,7 +32,7 @@ class Paging:
     ) -> AsyncIterator[Resource]:
         """Yield every match from the first page, `answer`, to the last.
 
-        Raises ExpiredError, and UntrustedAnswerError where the answer may be cut or is none to what was asked.
+        Raises PageExpiredError, and UntrustedAnswerError where the answer may be cut or is none to what was asked.
         """
         got: set[str] = set()
         followed: set[str] = set()

@@ -5,9 +5,9 @@ import logging
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 
-from fhir_gateway.domain.errors import PermanentServerError, UntrustedAnswerError
+from fhir_gateway.domain.errors import PageExpiredError, PermanentServerError, UntrustedAnswerError
 from fhir_gateway.domain.records import Resource
-from fhir_gateway.fhir_server.asking import MATCHES_A_PAGE, Asking, ExpiredError
+from fhir_gateway.fhir_server.asking import MATCHES_A_PAGE, Asking
 from fhir_gateway.fhir_server.capabilities import Capabilities, parse_capabilities
 from fhir_gateway.fhir_server.client import Answer, FhirClient, Request
 from fhir_gateway.fhir_server.headers import FRESH
@@ -135,7 +135,7 @@ class ServerReader:
         try:
             async for resource in self._paging.follow(resource_type, parameters, first, check=check):
                 yield resource
-        except ExpiredError:
+        except PageExpiredError:
             async for resource in self.search(resource_type, parameters, check=check):
                 yield resource
 
@@ -190,11 +190,11 @@ class ServerReader:
         try:
             async for resource in self._pages(resource_type, parameters, check=check):
                 yield resource
-        except ExpiredError:
+        except PageExpiredError:
             try:
                 async for resource in self._pages(resource_type, parameters, check=check):
                     yield resource
-            except ExpiredError:
+            except PageExpiredError:
                 raise UntrustedAnswerError(
                     f"The server forgot the pages of a search for {resource_type} twice; its answer is cut"
                 ) from None

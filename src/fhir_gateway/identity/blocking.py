@@ -11,7 +11,7 @@ from fhir_gateway.domain.identity import Probe
 from fhir_gateway.domain.recent import remembered
 from fhir_gateway.identity.evidence import BirthDate, PersonEvidence
 from fhir_gateway.people.name_words import WEAK_WORDS
-from fhir_gateway.people.names import name_keys, sounds_of, tokens_of_key
+from fhir_gateway.people.names import name_keys, own_tokens_of_key, sounds_of, tokens_of_key
 
 _WORDS_OF_A_NAME = 3
 _PROBED_NAMES = 4
@@ -28,12 +28,16 @@ def blocking_keys(evidence: PersonEvidence) -> tuple[str, ...]:
     if evidence.birth_date.year:
         keys += _birth_date_keys(evidence, sounds, mothers)
     keys += _name_and_family_keys(evidence, sounds, mothers)
-    return tuple(dict.fromkeys(keys))
+    return tuple(keys)
 
 
 def _number_keys(evidence: PersonEvidence) -> list[str]:
-    whole = [nik for nik in evidence.damaged_niks if len(nik) >= 15] if evidence.damaged_niks else ()
-    keys = [f"n:{nik[:15]}" for nik in (*evidence.niks, *evidence.old_niks, *whole, *evidence.parent_niks)]
+    niks = evidence.niks + evidence.old_niks
+    if evidence.damaged_niks:
+        niks += tuple([nik for nik in evidence.damaged_niks if len(nik) >= 15])
+    keys = [f"n:{nik[:15]}" for nik in niks + evidence.parent_niks]
+    if len(keys) > 1:  # the one kind of keys that two of a person's values may have in common
+        keys = list(dict.fromkeys(keys))
     keys += [f"r:{clinic}:{number}" for clinic, number in evidence.records]
     return keys + [f"o:{person}" for person in evidence.persons] if evidence.persons else keys
 
@@ -84,7 +88,7 @@ def _sounds_of(keys: tuple[str, ...]) -> tuple[str, ...]:
 @remembered(1024)
 def _sounds_of_key(key: str) -> tuple[str, ...]:
     """Return the sounds of a mother's name: her children stand beside each other."""
-    forms = tokens_of_key(key)[1]
+    forms = own_tokens_of_key(key)
     return sounds_of([form for form in forms if len(form) > 1 and form not in WEAK_WORDS] or forms)
 
 

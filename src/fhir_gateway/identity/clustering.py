@@ -4,22 +4,25 @@ A chain that would join two vetoed people is cut at its weakest link, for strong
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import reduce
 from operator import or_
+from typing import NamedTuple
 
-from fhir_gateway.domain.identity import ComparedPair, Comparison, Grade, Node
+from fhir_gateway.domain.identity import ComparedPair, Comparison, Evidence, Grade, Node
 from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.evidence import PersonEvidence
 from fhir_gateway.identity.frequencies import Frequencies, default_frequencies
 from fhir_gateway.identity.given import Listed, Repeats, count_repeats, doses_part
+from fhir_gateway.identity.lots import Received, share_mother_and_birth, shared_vials, weigh_lots
 from fhir_gateway.identity.parameters import MatchingPolicy
+from fhir_gateway.identity.unseen import may_be_unseen_twins
 from fhir_gateway.identity.vetoes import SAME_NAME, VETOES, VetoCode
 
 CONFIRMED = 1000.0
 """The weight of a confirmed pair: above all that evidence can weigh."""
 _CONFIRMATION = Comparison((), (), CONFIRMED, Grade.CERTAIN)
+_NOTHING = Listed()
 _REFUSAL = Comparison((), (VETOES[VetoCode.DECIDED],), -CONFIRMED, Grade.CERTAINLY_NOT)
 
 
@@ -39,13 +42,7 @@ def _content(node: Node, known: PersonEvidence) -> tuple[object, ...]:
     return (isinstance(node, str), (born.year, born.month, born.day), said, rest, names, number)
 
 
-def known_as_one() -> Comparison:
-    """Return the comparison of two that are known to be one person: by an own link, or an operator's decision."""
-    return _CONFIRMATION
-
-
-@dataclass(frozen=True, slots=True)
-class Edge:
+class Edge(NamedTuple):
     """A compared pair seen from `node`."""
 
     node: Node
@@ -66,10 +63,12 @@ class Graph:
         forbidden: Iterable[frozenset[Node]] = (),
         confirmed: Iterable[frozenset[Node]] = (),
         listed: Mapping[Node, Listed] | None = None,
+        received: Received | None = None,
     ) -> None:
         self.nodes = nodes
         self._rank = _ranked(nodes)
         self._listed: Mapping[Node, Listed] = listed or {}
+        self._received = received
         self.policy = policy
         self.frequencies = frequencies or default_frequencies()
         self._comparisons: dict[frozenset[Node], Comparison] = {}
@@ -150,6 +149,14 @@ class Graph:
         """Say whether doses part those whom an edge would join."""
         return doses_part(self.nodes[edge.node], self.nodes[edge.other], self.repeats(one, other))
 
+    def twin_unseen(self, edge: Edge) -> bool:
+        """Say whether the two of an edge may be twins of whom one is in no file yet."""
+        if edge.comparison.weight >= CONFIRMED:
+            return False
+        left, right = self.nodes[edge.node], self.nodes[edge.other]
+        on_server = isinstance(edge.node, str) or isinstance(edge.other, str)
+        return may_be_unseen_twins(left, right, edge.comparison, met_on_server=on_server)
+
     def repeats(self, some: Iterable[Node], others: Iterable[Node]) -> Repeats:
         """Return how many doses the same lists have of both groups; of a Patient only those that stand in them are known."""
         return count_repeats(self._said_of(some), self._said_of(others))
@@ -159,8 +166,17 @@ class Graph:
         left, right = self._said_of(some), self._said_of(others)
         return bool(left.doses and right.doses) and left.lines != right.lines and left.lines.isdisjoint(right.lines)
 
+    def lots(self, some: Collection[Node], others: Collection[Node]) -> Evidence | None:
+        """Return what lot, vaccine and day tell of both groups, see weigh_lots()."""
+        shared = shared_vials(self._said_of(some), self._said_of(others))
+        if not shared:
+            return None
+        twins = any(share_mother_and_birth(self.nodes[one], self.nodes[other]) for one in some for other in others)
+        return weigh_lots(shared, of_one_birth=twins, received=self._received, weights=self.policy.parameters.lots)
+
     def _said_of(self, nodes: Iterable[Node]) -> Listed:
-        return reduce(or_, (self._listed[node] for node in nodes if node in self._listed), Listed())
+        said = [self._listed[node] for node in nodes if node in self._listed]
+        return reduce(or_, said) if said else _NOTHING
 
     def rivals(self, one: Node, other: Node) -> bool:
         """Say whether a record that fits both must be torn: two people, not one whose NIK was mistyped once."""
@@ -225,6 +241,8 @@ def cluster(graph: Graph, torn: frozenset[Node]) -> list[frozenset[Node]]:
     for edge in graph.certain_edges():
         one, other = clusters[edge.node], clusters[edge.other]
         if one is other or edge.node in torn or edge.other in torn or nameless(edge.comparison):
+            continue
+        if graph.twin_unseen(edge):
             continue
         decided = frozenset((edge.node, edge.other)) in graph.confirmed
         if decided or not (graph.doses_contradict(edge, one, other) or _conflicting(graph, one, other)):

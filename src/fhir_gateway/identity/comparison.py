@@ -6,7 +6,9 @@ and what a NIK tells counts only where the NIK itself does not. Twins, parents a
 fails; vetoes and cautions stand there.
 """
 
-from fhir_gateway.domain.identity import Comparison, Evidence, Grade, Veto
+from typing import NamedTuple
+
+from fhir_gateway.domain.identity import Comparison, Grade, Veto
 from fhir_gateway.identity.comparators import (
     BirthDateLevel,
     NikLevel,
@@ -38,6 +40,14 @@ _ASK_WHEN_OTHERWISE_CERTAIN = frozenset(
 _TWO_PEOPLE = frozenset({VetoCode.TWINS.value, VetoCode.PARENT.value, VetoCode.DECIDED.value})
 
 
+class _Weighed(NamedTuple):
+    """What the levels of two people weigh each, as (field, level, bits), the household aside; and all with the prior."""
+
+    levels: Levels
+    pieces: list[tuple[str, str, float]]
+    weight: float
+
+
 def compare(
     left: PersonEvidence,
     right: PersonEvidence,
@@ -47,40 +57,28 @@ def compare(
 ) -> Comparison:
     """Weigh two people's evidence; symmetric and pure. None stands for the shipped values."""
     policy = policy or DEFAULT_POLICY
-    parameters = policy.parameters
     frequencies = frequencies or default_frequencies()
-    evidence: list[Evidence] = []
-    household = weigh_household(left, right, parameters, frequencies)
-    levels = Levels(
-        compare_niks(left, right),
-        compare_own_names(left, right),
-        compare_birth_dates(left, right),
-        left.gender == right.gender if left.gender and right.gender else None,
-        household.evidence.weight if household else 0.0,
-        household is not None and household.evidence.agreement == "mixed",
-        household is not None and household.parents_differ,
-        household is not None and household.village_only,
-        same_record(left, right),
-        any(person in right.persons for person in left.persons),
-    )
-    evidence = _weigh(levels, parameters, frequencies)
-    if levels.birth_date is not BirthDateLevel.UNKNOWN:
-        weight = _birth_date_weight(left, right, levels, parameters, frequencies)
-        evidence.append(piece("birth_date", _PLAIN[levels.birth_date], weight))
-    if household:
-        evidence.append(household.evidence)
-    weight = policy.prior + sum(one.weight for one in evidence)
-    vetoes = find_vetoes(left, right, levels, parameters, frequencies)
-    caution = find_caution(left, right, levels, parameters)
+    weighed = _weigh(left, right, policy, frequencies)
+    evidence = [piece(*each) for each in weighed.pieces]
+    if weighed.levels.household.parts:
+        evidence.append(weighed.levels.household.evidence)
+    vetoes = find_vetoes(left, right, weighed.levels, policy.parameters, frequencies)
+    caution = find_caution(left, right, weighed.levels, policy.parameters)
     if caution:
         evidence.append(caution)
-    if vetoes:
-        grade = _vetoed_grade(weight, levels, vetoes, policy=policy)
-    else:
-        grade = _grade(weight, levels, policy=policy, cautious=caution is not None)
-        if grade is Grade.PROBABLE and _other_birth(levels):
-            grade = Grade.POSSIBLE
-    return Comparison(tuple(evidence), vetoes, round(weight, 2), grade)
+    grade = _grade(weighed, vetoes, policy=policy, cautious=caution is not None)
+    return Comparison(tuple(evidence), vetoes, round(weighed.weight, 2), grade)
+
+
+def weight_if_possible(
+    left: PersonEvidence, right: PersonEvidence, *, policy: MatchingPolicy, frequencies: Frequencies | None = None
+) -> float | None:
+    """Return the weight that compare() tells, None where it grades CERTAINLY_NOT; quicker, as nothing is put into words."""
+    frequencies = frequencies or default_frequencies()
+    weighed = _weigh(left, right, policy, frequencies)
+    vetoes = find_vetoes(left, right, weighed.levels, policy.parameters, frequencies)
+    grade = _grade(weighed, vetoes, policy=policy, cautious=False)
+    return None if grade is Grade.CERTAINLY_NOT else round(weighed.weight, 2)
 
 
 def same_record(left: PersonEvidence, right: PersonEvidence) -> bool | None:
@@ -95,24 +93,37 @@ def same_record(left: PersonEvidence, right: PersonEvidence) -> bool | None:
     return False if any(clinic in clinics for clinic, _ in right.records) else None
 
 
-def _weigh(levels: Levels, parameters: MatchingParameters, frequencies: Frequencies) -> list[Evidence]:
+def _weigh(left: PersonEvidence, right: PersonEvidence, policy: MatchingPolicy, frequencies: Frequencies) -> _Weighed:
+    parameters = policy.parameters
     weights = parameters.weights
-    evidence: list[Evidence] = []
+    levels = Levels(
+        compare_niks(left, right),
+        compare_own_names(left, right),
+        compare_birth_dates(left, right),
+        left.gender == right.gender if left.gender and right.gender else None,
+        weigh_household(left, right, parameters, frequencies),
+        same_record(left, right),
+        bool(left.persons) and any(person in right.persons for person in left.persons),
+    )
+    pieces: list[tuple[str, str, float]] = []
     if levels.own:
-        evidence.append(piece("own_identifier", "agree", weights["own_identifier.agree"]))
+        pieces.append(("own_identifier", "agree", weights["own_identifier.agree"]))
     if levels.nik is not NikLevel.UNKNOWN:
         nik = _PLAIN[levels.nik]
-        evidence.append(piece("nik", nik, weights["nik." + nik]))
+        pieces.append(("nik", nik, weights["nik." + nik]))
     if levels.name.level is not NameLevel.UNKNOWN:
-        weight = round(weigh_name(levels.name, parameters, frequencies), 2)
-        evidence.append(piece("name", _PLAIN[levels.name.level], weight))
+        bits = round(weigh_name(levels.name, parameters, frequencies), 2)
+        pieces.append(("name", _PLAIN[levels.name.level], bits))
     if levels.same_gender is not None:
         agreement = "agree" if levels.same_gender else "different"
-        evidence.append(piece("gender", agreement, weights["gender." + agreement]))
+        pieces.append(("gender", agreement, weights["gender." + agreement]))
     if levels.same_record is not None:
         agreement = "agree" if levels.same_record else "different"
-        evidence.append(piece("record_number", agreement, weights["record_number." + agreement]))
-    return evidence
+        pieces.append(("record_number", agreement, weights["record_number." + agreement]))
+    if levels.birth_date is not BirthDateLevel.UNKNOWN:
+        bits = _birth_date_weight(left, right, levels, parameters, frequencies)
+        pieces.append(("birth_date", _PLAIN[levels.birth_date], bits))
+    return _Weighed(levels, pieces, policy.prior + (sum([bits for _, _, bits in pieces]) + levels.household.weight))
 
 
 def _birth_date_weight(
@@ -133,11 +144,14 @@ def _birth_date_weight(
     return weight
 
 
-def _grade(weight: float, levels: Levels, *, policy: MatchingPolicy, cautious: bool) -> Grade:
+def _grade(weighed: _Weighed, vetoes: tuple[Veto, ...], *, policy: MatchingPolicy, cautious: bool) -> Grade:
+    levels, weight = weighed.levels, weighed.weight
+    if vetoes:
+        return _vetoed_grade(weight, levels, vetoes, policy=policy)
     if weight >= policy.certain and not cautious:
         return Grade.CERTAIN
     if weight >= policy.probable or (levels.nik is NikLevel.AGREE and weight >= policy.possible):
-        return Grade.PROBABLE
+        return Grade.POSSIBLE if _other_birth(levels) else Grade.PROBABLE
     return Grade.POSSIBLE if weight >= policy.possible else Grade.CERTAINLY_NOT
 
 

@@ -10,26 +10,17 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 from fhir_gateway.domain.identity import ComparedPair, Comparison, Evidence, Grade, Node, PersonAction, PersonDecision
-from fhir_gateway.identity.clustering import (
-    Edge,
-    Graph,
-    cluster,
-    fits,
-    joins,
-    known_as_one,
-    torn_between,
-    veto_codes,
-)
+from fhir_gateway.identity.clustering import Edge, Graph, cluster, fits, joins, torn_between, veto_codes
 from fhir_gateway.identity.comparators import birth_date_fits_nik
 from fhir_gateway.identity.comparison import DEFAULT_POLICY, compare
 from fhir_gateway.identity.evidence import UNKNOWN_BIRTH_DATE, PersonEvidence
 from fhir_gateway.identity.frequencies import Frequencies
 from fhir_gateway.identity.given import Listed, of_a_small_child
+from fhir_gateway.identity.lots import Received, raised_by_lot
 from fhir_gateway.identity.parameters import MatchingPolicy
 from fhir_gateway.identity.persons import Members, Persons
+from fhir_gateway.identity.told_by_doses import with_doses
 from fhir_gateway.identity.vetoes import VetoCode
-
-__all__ = ["decide", "known_as_one"]
 
 _SHOWN_PAIRS = 8
 _NAME_DISAGREES = VetoCode.NIK_NAME_DISAGREES.value
@@ -48,6 +39,10 @@ _SMALL_CHILD = Evidence(
     0.0,
     "doses that only small children get, beside a grown-up's birth date, which does not count",
 )
+_SAME_LOT = (
+    "it may be this person: what agrees is hardly enough to ask, but two lists have the same lot, vaccine and day"
+)
+_TWIN_UNSEEN = "it may be the same child, or a twin of whom no file told before: no number of its own tells"
 _FITS_TWO = "it fits two people about equally well"
 _REASONS: Mapping[str, str] = {
     _NAME_DISAGREES: "the NIK is somebody's whose name is another",
@@ -79,14 +74,17 @@ def decide(  # noqa: PLR0913 - what is known beside the evidence is named
     forbidden: frozenset[frozenset[Node]] = frozenset(),
     confirmed: frozenset[frozenset[Node]] = frozenset(),
     listed: Mapping[Node, Listed] | None = None,
+    received: Received | None = None,
 ) -> tuple[PersonDecision, ...]:
     """Decide one connected component; every number of `people` is a member of exactly one decision.
 
     `pairs` are the comparisons that blocking brought; what else is needed is compared here. `forbidden` are pairs that
     an operator said are two people, `confirmed` those that are one. `frequencies` are those that the pairs were
     compared with; None stands for the shipped ones. `listed` is what clinics' lists say of them:
-    a birth date with which their doses cannot be counts for nothing.
+    a birth date with which their doses cannot be counts for nothing. `received` tells how many received a lot.
     """
+    if len(people) == 1 and not patients:
+        return (_new_person(tuple(people), Grade.CERTAINLY_NOT, _NEW, ()),)
     policy = policy or DEFAULT_POLICY
     nodes: dict[Node, PersonEvidence] = dict(people.items())
     nodes.update(patients.items())
@@ -104,6 +102,7 @@ def decide(  # noqa: PLR0913 - what is known beside the evidence is named
         forbidden=forbidden,
         confirmed=confirmed,
         listed=listed,
+        received=received,
     )
     return _Decisions(graph).all()
 
@@ -177,7 +176,12 @@ class _Decisions:
             for other, edge in neighbours.items()
             if not settled.isdisjoint(other) and (doubt := self._doubt(edge, members, other))
         ]
-        return sorted(doubts, key=lambda doubt: (-doubt.edge.comparison.weight, self._graph.rank(doubt.edge.other)))
+        return sorted(doubts, key=lambda doubt: (-self._weight_to_ask(doubt), self._graph.rank(doubt.edge.other)))
+
+    def _weight_to_ask(self, doubt: _Doubt) -> float:
+        """Return a doubt's weight with what lot, vaccine and day add: they never join, but whom to look at first they may say."""
+        lot = self._graph.lots((doubt.edge.node,), (doubt.edge.other,))
+        return doubt.edge.comparison.weight + (lot.weight if lot else 0.0)
 
     def _doubt(self, edge: Edge, members: Members, other: Members) -> _Doubt | None:
         """Return what stands against deciding a cluster without asking because of another one."""
@@ -187,19 +191,31 @@ class _Decisions:
         if comparison.vetoes:
             return self._veto_doubt(edge, members, linked=linked)
         if not fits(comparison):
-            return None
+            return None if linked else self._doubt_by_lot(edge, members, other)
         lead = self._support(members) - comparison.weight
         clear = lead >= self._graph.policy.margin
         if linked:
             rival = any(isinstance(node, str) for node in other) and not clear
             return _Doubt(edge, "fits-two-people", _FITS_TWO) if rival else None
         if not self._persons.forbidden(members, other):
-            return _Doubt(
-                edge, "probably-same", "it is probably this person, but what agrees is not enough to be certain"
-            )
+            return self._nearly_one(edge, members, other)
         if clear and not _same_nik(comparison):
             return None
         return self._contradiction(edge, members, other)
+
+    def _nearly_one(self, edge: Edge, members: Members, other: Members) -> _Doubt:
+        """Return the doubt about two whom nothing parts."""
+        if self._persons.twin_unseen(members, other):
+            return _Doubt(edge, VetoCode.POSSIBLE_TWINS.value, _TWIN_UNSEEN)
+        return _Doubt(edge, "probably-same", "it is probably this person, but what agrees is not enough to be certain")
+
+    def _doubt_by_lot(self, edge: Edge, members: Members, other: Members) -> _Doubt | None:
+        """Return the doubt about two who come near one person, and with their lot, vaccine and day near enough to ask."""
+        lot = self._graph.lots(members, other)
+        asked = raised_by_lot(edge.comparison, lot, self._graph.policy) if lot else None
+        if asked is None or self._persons.forbidden(members, other):
+            return None
+        return _Doubt(Edge(edge.node, edge.other, asked), "same-lot", _SAME_LOT)
 
     def _contradiction(self, edge: Edge, members: Members, other: Members) -> _Doubt:
         found = self._graph.repeats(members, other)
@@ -281,14 +297,9 @@ class _Decisions:
             if edge.other not in members and not edge.comparison.vetoes
         ]
         grades = [edge.comparison.grade for edge in outside if edge.comparison.grade is Grade.POSSIBLE]
-        return PersonDecision(
-            _people(members),
-            PersonAction.CREATE,
-            grades[0] if grades else Grade.CERTAINLY_NOT,
-            "new-person",
-            _NEW_TOGETHER if self._left_open(members) else _NEW,
-            pairs=self._pairs(members, []),
-        )
+        grade = grades[0] if grades else Grade.CERTAINLY_NOT
+        text = _NEW_TOGETHER if self._left_open(members) else _NEW
+        return _new_person(_people(members), grade, text, self._pairs(members, []))
 
     def _left_open(self, members: frozenset[Node]) -> bool:
         """Say whether two of these would not be taken for one person if nothing else were known of them."""
@@ -303,8 +314,13 @@ class _Decisions:
         for edge in edges:
             chosen.setdefault(frozenset((edge.node, edge.other)), (edge, edge.comparison))
         return tuple(
-            ComparedPair(edge.node, edge.other, comparison) for edge, comparison in list(chosen.values())[:_SHOWN_PAIRS]
+            ComparedPair(edge.node, edge.other, with_doses(self._graph, edge.node, edge.other, comparison))
+            for edge, comparison in list(chosen.values())[:_SHOWN_PAIRS]
         )
+
+
+def _new_person(members: tuple[int, ...], grade: Grade, text: str, pairs: tuple[ComparedPair, ...]) -> PersonDecision:
+    return PersonDecision(members, PersonAction.CREATE, grade, "new-person", text, pairs=pairs)
 
 
 def _same_nik(comparison: Comparison) -> bool:

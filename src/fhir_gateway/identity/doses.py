@@ -120,13 +120,14 @@ def dose_number(immunization: Resource) -> str:
 
 def _lots_agree(left: Resource, right: Resource) -> bool:
     """Lots agree where they are equal but for punctuation or one typing error in six or more characters."""
-    one, other = _lot(left), _lot(right)
+    one, other = lot_of(left), lot_of(right)
     if not one or not other or one == other:
         return True
     return min(len(one), len(other)) >= 6 and OSA.distance(one, other, score_cutoff=1) <= 1
 
 
-def _lot(immunization: Resource) -> str:
+def lot_of(immunization: Resource) -> str:
+    """Return a dose's lot without punctuation, in capitals; "" where none is known or a program has invented it."""
     lot = immunization.get("lotNumber")
     if not isinstance(lot, str) or _INVENTED_LOT.fullmatch(lot.strip().upper()):
         return ""

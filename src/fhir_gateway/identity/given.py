@@ -1,18 +1,20 @@
-"""What the doses tell of who is who, within limits: they may part two records, and never join any.
+"""What the doses tell of who is who, within limits: they may part two records or have them asked about, and never join any.
 
 One vial serves many children on one day, and twins share vaccine, day, lot and clinic, so that doses which agree tell
 nothing of one family's children. What one clinic's list says twice tells more: a child gets one first dose of a vaccine,
 so two of them under names that are not quite the same speak for two children.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, tzinfo
+from typing import NamedTuple
 
 from fhir_gateway.domain import systems
+from fhir_gateway.domain.recent import remembered
 from fhir_gateway.domain.records import Dose, MissingDose, Resource
 from fhir_gateway.identity.comparators import compare_keys_of, compare_own_names, no_number_in_common, years_apart
-from fhir_gateway.identity.doses import dose_number, local_date
+from fhir_gateway.identity.doses import dose_number, local_date, lot_of
 from fhir_gateway.identity.evidence import PersonEvidence
 from fhir_gateway.identity.vaccines import codes_of, small_childrens
 from fhir_gateway.people.name_agreement import NameLevel
@@ -42,23 +44,37 @@ class GivenDose:
     day: str
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """What lists say of one: the doses, and which of those that have one line for each child (`lines`) have one for it."""
+class Vial(NamedTuple):
+    """What a list says that all who came that day were given: its `register`, CVX code, ISO day, comparable lot."""
+
+    register: str
+    vaccine: str
+    day: str
+    lot: str
+
+
+class Listed(NamedTuple):
+    """What lists say of one: the doses, and which of those that have one line for each child (`lines`) have one for it.
+
+    `vials` are the doses of which the lot is known as well.
+    """
 
     doses: frozenset[GivenDose] = frozenset()
     lines: frozenset[str] = frozenset()
+    vials: frozenset[Vial] = frozenset()
 
     def __or__(self, other: "Listed") -> "Listed":
         """Return what both say."""
-        return Listed(self.doses | other.doses, self.lines | other.lines)
+        return Listed(self.doses | other.doses, self.lines | other.lines, self.vials | other.vials)
 
 
 def listed(register: str, doses: Sequence[Dose], missing: Sequence[MissingDose], *, zone: tzinfo) -> Listed:
     """Return what one row of a list says; where the doses have names (a wide sheet) or there are none, it is a line of its own."""
-    given = (given_dose(register, dose.resource, zone=zone) for dose in doses)
+    given = {given_dose(register, dose.resource, zone=zone): lot_of(dose.resource) for dose in doses}
+    known = {dose: lot for dose, lot in given.items() if dose}
     of_its_own = all(dose.name for dose in doses) and all(dose.name for dose in missing)
-    return Listed(frozenset(dose for dose in given if dose), frozenset({register} if of_its_own else ()))
+    vials = frozenset(Vial(register, dose.vaccine, dose.day, lot) for dose, lot in known.items() if lot)
+    return Listed(frozenset(known), frozenset({register} if of_its_own else ()), vials)
 
 
 def given_dose(register: str, immunization: Resource, *, zone: tzinfo) -> GivenDose | None:
@@ -73,11 +89,10 @@ def given_dose(register: str, immunization: Resource, *, zone: tzinfo) -> GivenD
 def of_a_small_child(said: Listed, born: int) -> bool:
     """Say whether doses are a small child's which nobody who was born in this year can have got: the year is another's."""
     last = f"{born + _GROWN_UP_YEARS:04}-12-31"
-    return born > 0 and any(dose.vaccine in small_childrens() and dose.day > last for dose in said.doses)
+    return born > 0 and any(dose.day > last and dose.vaccine in small_childrens() for dose in said.doses)
 
 
-@dataclass(frozen=True, slots=True)
-class Repeats:
+class Repeats(NamedTuple):
     """Of the doses that the same lists have of two people (`compared`, of the shorter list), how many stand twice.
 
     `again` are numbered ones among them that one list has on two days a week or more apart: no line written twice.
@@ -113,6 +128,7 @@ class Repeats:
         return self.compared > 0 and not self.repeated and not self.lines
 
 
+@remembered(512)
 def count_repeats(left: Listed, right: Listed) -> Repeats:
     """Count the doses that the same lists have of both people; symmetric.
 
@@ -121,13 +137,14 @@ def count_repeats(left: Listed, right: Listed) -> Repeats:
     lines = not left.lines.isdisjoint(right.lines)
     if not (left.doses and right.doses):
         return Repeats(lines=lines)
-    one, other = _by_register(left.doses), _by_register(right.doses)
+    one, other = _in_lists(left.doses), _in_lists(right.doses)
     repeated = compared = again = 0
     for register in one.keys() & other.keys():
-        few, many = sorted((one[register], other[register]), key=len)
-        repeated += max(_repeated(few, many), _repeated(many, few) if len(few) == len(many) else 0)
-        compared += len(few)
-        again += _again(few, many)
+        few, many = sorted((one[register], other[register]), key=_length)
+        as_long = len(few.doses) == len(many.doses)
+        repeated += max(_repeated(few, many), _repeated(many, few) if as_long else 0)
+        compared += len(few.doses)
+        again += sum(abs(many.numbered.get(dose, day) - day) >= _A_WEEK for dose, day in few.numbered.items())
     agreed, contradicted = _across(one, other)
     return Repeats(repeated, compared, again, agreed, contradicted, lines)
 
@@ -172,64 +189,54 @@ def _share(left: tuple[object, ...], right: tuple[object, ...]) -> bool:
     return not set(left).isdisjoint(right)
 
 
-def _across(one: dict[str, set[GivenDose]], other: dict[str, set[GivenDose]]) -> tuple[int, int]:
-    """Count the doses of which two lists tell about the same day, and those of which they tell days further apart."""
-    agreed: set[tuple[str, str]] = set()
-    contradicted: set[tuple[str, str]] = set()
-    for register, doses in one.items():
-        for elsewhere in other.keys() - {register}:
-            for left in doses:
-                for right in other[elsewhere]:
-                    days = _one_dose(left, right)
-                    if days is not None:
-                        (contradicted if days >= _COPIED_WRONGLY else agreed).add((left.vaccine, _number(left)))
-    return len(agreed), len(contradicted)
+class _InList(NamedTuple):
+    """One's doses in a list, a day being its ordinal number.
+
+    `doses` are (vaccine, number, day), `numbered` is (vaccine, number) → the (last) day, of those of which the number is
+    known, `of_vaccine` is vaccine → (number, day) of each.
+    """
+
+    doses: list[tuple[str, str, int]]
+    numbered: dict[tuple[str, str], int]
+    of_vaccine: dict[str, list[tuple[str, int]]]
 
 
-def _one_dose(left: GivenDose, right: GivenDose) -> int | None:
-    """Return how many days apart two lists tell of one dose; None where they tell of two, or nobody can say."""
-    if left.vaccine != right.vaccine:
-        return None
-    days = abs((date.fromisoformat(left.day) - date.fromisoformat(right.day)).days)
-    one, other = _number(left), _number(right)
-    same = one == other if one and other else days < _TWO_WEEKS
-    return days if same else None
-
-
-def _numbered(doses: Iterable[GivenDose]) -> dict[tuple[str, str], str]:
-    """Return vaccine and number → the (last) day of it, of those of which the number is known."""
-    numbered = sorted((dose.vaccine, _number(dose), dose.day) for dose in doses if _number(dose))
-    return {(vaccine, number): day for vaccine, number, day in numbered}
-
-
-def _number(dose: GivenDose) -> str:
-    return "1" if dose.vaccine in _GIVEN_ONCE else dose.number
-
-
-def _far_apart(one: str, other: str) -> bool:
-    return abs((date.fromisoformat(one) - date.fromisoformat(other)).days) >= _A_WEEK
-
-
-def _again(few: Iterable[GivenDose], many: Iterable[GivenDose]) -> int:
-    days = _numbered(many)
-    return sum(dose in days and _far_apart(day, days[dose]) for dose, day in _numbered(few).items())
-
-
-def _by_register(doses: Iterable[GivenDose]) -> dict[str, set[GivenDose]]:
-    found: dict[str, set[GivenDose]] = {}
+@remembered(512)
+def _in_lists(doses: frozenset[GivenDose]) -> Mapping[str, _InList]:
+    """Return register → what it has; each of a family is held against all others, whose doses are sorted out once."""
+    found: dict[str, _InList] = {}
     for dose in doses:
-        found.setdefault(dose.register, set()).add(dose)
+        listed = found.setdefault(dose.register, _InList([], {}, {}))
+        number = "1" if dose.vaccine in _GIVEN_ONCE else dose.number
+        day = date.fromisoformat(dose.day).toordinal()
+        listed.doses.append((dose.vaccine, number, day))
+        listed.of_vaccine.setdefault(dose.vaccine, []).append((number, day))
+        if number:
+            listed.numbered[dose.vaccine, number] = max(day, listed.numbered.get((dose.vaccine, number), day))
     return found
 
 
-def _repeated(few: set[GivenDose], many: set[GivenDose]) -> int:
-    numbered = _numbered(many)
-    days: dict[str, set[date]] = {}
-    for dose in many:
-        days.setdefault(dose.vaccine, set()).add(date.fromisoformat(dose.day))
-    return sum((dose.vaccine, _number(dose)) in numbered or _soon(dose, days.get(dose.vaccine, ())) for dose in few)
+def _length(listed: _InList) -> int:
+    return len(listed.doses)
 
 
-def _soon(dose: GivenDose, days: Iterable[date]) -> bool:
-    given = date.fromisoformat(dose.day)
-    return any(abs((given - day).days) < _TWO_WEEKS for day in days)
+def _repeated(few: _InList, many: _InList) -> int:
+    """Count the doses that stand in both, under the same number or on days that lie too near for two."""
+    return sum(
+        (vaccine, number) in many.numbered
+        or any(abs(day - there) < _TWO_WEEKS for _, there in many.of_vaccine.get(vaccine, ()))
+        for vaccine, number, day in few.doses
+    )
+
+
+def _across(one: Mapping[str, _InList], other: Mapping[str, _InList]) -> tuple[int, int]:
+    """Count the doses of which two lists tell about the same day, and those of which they tell days further apart."""
+    agreed: set[tuple[str, str]] = set()
+    contradicted: set[tuple[str, str]] = set()
+    for mine, theirs in ((one[here], other[there]) for here in one for there in other if here != there):
+        for vaccine, number, day in mine.doses:
+            for their_number, their_day in theirs.of_vaccine.get(vaccine, ()):
+                days = abs(day - their_day)
+                if number == their_number if number and their_number else days < _TWO_WEEKS:
+                    (contradicted if days >= _COPIED_WRONGLY else agreed).add((vaccine, number))
+    return len(agreed), len(contradicted)

@@ -69,6 +69,19 @@ class PhoneWeights:
 
 
 @dataclass(frozen=True, slots=True)
+class LotWeights:
+    """What a lot, vaccine and day in common weigh: log2(m · `peers` / people who received it), at most `most` bits.
+
+    `m` is the probability that two lists which have doses of one person have such a one in common. `peers` are as
+    many children as would come into question for a dose of that day anyway.
+    """
+
+    m: float
+    peers: float
+    most: float
+
+
+@dataclass(frozen=True, slots=True)
 class BirthDateWeights:
     """The share of a birth date's weight that the date in two damaged NIKs has where the written ones differ.
 
@@ -86,12 +99,14 @@ class RivalWeights:
     """By how many bits the bar is lower where nobody else comes into question.
 
     `nobody`, and `no_namesake` where only name and birth date agree, below `certain`; `newborn`: so far above `probable`
-    is enough for a mother's newborn and her only child of that day.
+    is enough for a mother's newborn and her only child of that day, and so much more (`unseen_twin`) where one of them
+    was met on the server: then a twin may be in no file yet.
     """
 
     nobody: float
     no_namesake: float
     newborn: float
+    unseen_twin: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +136,7 @@ class MatchingParameters:
     names: NameWeights
     household: HouseholdWeights
     phones: PhoneWeights
+    lots: LotWeights
     birth_dates: BirthDateWeights
     rivals: RivalWeights
     counting: CountingWeights
@@ -131,6 +147,7 @@ _GROUPS: Mapping[str, type] = {
     "names": NameWeights,
     "household": HouseholdWeights,
     "phones": PhoneWeights,
+    "lots": LotWeights,
     "birth_dates": BirthDateWeights,
     "rivals": RivalWeights,
     "counting": CountingWeights,

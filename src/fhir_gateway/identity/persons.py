@@ -22,6 +22,7 @@ from fhir_gateway.identity.settling import (
     one_word,
     settled_alone,
 )
+from fhir_gateway.identity.unseen import may_be_unseen_twins
 from fhir_gateway.identity.vetoes import SAME_NAME, VetoCode, of_one_birth
 from fhir_gateway.identity.weighing import same_place
 from fhir_gateway.people.name_agreement import NameLevel
@@ -38,6 +39,8 @@ _OF_NUMBERS = frozenset({frozenset({VetoCode.NIK_DIFFERENT.value}), frozenset({V
 _ONE_DAY = frozenset({"exact", "swapped"})
 _MANY_DOSES = 4
 """So many of a list's doses tell that names a sound apart are one child's: of a twin it may have a few yet, or none."""
+_TWO_FOLDERS = ("record_number", "different")
+"""Evidence of two whom one clinic numbered, each with a number of its own."""
 _TWINS = frozenset({VetoCode.TWINS.value, VetoCode.POSSIBLE_TWINS.value})
 
 
@@ -168,6 +171,8 @@ class Persons:
                     joinable[frozenset((one, other))] = comparison.weight
 
     def _certain(self, one: Members, other: Members, comparison: Comparison) -> bool:
+        if self.twin_unseen(one, other):
+            return False
         policy, certain = self._graph.policy, joins(comparison)
         if certain and not nameless(comparison):
             return True
@@ -185,11 +190,18 @@ class Persons:
         )
         return settled and not self._rivalled(one, other) and not self._rivalled(other, one)
 
+    def twin_unseen(self, one: Members, other: Members) -> bool:
+        """Say whether two may be twins of whom one is in no file yet."""
+        left, right, on_server = self._evidence(one), self._evidence(other), _on_server(one) or _on_server(other)
+        return may_be_unseen_twins(left, right, self.compared(one, other), met_on_server=on_server)
+
     def _of_one_mother(self, one: Members, other: Members, comparison: Comparison) -> bool:
         """Say whether a newborn's and a child's mother are one, and not two women of one name."""
         left, right = self._evidence(one), self._evidence(other)
         policy, rivals = self._graph.policy, self._graph.policy.parameters.rivals
         bar = policy.probable + rivals.newborn
+        if _on_server(one) or _on_server(other):
+            bar += rivals.unseen_twin
         if no_number_in_common(left, right):
             mothers = compare_keys_of(left.mother_keys + left.parent_keys, right.mother_keys + right.parent_keys)
             if not all(one_word(mine, theirs, self._graph.frequencies) for mine, theirs in mothers.near):
@@ -231,6 +243,9 @@ class Persons:
         if left.newborn or right.newborn or max(left.birth_order, right.birth_order) > 0:
             return False
         if left.gender and right.gender and left.gender != right.gender:
+            return False
+        said = self.compared(one, other).evidence
+        if any((piece.field, piece.agreement) == _TWO_FOLDERS for piece in said):
             return False
         twins = (self._twins_of(one) | self._twins_of(other)) - {one, other}
         found = self._graph.repeats(one, other)

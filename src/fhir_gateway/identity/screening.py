@@ -131,8 +131,7 @@ class Screen:
             weight += weigh_name(name, self._parameters, frequencies)
         if weight >= needed or weight + household < needed:
             return weight >= needed
-        family = weigh_household(left, right, self._parameters, frequencies)
-        return family is not None and weight + min(household, family.evidence.weight) >= needed
+        return weight + min(household, weigh_household(left, right, self._parameters, frequencies).weight) >= needed
 
 
 def _contradict(left: PersonEvidence, right: PersonEvidence, *, as_typed: bool) -> bool:

@@ -53,15 +53,17 @@ def settled_alone(  # noqa: PLR0913 - what is known beside the evidence is named
     if not comparison.vetoes and not caution:
         return _only_one(left, right, said, parameters.household)
     if caution == "namesakes" and not comparison.vetoes:
-        nobody_else = said.get("household", ("", 0.0))[1] > 0 or in_different_lists
+        family = said.get("household", ("", 0.0))[1] > 0
+        nobody_else = family or in_different_lists
         bar = policy.certain - (parameters.rivals.nobody if nobody_else else parameters.rivals.no_namesake)
         alone = comparison.weight >= bar and _no_namesake(left, right, comparison, policy, frequencies)
-        return alone and mistyped(left, right, frequencies)
+        return alone and mistyped(left, right, frequencies) and (family or not compare_own_names(left, right).near)
     if comparison.weight < policy.certain:
         return False
     if comparison.vetoes:
         codes = {veto.code for veto in comparison.vetoes}
-        return codes == _POSSIBLE_TWINS and not caution and mistyped(left, right, frequencies)
+        one_folder = said.get("record_number", ("", 0.0))[0] != "different"
+        return codes == _POSSIBLE_TWINS and not caution and one_folder and mistyped(left, right, frequencies)
     return _birth_date_settled(left, right, said, parameters.household, frequencies)
 
 
@@ -83,7 +85,8 @@ def _birth_date_settled(
             return False
         if birth_date == "different" and of_one_birth(left, right):
             return name == "exact" or (name in _LIKE and said.get("nik", ("", 0.0))[0] == "agree")
-        wrong_year = birth_date == "year" and name == "exact" and not _only_mothers_name(left, right)
+        any_day = (left.birth_date.month, left.birth_date.day) == (1, 1)
+        wrong_year = birth_date == "year" and not any_day and name == "exact" and not _only_mothers_name(left, right)
         return wrong_year or (birth_date == "partly" and name in _SAME_NAME)
     inexact = said["caution"][0] == "nothing-exact" and birth_date in {"digit", "swapped"}
     return inexact and _same_family(said, household) and mistyped(left, right, frequencies)

@@ -4,8 +4,8 @@ A veto says that two records are two people, or that only an operator can tell. 
 record number that agrees, what agrees is not enough to link without asking.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from rapidfuzz.distance import OSA
 
@@ -22,7 +22,9 @@ from fhir_gateway.identity.comparators import (
 from fhir_gateway.identity.evidence import PersonEvidence
 from fhir_gateway.identity.frequencies import Frequencies
 from fhir_gateway.identity.parameters import MatchingParameters
+from fhir_gateway.identity.weighing import Household
 from fhir_gateway.people.name_agreement import NameAgreement, NameLevel
+from fhir_gateway.people.name_slips import is_slip
 from fhir_gateway.people.name_sounds import same_sound
 
 
@@ -53,22 +55,18 @@ SAME_DAY = frozenset({BirthDateLevel.EXACT, BirthDateLevel.DEFAULT_DAY, BirthDat
 SAME_NAME = frozenset({NameLevel.EXACT, NameLevel.EQUIVALENT})
 LIKE_NAME = frozenset({NameLevel.EXACT, NameLevel.EQUIVALENT, NameLevel.SUBSET, NameLevel.INITIALS})
 _LIKE_OR_NEAR = LIKE_NAME | {NameLevel.NEAR}
-_WORDS_MISSING = frozenset({NameLevel.SUBSET, NameLevel.INITIALS, NameLevel.WEAK})
+WORDS_MISSING = frozenset({NameLevel.SUBSET, NameLevel.INITIALS, NameLevel.WEAK})
 OTHER_NAME = frozenset({NameLevel.DIFFERENT, NameLevel.PARTIAL})
 
 
-@dataclass(frozen=True, slots=True)
-class Levels:
-    """The agreement levels of two people's comparison, and the household's weight in bits."""
+class Levels(NamedTuple):
+    """The agreement levels of two people's comparison, and what the household weighs."""
 
     nik: NikLevel
     name: NameAgreement
     birth_date: BirthDateLevel
     same_gender: bool | None
-    household: float
-    household_mixed: bool
-    parents_differ: bool
-    village_only: bool
+    household: Household
     same_record: bool | None
     own: bool
 
@@ -114,7 +112,7 @@ def find_caution(
         return None
     if levels.nik is NikLevel.AGREE:
         confirmed = levels.name.level is not NameLevel.UNKNOWN or (
-            levels.birth_date in SAME_DAY and levels.household > 0 and (left.newborn or right.newborn)
+            levels.birth_date in SAME_DAY and levels.household.weight > 0 and (left.newborn or right.newborn)
         )
         other_day = levels.birth_date is BirthDateLevel.DIFFERENT and not _no_siblings(left, right, levels)
         other_sex = levels.birth_date not in SAME_DAY and levels.same_gender is False
@@ -128,7 +126,7 @@ def find_caution(
 
 def _no_siblings(left: PersonEvidence, right: PersonEvidence, levels: Levels) -> bool:
     """Whether of one NIK, name and sex the birth dates lie too near for two births of one mother: one is written wrong."""
-    if levels.name.level not in SAME_NAME or levels.same_gender is False or levels.household < 0:
+    if levels.name.level not in SAME_NAME or levels.same_gender is False or levels.household.weight < 0:
         return False
     return of_one_birth(left, right)
 
@@ -152,15 +150,15 @@ def _unsupported(levels: Levels, supporting: float) -> Evidence | None:
         return _NOTHING_EXACT
     if levels.birth_date is BirthDateLevel.YEAR:
         return _NO_BIRTH_DATE  # an elder sister's day, a name like hers
-    namesake = levels.nik is NikLevel.DAMAGED_AGREE and levels.parents_differ and levels.household < 0
+    namesake = levels.nik is NikLevel.DAMAGED_AGREE and levels.household.parents_differ and levels.household.weight < 0
     if levels.nik in _NIK_SUPPORTS and levels.name.level in SAME_NAME and not namesake:
         return None
-    if levels.village_only and levels.name.level in _WORDS_MISSING:
+    if levels.household.village_only and levels.name.level in WORDS_MISSING:
         return _NAMESAKES  # a village is many families'
     # A school has many of 1 January, and some of nearly one name: of these the village tells too little.
     common_day = levels.birth_date is BirthDateLevel.DEFAULT_DAY and levels.name.level is not NameLevel.EXACT
-    enough = supporting if levels.parents_differ or levels.household_mixed or common_day else 0.0
-    return None if levels.household > enough else _NAMESAKES
+    enough = supporting if levels.household.parents_differ or levels.household.mixed or common_day else 0.0
+    return None if levels.household.weight > enough else _NAMESAKES
 
 
 _NIK_SUPPORTS = frozenset({NikLevel.DAMAGED_AGREE, NikLevel.DAMAGED_AGREE_SERIAL, NikLevel.ODD_NEAR})
@@ -184,10 +182,14 @@ def _twins(
         known_twin = levels.same_gender is False or max(left.birth_order, right.birth_order) > 0
         label = known_twin and levels.nik is not NikLevel.AGREE and order is None and _no_name_but_mothers(left, right)
         return VetoCode.POSSIBLE_TWINS if label else None
-    if levels.household < family:
+    labelled = has_label(left) or has_label(right)
+    if levels.household.weight < family:
+        if levels.nik is NikLevel.AGREE:
+            twins_number = levels.household.weight <= 0 and _a_sound_apart(levels.name, frequencies)
+            return VetoCode.POSSIBLE_TWINS if twins_number else None
         one_or_twins = bool(levels.name.near) and levels.name.level not in OTHER_NAME
-        alike = one_or_twins and levels.household > 0 and levels.nik is not NikLevel.AGREE
-        return VetoCode.POSSIBLE_TWINS if alike and _name_in_doubt(levels, frequencies) else None
+        alike = one_or_twins and levels.household.weight > 0
+        return VetoCode.POSSIBLE_TWINS if alike and _name_in_doubt(levels, frequencies, labelled=labelled) else None
     return _twins_by_name(left, right, levels, frequencies, order=order)
 
 
@@ -204,20 +206,35 @@ def _twins_by_name(
     level = levels.name.level
     if levels.nik is NikLevel.AGREE:
         sound_alike = level is NameLevel.NEAR and not _typing_error(levels.name, frequencies)
-        boy_and_girl = sound_alike and levels.same_gender is False
+        boy_and_girl = levels.same_gender is False and (sound_alike or level is NameLevel.UNKNOWN)
         return VetoCode.POSSIBLE_TWINS if boy_and_girl else None
     if level in OTHER_NAME:
         return VetoCode.TWINS
     if level is NameLevel.UNKNOWN:
         return _newborn_twins(left, right, levels, order=order)
     one_is_twin = levels.same_record is False and order is None and max(left.birth_order, right.birth_order) > 0
-    return VetoCode.POSSIBLE_TWINS if one_is_twin or _name_in_doubt(levels, frequencies) else None
+    in_doubt = one_is_twin or _name_in_doubt(levels, frequencies, labelled=has_label(left) or has_label(right))
+    return VetoCode.POSSIBLE_TWINS if in_doubt else None
 
 
-def _name_in_doubt(levels: Levels, frequencies: Frequencies) -> bool:
-    """Whether names that nearly agree may be twins'; the same record number or a typing error makes them one child's."""
+def has_label(known: PersonEvidence) -> bool:
+    """Say whether a row without a name of the child's own was joined with a child: it may have been its twin's."""
+    return not known.newborn and any(name.newborn for name in known.names)
+
+
+def _a_sound_apart(name: NameAgreement, frequencies: Frequencies) -> bool:
+    """Whether names differ as those of twins do, by more than a slip of the finger."""
+    words = ((one, other) for one, other in name.near if not is_slip(one, other))
+    return name.level is NameLevel.NEAR and not all(_same_word(one, other, frequencies) for one, other in words)
+
+
+def _name_in_doubt(levels: Levels, frequencies: Frequencies, *, labelled: bool) -> bool:
+    """Whether names that nearly agree may be twins'; the same record number or a typing error makes them one child's.
+
+    The number tells nothing where it may have come with a `labelled` row, that of a newborn without a name.
+    """
     if levels.same_record:
-        return False
+        return labelled and not _typing_error(levels.name, frequencies)
     mistyped = not levels.name.near or _typing_error(levels.name, frequencies)
     if levels.same_gender is False:
         return not (levels.name.near and mistyped)

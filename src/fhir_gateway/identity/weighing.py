@@ -2,11 +2,11 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from fhir_gateway.domain.identity import Evidence
 from fhir_gateway.domain.recent import remembered
-from fhir_gateway.identity.comparators import compare_keys_of
+from fhir_gateway.identity.comparators import compare_keys_of, compare_own_names
 from fhir_gateway.identity.evidence import PersonEvidence
 from fhir_gateway.identity.frequencies import Frequencies
 from fhir_gateway.identity.parameters import MatchingParameters
@@ -70,6 +70,7 @@ _PARTS: Mapping[str, str] = {
     "place": "village",
     "family_card": "family card",
 }
+_OF_PARENTS = frozenset({"mother", "parent", "couple"})
 
 
 @remembered(2048)
@@ -113,39 +114,50 @@ def weigh_same_birth_date(
     return max(0.0, round(parameters.weights["birth_date.exact"] + min(parameters.birth_dates.rare_most, rarity), 2))
 
 
-@dataclass(frozen=True, slots=True)
-class Household:
-    """The household's evidence, whether the parents' names speak against it, and whether only the village agrees."""
+class Household(NamedTuple):
+    """What the household weighs, and what its parts weigh each; none where nothing of it can be compared."""
 
-    evidence: Evidence
-    parents_differ: bool
-    village_only: bool
+    weight: float
+    parts: list[tuple[str, float]]
+
+    @property
+    def mixed(self) -> bool:
+        """Whether some parts agree and others differ."""
+        weights = [weight for _, weight in self.parts]
+        return bool(weights) and min(weights) < 0 < max(weights)
+
+    @property
+    def parents_differ(self) -> bool:
+        """Whether the parents' names speak against it."""
+        return any(weight < 0 and name in _OF_PARENTS for name, weight in self.parts)
+
+    @property
+    def village_only(self) -> bool:
+        """Whether nothing but the village agrees."""
+        return [name for name, weight in self.parts if weight > 0] == ["place"]
+
+    @property
+    def evidence(self) -> Evidence:
+        """The household's evidence in the operator's words."""
+        same = [_PARTS[name] for name, weight in self.parts if weight > 0]
+        other = [_PARTS[name] for name, weight in self.parts if weight <= 0]
+        said = [f"{', '.join(same)} agree"] if same else []
+        said += [f"{', '.join(other)} differ"] if other else []
+        agreement = "mixed" if self.mixed else "agree" if same else "different"
+        return piece("household", agreement, self.weight, "; ".join(said))
 
 
 def weigh_household(
     left: PersonEvidence, right: PersonEvidence, parameters: MatchingParameters, frequencies: Frequencies
-) -> Household | None:
+) -> Household:
     """Weigh mother, parent's NIK, phone, village and family card as the one fact that they are: the household."""
-    parts = dict(household_parts(left, right, parameters, frequencies))
-    if not parts:
-        return None
-    ups = [weight for weight in parts.values() if weight > 0]
-    downs = sorted(weight for weight in parts.values() if weight < 0)
+    parts = household_parts(left, right, parameters, frequencies)
+    total = sum([weight for _, weight in parts if weight > 0], 0.0)
+    downs = sorted([weight for _, weight in parts if weight < 0])
+    if downs:
+        total += downs[0] + parameters.household.later * sum(downs[1:])
     # Strangers agree in each by chance; a family's others agree in all, so all together tell no more than "same family".
-    against = sum(downs[:1]) + parameters.household.later * sum(downs[1:])
-    total = min(parameters.household.most, sum(ups) + against)
-    agreement = "mixed" if ups and downs else "agree" if ups else "different"
-    differ = min(parts.get(name, 0.0) for name in ("mother", "parent", "couple")) < 0
-    village_only = bool(ups) and all(weight <= 0 for name, weight in parts.items() if name != "place")
-    return Household(piece("household", agreement, round(total, 2), _detail(parts)), differ, village_only)
-
-
-def _detail(parts: Mapping[str, float]) -> str:
-    same = [_PARTS[name] for name, weight in parts.items() if weight > 0]
-    other = [_PARTS[name] for name, weight in parts.items() if weight <= 0]
-    said = [f"{', '.join(same)} agree"] if same else []
-    said += [f"{', '.join(other)} differ"] if other else []
-    return "; ".join(said)
+    return Household(round(min(parameters.household.most, total), 2), parts)
 
 
 def household_parts(
@@ -196,6 +208,8 @@ def same_place(left: tuple[str, ...], right: tuple[str, ...]) -> bool | None:
 def _parents(
     left: PersonEvidence, right: PersonEvidence, parameters: MatchingParameters, frequencies: Frequencies
 ) -> list[tuple[str, float]]:
+    if left.newborn != right.newborn and compare_own_names(left, right).level is not NameLevel.UNKNOWN:
+        left, right = _called_itself(left), _called_itself(right)
     if left.mother_keys and right.mother_keys:
         agreement = compare_keys_of(left.mother_keys, right.mother_keys)
         weight = weigh_mother(agreement, parameters, frequencies)
@@ -212,6 +226,16 @@ def _parents(
     if weight < 0 and are_couple(left_keys, right_keys, frequencies):
         return [("couple", parameters.weights["parent.different"])]
     return [("parent", max(weight, parameters.weights["parent.different"]))]
+
+
+def _called_itself(person: PersonEvidence) -> PersonEvidence:
+    """Return a newborn without a parent of the name behind "By.", which is compared as its own: it cannot be both."""
+    if not person.newborn:
+        return person
+    mothers, parents = (
+        tuple(key for key in keys if key not in person.own_keys) for keys in (person.mother_keys, person.parent_keys)
+    )
+    return person._replace(mother_keys=mothers, parent_keys=parents)
 
 
 def are_couple(left: tuple[str, ...], right: tuple[str, ...], frequencies: Frequencies) -> bool:

@@ -1,1 +1,1 @@
-"""The ledger: runs, spooled records, outcomes, known keys, reviews; SQLAlchemy Core over SQLite or PostgreSQL."""
+"""The ledger: runs, spooled records, outcomes, known keys, reviews; SQLAlchemy Core over SQLite."""

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 CHUNK = 512
-"""Values in one IN list; SQLite takes 32,766 parameters, PostgreSQL plans shorter lists faster."""
+"""Values in one IN list; SQLite takes 32,766 parameters."""
 
 
 def chunks(values: Iterable[Any], size: int = CHUNK) -> Iterator[list[Any]]:

@@ -3,6 +3,8 @@
 import zlib
 from typing import Any
 
+import orjson
+
 from fhir_gateway.domain.identity import (
     ComparedPair,
     Comparison,
@@ -43,6 +45,11 @@ def unpack_doses(payload: bytes) -> tuple[tuple[Dose, ...], tuple[MissingDose, .
         tuple(Dose(name, resource) for name, resource in body["doses"]),
         tuple(MissingDose(name, Problem(**problem)) for name, problem in body["missing"]),
     )
+
+
+def unpack_given(payload: bytes) -> tuple[Dose, ...]:
+    """Return the doses that pack_doses() was given, to be looked at only: decimals lose their digits, which saves half the time."""
+    return tuple(Dose(name, resource) for name, resource in orjson.loads(zlib.decompress(payload))["doses"])
 
 
 def pack_decision(decision: PersonDecision) -> bytes:

@@ -3,8 +3,9 @@
 import os
 import tempfile
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from itertools import accumulate, islice
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -56,13 +57,12 @@ class RecordFile:
     def __len__(self) -> int:
         return len(self._ends) - 1
 
-    def add(self, record: bytes) -> int:
-        """Write a record and return its number. Raises LedgerError where the disk is full."""
-        self._buffer += record
-        self._ends.append(self._ends[-1] + len(record))
+    def extend(self, records: Sequence[bytes]) -> None:
+        """Write records, numbered on. Raises LedgerError where the disk is full."""
+        self._buffer += b"".join(records)
+        self._ends.extend(islice(accumulate(map(len, records), initial=self._ends[-1]), 1, None))
         if len(self._buffer) >= _BUFFERED_BYTES:
             self._flush()
-        return len(self._ends) - 2
 
     def get(self, number: int) -> bytes:
         """Return a record; raises IndexError where there is none of this number."""
@@ -84,15 +84,6 @@ class NumberFile:
         self._end = 0
         self._buffers: dict[int, array[int]] = {}
         self._places: dict[int, list[tuple[int, int]]] = {}
-
-    def add(self, part: int, value: int) -> None:
-        """Write a number into a part. Raises LedgerError where the disk is full."""
-        buffer = self._buffers.get(part)
-        if buffer is None:
-            buffer = self._buffers[part] = array("Q")
-        buffer.append(value)
-        if len(buffer) >= _BUFFERED_NUMBERS:
-            self._spill(part, buffer)
 
     def extend(self, part: int, values: "array[int]") -> None:
         """Write numbers into a part. Raises LedgerError where the disk is full."""

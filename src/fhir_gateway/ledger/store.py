@@ -107,8 +107,7 @@ class Ledger:
 
     def compact(self) -> None:
         """Take what was deleted out of SQLite's write-ahead log, too."""
-        if self._engine.dialect.name == "sqlite":
-            self._connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
+        self._connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
 
     def close(self) -> None:
         """Close the connection."""

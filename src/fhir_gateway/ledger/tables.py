@@ -69,13 +69,7 @@ records = Table(
 Index("records_by_person", records.c.run, records.c.person)
 Index("records_by_key", records.c.key)
 Index("records_by_patient", records.c.patient_id)
-Index(
-    "records_written",
-    records.c.run,
-    records.c.number,
-    sqlite_where=text("written != ''"),
-    postgresql_where=text("written != ''"),
-)
+Index("records_written", records.c.run, records.c.number, sqlite_where=text("written != ''"))
 """Those that wrote on the server: a load of what is known already has none of them."""
 
 persons = Table(

@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from fhir_gateway.fhir.references import paths_to
+from fhir_gateway.fhir.references import patient_paths
 
 _PACKAGE = Path(__file__).parent
 SEARCHES_FILE = _PACKAGE / "patient_searches.json"
@@ -24,7 +24,7 @@ def compile_searches() -> dict[str, dict[str, list[str]]]:
             for parameter, elements in sorted(registry.get(resource_type, {}).items())
             if (reached := _reached(elements, paths))
         }
-        for resource_type, paths in sorted(paths_to("Patient").items())
+        for resource_type, paths in sorted(patient_paths().items())
         if resource_type != "Patient"
     }
     return {resource_type: parameters for resource_type, parameters in found.items() if parameters}

@@ -107,8 +107,8 @@ def join_people(
 
 
 def fitting_two(group: DuplicateGroup) -> DuplicateGroup:
-    """Return a pair's group with the conflict that one of them fits somebody, too, who contradicts the other."""
-    words = "one of them fits somebody else as well, who contradicts the other: who belongs to whom is open"
+    """Return a group with the conflict that one of them fits somebody, too, who contradicts another of them."""
+    words = "one of them fits somebody else as well, who contradicts another: who belongs to whom is open"
     conflict = MergeConflict("fits-two-people", words, tuple(f"Patient/{one}" for one in group.patient_ids))
     grade = Grade.PROBABLE if group.grade is Grade.CERTAIN else group.grade
     return replace(group, grade=grade, conflicts=(*group.conflicts, conflict))

@@ -13,7 +13,7 @@ from fhir_gateway.domain.merges import DuplicateGroup, GroupRule
 from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.frequencies import Frequencies
 from fhir_gateway.identity.parameters import MatchingPolicy
-from fhir_gateway.merging.finding_groups import Pair, fitting_two, found_of, join_people
+from fhir_gateway.merging.finding_groups import Joined, Pair, fitting_two, found_of, join_people
 from fhir_gateway.merging.finding_people import Person, unpack
 from fhir_gateway.merging.finding_settling import is_settled
 from fhir_gateway.merging.grouping import contradictions_of, grade_people
@@ -70,7 +70,8 @@ class _Grouping:
         asked = [pair for pair in self._portion.pairs if self._compare(*pair).grade in _ASKED]
         allowed = [pair for pair in asked if frozenset(pair) not in self._portion.parted]
         joined = join_people(sorted(allowed, key=self._rank), self._contradict, self._portion.sharing)
-        groups = [self._joined(ids) for ids in joined.groups]
+        open_ = self._fitting_others(joined)
+        groups = [self._joined(ids, fits_others=ids in open_) for ids in joined.groups]
         whole = {
             self._sharing[one]
             for found in groups
@@ -99,7 +100,8 @@ class _Grouping:
 
     def _contradict(self, one: str, other: str) -> bool:
         pair = ComparedPair(one, other, self._compare(one, other))
-        return bool(contradictions_of(pair, evidence=self._evidence, parted=self._portion.parted))
+        evidence, parted = self._evidence, self._portion.parted
+        return bool(contradictions_of(pair, rule=GroupRule.EVIDENCE, evidence=evidence, parted=parted))
 
     def _graded(self, ids: Iterable[str], nik: str = "") -> DuplicateGroup:
         evidence = {one: self._evidence[one] for one in ids}
@@ -107,10 +109,23 @@ class _Grouping:
             evidence, rule=GroupRule.EVIDENCE, nik=nik, parted=self._portion.parted, compared=self._compare
         )
 
-    def _joined(self, ids: tuple[str, ...]) -> Found:
+    def _joined(self, ids: tuple[str, ...], *, fits_others: bool) -> Found:
         """Return people in whom nothing contradicts as a group; of those who share a NIK the first one's stands for it."""
         nik = next((self._portion.sharing[self._sharing[one]] for one in ids if one in self._sharing), "")
-        return found_of(FoundKind.LIKELY, self._graded(ids, nik), self._people)
+        group = self._graded(ids, nik)
+        return found_of(FoundKind.LIKELY, fitting_two(group) if fits_others else group, self._people)
+
+    def _fitting_others(self, joined: Joined) -> set[tuple[str, ...]]:
+        """Return the groups of which one fits somebody else, without the clear lead by which a load decides between two."""
+        group_of = {one: group for group in joined.groups for one in group}
+        found: set[tuple[str, ...]] = set()
+        for one, other in (ends for pair in joined.torn for ends in (pair, pair[::-1])):
+            mine, theirs = group_of.get(one, ()), group_of.get(other, (other,))
+            bar = self._compare(one, other).weight + self._policy.margin
+            near = [rival for rival in mine if rival != one and self._compare(one, rival).weight < bar]
+            if any(self._contradict(rival, each) for rival in near for each in theirs):
+                found.add(mine)
+        return found
 
     def _contradicting(self, pair: Pair, met: Mapping[str, int]) -> Found:
         """Return a pair that something speaks against; where both fit nobody else, that may be settled."""

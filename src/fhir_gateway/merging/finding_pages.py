@@ -4,21 +4,21 @@ What comes out is bytes and numbers, quickly put together with those of other pa
 """
 
 from array import array
-from binascii import crc32, crc_hqx
+from binascii import crc32
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, compress, count, islice
+from operator import xor
 
 from fhir_gateway.identity.blocking import blocking_keys
+from fhir_gateway.identity.evidence import BirthDate
 from fhir_gateway.identity.frequencies import FrequencyCount
 from fhir_gateway.merging.finding_people import hides_nik, niks_of, pack, pack_unread, people_of, unpack_unread
 
 NUMBER_BITS = 28
-"""A person's number and 36 bits of a key's hash stand in one 64-bit number."""
+"""A person's number and a key's hash stand in one 64-bit number."""
 NUMBER = (1 << NUMBER_BITS) - 1
 _PARTS_A_KIND = 16
-_LOW_BITS = 28
-_HIGH = (1 << 36 - _LOW_BITS) - 1
 
 Noted = dict[int, "array[int]"]
 """Keys' hashes with people's numbers, by part."""
@@ -28,10 +28,11 @@ Noted = dict[int, "array[int]"]
 class Page:
     """What a page comes to: its people as bytes, under which NIKs and blocking keys they meet, how common words are.
 
-    `masked` is how many carry a NIK that the server hides.
+    `born` are the people's birth dates as rising numbers, `masked` is how many carry a NIK that the server hides.
     """
 
     records: tuple[bytes, ...]
+    born: "array[int]"
     masked: int
     niks: Noted
     blocks: Noted
@@ -45,7 +46,7 @@ def look_for_niks(patients: bytes, first: int) -> Page:
     for number, patient in enumerate(found, start=first):
         note(niks, [f"n:{nik}" for nik in niks_of(patient)], number)
     records = tuple([pack_unread([patient]) for patient in found])
-    return Page(records, sum(map(hides_nik, found)), niks, {}, FrequencyCount())
+    return Page(records, array("I"), sum(map(hides_nik, found)), niks, {}, FrequencyCount())
 
 
 def look_at(patients: bytes, first: int) -> Page:
@@ -55,42 +56,49 @@ def look_at(patients: bytes, first: int) -> Page:
     """
     people = people_of(unpack_unread(patients))
     records = tuple([pack(person) for person in people])
-    count = FrequencyCount()
+    counted = FrequencyCount()
     for person in people:
-        count.add(person.evidence)
+        counted.add(person.evidence)
     keys = [blocking_keys(person.evidence) for person in people]
     niks: Noted = {}
     blocks: Noted = {}
     for number, (person, theirs) in enumerate(zip(people, keys, strict=True), start=first):
         note(niks, [f"n:{nik}" for nik in person.niks], number)
         note(blocks, theirs, number)
-    return Page(records, sum(person.evidence.masked for person in people), niks, blocks, count)
+    born = array("I", [_day_of(person.evidence.birth_date) for person in people])
+    return Page(records, born, sum(person.evidence.masked for person in people), niks, blocks, counted)
+
+
+def _day_of(born: BirthDate) -> int:
+    return (born.year * 12 + born.month) * 31 + born.day
 
 
 def note(noted: Noted, keys: Iterable[str], number: int) -> None:
     """Note that a person has these keys; the first letter of each is its kind."""
     for key in keys:
         written = key.encode()
-        low = crc32(written)  # two checksums of other polynomials: 40 bits in all, quicker than a digest
-        part = written[0] * _PARTS_A_KIND + low % _PARTS_A_KIND
+        hashed = crc32(written)  # much quicker than a digest; who meets by chance is told apart by what is compared
+        part = written[0] * _PARTS_A_KIND + hashed % _PARTS_A_KIND
         values = noted.get(part)
         if values is None:
             values = noted[part] = array("Q")
-        hashed = (crc_hqx(written, 0) & _HIGH) << _LOW_BITS | low // _PARTS_A_KIND
         values.append(hashed << NUMBER_BITS | number)
 
 
 def blocks_in(values: "array[int]") -> Iterator[list[int]]:
     """Yield the numbers of two or more people who share a key in a part, rising; keys of one hash are taken for one."""
-    before, block = -1, [0]
-    for value in sorted(set(values)):
-        hashed = value >> NUMBER_BITS
-        if hashed == before:  # few keys have two people: what is done for every key has to be little
-            block.append(value & NUMBER)
-            continue
-        if len(block) > 1:
-            yield block
-        before, block = hashed, [value & NUMBER]
+    ordered = sorted(values)
+    # Few keys have two people: neighbours who share one differ in their numbers alone, and are found without a step for each.
+    sharing = map(NUMBER.__ge__, map(xor, ordered, islice(ordered, 1, None)))
+    last, block = -1, [0]
+    for place in compress(count(1), sharing):
+        if place - 1 != last:
+            if len(block) > 1:
+                yield block
+            block = [ordered[place - 1] & NUMBER]
+        last, number = place, ordered[place] & NUMBER
+        if number != block[-1]:  # a person noted twice
+            block.append(number)
     if len(block) > 1:
         yield block
 

@@ -13,6 +13,8 @@ from fhir_gateway.merging.grouping import brings_together
 from fhir_gateway.people.names import tokens_of_key
 from fhir_gateway.people.nik import read_nik
 
+_new = tuple.__new__
+"""Makes a named tuple in a third of the time that its own _make() takes."""
 _NAMES, _BORN = PersonEvidence._fields.index("names"), PersonEvidence._fields.index("birth_date")
 _READ = frozenset(
     {"id", "meta", "identifier", "name", "telecom", "gender", "birthDate", "deceasedDateTime", "address", "contact"}
@@ -47,8 +49,8 @@ def _person(patient: Resource, evidence: PersonEvidence) -> Person:
 
 def niks_of(patient: Resource) -> tuple[str, ...]:
     """Return the NIKs (16 digits) that may bring a Patient together with others, earlier ones included."""
-    read = map(read_nik, own_niks(patient, old=True))
-    return tuple(dict.fromkeys([nik.digits for nik in read if brings_together(nik)]))
+    read = [nik.digits for nik in map(read_nik, own_niks(patient, old=True)) if brings_together(nik)]
+    return tuple(dict.fromkeys(read)) if len(read) > 1 else tuple(read)
 
 
 def hides_nik(patient: Resource) -> bool:
@@ -93,8 +95,8 @@ def unpack(record: bytes) -> Person:
     if isinstance(found, list):
         return person_of(found[0])
     shown, niks, values = found
-    values[_BORN] = BirthDate._make(values[_BORN])
-    return Person(FoundPatient._make(shown), niks, PersonEvidence._make(values))
+    values[_BORN] = _new(BirthDate, values[_BORN])
+    return _new(Person, (_new(FoundPatient, shown), niks, _new(PersonEvidence, values)))
 
 
 def words_of(person: Person) -> dict[str, str]:

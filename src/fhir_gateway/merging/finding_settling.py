@@ -24,7 +24,8 @@ def is_settled(
 
     That are two valid NIKs, one typing error apart, where all else is certain (a NIK has no check digit, so each typing
     error is a different valid one), and what a load settles: a slip of the finger that might have been a twin's name or
-    another birth date. It stays named, and they are never certain.
+    another birth date; and two who agree, but may be twins of whom the one is unknown. It stays named, and they are
+    never certain.
     """
     if len(group.pairs) != 1:
         return False
@@ -33,6 +34,8 @@ def is_settled(
     if against == {"different-niks"}:
         nik = next((one.agreement for one in pair.comparison.evidence if one.field == "nik"), "")
         return nik == "typo" and pair.comparison.grade is Grade.PROBABLE
+    if against == {VetoCode.POSSIBLE_TWINS.value} and not pair.comparison.vetoes:
+        return True  # nobody rivals: what a load asks about for twins that may be unknown yet
     left, right = evidence[str(pair.left)], evidence[str(pair.right)]
     return against <= _OF_ONE_PERSON and settled_alone(
         left, right, pair.comparison, policy=policy, frequencies=frequencies

@@ -21,6 +21,7 @@ from fhir_gateway.identity.comparators import birth_date_fits_nik
 from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.evidence import PersonEvidence, evidence_of
 from fhir_gateway.identity.parameters import MatchingPolicy
+from fhir_gateway.identity.unseen import may_be_unseen_twins
 from fhir_gateway.identity.vetoes import LIKE_NAME, VetoCode
 from fhir_gateway.merging.elements import own_niks
 from fhir_gateway.people.nik import Nik, NikStatus, read_nik
@@ -50,6 +51,8 @@ _WORDS = {
     NOT_CONFIRMED: "nothing but the number shows that they are one person",
     "cut-nik-unconfirmed": "their NIK ends in 0, as one whose last digit a spreadsheet has cut, and name, birth date and"
     " gender do not all agree",
+    VetoCode.POSSIBLE_TWINS: "they may be twins, though no third is known: no number tells, and what differs in their names or"
+    " numbers is what twins' differ in",
 }
 _MAY_BE_CUT = MergeConflict(
     "nik-may-be-cut", "the NIK ends in 0: a spreadsheet may have cut its last digit", blocks=False
@@ -168,7 +171,7 @@ def grade_people(  # noqa: PLR0913 - what is known beside the people is named
     contradictions = {
         (pair.left, pair.right): found
         for pair in pairs
-        if (found := contradictions_of(pair, evidence=evidence, parted=parted, cut_nik=cut))
+        if (found := contradictions_of(pair, rule=rule, evidence=evidence, parted=parted, cut_nik=cut))
     }
     holding = _holding(pairs)
     grade = min((pair.comparison.grade for pair in holding), key=_GRADES.index, default=Grade.CERTAINLY_NOT)
@@ -185,18 +188,24 @@ def grade_people(  # noqa: PLR0913 - what is known beside the people is named
 def contradictions_of(
     pair: ComparedPair,
     *,
+    rule: GroupRule,
     evidence: Mapping[str, PersonEvidence],
     parted: Collection[frozenset[str]] = (),
     cut_nik: bool = False,
 ) -> tuple[MergeConflict, ...]:
     """Return what speaks against two Patients being one person: vetoes, other birth dates, genders, or unread names.
 
-    `cut_nik` says that all they share is a NIK that may be cut: then what does not agree speaks against it, too.
+    `cut_nik` says that all they share is a NIK that may be cut: then what does not agree speaks against it, too. Whom
+    evidence alone has brought together (`rule`) may also be twins of whom nobody knows, as in a load.
     """
     left, right = str(pair.left), str(pair.right)
     found = {_code(veto.code): veto.words for veto in pair.comparison.vetoes}
     if frozenset((left, right)) in parted:
         found["kept-apart"] = _WORDS["kept-apart"]
+    if rule is GroupRule.EVIDENCE and may_be_unseen_twins(
+        evidence[left], evidence[right], pair.comparison, met_on_server=True
+    ):
+        found.setdefault(VetoCode.POSSIBLE_TWINS.value, _WORDS[VetoCode.POSSIBLE_TWINS])
     levels = _levels(pair.comparison)
     if _birth_dates_disagree(levels.get("birth_date", ""), evidence[left], evidence[right]):
         found.setdefault("birth-date-disagrees", _WORDS["birth-date-disagrees"])

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import orjson
 
-from fhir_gateway.fhir.references import paths_to
+from fhir_gateway.fhir.references import patient_paths
 
 _NOT_SEARCHED = frozenset({"Provenance", "AuditEvent", "Bundle", "Parameters"})
 """Types that are never rewritten, or that no server keeps."""
@@ -62,7 +62,7 @@ def unsearchable_paths(supported: Supported | None = None) -> tuple[str, ...]:
 
 
 def _types(supported: Supported | None) -> Iterator[str]:
-    for resource_type in sorted(paths_to("Patient")):
+    for resource_type in sorted(patient_paths()):
         if resource_type not in _NOT_SEARCHED and (supported is None or resource_type in supported):
             yield resource_type
 
@@ -71,7 +71,7 @@ def _unreached(resource_type: str, supported: Supported | None) -> Iterator[str]
     parameters = _parameters().get(resource_type, {})
     usable = parameters if supported is None else parameters.keys() & set(supported[resource_type])
     reached = {path for parameter in usable for path in parameters[parameter]}
-    for path in paths_to("Patient")[resource_type]:
+    for path in patient_paths()[resource_type]:
         if path not in reached and (resource_type, path) != ("Patient", "link.other"):
             yield f"{resource_type}.{path}"
 

@@ -9,7 +9,7 @@ from itertools import combinations
 from string import ascii_lowercase
 
 from fhir_gateway.people.name_agreement import may_be_paired, may_be_written_alike
-from fhir_gateway.people.name_sounds import compared_form, lasting_letters
+from fhir_gateway.people.name_sounds import compared_form, lasting_letters, lasting_letters_of
 from fhir_gateway.people.names import tokens_of_key
 
 _Words = tuple[str, ...]
@@ -65,8 +65,13 @@ def _left_over(mine: Sequence[str], theirs: Sequence[str], needed: int) -> bool:
 def _may_be_joined(divided: Sequence[str], joined: Sequence[str]) -> bool:
     """Whether two words of the one are written as one word of the other."""
     for one, other in combinations(divided, 2):
-        begins = _BEGINS[one[0]]
+        begins, both = _BEGINS[one[0]], one + other
         for word in joined:
-            if _BEGINS[word[0]] == begins and compared_form(one + other) == word:
+            if (
+                _BEGINS[word[0]] == begins
+                and lasting_letters_of(both)
+                == lasting_letters(word)  # few pass, and the form takes three times as long
+                and compared_form(both) == word
+            ):
                 return True
     return False

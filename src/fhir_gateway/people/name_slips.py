@@ -6,11 +6,13 @@ exchanged, a consonant for one beside it on the keyboard that sounds unlike is a
 (f, v, p; z, s, j; y, i, j; h at the beginning) are spelling.
 """
 
-from itertools import pairwise
+import re
+from itertools import pairwise, product
 
 from rapidfuzz.distance import OSA
 
 from fhir_gateway.domain.recent import remembered
+from fhir_gateway.people.name_sounds import compared_form, same_sound
 
 _SHORTEST = 5
 _VOWELS = frozenset("aiueo")
@@ -53,3 +55,26 @@ def _beside(one: str, other: str) -> bool:
     if pair <= _VOWELS or any(pair <= letters for letters in _SOUNDS_ALIKE):
         return False
     return pair in _BESIDE
+
+
+_CHOSEN = re.compile(r"sy|sh|(?<=[aeou])[yi]|[yi](?=[aeou])")
+"""What parents write the one way or the other: Nayla and Naila, Nadya and Nadia, Meisya and Meisha."""
+
+
+@remembered(2048)
+def parents_choose_between(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
+    """Say whether two names, in words as they were typed, differ by a spelling that parents choose; symmetric.
+
+    So twins may be called. What clerks write by ear or from habit is one name: Syarif and Sarif, Dzaki and Zaki.
+    """
+    mine, theirs = ([word for word in words if word not in others] for words, others in ((one, other), (other, one)))
+    pairs = [*product(mine, theirs), ("".join(one), "".join(other))]
+    return any(_chosen(left) != _chosen(right) and _alike(left, right) for left, right in pairs)
+
+
+def _alike(one: str, other: str) -> bool:
+    return len(_chosen(one)) == len(_chosen(other)) and same_sound(compared_form(one), compared_form(other))
+
+
+def _chosen(word: str) -> list[str]:
+    return _CHOSEN.findall(word.replace("iy", "i"))

@@ -6,6 +6,7 @@ yet Panji and Anjani keep their j.
 """
 
 import re
+from string import ascii_lowercase
 
 from fhir_gateway.domain.recent import remembered
 from fhir_gateway.people.name_words import ABBREVIATIONS
@@ -46,10 +47,16 @@ _GLIDES = (
     ("h", re.compile(r"(?<=[aeiou])h$"), ""),
 )
 """The letter that is none, as it is found; its pattern; what it is instead."""
-_MAY_CHANGE = re.compile("|".join(("y", *(old for old, _ in _SPELLINGS), r"uw", r"aw", r"h$", _DOUBLED.pattern)))
-"""Matches every word that one of the rules above changes."""
+_BEFORE = {old[-1]: "".join(each[:-1] for each, _ in _SPELLINGS if each[-1] == old[-1]) for old, _ in _SPELLINGS}
+_MAY_CHANGE = re.compile(
+    "|".join(
+        ("y", *(f"[{firsts}]{last}" if firsts else last for last, firsts in _BEFORE.items()), "[ua]w", "h$", r"(.)\1")
+    )
+)
+"""Matches every word that one of the rules above changes; in classes of letters, which are looked for in half of the time."""
 _BY_EAR = bytes.maketrans(b"vpzjcweo", b"ffsykuiu")
 """Compared forms are plain letters, whose bytes are translated in half of the time."""
+_FIRST_SOUNDS = {letter: letter.translate(_BY_EAR) for letter in ascii_lowercase}
 _SILENT, _VOWELS = b"h", b"aeiou"
 _FINAL = bytes.maketrans(b"dbg", b"tfk")
 _DOUBLED_BYTE = re.compile(rb"(.)(?=\1)")
@@ -102,7 +109,7 @@ def _heard(form: str) -> bytes:
 def sound_alike(one: str, other: str) -> bool:
     """Say whether two compared forms have the same sound form; most begin so that they cannot."""
     first, second = one[:1], other[:1]
-    if first != second and "h" not in (first, second) and first.translate(_BY_EAR) != second.translate(_BY_EAR):
+    if first != second and first != "h" != second and _FIRST_SOUNDS.get(first) != _FIRST_SOUNDS.get(second):
         return False
     return sound_form(one) == sound_form(other)
 

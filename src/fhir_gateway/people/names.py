@@ -167,6 +167,11 @@ def tokens_of_key(key: str) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str
     return plain, _tokens(plain), _tokens(tuple(father.split())), bool(cut)
 
 
+def own_tokens_of_key(key: str) -> tuple[str, ...]:
+    """Return the compared forms of a name's own words, as tokens_of_key() does, but of names that few ask for again."""
+    return _tokens(tuple(key.partition("|")[0].split()))
+
+
 def name_keys(name: PersonName) -> tuple[str, ...]:
     """Return the sound keys of the name's telling words, of all where none is telling; longest words first."""
     tokens = name.tokens
@@ -349,11 +354,13 @@ def _plain_words(words: Iterable[str]) -> tuple[str, ...]:
 def _tokens(plain: tuple[str, ...]) -> tuple[str, ...]:
     plain = _without_marks(plain)
     forms: list[str] = []
-    for index, word in enumerate(plain):
-        if index == 0 and word in {"m", "mh"} and len(plain) > 1:
-            forms.append("muhamad")
+    for word in plain:
+        if word.startswith("abd"):
+            forms += _parts(word)
         else:
-            forms.extend(_parts(word))
+            forms.append(compared_form(word))
+    if len(plain) > 1 and plain[0] in _MUHAMAD:
+        forms[0] = "muhamad"
     return tuple(forms)
 
 
@@ -366,6 +373,7 @@ def _without_marks(plain: tuple[str, ...]) -> tuple[str, ...]:
     return plain
 
 
+_MUHAMAD = frozenset({"m", "mh"})
 _BALINESE_MARKS = {
     "i": ((("i",), ()),),
     "ni": ((("ni",), ()),),

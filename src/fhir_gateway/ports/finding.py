@@ -12,8 +12,8 @@ class FindingRecords(Protocol):
 
     def __len__(self) -> int: ...
 
-    def add(self, record: bytes) -> int:
-        """Write a record and return its number, counted from 0."""
+    def extend(self, records: Sequence[bytes]) -> None:
+        """Write records, numbered on from 0."""
         ...
 
     def get(self, number: int) -> bytes:
@@ -23,10 +23,6 @@ class FindingRecords(Protocol):
 
 class FindingNumbers(Protocol):
     """64-bit numbers on disk, in parts; each part is small enough to be sorted in memory."""
-
-    def add(self, part: int, value: int) -> None:
-        """Write a number into a part."""
-        ...
 
     def extend(self, part: int, values: "array[int]") -> None:
         """Write numbers into a part."""

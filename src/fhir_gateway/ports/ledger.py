@@ -9,7 +9,7 @@ from typing import Protocol
 
 from fhir_gateway.domain.identity import PersonDecision
 from fhir_gateway.domain.outcomes import Outcome
-from fhir_gateway.domain.records import Resource, UnmappedValue
+from fhir_gateway.domain.records import Dose, Resource, UnmappedValue
 from fhir_gateway.domain.registry import Correction, RecallReason
 from fhir_gateway.domain.runs import (
     InputFile,
@@ -123,6 +123,8 @@ class Spool(Protocol):
     def release(self, run: Run, keys: Iterable[str]) -> None: ...
 
     def settle_open(self, run: Run, settlement: Settlement) -> int: ...
+
+    def given(self, run: Run) -> Iterator[tuple[int, str, int, tuple[Dose, ...]]]: ...
 
     def unsettled(self, run: Run) -> Iterator[SpooledRecord]: ...
 

@@ -191,8 +191,8 @@ def _fhir_server(table: TomlTable, name: str, home: Path) -> tuple[FhirServerPol
         table.add_problem("base_url", problem)
     policy = FhirServerPolicy(
         base_url=BASE_URL if base_url == EMBEDDED else base_url,
-        batch_size=table.integer("batch_size", defaults.batch_size, least=1, most=1000),
-        max_in_flight=table.integer("max_in_flight", defaults.max_in_flight, least=1, most=16),
+        batch_size=table.integer("batch_size", defaults.batch_size, most=1000),
+        max_in_flight=table.integer("max_in_flight", defaults.max_in_flight, most=16),
         requests_per_second=table.number("requests_per_second", defaults.requests_per_second, least=0, most=10_000),
         bundle_type=cast("BundleType", table.choice("bundle_type", defaults.bundle_type, get_args(BundleType))),
         timeout=table.number("timeout", defaults.timeout, least=0.1, most=3600),

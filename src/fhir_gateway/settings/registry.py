@@ -27,11 +27,11 @@ def read_registry(table: TomlTable) -> RegistryPolicy:
     """Read the table; faults are noted in its file's problems."""
     own = RegistryPolicy()
     policy = RegistryPolicy(
-        requests_per_minute=table.integer("requests_per_minute", own.requests_per_minute, least=1, most=1_000_000),
-        tokens_per_minute=table.integer("tokens_per_minute", own.tokens_per_minute, least=1, most=10_000),
-        key_days=table.integer("key_days", own.key_days, least=1, most=3650),
+        requests_per_minute=table.integer("requests_per_minute", own.requests_per_minute, most=1_000_000),
+        tokens_per_minute=table.integer("tokens_per_minute", own.tokens_per_minute, most=10_000),
+        key_days=table.integer("key_days", own.key_days, most=3650),
         settling_seconds=table.number("settling_seconds", own.settling_seconds, least=0, most=3600),
-        exports_at_once=table.integer("exports_at_once", own.exports_at_once, least=1, most=100),
+        exports_at_once=table.integer("exports_at_once", own.exports_at_once, most=100),
         export_hours=table.number("export_hours", own.export_hours, least=0.1, most=24 * 90),
     )
     table.finish()

@@ -32,7 +32,7 @@ def read_serving(table: TomlTable) -> ServingPolicy:
             "public_url", "serving.public_url must be http:// or https:// and a host, and nothing of a query"
         )
         public_url = ""
-    minutes = table.integer("session_minutes", defaults.session_minutes, least=1, most=24 * 60)
+    minutes = table.integer("session_minutes", defaults.session_minutes, most=24 * 60)
     table.finish()
     return ServingPolicy(public_url=public_url, session_minutes=minutes)
 

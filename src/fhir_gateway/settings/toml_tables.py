@@ -101,11 +101,11 @@ class TomlTable:
         value = self._get(key, default)
         return value if isinstance(value, bool) else self._wrong(key, "true or false", default)
 
-    def integer(self, key: str, default: int, *, least: int, most: int) -> int:
-        """Return a whole number within its range."""
+    def integer(self, key: str, default: int, *, most: int) -> int:
+        """Return a whole number from 1 to `most`."""
         value = self._get(key, default)
-        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-            return self._wrong(key, f"a whole number from {least} to {most}", default)
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+            return self._wrong(key, f"a whole number from 1 to {most}", default)
         return value
 
     def number(self, key: str, default: float, *, least: float, most: float) -> float:

@@ -22,6 +22,7 @@ _FOREIGN = (
     (b"SQLite format 3\x00", "a SQLite database: export its table as CSV"),
     (b"\x7fELF", "a program"),
     (b"MZ\x90", "a program"),
+    (b"\x1e", "a JSON text sequence (RFC 7464): take its record separators away, as `tr -d '\\036'` does"),
 )
 _OLD_WORKBOOKS = (b"\x09\x00\x04\x00", b"\x09\x02\x06\x00", b"\x09\x04\x06\x00", b"ID;PWXL", b"MIME-Version:")
 """How workbooks begin that are older than OLE files, SYLK files and web archives."""

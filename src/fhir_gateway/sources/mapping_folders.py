@@ -75,18 +75,8 @@ def _as_file(path: Path) -> Path | None:
         return None
 
 
-def load_mapping(name_or_path: str, home: Path) -> CompiledMapping:
-    """Compile a mapping with its concept maps; raises ConfigurationError with all faults of all files."""
-    return load_found(find_mapping(name_or_path, home), home)
-
-
-def load_mappings(home: Path) -> tuple[CompiledMapping, ...]:
-    """Compile every mapping, for choosing the one that fits a file."""
-    return tuple(load_found(found, home) for found in find_mappings(home))
-
-
 def load_found(found: FoundMapping, home: Path) -> CompiledMapping:
-    """Compile a mapping that was found."""
+    """Compile a mapping with its concept maps; raises ConfigurationError with all faults of all files."""
     problems: list[ConfigurationProblem] = []
     maps = _load_concept_maps(found, home, problems)
     try:
@@ -101,15 +91,6 @@ def load_found(found: FoundMapping, home: Path) -> CompiledMapping:
     if problems:
         raise ConfigurationError(problems)
     return mapping
-
-
-def load_concept_maps(found: FoundMapping, home: Path) -> dict[str, ConceptMap]:
-    """Return the concept maps that a mapping sees; raises ConfigurationError with all their faults."""
-    problems: list[ConfigurationProblem] = []
-    maps = _load_concept_maps(found, home, problems)
-    if problems:
-        raise ConfigurationError(problems)
-    return maps
 
 
 def fingerprint(found: FoundMapping, home: Path) -> str:

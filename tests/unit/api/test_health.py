@@ -28,7 +28,7 @@ async def test_ready_where_every_ledger_and_server_answers(served):
 
 
 async def test_not_ready_where_a_server_cannot_be_reached(served, home):
-    text = '[fhir_server]\nbase_url = "http://127.0.0.1:1/fhir"\n'
+    text = '[fhir_server]\nbase_url = "http://127.0.0.1:1/fhir"\nwait_for_server = 0.1\n'
     (home / "environments" / "north.toml").write_text(text)
     answer = await served.get("/health/ready")
     assert answer.status_code == 503

@@ -195,3 +195,17 @@ async def test_nothing_that_is_refused_leaves_a_task_behind(served, content):
     for _ in range(5):
         await asked(served, (POST, MERGES), key, content=b"{")
     assert len(asyncio.all_tasks()) == before
+
+
+async def test_every_operation_of_an_environment_tells_of_the_problems_that_it_may_answer(served):
+    for path, operations in served.app.openapi()["paths"].items():
+        for operation in operations.values():
+            if path.startswith("/{environment}"):
+                assert {"400", "401", "404", "429", "503"} <= operation["responses"].keys(), path
+
+
+async def test_a_body_that_says_it_is_no_json_is_an_unsupported_media_type(served):
+    key = served.key(Role.OPERATOR)[1]
+    headers = {"Content-Type": "text/plain"}
+    answer = await served.ask("POST", "/north/merges", key, content=b'{"niks": []}', headers=headers)
+    assert_is_problem(answer, 415)

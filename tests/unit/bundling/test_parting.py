@@ -4,7 +4,7 @@ import pytest
 
 from fhir_gateway.bundling.digests import supplied
 from fhir_gateway.bundling.parting import dose_of_its_own, said_by, without, without_dose_identifiers
-from fhir_gateway.bundling.patients import combined, enriched
+from fhir_gateway.bundling.patients import Said, combined, enriched
 from fhir_gateway.domain import systems
 
 RIGHT = {
@@ -28,7 +28,7 @@ WRONG = {
 @pytest.fixture
 def joined():
     """Return the Patient that the gateway made of both."""
-    return enriched(combined([RIGHT], identifier="abc"), WRONG)
+    return enriched(combined([Said(RIGHT)], identifier="abc"), WRONG)
 
 
 def test_what_was_said_comes_back_as_it_was_said(joined):
@@ -50,7 +50,7 @@ def test_a_name_that_differs_in_capitals_stands_in_the_patients_form(joined):
 
 def test_only_what_nobody_else_said_is_taken_out(joined):
     cleaned = without(joined, [supplied(WRONG)], [supplied(RIGHT)])
-    assert cleaned.patient == combined([RIGHT], identifier="abc")
+    assert cleaned.patient == combined([Said(RIGHT)], identifier="abc")
     assert cleaned.left == ()
 
 
@@ -69,7 +69,7 @@ def test_a_field_stays_where_another_record_may_have_said_the_same(joined):
 
 
 def test_the_last_name_is_never_taken_out():
-    alone = combined([WRONG], identifier="abc")
+    alone = combined([Said(WRONG)], identifier="abc")
     assert without(alone, [supplied(WRONG)], []).patient["name"] == WRONG["name"]
 
 

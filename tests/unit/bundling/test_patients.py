@@ -133,9 +133,10 @@ PIECES = st.fixed_dictionaries(
 @settings(derandomize=True)
 @given(st.lists(PIECES, min_size=1, max_size=5), st.randoms(use_true_random=False))
 def test_combining_does_not_depend_on_the_order_of_records(pieces, random):
-    shuffled = list(pieces)
+    said = [patients.Said(piece, records) for records, piece in enumerate(pieces, start=1)]
+    shuffled = list(said)
     random.shuffle(shuffled)
-    assert patients.combined(pieces, identifier="k") == patients.combined(shuffled, identifier="k")
+    assert patients.combined(said, identifier="k") == patients.combined(shuffled, identifier="k")
 
 
 @settings(derandomize=True)
@@ -150,3 +151,17 @@ def test_enriching_twice_is_enriching_once(current, addition):
 def test_correcting_twice_is_correcting_once(before, new):
     once = patients.corrected(before, supplied(before), new) or before
     assert patients.corrected(once, supplied(new), new) is None
+
+
+def test_one_odd_record_tells_no_birth_date_and_no_gender_because_it_is_the_fullest():
+    usual = patient(gender="male")
+    odd = patient(gender="female", birthDate="1991-01-05", telecom=[PHONE, OTHER_PHONE])
+    result = patients.combined([patients.Said(odd, 1), patients.Said(usual, 5)])
+    assert (result["birthDate"], result["gender"], result["telecom"]) == ("1990-01-05", "male", [PHONE, OTHER_PHONE])
+
+
+def test_the_persons_nik_tells_which_birth_date_and_gender_are_right():
+    right = patient(gender="female", identifier=[NIK])
+    wrong = patient(gender="male", birthDate="1991-01-05", identifier=[NIK], telecom=[PHONE])
+    result = patients.combined([patients.Said(wrong, 3), patients.Said(right, 1)])
+    assert (result["birthDate"], result["gender"]) == ("1990-01-05", "female")

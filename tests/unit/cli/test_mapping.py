@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from fhir_gateway.cli.app import run
-from fhir_gateway.sources.mapping_folders import find_mappings, load_mapping, shipped_mappings
+from fhir_gateway.sources.mapping_folders import find_mapping, find_mappings, load_found, shipped_mappings
 
 SAMPLES = shipped_mappings()
 
@@ -176,7 +176,7 @@ def test_a_sites_concept_map_goes_over_the_shipped_one(home):
     folder = home / "mappings" / "concept_maps"
     folder.mkdir(parents=True)
     (folder / "vaccine.csv").write_text("Vaksin Kembang,10\n", encoding="utf-8")
-    load_mapping("puskesmas", home)
+    load_found(find_mapping("puskesmas", home), home)
     (folder / "vaccine.csv").write_text("Vaksin Kembang,?\n", encoding="utf-8")
     assert run(["mapping", "check", "puskesmas"]) == 2
 

@@ -3,15 +3,18 @@
 import re
 import shutil
 import subprocess
+from datetime import date
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import orjson
 import pytest
 
 from fhir_gateway.cli.app import run
+from fhir_gateway.domain.records import Converted, Rejected, SourceRecord, SourceRef
 from fhir_gateway.mapping.cases import read_cases, run_case
-from fhir_gateway.mapping.compiler import compile_mapping
-from fhir_gateway.sources.mapping_folders import find_mapping, load_concept_maps
+from fhir_gateway.mapping.functions import ConversionContext
+from fhir_gateway.sources.mapping_folders import find_mapping, find_mappings, load_found
 from fhir_gateway.sources.opening import open_source
 
 ROOT = Path(__file__).parents[3]
@@ -107,10 +110,15 @@ def test_the_readme_shows_what_the_demo_prints(tmp_path, monkeypatch, capsys):
     assert not not_shown(claimed, printed)
 
 
+def loaded(text, folder):
+    file = folder / "my-clinic.yaml"
+    file.write_text(text, encoding="utf-8")
+    return load_found(find_mapping(str(file), folder), folder)
+
+
 def test_the_mapping_on_the_page_compiles_and_passes_the_cases_on_the_page(tmp_path):
     mapping_text, _, cases_text = blocks("docs/mapping.md", "yaml")
-    maps = load_concept_maps(find_mapping("puskesmas", tmp_path), tmp_path)
-    mapping = compile_mapping(mapping_text, "mapping.md", concept_maps=maps)
+    mapping = loaded(mapping_text, tmp_path)
     cases = read_cases(cases_text, "mapping.md")
     assert [case.name for case in cases]
     assert {case.name: run_case(mapping, case).differences for case in cases} == {case.name: () for case in cases}
@@ -118,13 +126,12 @@ def test_the_mapping_on_the_page_compiles_and_passes_the_cases_on_the_page(tmp_p
 
 def test_the_wide_part_on_the_page_is_a_mapping_with_three_doses(tmp_path):
     mapping_text, wide, _ = blocks("docs/mapping.md", "yaml")
-    maps = load_concept_maps(find_mapping("puskesmas", tmp_path), tmp_path)
     text = (
         mapping_text.partition("immunization:")[0]
         .replace("  - Vaccine\n  - {column: Given, through: date}\n", "")
         .replace(", Given, Vaccine", "")
     )
-    mapping = compile_mapping(text + wide, "mapping.md", concept_maps=maps)
+    mapping = loaded(text + wide, tmp_path)
     assert [group.name for group in mapping.doses] == ["HB0", "BCG 1", "POLIO 1"]
 
 
@@ -132,14 +139,14 @@ def test_the_concept_map_on_the_page_is_read(tmp_path):
     folder = tmp_path / "mappings/concept_maps"
     folder.mkdir(parents=True)
     (folder / "vaccine.csv").write_text(blocks("docs/mapping.md", "csv")[0], encoding="utf-8")
-    concept_map = load_concept_maps(find_mapping("puskesmas", tmp_path), tmp_path)["vaccine"]
-    assert concept_map.match_code("V-0815", "rs-a") is not None
-    assert concept_map.match_code("V-0815", "rs-b") is None
+    mapping = load_found(find_mapping("puskesmas", tmp_path), tmp_path)
+    row = {"Nama Lengkap": "Laras", "Tgl Lahir": "2024-02-09", "Tgl Vaksin": "2024-11-20", "Vaksin": "V-0815"}
+    record = SourceRecord(SourceRef("sheet.csv", 1), row)
+    contexts = [ConversionContext(ZoneInfo("Asia/Jakarta"), date(2026, 1, 15), clinic) for clinic in ("rs-a", "rs-b")]
+    assert [type(mapping.convert(record, context)) for context in contexts] == [Converted, Rejected]
 
 
 def test_the_tutorial_s_sheets_fit_the_mapping_that_it_names(tmp_path):
-    from fhir_gateway.sources.mapping_folders import load_mappings  # noqa: PLC0415
-
-    layouts = [mapping.layout for mapping in load_mappings(tmp_path)]
+    layouts = [load_found(found, tmp_path).layout for found in find_mappings(tmp_path)]
     for sheet in ("january.csv", "february.csv"):
         assert open_source(ROOT / "docs/tutorial" / sheet, layouts).layout.mapping == "puskesmas"

@@ -1,7 +1,7 @@
 import pytest
 from tests.fakes.fhir_samples import sample_immunization, sample_patient
 
-from fhir_gateway.fhir.references import iterate_references, parse_literal, paths_to, reference_targets
+from fhir_gateway.fhir.references import iterate_references, parse_literal, patient_paths, reference_targets
 
 
 def found_in(resource):
@@ -44,7 +44,7 @@ def test_a_found_reference_is_the_resources_own():
 
 
 def test_every_way_to_a_patient_is_known():
-    paths = paths_to("Patient")
+    paths = patient_paths()
     assert len(paths) > 90
     assert set(paths["Immunization"]) == {"patient", "note.authorReference"}
     assert "subject" in paths["Observation"]

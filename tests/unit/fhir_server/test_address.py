@@ -18,6 +18,9 @@ BASE = "http://127.0.0.1:8080/fhir"
         ("Patient?page=2", "Patient?page=2"),
         ("/fhir/Patient?page=2", "Patient?page=2"),
         ("/admin/delete?page=2", None),
+        (f"{BASE}/../admin?page=2", None),
+        (f"{BASE}/%2e%2e/admin?page=2", None),
+        (f"{BASE}/Patient/.%2E/%2e./admin?page=2", None),
         ("http://127.0.0.1:8080/admin", None),
     ],
 )

@@ -6,7 +6,7 @@ from itertools import pairwise
 import httpx
 import pytest
 import respx
-from tests.fakes.scripted_server import BASE, ScriptedServer, answer, html, outcome
+from tests.fakes.scripted_server import BASE, ScriptedServer, answer, html, in_turn, outcome
 
 from fhir_gateway.domain.errors import PermanentServerError, TransientServerError
 from fhir_gateway.fhir_server.client import (
@@ -24,33 +24,22 @@ PATIENT = {"resourceType": "Patient", "id": "1"}
 OAUTH = ClientCredentialsAuth("http://login.test/token", "me", Secret("invented-secret"))
 
 
-def in_turn(*answers):
-    """Return a handler that gives the answers in turn, the last one for ever."""
-    left = list(answers)
-
-    def handler(request):
-        said = left.pop(0) if len(left) > 1 else left[0]
-        if isinstance(said, Exception):
-            raise said
-        return said() if callable(said) else said
-
-    return handler
-
-
 async def test_a_busy_server_is_asked_again():
-    server = ScriptedServer(in_turn(answer(500), answer(429), answer(body=PATIENT)))
+    server = ScriptedServer(in_turn(answer(body=PATIENT), answer(500), answer(429), answer(body=PATIENT)))
     async with server.client() as client:
+        await client.send(GET)
         assert (await client.send(GET)).body == PATIENT
-    assert len(server.requests) == 3
+    assert len(server.requests) == 4
     assert server.waits == []
 
 
 async def test_a_server_that_stays_busy_is_given_up_after_some_attempts():
-    server = ScriptedServer(in_turn(answer(500)))
+    server = ScriptedServer(in_turn(answer(body=PATIENT), answer(500)))
     async with server.client() as client:
+        await client.send(GET)
         with pytest.raises(TransientServerError, match="500"):
             await client.send(GET)
-    assert len(server.requests) == MOST_ATTEMPTS
+    assert len(server.requests) == 1 + MOST_ATTEMPTS
 
 
 async def test_retry_after_of_429_holds_every_request_back():
@@ -165,8 +154,9 @@ async def test_a_web_page_where_only_other_requests_get_fhir_is_permanent_within
 
 
 async def test_what_is_asked_again_is_told_within_seconds_and_not_all_the_time():
-    server = ScriptedServer(lambda _: answer(500, outcome()))
+    server = ScriptedServer(in_turn(answer(body=PATIENT), lambda: answer(500, outcome())))
     async with server.client() as client:
+        await client.send(GET)
         for _ in range(2):
             with pytest.raises(TransientServerError):
                 await client.send(GET)

@@ -218,6 +218,15 @@ async def test_an_answer_that_fits_nothing_is_no_success_and_is_repeated_safely(
     assert len(fhir.kept) == 2
 
 
+async def test_a_server_that_answers_every_bundle_with_rubbish_is_given_up_soon():
+    server = ScriptedServer(lambda _: httpx.Response(200, content=b'{"resourceType": "Bun'))
+    outcomes = await send(server, [create(number) for number in range(1000)])
+    assert kinds(outcomes) == ["unavailable"] * 1000
+    assert "of use for 30 s: The FHIR server answered 200 to a bundle with JSON that is cut" in outcomes[0].message
+    assert server.time.seconds - 1000 < 40
+    assert len(server.requests) < 250
+
+
 async def test_a_server_that_is_gone_leaves_everything_unavailable():
     def gone(_):
         raise httpx.ConnectError("refused")

@@ -222,3 +222,46 @@ async def test_who_fits_two_people_is_joined_to_the_better_one_and_a_conflict_wi
     torn = next(one for one in finding.found if one.group.patient_ids == ("p1", "p2"))
     assert "fits-two-people" in [conflict.code for conflict in torn.group.conflicts]
     assert torn.group.grade is not Grade.CERTAIN
+
+
+FAMILY = {
+    "contact": [
+        {
+            "relationship": [{"coding": [{"system": systems.RELATIONSHIP, "code": "MTH"}]}],
+            "name": {"text": "Wulan Pertiwi"},
+        }
+    ]
+}
+
+
+async def test_who_fits_twins_equally_well_is_likely_neither(tools):
+    people = [
+        patient(1, name=[{"text": "Hasan Basri"}], **FAMILY),
+        patient(2, nik=OTHER_NIK, name=[{"text": "Husein Basri"}], **FAMILY),
+        patient(3, nik="", name=[{"text": "H. Basri"}], **FAMILY),
+    ]
+    finding = await find(FindRequest(), tools(Server(people)))
+    assert sorted(groups(finding)) == [("p1", "p3"), ("p2", "p3")]
+    for one in finding.found:
+        assert one.kind is FoundKind.CONFLICT
+        assert [conflict.code for conflict in one.group.conflicts] == ["fits-two-people"]
+        assert one.group.grade is not Grade.CERTAIN
+
+
+@pytest.mark.parametrize(("name", "grade"), [("Nadia Putri", Grade.PROBABLE), ("Nadya Putri", Grade.CERTAIN)])
+async def test_a_spelling_that_twins_may_have_is_never_certain_without_a_number(tools, name, grade):
+    people = [
+        patient(number, nik="", name=[{"text": text}], **FAMILY)
+        for number, text in enumerate(("Nadya Putri", name), start=1)
+    ]
+    (one,) = (await find(FindRequest(), tools(Server(people)))).found
+    assert (one.kind, one.group.grade) == (FoundKind.LIKELY, grade)
+    assert [conflict.code for conflict in one.group.conflicts if conflict.blocks] == (
+        ["possible-twins"] if grade is Grade.PROBABLE else []
+    )
+
+
+async def test_one_nik_outweighs_a_spelling_that_twins_may_have(tools):
+    people = [patient(1, name=[{"text": "Nadya Putri"}]), patient(2, name=[{"text": "Nadia Putri"}])]
+    (one,) = (await find(FindRequest(), tools(Server(people)))).found
+    assert (one.kind, one.group.grade, one.group.conflicts) == (FoundKind.SHARED_NIK, Grade.CERTAIN, ())

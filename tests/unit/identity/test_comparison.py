@@ -269,3 +269,11 @@ def test_a_nik_that_was_cut_off_within_its_serial_number_is_as_near_to_the_twins
 
 def nik_of(comparison):
     return next(one.agreement for one in comparison.evidence if one.field == "nik")
+
+
+def test_the_name_behind_by_is_the_childs_own_or_its_mothers_and_never_both():
+    newborn = evidence("By. Rafa", born="2024-03-05", gender="male")
+    called_so = evidence("Rafa", born="2024-03-05", gender="male", mother="Dewi")
+    mothers = evidence("Ahmad", born="2024-03-05", gender="male", mother="Rafa")
+    fields = [{one.field for one in compare(newborn, other).evidence} for other in (called_so, mothers)]
+    assert [{"name", "household"} & found for found in fields] == [{"name"}, {"household"}]

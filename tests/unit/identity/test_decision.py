@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 from tests.fakes.invented_people import RIZKIS_NIK, TWINS_NIK, evidence, rizki
 
 from fhir_gateway.domain.identity import ComparedPair, Grade, PersonAction
-from fhir_gateway.identity.clustering import known_as_one
 from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.decision import decide
 
@@ -141,8 +140,7 @@ def test_confirmed_pair_is_linked_against_the_evidence():
 
 def test_own_link_outweighs_another_candidate():
     people, patients = {1: rizki()}, {"a": rizki(name="Agus"), "b": rizki()}
-    pairs = [ComparedPair(1, "a", known_as_one()), ComparedPair(1, "b", compare(people[1], patients["b"]))]
-    decisions = decide(people, patients, pairs)
+    decisions = decided(people, patients, confirmed=frozenset({frozenset({1, "a"})}))
     assert decisions[0].patient_id != "b" or decisions[0].action is PersonAction.REVIEW
 
 

@@ -123,7 +123,7 @@ def test_waterfall_ends_in_the_sum_and_the_verdict():
     assert "before any evidence" in lines[0]
     assert any("in sum" in line for line in lines)
     assert any("possibly twins" in line for line in lines)
-    assert lines[-1].endswith("an operator decides")
+    assert lines[-1].endswith("enough to ask an operator, not to link without asking")
 
 
 def test_waterfall_adds_up():

@@ -1,3 +1,5 @@
+from array import array
+
 import pytest
 
 from fhir_gateway.domain.errors import LedgerError
@@ -9,7 +11,8 @@ def test_records_come_back_by_their_number(tmp_path):
     with finding_store(tmp_path) as store:
         records = store.records()
         written = [bytes([number % 256]) * number for number in range(400)]
-        assert [records.add(record) for record in written] == list(range(400))
+        records.extend(written[:150])
+        records.extend(written[150:])
         assert [records.get(number) for number in range(400)] == written
         assert len(records) == 400
 
@@ -17,9 +20,9 @@ def test_records_come_back_by_their_number(tmp_path):
 def test_records_are_read_and_written_by_turns(tmp_path):
     with finding_store(tmp_path) as store:
         records = store.records()
-        records.add(b"one")
+        records.extend([b"one"])
         assert records.get(0) == b"one"
-        records.add(b"two" * 400_000)
+        records.extend([b"two" * 400_000])
         assert (records.get(1), records.get(0)) == (b"two" * 400_000, b"one")
         with pytest.raises(IndexError):
             records.get(2)
@@ -30,7 +33,7 @@ def test_numbers_come_back_by_part(tmp_path, monkeypatch):
     with finding_store(tmp_path) as store:
         numbers = store.numbers()
         for value in range(20):
-            numbers.add(value % 2, value << 40)
+            numbers.extend(value % 2, array("Q", [value << 40]))
         assert numbers.parts() == [0, 1]
         assert sorted(numbers.of(1)) == [value << 40 for value in range(1, 20, 2)]
         assert list(numbers.of(7)) == []
@@ -40,7 +43,7 @@ def test_what_is_kept_has_no_name_that_could_stay(tmp_path):
     folder = tmp_path / "new"
     with finding_store(folder) as store:
         records = store.records()
-        records.add(b"a name" * 500_000)
+        records.extend([b"a name" * 500_000])
         assert list(folder.iterdir()) == []
         assert folder.stat().st_mode & 0o777 == 0o700
 
@@ -53,7 +56,7 @@ def test_no_room_is_told_without_what_was_written(tmp_path, monkeypatch):
         records = store.records()
         monkeypatch.setattr(records, "_file", type("Full", (), {"write": full})())
         with pytest.raises(LedgerError, match="no room") as caught:
-            records.add(b"Rizki" * 500_000)
+            records.extend([b"Rizki" * 500_000])
     assert "Rizki" not in str(caught.value)
 
 

@@ -1,6 +1,8 @@
 """The ledger keeps what it is given, and says clearly when it cannot."""
 
+import sqlite3
 import stat
+from contextlib import closing
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
@@ -10,7 +12,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, text
 
-from fhir_gateway.domain.errors import LedgerError
+from fhir_gateway.domain.errors import LedgerError, UsageError
 from fhir_gateway.domain.identity import Grade, PersonAction, PersonDecision
 from fhir_gateway.domain.outcomes import Outcome
 from fhir_gateway.domain.records import Dose
@@ -88,6 +90,48 @@ def test_a_file_that_is_no_ledger_is_refused(tmp_path):
     path.write_bytes(b"this is not a database, whatever its name says" * 50)
     with pytest.raises(LedgerError, match="damaged or no ledger"):
         Ledger(f"sqlite:///{path}")
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "CREATE TABLE accounts (id INTEGER)",
+        "CREATE TABLE runs (id INTEGER); CREATE TABLE keys (id INTEGER)",
+        "CREATE TABLE alembic_version (version_num TEXT); CREATE TABLE orders (id INTEGER)",
+        "PRAGMA application_id = 252006674; CREATE TABLE t (a); DROP TABLE t",
+        "PRAGMA user_version = 3; CREATE TABLE t (a); DROP TABLE t",
+    ],
+)
+def test_another_programs_database_is_refused_and_left_as_it_is(tmp_path, script):
+    path = tmp_path / "books.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(script)
+    path.chmod(0o644)
+    before = path.read_bytes()
+    with pytest.raises(UsageError, match="another program's database"):
+        Ledger(f"sqlite:///{path}")
+    assert path.read_bytes() == before
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+    assert [each.name for each in tmp_path.iterdir()] == ["books.db"]
+
+
+def test_a_folder_in_the_ledgers_place_is_refused_and_left_as_it_is(tmp_path):
+    folder = tmp_path / "ledger"
+    folder.mkdir(mode=0o755)
+    with pytest.raises(UsageError, match="is a folder"):
+        Ledger(f"sqlite:///{folder}")
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o755
+
+
+@pytest.mark.parametrize("script", ["", "CREATE TABLE t (a); DROP TABLE t"])
+def test_an_empty_database_becomes_a_ledger(tmp_path, script):
+    path = tmp_path / "ledger.db"
+    path.touch()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(script)
+    with Ledger(f"sqlite:///{path}") as ledger:
+        started(ledger)
+        assert len(ledger.runs.all()) == 1
 
 
 def test_a_second_load_is_told_which_one_runs(ledger, url):

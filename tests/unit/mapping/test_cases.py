@@ -4,7 +4,7 @@ import pytest
 
 from fhir_gateway.domain.errors import ConfigurationError
 from fhir_gateway.mapping.cases import read_cases, run_case
-from fhir_gateway.sources.mapping_folders import find_mappings, load_found, load_mapping, read_text
+from fhir_gateway.sources.mapping_folders import find_mappings, load_found, read_text
 
 SHIPPED = {found.name: found for found in find_mappings(Path("/nonexistent"))}
 CASES = """\
@@ -30,7 +30,7 @@ def test_every_shipped_case_passes(name, tmp_path):
 
 def test_a_case_that_fails_says_what_was_expected_and_found(tmp_path):
     (case,) = read_cases(CASES, "cases.yaml")
-    differences = run_case(load_mapping("puskesmas", tmp_path), case).differences
+    differences = run_case(load_found(SHIPPED["puskesmas"], tmp_path), case).differences
     assert differences == ("patient.gender: 'female' expected, nothing found", "doses: 2 expected, 1 found")
 
 
@@ -38,7 +38,7 @@ def test_an_unexpected_rejection_is_a_failure(tmp_path):
     (case,) = read_cases(CASES.replace("2024-11-20", "2024-01-01"), "cases.yaml")
     assert any(
         "dose-before-birth" in difference
-        for difference in run_case(load_mapping("puskesmas", tmp_path), case).differences
+        for difference in run_case(load_found(SHIPPED["puskesmas"], tmp_path), case).differences
     )
 
 

@@ -1,5 +1,6 @@
 import dataclasses
 from datetime import date
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import orjson
@@ -17,8 +18,9 @@ from fhir_gateway.flows.load.validating import validated
 from fhir_gateway.mapping import conversion
 from fhir_gateway.mapping.functions import ClinicEntry, ConversionContext
 from fhir_gateway.mapping.values import said, said_in
-from fhir_gateway.sources.mapping_folders import load_mapping
+from fhir_gateway.sources.mapping_folders import find_mappings, load_found
 
+SHIPPED = {found.name: found for found in find_mappings(Path("/nonexistent"))}
 CONTEXT = ConversionContext(zone=ZoneInfo("Asia/Jakarta"), today=date(2026, 1, 15))
 ROW = {
     "Nama Lengkap": "Laras Citra",
@@ -33,17 +35,17 @@ ROW = {
 
 @pytest.fixture(scope="module")
 def puskesmas(tmp_path_factory):
-    return load_mapping("puskesmas", tmp_path_factory.mktemp("home"))
+    return load_found(SHIPPED["puskesmas"], tmp_path_factory.mktemp("home"))
 
 
 @pytest.fixture(scope="module")
 def asik(tmp_path_factory):
-    return load_mapping("asik", tmp_path_factory.mktemp("home"))
+    return load_found(SHIPPED["asik"], tmp_path_factory.mktemp("home"))
 
 
 @pytest.fixture(scope="module")
 def khanza(tmp_path_factory):
-    return load_mapping("simrs-khanza", tmp_path_factory.mktemp("home"))
+    return load_found(SHIPPED["simrs-khanza"], tmp_path_factory.mktemp("home"))
 
 
 def _record(cells, *, numeric=()):
@@ -187,10 +189,12 @@ def test_what_is_made_of_a_record_does_not_change_the_next_one(puskesmas):
     before = orjson.dumps([(each.patient, each.doses[0].resource) for each in records])
     for left, right in (records, records[::-1]):
         said, dose_said = supplied(left.patient), supplied(left.doses[0].resource)
-        patients.combined([left.patient, right.patient], identifier="own")
+        patients.combined([patients.Said(left.patient), patients.Said(right.patient)], identifier="own")
         patients.enriched(left.patient, right.patient)
         patients.corrected(left.patient, said, right.patient)
-        parting.without(patients.combined([left.patient], identifier="own"), [said], [supplied(right.patient)])
+        parting.without(
+            patients.combined([patients.Said(left.patient)], identifier="own"), [said], [supplied(right.patient)]
+        )
         parting.said_by(left.patient, said)
         dose, other_dose = (immunizations.for_patient(each.doses[0].resource, "1") for each in (left, right))
         immunizations.corrected(dose, dose_said, other_dose)
@@ -304,7 +308,7 @@ def test_rows_that_are_converted_together_become_what_each_becomes_alone(puskesm
         {**ROW, "Tgl Vaksin": "2020-01-01"},
     ]
     records = [SourceRecord(SourceRef("sheet.csv", row), cells) for row, cells in enumerate([ROW, *odd, ROW], start=1)]
-    fresh = load_mapping("puskesmas", tmp_path)
+    fresh = load_found(SHIPPED["puskesmas"], tmp_path)
 
     assert fresh.convert_all(records, CONTEXT) == [puskesmas.convert(record, CONTEXT) for record in records]
 
@@ -319,7 +323,7 @@ def test_rows_of_several_clinics_that_are_converted_together_keep_their_order(as
         for row, (place, given) in enumerate(zip(places, doses, strict=True), start=1)
     ]
 
-    together = load_mapping("asik", tmp_path).convert_all(records, CONTEXT)
+    together = load_found(SHIPPED["asik"], tmp_path).convert_all(records, CONTEXT)
 
     assert [result.ref.row for result in together] == [1, 2, 3, 4, 5]
     assert together == [asik.convert(record, CONTEXT) for record in records]

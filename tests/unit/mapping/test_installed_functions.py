@@ -23,7 +23,7 @@ def test_a_package_adds_a_function(monkeypatch, tmp_path):
     shipped = (mapping_folders.shipped_mappings() / "puskesmas" / "mapping.yaml").read_text(encoding="utf-8")
     text = shipped.replace("through: lot_number", "through: shout").replace("mapping: puskesmas", "mapping: loud")
     (folder / "mapping.yaml").write_text(text, encoding="utf-8")
-    assert mapping_folders.load_mapping("loud", tmp_path).name == "loud"
+    assert mapping_folders.load_found(mapping_folders.find_mapping("loud", tmp_path), tmp_path).name == "loud"
 
 
 @pytest.mark.parametrize("name", ["CLASH", "NONE"])

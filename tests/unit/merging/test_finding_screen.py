@@ -6,6 +6,7 @@ from fhir_gateway.domain.identity import Grade
 from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.parameters import MatchingPolicy
 from fhir_gateway.identity.screening import Screen
+from fhir_gateway.merging.finding_pages import NUMBER_BITS
 from fhir_gateway.merging.finding_people import pack, person_of
 from fhir_gateway.merging.finding_screen import LEAST, worth_of
 
@@ -51,21 +52,22 @@ def test_who_cannot_be_is_passed_over_and_the_comparison_says_the_same(other):
 
 
 def test_who_is_worth_a_comparison_is_named_by_id_and_by_number():
-    one, other = (person_of(patient(number, nik="")) for number in (1, 2))
-    for numbers in ((4, 7), (7, 4)):  # written again, the same two meet the other way round
-        records = dict(zip(numbers, map(pack, (one, other)), strict=True))
-        assert worth_of([(4, 7)], records, MatchingPolicy()) == {(one.shown.id, other.shown.id): numbers}
+    people = {number: person_of(patient(number, nik="")) for number in (4, 7)}
+    records = {number: pack(person) for number, person in people.items()}
+    assert worth_of([4 << NUMBER_BITS | 7], records, MatchingPolicy()) == {
+        4 << NUMBER_BITS | 7: (people[4].shown.id, people[7].shown.id)
+    }
 
 
 def test_who_shares_a_nik_is_listed_elsewhere():
     both = [person_of(patient(number)) for number in (1, 2)]
     records = {number: pack(one) for number, one in enumerate(both)}
-    assert worth_of([(0, 1)], records, MatchingPolicy()) == {}
+    assert worth_of([1], records, MatchingPolicy()) == {}
 
 
 def test_the_same_patient_written_again_meanwhile_is_no_pair():
     records = {number: pack(person_of(patient(1, nik=""))) for number in (0, 1)}
-    assert worth_of([(0, 1)], records, MatchingPolicy()) == {}
+    assert worth_of([1], records, MatchingPolicy()) == {}
 
 
 def test_a_person_of_several_names_is_compared_by_each():

@@ -3,7 +3,7 @@ import copy
 import pytest
 from tests.fakes.fhir_samples import sample_immunization, sample_patient
 
-from fhir_gateway.fhir.references import paths_to
+from fhir_gateway.fhir.references import patient_paths
 from fhir_gateway.merging.repointing import (
     UNTOUCHED,
     patients_referred_to,
@@ -33,7 +33,7 @@ def nested(path, value):
 def every_path():
     return [
         (resource_type, path)
-        for resource_type, paths in paths_to("Patient").items()
+        for resource_type, paths in patient_paths().items()
         for path in paths
         if resource_type not in UNTOUCHED and (resource_type, path) != ("Patient", "link.other")
     ]

@@ -1,4 +1,4 @@
-from fhir_gateway.fhir.references import paths_to
+from fhir_gateway.fhir.references import patient_paths
 from fhir_gateway.merging.compile_searches import SEARCHES_FILE, compile_searches, dump
 from fhir_gateway.merging.searching import PatientSearch, search_paths, unsearchable_paths
 
@@ -16,7 +16,7 @@ def test_every_reference_to_a_patient_is_either_searched_or_listed():
     }
     every = {
         f"{resource_type}.{path}"
-        for resource_type, paths in paths_to("Patient").items()
+        for resource_type, paths in patient_paths().items()
         for path in paths
         if resource_type not in {"Provenance", "AuditEvent", "Bundle", "Parameters"}
     } - {"Patient.link.other"}

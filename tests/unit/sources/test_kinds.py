@@ -25,6 +25,7 @@ OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600
         (b"", "the file is empty"),
         (b"\n \r\n", "nothing but blanks"),
         (b"%PDF-1.7 \x00", "a PDF"),
+        (b'\x1e{"Nama": "A"}\n', "a JSON text sequence"),
         (OLE, r"old Excel workbook \(\.xls\): .*save it as XLSX"),
         (OLE + "EncryptedPackage".encode("utf-16-le"), "password protected"),
         (b"<html><table><tr><td>Nama</td></tr></table>", "an HTML or XML page"),

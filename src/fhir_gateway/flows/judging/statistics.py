@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-Z_95 = 1.959963984540054
+_Z_95 = 1.959963984540054
 """The 97.5th percentile of the normal distribution: two-sided 95 %."""
 
 
@@ -19,14 +19,14 @@ class Proportion:
     size: float
 
 
-def wilson(successes: float, size: float, *, z: float = Z_95) -> Proportion:
+def wilson(successes: float, size: float) -> Proportion:
     """Return a proportion with Wilson's score interval (E. B. Wilson, 1927); of nothing, anything from 0 to 1.
 
     Unlike the usual ± it stays within 0 and 1 and tells the truth near them, where precision lives.
     """
     if size <= 0:
         return Proportion(math.nan, 0.0, 1.0, 0.0)
-    share = successes / size
+    share, z = successes / size, _Z_95
     centre = (share + z * z / (2 * size)) / (1 + z * z / size)
     half = z / (1 + z * z / size) * math.sqrt(share * (1 - share) / size + z * z / (4 * size * size))
     return Proportion(share, max(0.0, centre - half), min(1.0, centre + half), size)

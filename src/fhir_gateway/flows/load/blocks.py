@@ -1,6 +1,7 @@
 """Blocking keys as numbers, so that no ledger holds a name or a number in the clear."""
 
-import hashlib
+import struct
+from hashlib import blake2b
 
 from fhir_gateway.identity.blocking import blocking_keys
 from fhir_gateway.identity.evidence import PersonEvidence
@@ -11,7 +12,5 @@ LARGEST_BLOCK = 300
 
 def block_numbers(evidence: PersonEvidence) -> tuple[int, ...]:
     """Return a person's blocking keys as signed 64-bit numbers."""
-    return tuple(
-        int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), signed=True)
-        for key in blocking_keys(evidence)
-    )
+    digests = [blake2b(key.encode(), digest_size=8).digest() for key in blocking_keys(evidence)]
+    return struct.unpack(f">{len(digests)}q", b"".join(digests))

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from fhir_gateway.domain import systems
-from fhir_gateway.domain.identity import Comparison, Grade, Probe
+from fhir_gateway.domain.identity import Grade, Probe
 from fhir_gateway.domain.records import Resource, person_identifier
 from fhir_gateway.domain.runs import Run
 from fhir_gateway.fhir.references import replaced_by
@@ -13,7 +13,7 @@ from fhir_gateway.flows.load.blocks import LARGEST_BLOCK, block_numbers
 from fhir_gateway.flows.load.tools import LoadTools
 from fhir_gateway.identity.blocking import probe_of
 from fhir_gateway.identity.combining import combine
-from fhir_gateway.identity.comparison import compare
+from fhir_gateway.identity.comparison import weight_if_possible
 from fhir_gateway.identity.evidence import PersonEvidence, evidence_of
 from fhir_gateway.identity.frequencies import Frequencies, FrequencyCount
 from fhir_gateway.identity.screening import Screen
@@ -48,11 +48,10 @@ async def compare_people(run: Run, tools: LoadTools) -> Frequencies:
         known = evidence.of({number for pair in chunk for number in pair})
         edges: list[tuple[int, int | str, float]] = []
         for left, right in chunk:
-            if not screen.passes(known[left], known[right]):
-                continue
-            comparison = compare(known[left], known[right], policy=tools.matching, frequencies=frequencies)
-            if matters(comparison):
-                edges.append((left, right, comparison.weight))
+            if screen.passes(known[left], known[right]):
+                weight = weight_if_possible(known[left], known[right], policy=tools.matching, frequencies=frequencies)
+                if weight is not None:
+                    edges.append((left, right, weight))
         with tools.ledger.transaction():
             tools.ledger.spool.connect(run, edges)
         compared += len(chunk)
@@ -111,11 +110,6 @@ async def _block(run: Run, tools: LoadTools) -> tuple[Frequencies, int]:
     return count.result(tools.matching.parameters.counting), last
 
 
-def matters(comparison: Comparison) -> bool:
-    """Tell whether a decision has to look at the pair: it may be one person, if only a veto stands against it."""
-    return comparison.grade is not Grade.CERTAINLY_NOT
-
-
 async def look_up(run: Run, tools: LoadTools, *, frequencies: Frequencies | None = None) -> None:
     """Find who the run's people could be on the server, and keep those candidates and the pairs that matter."""
     tools.progress.phase("looking people up", waiting_people(run, tools))
@@ -164,9 +158,11 @@ async def _look_up_window(
             if master in mine:
                 edges.append((number, patient_id, OWN))
             elif screen.passes(evidence[number], known[master]):
-                comparison = compare(evidence[number], known[master], policy=tools.matching, frequencies=frequencies)
-                if matters(comparison):
-                    edges.append((number, patient_id, comparison.weight))
+                weight = weight_if_possible(
+                    evidence[number], known[master], policy=tools.matching, frequencies=frequencies
+                )
+                if weight is not None:
+                    edges.append((number, patient_id, weight))
     kept = {str(other) for _, other, _ in edges}
     with tools.ledger.transaction():
         tools.ledger.spool.keep_candidates(run, {i: p for i, p in candidates.patients.items() if i in kept})

@@ -11,6 +11,7 @@ from fhir_gateway.domain.runs import Run, RunKind, RunState, SpooledRecord
 from fhir_gateway.fhir.references import replaced_by
 from fhir_gateway.flows.load.comparing import OWN, evidence_of_found, waiting_people
 from fhir_gateway.flows.load.components import components
+from fhir_gateway.flows.load.lots import LoadedLots, register
 from fhir_gateway.flows.load.tools import LoadTools
 from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.decision import decide
@@ -64,12 +65,13 @@ def each_decision(
     run: Run, tools: LoadTools, *, frequencies: Frequencies | None = None
 ) -> Iterator[list[PersonDecision]]:
     """Yield the decisions on a compared run's people, some components at a time; they are kept nowhere."""
+    lots = LoadedLots(run, tools)
     groups = components(tools.ledger.spool.open_numbers(run), tools.ledger.spool.links(run))
     while window := list(islice(groups, _WINDOW)):
         yield [
             decision
             for component in _components(run, window, tools)
-            for decision in _decided(run, component, tools, frequencies)
+            for decision in _decided(run, component, tools, frequencies, lots)
         ]
 
 
@@ -156,13 +158,13 @@ def _said(records: Iterable[tuple[Node, SpooledRecord]], tools: LoadTools) -> di
     """Return what records say of whom they belong to; a clinic's list is one of its sources' files."""
     found: dict[Node, Listed] = {}
     for node, record in records:
-        said = listed(f"{record.clinic}:{record.file}", record.doses, record.missing, zone=tools.zone)
+        said = listed(register(record.clinic, record.file), record.doses, record.missing, zone=tools.zone)
         found[node] = found[node] | said if node in found else said
     return found
 
 
 def _decided(
-    run: Run, component: _Component, tools: LoadTools, frequencies: Frequencies | None
+    run: Run, component: _Component, tools: LoadTools, frequencies: Frequencies | None, lots: LoadedLots
 ) -> list[PersonDecision]:
     nodes: dict[Node, PersonEvidence] = dict(component.people.items())
     nodes.update(component.patients.items())
@@ -188,6 +190,7 @@ def _decided(
         forbidden=frozenset(forbidden),
         confirmed=frozenset(confirmed),
         listed=_listed(run, component.people, tools) | dict(component.listed.items()) if asked else {},
+        received=lots.received,
     )
     awake = [_not_instead(decision, component, forbidden, tools, frequencies) for decision in decisions]
     return [_to_the_living(_held_to_its_own(decision, component.own), component.replaced) for decision in awake]
@@ -216,9 +219,7 @@ def _is_another(
         return False
     parameters = tools.matching.parameters
     household = weigh_household(nodes[pair.left], nodes[pair.right], parameters, frequencies or default_frequencies())
-    if household is None:
-        return False
-    return household.parents_differ or household.evidence.weight < round(parameters.weights["phone.different"], 2)
+    return household.parents_differ or household.weight < round(parameters.weights["phone.different"], 2)
 
 
 def _judged(component: _Component) -> tuple[set[frozenset[Node]], set[frozenset[Node]]]:

@@ -1,7 +1,7 @@
 """The fourth leg: patients before their doses, window by window; windows overlap so that no time is lost."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from fhir_gateway.bundling import patients
 from fhir_gateway.domain import systems
@@ -156,7 +156,7 @@ def _patient_entry(person: PersonPost, current: Mapping[str, Resource]) -> Bundl
         return None
     key = str(person.number)
     if not person.patient_id:
-        person.patient = patients.combined(_said(person), identifier=person.identifier)
+        person.patient = patients.combined(wordings(person.records), identifier=person.identifier)
         condition = f"identifier={systems.PERSON}|{person.identifier}"
         return BundleEntry(key, "POST", "Patient", person.patient, if_none_exist=condition)
     before = current.get(person.patient_id)
@@ -175,13 +175,17 @@ def _improved(person: PersonPost, before: Resource) -> Resource:
         known = person.known.get(record.key)
         if known is not None and "patient" in known.supplied:
             result = patients.corrected(result, known.supplied["patient"], record.patient) or result
-    addition = patients.combined(_said(person))
+    addition = patients.combined(wordings(person.records))
     return patients.enriched(result, addition) or result
 
 
-def _said(person: PersonPost) -> list[Resource]:
-    """Return what the records say of the person, each wording once."""
-    return list({record.person: record.patient for record in person.records}.values())
+def wordings(records: Iterable[SpooledRecord]) -> list[patients.Said]:
+    """Return what records say of their person, each wording once."""
+    said: dict[int, patients.Said] = {}
+    for record in records:
+        known = said.get(record.person)
+        said[record.person] = patients.Said(record.patient, known.records + 1 if known else 1)
+    return list(said.values())
 
 
 def _received(person: PersonPost, outcome: EntryOutcome | None) -> bool:

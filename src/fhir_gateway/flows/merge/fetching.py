@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fhir_gateway.domain.errors import UntrustedAnswerError
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.domain.searches import Search, SearchAnswer
-from fhir_gateway.fhir.references import paths_to
+from fhir_gateway.fhir.references import patient_paths
 from fhir_gateway.flows.merge.tools import MergeTools
 from fhir_gateway.merging.repointing import patients_referred_to, references_to
 from fhir_gateway.merging.searching import PatientSearch, Supported, finds, search_paths, unsearchable_paths
@@ -125,7 +125,7 @@ def _believed(declared: Mapping[str, Collection[str]] | None, failed: Collection
     that they do not know (Medplum).
     """
     if declared is None:
-        return {resource_type: set() for resource_type in paths_to("Patient")}
+        return {resource_type: set() for resource_type in patient_paths()}
     return {
         resource_type: {name for name in names if PatientSearch(resource_type, name) not in failed}
         for resource_type, names in declared.items()

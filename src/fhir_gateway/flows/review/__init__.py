@@ -2,7 +2,7 @@
 
 from fhir_gateway.flows.review.answering import create, link, reject
 from fhir_gateway.flows.review.asking import candidate_ids, waiting_candidates
-from fhir_gateway.flows.review.parting_plan import UnlinkRequest
+from fhir_gateway.flows.review.parting_plan import UnlinkRequest, place_of_file
 from fhir_gateway.flows.review.sheets import (
     AppliedLine,
     Choice,
@@ -30,6 +30,7 @@ __all__ = [
     "check_sheet",
     "create",
     "link",
+    "place_of_file",
     "reject",
     "undo",
     "unlink",

@@ -20,6 +20,7 @@ from fhir_gateway.domain.runs import (
     RunKind,
     RunState,
 )
+from fhir_gateway.flows.load.posting import wordings
 from fhir_gateway.flows.load.tools import LoadTools
 from fhir_gateway.flows.review.dose_moving import MovedDose, made_by_gateway, plan_moves
 from fhir_gateway.flows.review.moves import Move, Standing, as_begun, journaled
@@ -116,7 +117,7 @@ def _check_nothing_is_half_posted(patient_id: str, tools: LoadTools) -> None:
 
 async def _right_patient(move: Move, tools: LoadTools) -> str:
     """Create the new person, or add to the right one what the rows say; return the Patient's id."""
-    said = list({record.person: record.patient for record in move.records}.values())
+    said = wordings(move.records)
     if move.decision.decision.action is PersonAction.LINK:
         right = move.decision.decision.patient_id
         addition = patients.combined(said)

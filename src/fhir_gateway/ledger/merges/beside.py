@@ -55,8 +55,7 @@ class Beside:
 def snapshot(connection: Connection) -> Iterator[None]:
     """See one state of the ledger, whatever others write meanwhile; nothing may be written inside."""
     connection.rollback()
-    postgresql = connection.dialect.name == "postgresql"
-    connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ" if postgresql else "BEGIN"))
+    connection.execute(text("BEGIN"))
     try:
         yield
     finally:

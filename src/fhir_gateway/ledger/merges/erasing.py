@@ -63,8 +63,8 @@ class MergeErasing:
 
     def erase(self, what: Erasure, *, user: str, reason: str, at: datetime, via: str = "command") -> int:
         """Erase that and return the number of the entry that tells of it; `reason` stays and names nobody."""
-        if self._connection.dialect.name == "sqlite":  # else what was deleted stays in the file until it is overwritten
-            self._connection.execute(text("PRAGMA secure_delete=ON"))
+        # Else what was deleted stays in the file until it is overwritten.
+        self._connection.execute(text("PRAGMA secure_delete=ON"))
         self._history.lock()
         numbers = [*what.entries]
         for chunk in chunks(what.merges):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, text
+from sqlalchemy import Connection, delete, func, insert, select
 
 from fhir_gateway.audit.entries import SALT_BYTES, entry_bytes, part_hash, read_entry, rows_hash
 from fhir_gateway.audit.merkle import leaf_hash
@@ -43,10 +43,8 @@ class History:
 
     def lock(self) -> None:
         """Let no other process add entries, nor begin merges, until this transaction ends."""
-        if self._connection.dialect.name == "postgresql":
-            self._connection.execute(text("LOCK TABLE history IN EXCLUSIVE MODE"))
-        else:  # a statement that writes nothing takes SQLite's place for writing all the same
-            self._connection.execute(delete(history).where(history.c.number < 0))
+        # A statement that writes nothing takes SQLite's place for writing all the same.
+        self._connection.execute(delete(history).where(history.c.number < 0))
 
     def add(self, addition: Addition, *, at: datetime | None = None) -> int:
         """Add an entry and return its number, which the rows of its parts carry; the first one names the ledger."""

@@ -116,13 +116,8 @@ _APPEND_ONLY = (history, checkpoints)
 _NEVER_CHANGED = (history_details, merge_changes, merge_steps, merge_subjects)
 """Their rows are deleted by erasing only."""
 
-_POSTGRESQL_REFUSAL = (
-    "CREATE OR REPLACE FUNCTION refuse_history_change() RETURNS trigger LANGUAGE plpgsql AS"
-    " $$ BEGIN RAISE EXCEPTION '%% is append-only', TG_TABLE_NAME; END $$"
-)
 
-
-def sqlite_guards(table: Table) -> Iterator[str]:
+def _guards(table: Table) -> Iterator[str]:
     """Yield the triggers that refuse what the gateway never does to a table."""
 
     def trigger(name: str, action: str, when: str = "") -> str:
@@ -137,27 +132,6 @@ def sqlite_guards(table: Table) -> Iterator[str]:
         yield trigger("kept", "DELETE", "WHEN OLD.part = 'facts' ")
 
 
-def postgresql_guards(table: Table) -> Iterator[str]:
-    """Yield the triggers and revocations that refuse what the gateway never does to a table."""
-
-    def trigger(name: str, action: str, when: str = "FOR EACH ROW") -> str:
-        refusal = "EXECUTE FUNCTION refuse_history_change()"
-        return f"CREATE TRIGGER {table.name}_{name} BEFORE {action} ON {table.name} {when} {refusal}"
-
-    if table in (*_APPEND_ONLY, *_NEVER_CHANGED):
-        yield _POSTGRESQL_REFUSAL
-        yield trigger("unchanged", "UPDATE")
-        yield trigger("whole", "TRUNCATE", "FOR EACH STATEMENT")
-        yield f"REVOKE UPDATE, TRUNCATE ON {table.name} FROM PUBLIC"
-    if table in _APPEND_ONLY:
-        yield trigger("kept", "DELETE")
-        yield f"REVOKE DELETE ON {table.name} FROM PUBLIC"
-    if table is history_details:
-        yield trigger("kept", "DELETE", "FOR EACH ROW WHEN (OLD.part = 'facts')")
-
-
 for _table in TABLES:
-    for _statement in sqlite_guards(_table):
-        event.listen(_table, "after_create", DDL(_statement).execute_if(dialect="sqlite"))  # type: ignore[no-untyped-call]
-    for _statement in postgresql_guards(_table):
-        event.listen(_table, "after_create", DDL(_statement).execute_if(dialect="postgresql"))  # type: ignore[no-untyped-call]
+    for _statement in _guards(_table):
+        event.listen(_table, "after_create", DDL(_statement))  # type: ignore[no-untyped-call]

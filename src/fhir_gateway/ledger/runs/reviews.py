@@ -103,10 +103,14 @@ class Reviews:
         return [(run, record) for run, record in rows]
 
     def of_record(self, run: Run, number: int) -> int | None:
-        """Return the question that a record hangs on."""
-        table = tables.review_records
+        """Return the newest question that a record hangs on: it goes along with the record when that is read again."""
+        hanging, records = tables.review_records, tables.records
+        same = (hanging.c.key == records.c.key) & (hanging.c.content == records.c.content)
         return self._connection.execute(
-            select(table.c.review).where(table.c.run == run.id, table.c.number == number)
+            select(hanging.c.review)
+            .join_from(records, hanging, same)
+            .where(records.c.run == run.id, records.c.number == number)
+            .order_by(hanging.c.review.desc())
         ).scalar()
 
     def answer(self, number: int, answer: ReviewAnswer) -> None:
@@ -170,6 +174,14 @@ class Reviews:
             for chunk in chunks(digests)
             for row in self._connection.execute(select(table).where(table.c.digest.in_(chunk)))
         ]
+
+    def judged(self, digest: str, patient_id: str) -> tuple[bool, int] | None:
+        """Return whether an operator said that a person is a Patient, and by which question's answer; None where nobody did."""
+        table = tables.verdicts
+        row = self._connection.execute(
+            select(table.c.same, table.c.review).where(table.c.digest == digest, table.c.patient_id == patient_id)
+        ).first()
+        return (row.same, row.review) if row else None
 
     def unlinked(self, patient_ids: Iterable[str]) -> set[frozenset[str]]:
         """Return the pairs among these Patients that an operator said are two: taken apart, or one created beside the other."""

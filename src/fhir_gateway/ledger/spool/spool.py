@@ -6,8 +6,9 @@ from typing import Any
 from sqlalchemy import Select, and_, bindparam, distinct, func, insert, or_, select, update
 
 from fhir_gateway.domain.outcomes import Outcome
+from fhir_gateway.domain.records import Dose
 from fhir_gateway.domain.runs import Run, Settlement, SpooledRecord
-from fhir_gateway.ledger import tables
+from fhir_gateway.ledger import codec, tables
 from fhir_gateway.ledger.chunks import CHUNK, chunks
 from fhir_gateway.ledger.spool.decisions import SpooledDecisions
 from fhir_gateway.ledger.spool.people import SpooledPeople
@@ -150,6 +151,20 @@ class Spool(SpooledPeople, SpooledDecisions):
         records = tables.records
         statement = update(records).where(records.c.run == run.id, records.c.outcome.is_(None))
         return self._connection.execute(statement.values(settlement_row(settlement))).rowcount
+
+    def given(self, run: Run) -> Iterator[tuple[int, str, int, tuple[Dose, ...]]]:
+        """Yield (person, clinic, file, doses) of every record that still has its doses, by number; see unpack_given()."""
+        records = tables.records
+        last = 0
+        page = (
+            select(records.c.number, records.c.person, records.c.clinic, records.c.file, records.c.payload)
+            .where(records.c.run == run.id, records.c.payload.is_not(None))
+            .order_by(records.c.number)
+            .limit(CHUNK)
+        )
+        while rows := self._connection.execute(page.where(records.c.number > last)).all():
+            yield from ((row.person, row.clinic, row.file, codec.unpack_given(row.payload)) for row in rows)
+            last = rows[-1].number
 
     def unsettled(self, run: Run) -> Iterator[SpooledRecord]:
         """Yield every record that has no outcome yet."""

@@ -1,21 +1,22 @@
 """Who is likely one person without a NIK in common: blocks of people, who is worth it, the comparison, groups."""
 
 import asyncio
+from array import array
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
 from fhir_gateway.domain.finding import Found
 from fhir_gateway.flows.load.blocks import LARGEST_BLOCK
 from fhir_gateway.flows.merge.finding.likely_groups import Portions
-from fhir_gateway.flows.merge.finding.registering import Registered, unpacked_pairs
+from fhir_gateway.flows.merge.finding.registering import Registered
 from fhir_gateway.flows.merge.finding.tools import FindTools, worked_off
 from fhir_gateway.identity.frequencies import Frequencies
 from fhir_gateway.identity.parameters import MatchingPolicy
 from fhir_gateway.merging.finding_groups import Pair
 from fhir_gateway.merging.finding_likely import group_likely
-from fhir_gateway.merging.finding_pages import kind_of, pair_off
+from fhir_gateway.merging.finding_pages import NUMBER, NUMBER_BITS, kind_of, pair_off
 from fhir_gateway.merging.finding_screen import worth_of
 
 _PAIRS_TOGETHER = 5_000
@@ -83,14 +84,23 @@ async def _bring_together(registered: Registered, tools: FindTools) -> tuple[str
 async def _worth_comparing(registered: Registered, tools: FindTools) -> dict[Pair, tuple[int, int]]:
     """Return the pairs that are worth a comparison, by the Patients' ids, with the people's numbers."""
     tools.progress.phase("comparing people")
-    worth: dict[Pair, tuple[int, int]] = {}
+    worth: dict[int, Pair] = {}
     done = 0
     async with aclosing(worked_off(tools.workers, worth_of, _portions(registered, tools.matching))) as screened:
         async for (pairs, _, _), found in screened:
             worth |= found
             done += len(pairs)
             tools.progress.advance(done)
-    return worth
+    return _by_ids(worth)
+
+
+def _by_ids(worth: Mapping[int, Pair]) -> dict[Pair, tuple[int, int]]:
+    """Return numbers by ids; of a Patient who came twice, written while the server was read, the later number."""
+    numbers: dict[Pair, tuple[int, int]] = {}
+    for pair, (one, other) in sorted(worth.items()):
+        (first, its), (second, others) = sorted(((one, pair >> NUMBER_BITS), (other, pair & NUMBER)))
+        numbers[first, second] = its, others
+    return numbers
 
 
 async def _grouped(portions: Portions, frequencies: Frequencies, tools: FindTools, notes: tuple[str, ...]) -> Likely:
@@ -113,11 +123,20 @@ async def _grouped(portions: Portions, frequencies: Frequencies, tools: FindTool
 
 def _portions(
     registered: Registered, policy: MatchingPolicy
-) -> Iterator[tuple[list[tuple[int, int]], dict[int, bytes], MatchingPolicy]]:
+) -> "Iterator[tuple[array[int], dict[int, bytes], MatchingPolicy]]":
     """Yield portions of the pairs with the records of whom they name."""
-    for part in registered.pairs.parts():
-        pairs = list(unpacked_pairs(registered.pairs.of(part)))
-        for start in range(0, len(pairs), _PAIRS_TOGETHER):
-            together = pairs[start : start + _PAIRS_TOGETHER]
-            numbers = {number for pair in together for number in pair}
-            yield together, {number: registered.records.get(number) for number in sorted(numbers)}, policy
+    for together in _cut(registered.pairs()):
+        numbers = {pair >> NUMBER_BITS for pair in together}.union(pair & NUMBER for pair in together)
+        yield together, {number: registered.records.get(number) for number in sorted(numbers)}, policy
+
+
+def _cut(parts: "Iterable[array[int]]") -> "Iterator[array[int]]":
+    """Yield the pairs of all parts in portions of one size, as each takes time to begin with."""
+    waiting = array("Q")
+    for pairs in parts:
+        waiting += pairs
+        while len(waiting) > _PAIRS_TOGETHER:
+            yield waiting[:_PAIRS_TOGETHER]
+            del waiting[:_PAIRS_TOGETHER]
+    if waiting:
+        yield waiting

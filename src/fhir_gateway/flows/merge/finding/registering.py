@@ -2,7 +2,7 @@
 
 import asyncio
 from array import array
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import AsyncGenerator, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ from fhir_gateway.merging.finding_people import Person, pack_unread, unpack
 from fhir_gateway.ports.finding import FindingNumbers, FindingStore
 
 PAGE = 500
-_NEAR_BITS = 16
+_PARTS_OF_PAIRS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +34,7 @@ class Registered:
         self.records = store.records()
         self.niks = Keys(store.numbers())
         self.blocks = Keys(store.numbers())
-        self.pairs = store.numbers()
-        """Pairs as numbers (see finding_pages.Paired); those of one part are near each other on disk."""
+        self._pairs = store.numbers()
         self.count = FrequencyCount()
         self.numbers: dict[str, int] = {}
         """The numbers of those wanted ids that were met."""
@@ -43,6 +42,7 @@ class Registered:
         """The numbers of those who share a NIK, when they have been looked for."""
         self.masked = 0
         """How many carry a NIK that the server hides."""
+        self._born = array("I")
         self._wanted = frozenset(wanted)
         self._begun = 0
 
@@ -60,17 +60,28 @@ class Registered:
 
     def take(self, page: Page) -> None:
         """Keep what a page comes to; pages are taken in the order in which they were begun."""
-        for record in page.records:
-            self.records.add(record)
+        self.records.extend(page.records)
+        self._born.extend(page.born)
         self.masked += page.masked
         self.niks.add(page.niks)
         self.blocks.add(page.blocks)
         self.count.extend(page.count)
 
     def pair(self, pairs: "array[int]") -> None:
-        """Keep who meets whom."""
+        """Keep who meets whom (see finding_pages.Paired); pairs of one birth date stand in one part."""
+        parts: defaultdict[int, array[int]] = defaultdict(lambda: array("Q"))
         for value in pairs:
-            self.pairs.add(value >> (NUMBER_BITS + _NEAR_BITS), value)
+            parts[self._born_of(value) % _PARTS_OF_PAIRS].append(value)
+        for part, values in parts.items():
+            self._pairs.extend(part, values)
+
+    def pairs(self) -> "Iterator[array[int]]":
+        """Yield the pairs part by part, each once: by the birth date of the first one, so that who meets several comes together."""
+        for part in self._pairs.parts():
+            yield array("Q", sorted(sorted(set(self._pairs.of(part))), key=self._born_of))
+
+    def _born_of(self, pair: int) -> int:
+        return self._born[pair >> NUMBER_BITS]
 
     def person(self, number: int) -> Person:
         """Return a person by number."""
@@ -178,9 +189,3 @@ async def _as_given(tools: FindTools) -> AsyncGenerator[list[Resource]]:
             yield page
             page = []
     yield page
-
-
-def unpacked_pairs(values: "array[int]") -> Iterator[tuple[int, int]]:
-    """Yield the pairs of a part, each once, rising."""
-    for value in sorted(set(values)):
-        yield value >> NUMBER_BITS, value & NUMBER

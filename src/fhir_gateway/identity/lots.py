@@ -1,0 +1,106 @@
+"""What a lot, a vaccine and a day in common tell of two: the less, the more people received it there.
+
+One vial serves many children on a posyandu day. So it is weighed against how many of them there were, never lifts a pair
+over the bar of a link, and says nothing of children who share mother and birth date, as twins share everything.
+"""
+
+import math
+from array import array
+from binascii import crc32
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from fhir_gateway.domain.identity import Comparison, Evidence, Grade
+from fhir_gateway.identity.comparators import compare_birth_dates, compare_keys_of
+from fhir_gateway.identity.evidence import PersonEvidence
+from fhir_gateway.identity.given import Listed, Vial
+from fhir_gateway.identity.parameters import LotWeights, MatchingPolicy
+from fhir_gateway.identity.vetoes import SAME_DAY
+from fhir_gateway.people.name_agreement import NameLevel
+
+Received = Callable[[Vial], int | None]
+"""How many people a list has of whom it says this, None where nobody has counted."""
+
+LOT = "lot"
+"""The field of this evidence: a comparison shows it, and its sum leaves it out."""
+_PERSON_BITS = 32
+_PARTS = 4
+_TOLD = "the same lot, vaccine and day"
+_OTHER_PARENT = frozenset({NameLevel.UNKNOWN, NameLevel.DIFFERENT, NameLevel.PARTIAL})
+_ONE_LIST = Evidence(
+    LOT, "one_list", 0.0, f"{_TOLD}, but in one list, which has a line for each child: it tells nothing"
+)
+_SIBLINGS = Evidence(LOT, "siblings", 0.0, f"{_TOLD}, which tells nothing of children who share mother and birth date")
+_UNCOUNTED = Evidence(LOT, "uncounted", 0.0, f"{_TOLD}; how many received it is not known, so it tells nothing")
+
+
+def shared_vials(left: Listed, right: Listed) -> Sequence[tuple[Vial, Vial]]:
+    """Return what lists say of both alike: the same lot, vaccine and day, be it in one list or in two."""
+    if not (left.vials and right.vials):
+        return ()
+    there: dict[tuple[str, str, str], list[Vial]] = {}
+    for vial in right.vials:
+        there.setdefault(vial[1:], []).append(vial)
+    return [(vial, other) for vial in left.vials for other in there.get(vial[1:], ())]
+
+
+def weigh_lots(
+    shared: Sequence[tuple[Vial, Vial]], *, of_one_birth: bool, received: Received | None, weights: LotWeights
+) -> Evidence:
+    """Weigh what lists say of two alike; `of_one_birth` says that these share mother and birth date.
+
+    Of several the one counts that the fewest received: what is given on one visit, or to one village, is one fact.
+    """
+    if of_one_birth:
+        return _SIBLINGS
+    told = [pair for pair in shared if pair[0].register != pair[1].register]
+    if not told:
+        return _ONE_LIST
+    counts = [[received(vial) if received else None for vial in pair] for pair in told]
+    people = min((max(known) for each in counts if (known := [one for one in each if one])), default=0)
+    if not people:
+        return _UNCOUNTED
+    bits = round(min(weights.most, max(0.0, math.log2(weights.m * weights.peers / people))), 2)
+    there = "as far as is known nobody else received it there" if people < 2 else f"{people} people received it there"
+    return Evidence(LOT, "agree", bits, f"{_TOLD}; {there}")
+
+
+def share_mother_and_birth(left: PersonEvidence, right: PersonEvidence) -> bool:
+    """Say whether two have a parent and the birth date in common, as twins have; names need only be able to be one."""
+    if compare_birth_dates(left, right) not in SAME_DAY:
+        return False
+    names = compare_keys_of(left.mother_keys + left.parent_keys, right.mother_keys + right.parent_keys)
+    return names.level not in _OTHER_PARENT or not set(left.parent_niks).isdisjoint(right.parent_niks)
+
+
+def raised_by_lot(comparison: Comparison, lot: Evidence, policy: MatchingPolicy) -> Comparison | None:
+    """Return the comparison as one to ask about, where the lot makes it that; None else. Its weight stays the sum without it."""
+    weight = comparison.weight
+    if comparison.vetoes or comparison.grade is not Grade.POSSIBLE or not 0 < policy.probable - weight <= lot.weight:
+        return None
+    return replace(comparison, evidence=(*comparison.evidence, lot), grade=Grade.PROBABLE)
+
+
+class LotCount:
+    """Counts of how many people lists say a lot, vaccine and day; eight bytes for each person's."""
+
+    def __init__(self) -> None:
+        self._said = array("Q")
+
+    def add(self, person: int, said: Listed) -> None:
+        """Count what lists say of a person, whose number has 32 bits at most; what is added again counts once."""
+        self._said.extend(_checksum(vial) << _PERSON_BITS | person for vial in said.vials)
+
+    def result(self) -> Received:
+        """Return what was counted; of whom nobody was counted, nothing is known."""
+        counts: dict[int, int] = {}
+        for part in range(_PARTS):  # most vials are few people's: they are not in memory all at once
+            several = {value for value in self._said if (value >> _PERSON_BITS) % _PARTS == part}
+            counts.update(Counter(value >> _PERSON_BITS for value in several))
+        return lambda vial: counts.get(_checksum(vial))
+
+
+def _checksum(vial: Vial) -> int:
+    """Return 32 bits: the few vials that are taken for one count for more people than they are, which is cautious."""
+    return crc32("|".join(vial).encode())

@@ -1,0 +1,41 @@
+"""A twin whose first row comes in a later file meets nobody but the other twin: what does not tell them apart is asked about."""
+
+import pytest
+from tests.flows.conftest import RATNA, RATNA_POLIO
+
+NAYLA = RATNA.replace("Ratna Dewanti", "Nayla Khairunnisa")
+POLIO = RATNA_POLIO.replace("3303015203200003", "")
+
+
+@pytest.mark.parametrize("name", ["Naila Khairunnisa", "Nailakhairunnisa", "Khairunnisa Naila"])
+def test_name_in_another_spelling_that_parents_choose_is_asked_about(place, name):
+    place.load(place.sheet(NAYLA))
+    before = place.content()
+    books = place.load(place.sheet(POLIO.replace("Ratna Dewanti", name), name="next.csv"))
+    assert books["review"] == 1
+    assert place.content() == before
+    (item,) = place.json("review", "list")
+    assert item["code"] == "possible-twins"
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        RATNA_POLIO.replace("Ratna Dewanti", "Naila Khairunnisa"),
+        POLIO.replace("Ratna Dewanti", "Nayla Khairunisa"),
+        POLIO.replace("Ratna Dewanti", "Nayla"),
+    ],
+)
+def test_own_number_or_a_clerks_spelling_tells_who_it_is(place, row):
+    place.load(place.sheet(NAYLA))
+    assert place.load(place.sheet(row, name="next.csv"))["loaded"] == 1
+    assert len(place.content()[0]) == 1
+
+
+def test_number_of_a_twin_under_a_name_a_sound_apart_in_another_family_is_asked_about(place):
+    place.load(
+        place.sheet(RATNA.replace("Ratna Dewanti", "Deni Rumbiak").replace(";P;", ";L;").replace("520320", "120320"))
+    )
+    twin = RATNA_POLIO.replace("Ratna Dewanti", "Dani Rumbiak").replace(";P;", ";L;").replace("520320", "120320")
+    books = place.load(place.sheet(twin.replace("Lastri Handayani;Bukateja;081210001001", ";;"), name="next.csv"))
+    assert books["review"] == 1

@@ -1,0 +1,99 @@
+"""A row's waterfall tells who or what settled each pair, and shows what doses tell, by the real command."""
+
+import pytest
+from tests.flows.conftest import RATNA, RATNA_POLIO
+
+SENO = "1;Seno Wibisana;;L;02/05/2023;Ratna;;;16/01/2024;MR;1;CD77777"
+SENO_ELSEWHERE = "1;Seno Wibisana;;L;20/05/2023;Tuti;;;16/01/2024;MR;1;CD77777"
+"""A digit of the birth date and the mothers apart: nobody would be asked but for the lot."""
+
+
+@pytest.fixture
+def asked(place):
+    place.load(place.sheet(SENO, name="jan.csv"), place.sheet(SENO_ELSEWHERE, name="feb.csv"))
+    return place
+
+
+def _told(place, *row):
+    return place.json("runs", "show", *row)["evidence"]
+
+
+def _settled(place, *row):
+    return [line.strip() for line in _told(place, *row) if "settled:" in line]
+
+
+def test_a_lot_that_two_lists_have_asks_an_operator_and_says_so(asked):
+    (item,) = asked.json("review", "list")
+    told = "\n".join(asked.json("review", "show", item["id"])["evidence"])
+    assert item["code"] == "same-lot"
+    assert "the same lot, vaccine and day; as far as is known nobody else received it there" in told
+    assert "CD77777" not in told
+    for file in ("1", "2"):
+        assert _settled(asked, 1, "--row", 1, "--file", file) == [
+            f"settled: nothing yet: an operator is asked (review {item['id']})"
+        ]
+
+
+def test_an_answer_is_told_with_who_and_when_under_both_rows(asked):
+    (item,) = asked.json("review", "list")
+    asked.json("review", "link", item["id"], item["candidates"][0], "--user", "rina")
+    for file in ("1", "2"):
+        (line,) = _settled(asked, 1, "--row", 1, "--file", file)
+        assert line.startswith("settled: one person, as rina decided on 20")
+        assert line.endswith(f"(review {item['id']})")
+
+
+def test_a_rejection_and_its_taking_back_are_told(asked):
+    (item,) = asked.json("review", "list")
+    asked.json("review", "reject", item["id"], "--reason", "typed twice", "--user", "rina")
+    (line,) = _settled(asked, 1, "--row", 1, "--file", 2)
+    assert line.startswith("settled: the row was rejected, as rina decided on 20")
+    asked.json("review", "undo", item["id"])
+    (line,) = _settled(asked, 1, "--row", 1, "--file", 2)
+    assert line.startswith("settled: nothing yet")
+
+
+def test_a_question_that_waits_is_told_under_the_first_run_too_when_the_files_were_loaded_again(asked):
+    before = [_settled(asked, 1, "--row", 1, "--file", file) for file in ("1", "2")]
+    asked.load(asked.home / "jan.csv", asked.home / "feb.csv")
+    assert [_settled(asked, 1, "--row", 1, "--file", file) for file in ("1", "2")] == before
+    (item,) = asked.json("review", "list")
+    asked.json("review", "reject", item["id"], "--reason", "typed twice", "--user", "rina")
+    for run in (1, 2):
+        (line,) = _settled(asked, run, "--row", 1, "--file", 2)
+        assert line.startswith("settled: the row was rejected, as rina decided on 20")
+
+
+def test_a_link_that_was_taken_apart_is_told(place):
+    place.load(place.sheet(RATNA, RATNA_POLIO.replace("081210001001", "081210009999")))
+    (line,) = _settled(place, 1, "--row", 2)
+    assert line.startswith("settled: one person, by the threshold: ")
+    place.json("review", "unlink", 1, 2, "--user", "wati")
+    (line,) = _settled(place, 1, "--row", 2)
+    assert line.startswith("settled: two people, as wati decided on 20")
+
+
+def test_a_merge_since_is_told(place):
+    place.load(place.sheet(SENO, name="jan.csv"))
+    place.load(place.sheet(SENO_ELSEWHERE, name="feb.csv"))
+    plan = place.home / "plan.json"
+    place.run("merge", "plan", *place.server("Patient"), "--out", plan)
+    place.json("merge", "apply", plan, "--user", "ani", "--accept-conflicts")
+    (line,) = _settled(place, 2, "--row", 1)
+    assert line.startswith("settled: not joined, by the threshold: 0.1 is below 3; since 20")
+    assert line.endswith("one Patient by merge 1, by ani")
+
+
+def test_two_rows_are_compared_with_their_doses(place):
+    jan, feb = place.sheet(SENO, name="jan.csv"), place.sheet(SENO_ELSEWHERE, name="feb.csv")
+    found = place.json("identity", "compare", f"{jan}:1", f"{feb}:1")
+    lot = next(one for one in found["evidence"] if one["field"] == "lot")
+    assert (lot["weight"], found["match_grade"]) == (4.0, "probable")
+    assert found["weight"] < 3
+
+
+def test_two_patients_are_compared_with_how_many_the_server_knows(place):
+    place.load(place.sheet(SENO, name="jan.csv"))
+    place.load(place.sheet(SENO_ELSEWHERE, name="feb.csv"))
+    found = place.json("identity", "compare", *place.server("Patient"))
+    assert any(one["words"].endswith("2 people received it there") for one in found["evidence"])
