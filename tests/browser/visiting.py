@@ -39,7 +39,8 @@ class Visitor:
     def picture(self, name):
         """Keep a picture of the whole page where pictures are wanted; nothing may be wider than the window."""
         width = self.page.viewport_size["width"]
-        assert self.page.evaluate("document.documentElement.scrollWidth") <= width, f"{name} is wider than its window"
+        wide = self.page.locator("html").evaluate("html => html.scrollWidth")  # a locator waits until there is a page
+        assert wide <= width, f"{name} is wider than its window"
         if self._pictures:
             self.page.screenshot(path=self._pictures / f"{name}-{self._size}.png", full_page=True)
 
