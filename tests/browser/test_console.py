@@ -35,9 +35,9 @@ def test_an_auditor_looks_a_merge_up_by_nik(sized_visitor):
     sized_visitor.picture("found")
     page.get_by_role("link", name="Merge 2").click()
     page.get_by_role("heading", name="Before and after").wait_for()
+    sized_visitor.picture("merge")
     assert LONG_NAME in page.inner_text("main")
     assert page.get_by_role("button", name="Undo").count() == 0
-    sized_visitor.picture("merge")
     assert page.locator("td.before", has_text="true").count() >= 1
     assert page.locator("td.after", has_text="false").count() >= 1
 
@@ -123,8 +123,8 @@ def test_an_operator_undoes_a_merge(visitor):
     page.get_by_label("Reason").fill("two sisters")
     page.get_by_role("button", name="Undo merge 3").click()
     page.get_by_text("Merge 3 was taken apart").wait_for(timeout=PATIENCE)
-    assert "two sisters" in page.inner_text("main")
     visitor.picture("undone")
+    assert "two sisters" in page.inner_text("main")
 
 
 def test_conflicts_of_an_undoing_are_decided_one_by_one(visitor, served):
@@ -134,8 +134,8 @@ def test_conflicts_of_an_undoing_are_decided_one_by_one(visitor, served):
     page.get_by_role("link", name="Merge 1").click()
     page.get_by_role("button", name="Undo this merge").click()
     page.get_by_role("button", name="Undo merge 1").wait_for(timeout=PATIENCE)
-    assert page.get_by_role("heading", name="To be decided").count() == 1
     visitor.picture("undo-with-conflicts")
+    assert page.get_by_role("heading", name="To be decided").count() == 1
     page.get_by_label("Reason").fill("two people")
     page.get_by_role("button", name="Undo merge 1").click()
     assert page.get_by_role("radio").first.evaluate("one => !one.checkValidity()")
@@ -268,8 +268,8 @@ def test_a_long_list_is_handed_in_as_a_job(sized_visitor):
     page.get_by_label("NIKs").fill("\n".join((DOUBTFUL, OTHER_NIK, *MERGED)))
     page.get_by_role("button", name="Hand in").click()
     page.get_by_text("finished").wait_for(timeout=PATIENCE)
-    assert DOUBTFUL not in page.inner_text("main")
     sized_visitor.picture("job")
+    assert DOUBTFUL not in page.inner_text("main")
     page.get_by_role("link", name="All jobs").click()
     page.get_by_role("link", name="Job ").first.wait_for()
     sized_visitor.picture("jobs")
@@ -297,5 +297,5 @@ def test_an_operator_holds_people_who_were_found_for_different_ones(sized_visito
     sized_visitor.picture("parting")
     group.get_by_role("button", name="for different people").click()
     page.get_by_text("are held for different people from now on").wait_for(timeout=PATIENCE)
-    assert page.get_by_role("article").filter(has_text=name).get_by_role("button").count() == 0
     sized_visitor.picture("parted")
+    assert page.get_by_role("article").filter(has_text=name).get_by_role("button").count() == 0

@@ -34,13 +34,17 @@ class Visitor:
         self.page.get_by_label("Access key").fill(self.keys[role])
         self.page.get_by_role("button", name="Log in").click()
         self.page.get_by_role("heading", name="Merges", exact=True).wait_for()
+        self.page.wait_for_load_state()
         return self.page
 
     def picture(self, name):
-        """Keep a picture of the whole page where pictures are wanted; nothing may be wider than the window."""
+        """Wait until the whole page is there; keep a picture where pictures are wanted; nothing may be wider than the window.
+
+        Some element of the page has to have been waited for, or the page before may be meant.
+        """
+        self.page.wait_for_load_state()
         width = self.page.viewport_size["width"]
-        wide = self.page.locator("html").evaluate("html => html.scrollWidth")  # a locator waits until there is a page
-        assert wide <= width, f"{name} is wider than its window"
+        assert self.page.evaluate("document.documentElement.scrollWidth") <= width, f"{name} is wider than its window"
         if self._pictures:
             self.page.screenshot(path=self._pictures / f"{name}-{self._size}.png", full_page=True)
 
