@@ -12,7 +12,7 @@ from fhir_gateway.sources.columns import HEADER_WITHIN, Header, best_header, fit
 from fhir_gateway.sources.csv_rows import CsvRows
 from fhir_gateway.sources.encodings import detect_encoding, has_utf8_mark
 from fhir_gateway.sources.file_source import FileSource
-from fhir_gateway.sources.text_lines import TextLines
+from fhir_gateway.sources.text_lines import TextLines, readable
 
 _DELIMITERS = (",", ";", "\t", "|", "^", "~")
 
@@ -69,7 +69,8 @@ def open_csv(
     expected = {layout.encoding for layout in layouts}
     codec = detect_encoding(path, given=encoding, expected=expected.pop() if len(expected) == 1 else "")
     terminator = _terminator(path, codec)
-    sample = list(itertools.islice(_not_blank(iter(TextLines(path, codec, terminator=terminator))), HEADER_WITHIN))
+    lines = _not_blank(iter(TextLines(path, codec, terminator=terminator)))
+    sample = [readable(line) for line in itertools.islice(lines, HEADER_WITHIN)]
     tables = {each: _table(sample, each) for each in ((delimiter,) if delimiter else _DELIMITERS)}
     found = {header: each for each, table in tables.items() for header in fitting_headers(table.rows, layouts)}
     if not found:

@@ -142,6 +142,12 @@ def test_header_cells_may_hold_line_breaks(opened, told):
     assert told(opened('Judul\n"Nama";"Nomor\nHP";NIK\nAni;08;1\n')) == ["Ani"]
 
 
+def test_bytes_of_a_header_that_are_no_text_are_marked_as_such(opened, first):
+    source = opened("Nama;De?sa;Tempat;NIK\nAni;a;Kédung;1\n".encode().replace(b"?", b"\xff"))
+    assert source.header == ("Nama", "De\N{REPLACEMENT CHARACTER}sa", "Tempat", "NIK")
+    assert list(first(source).cells.values()) == ["Ani", "a", "Kédung", "1"]
+
+
 def test_unnamed_and_repeated_columns_keep_their_cells_apart(opened, first):
     cells = first(opened("Nama;;Desa;Desa;NIK\nAni;a;b;c;1\n")).cells
     assert cells == {"Nama": "Ani", "column 2": "a", "Desa": "b", "Desa (4)": "c", "NIK": "1"}
