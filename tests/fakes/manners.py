@@ -267,11 +267,16 @@ def ignores_conditions(request):
         request.headers.pop(name, None)
 
 
-def first_of_a_list(request):
-    """Take the first of several values and pass over the others, as if they had not been asked for."""
-    if request.url.path.endswith("/_search"):
-        request._content = re.sub(rb"%2C[^&]*", b"", request.content)
-    request.url = request.url.copy_with(raw_path=re.sub(rb"%2C[^&]*", b"", request.url.raw_path))
+def first_of_lists(parameter):
+    """Take the first of several values of a parameter (a pattern) and pass over the others, as if nobody had asked."""
+    rest = re.compile(rb"\b(%b=[^&%%]*(?:%%(?!2C)[^&%%]*)*)%%2C[^&]*" % parameter)
+
+    def before(request):
+        if request.url.path.endswith("/_search"):
+            request._content = rest.sub(rb"\1", request.content)
+        request.url = request.url.copy_with(raw_path=rest.sub(rb"\1", request.url.raw_path))
+
+    return before
 
 
 def all_on_one_page(request):
@@ -348,7 +353,8 @@ MANNERS = {
     "no etags": (None, without_etags),
     "content location": (None, content_location),
     "conditions are ignored": (ignores_conditions, on_statement(undeclared_creates)),
-    "lists are cut": (first_of_a_list, None),
+    "lists are cut": (first_of_lists(rb"\w+"), None),
+    "lists of ids are cut": (first_of_lists(rb"_id"), None),
     "all on one page": (all_on_one_page, None),
     "receipts are terse": (None, says_where_alone),
     "no searches are declared": (None, on_statement(undeclared_searches)),

@@ -23,6 +23,7 @@ SERVERS = {
     "strict": (
         "nine entries", "short addresses", "conditions are refused", "slow down", "totals are too large",
         "times have nanoseconds", "matches are shuffled",
+        "lists of ids are cut",
     ),
     "of a nation": (
         "resources are enriched", "names are normalised", "versions are words", "answers are remarked upon",

@@ -90,18 +90,30 @@ async def _prove_by_somebody(reader: Prober, proof: "partial[SearchProof]", *, d
     return proof(works=False, words="a search for somebody who is there does not find them")
 
 
-async def prove_lists(reader: Prober) -> bool | None:
+_LISTED = {"identifier": "Patient", "_id": "Patient", "patient": "Immunization"}
+"""Parameters whose lists are proved, each on resources of one type."""
+
+
+def listed_like(parameter: str) -> str:
+    """Return the parameter whose lists a server takes as it takes this one's: of ids, of references to people, of texts."""
+    if parameter in {"patient", "subject"} or parameter.endswith((".patient", ".subject")):
+        return "patient"
+    return "_id" if parameter == "_id" else "identifier"
+
+
+async def prove_lists(reader: Prober, parameter: str) -> bool | None:
     """Return whether a search for several values finds who has one of them; None where nobody is there to tell.
 
-    Seen: nobody is found, or who has the first value alone, without a word. What is refused is told by each search.
+    `parameter` is one that listed_like() returns. Seen: nobody is found, or who has the first value alone, without a word;
+    also by ids alone. What is refused is told by each search.
     """
-    nobody = _NOBODY["identifier"]
+    resource_type, nobody = _LISTED[parameter], _NOBODY[parameter]
     try:
-        sample = (await reader.first_page("Patient", {})).matches
-        value = next(filter(None, (_value_of(resource, "identifier") for resource in sample)), "")
+        sample = (await reader.first_page(resource_type, {})).matches
+        value = next(filter(None, (_value_of(resource, parameter) for resource in sample)), "")
         for values in ((nobody, value, f"{nobody}-either"), (value,)) if value else ():
-            found = (await reader.first_page("Patient", {"identifier": values})).matches
-            if any(carries(match, {"identifier": (value,)}) for match in found):
+            found = (await reader.first_page(resource_type, {parameter: values})).matches
+            if any(carries(match, {parameter: (value,)}) for match in found):
                 return len(values) > 1
     except PermanentServerError:
         return True

@@ -13,7 +13,7 @@ from fhir_gateway.fhir_server.client import Answer, FhirClient, Request
 from fhir_gateway.fhir_server.headers import FRESH
 from fhir_gateway.fhir_server.pages import Page
 from fhir_gateway.fhir_server.paging import Check, Paging
-from fhir_gateway.fhir_server.proof import SearchProof, prove, prove_lists
+from fhir_gateway.fhir_server.proof import SearchProof, listed_like, prove, prove_lists
 from fhir_gateway.fhir_server.questions import LONGEST_FORM, LONGEST_URL, Parameters, cut, each_alone, encoded
 from fhir_gateway.fhir_server.refusals import refusal
 from fhir_gateway.fhir_server.search_batches import SEARCHES_A_BATCH
@@ -45,7 +45,7 @@ class ServerReader:
         self._longest_url = LONGEST_URL
         self._proofs: dict[tuple[str, str], SearchProof] = {}
         self._takes_one_date: set[tuple[str, str]] = set()
-        self._takes_lists: bool | None = True if self._masked else None  # masked numbers cannot tell
+        self._takes_lists: dict[str, bool] = {"identifier": True} if self._masked else {}  # masked numbers cannot tell
         self._finding_out = asyncio.Lock()
 
     async def capabilities(self) -> Capabilities:
@@ -99,20 +99,27 @@ class ServerReader:
         """Return what together asks the same, nothing longer than that; value by value where lists would find nobody."""
         if self._masked and "identifier" in parameters:
             return list(cut(parameters, longest=longest, most_values=1))
-        listed = any(len(values) > 1 for values in parameters.values())
-        if listed and self._takes_lists is None:
-            async with self._finding_out:
-                await self._find_out_about_lists()
-        alone = listed and self._takes_lists is False
+        lists = {listed_like(name.partition(":")[0]) for name, values in parameters.items() if len(values) > 1}
+        alone = False
+        for kind in sorted(lists):
+            alone |= not await self._lists_taken(kind)
         return list(each_alone(parameters) if alone else cut(parameters, longest=longest))
 
-    async def _find_out_about_lists(self) -> None:
-        if self._takes_lists is None:
-            self._takes_lists = await prove_lists(self)
-            if self._takes_lists is False:
-                _log.warning(
-                    "This server finds nobody by a list of values: each value is asked alone, which takes longer"
-                )
+    async def _lists_taken(self, kind: str) -> bool:
+        """Return whether lists may be asked of parameters like this one; found out once there is somebody to tell."""
+        async with self._finding_out:
+            if kind not in self._takes_lists:
+                taken = await prove_lists(self, kind)
+                if taken is None:
+                    return True
+                self._takes_lists[kind] = taken
+                if not taken:
+                    _log.warning(
+                        "This server does not find everybody by a list of values (%s): each value is asked alone, which "
+                        "takes longer",
+                        kind,
+                    )
+            return self._takes_lists[kind]
 
     async def prove_search(self, resource_type: str, parameter: str) -> SearchProof:
         """Return whether "not found" may be believed of a search by this parameter; found out once."""

@@ -267,6 +267,27 @@ async def test_values_are_asked_one_by_one_where_a_list_is_not_taken_for_alterna
     assert ("each value is asked alone" in caplog.text) == (requests > 3)
 
 
+async def test_lists_of_ids_and_of_references_are_proved_by_themselves():
+    def handler(request):
+        asked = asks(request)
+        doses = [
+            {"resourceType": "Immunization", "id": f"i{n}", "patient": {"reference": f"Patient/p{n}"}} for n in range(3)
+        ]
+        found = [patient(n) for n in range(3)] if "/Patient" in request.url.path else doses
+        if "_id" in asked:
+            found = [one for one in found if one["id"] == asked["_id"][0].split(",")[0]]
+        if "patient" in asked:
+            found = [one for one in found if one["patient"]["reference"] in asked["patient"][0].split(",")]
+        return answer(body=searchset(*found))
+
+    server = ScriptedServer(handler, anybody=True)
+    async with server.reader() as reader:
+        for wanted in ({"_id": ["i0", "i2"]}, {"patient": ["Patient/p0", "Patient/p2"]}):
+            assert [one["id"] async for one in reader.search("Immunization", wanted)] == ["i0", "i2"]
+    lists = [asked for request in server.requests if "patient" in (asked := asks(request))]
+    assert [asked["patient"] for asked in lists][1:] == [["Patient/p0,Patient/p2"]]
+
+
 async def test_nobody_tells_of_lists_until_somebody_is_there():
     people = []
     server = holding(people, lambda values: values[:1])

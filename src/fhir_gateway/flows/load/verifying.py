@@ -1,5 +1,6 @@
 """What earlier runs loaded is looked at again: a dose that has gone from the server is no success."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -36,6 +37,9 @@ async def _verify(run: Run, window: Sequence[tuple[SpooledRecord, Settlement]], 
     if ids:
         async for dose in tools.reader.search("Immunization", {"_id": ids}):
             found[str(dose["id"])] = dose
+    missed = [resource_id for resource_id in ids if resource_id not in found]
+    read = await asyncio.gather(*(tools.reader.read("Immunization", resource_id) for resource_id in missed))
+    found |= {str(dose["id"]): dose for dose in read if dose}  # an index may lag, a search may leave somebody out
     with tools.ledger.transaction():
         for record, settlement in window:
             _settle(run, record, settlement, found, tools)
