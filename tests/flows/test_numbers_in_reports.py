@@ -33,6 +33,22 @@ def test_a_nik_that_was_restored_stands_whole_in_the_next_report(place, damaged)
     assert place.report(second)[0]["NIK"] == "3303015203200003"
 
 
+@pytest.mark.parametrize("damaged", ["3303015203200020", "3.30301520320002E+15", "3303015203200010", "3.30302E+15"])
+def test_a_nik_may_have_been_rounded_or_cut_off_and_neither_is_remembered(place, damaged):
+    first, again, second = place.home / "first.csv", place.home / "again.csv", place.home / "second.csv"
+    assert place.run("load", place.sheet(RATNA.replace("0003;", "0017;")), "--report", first)[0] == 0
+    whole = first.read_text("utf-8-sig")
+    again.write_text(whole.replace("3303015203200017", "3303015203200020"), "utf-8")
+    assert counts(place.load(again)) == {"unchanged": 1}
+    place.run("load", place.sheet(RATNA.replace("0003;", "0020;")))  # the clinic's next export, damaged itself
+    place.run("load", place.sheet(RATNA.replace("0003;", "0099;")), "--dry-run")
+    first.write_text(whole.replace("3303015203200017", damaged), "utf-8")
+    assert counts(place.load(first, "--report", second)) == {"unchanged": 1}
+    assert place.report(second)[0]["NIK"] == "3303015203200017"
+    (patient,) = place.content()[0].values()
+    assert [i["value"] for i in patient["identifier"] if i["system"].endswith("/nik")] == ["3303015203200017"]
+
+
 @pytest.mark.parametrize("damaged", ['"3.30302E+15"', "3.30302E+15", "3303015203200000"])
 def test_a_nik_that_was_restored_stands_whole_in_the_next_report_as_ndjson(place, damaged):
     first, second = place.home / "first.ndjson", place.home / "second.ndjson"

@@ -12,7 +12,7 @@ from fhir_gateway.bundling.digests import digest, supplied
 from fhir_gateway.domain import systems
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.people.names import read_name
-from fhir_gateway.people.nik import Nik, read_nik
+from fhir_gateway.people.nik import Nik, NikStatus, may_be_made_of, read_nik
 
 _LISTS = ("identifier", "name", "telecom", "address", "contact", "extension")
 _AGES = frozenset({"name", "address", "identifier"})
@@ -121,13 +121,21 @@ def _add_identifiers(result: Resource, additions: Sequence[Resource]) -> None:
         system = identifier.get("system")
         if (system, identifier.get("value")) in present or system == systems.PERSON:
             continue
-        if system == systems.NIK_AS_WRITTEN and has_nik:
+        if has_nik and (system == systems.NIK_AS_WRITTEN or _is_damaged(identifier, identifiers)):
             continue  # a damaged number says less than the one that is there
         second = system == systems.NIK and has_nik
         identifiers.append({**identifier, "use": "secondary"} if second else identifier)
         present.add((system, identifier.get("value")))
     if identifiers:
         result["identifier"] = identifiers
+
+
+def _is_damaged(identifier: Resource, present: Sequence[Resource]) -> bool:
+    """Whether a NIK may be what a spreadsheet has made of one that is there."""
+    nik = read_nik(str(identifier.get("value", "")))
+    if identifier.get("system") != systems.NIK or nik.status is not NikStatus.TRUNCATED:
+        return False
+    return any(may_be_made_of(nik, str(one.get("value", ""))) for one in present if one.get("system") == systems.NIK)
 
 
 def _add_names(result: Resource, additions: Sequence[Resource]) -> None:

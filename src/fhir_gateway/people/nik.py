@@ -38,6 +38,7 @@ _FEMALE_OFFSET = 40
 _ENDS_IN_ZERO = "it ends in 0, as one that a spreadsheet has rounded"
 _NO_SERIAL = "its serial number is 0000"
 _PARENT_YEARS = range(12, 61)
+_LENGTH = 16
 
 
 class NikStatus(StrEnum):
@@ -159,6 +160,20 @@ def _decode(digits: str, status: NikStatus, trusted: str, reason: str) -> Nik:
     if not 1 <= month <= 12 or not 1 <= day <= _DAYS_IN_MONTH[month - 1] or leap_day_missing:
         return Nik(digits, NikStatus.IMPLAUSIBLE, reason="its birth date does not exist")
     return Nik(digits, status, trusted, day, month, year, gender, province, regency, district, reason)
+
+
+def may_be_made_of(written: Nik, whole: str) -> bool:
+    """Whether a spreadsheet program may have made the number that was read of this whole NIK.
+
+    It keeps fifteen digits, or shows fewer as a power of ten; some cut the rest off (Excel keeps a number so), some round
+    (LibreOffice, and whoever prints a floating-point number).
+    """
+    if len(written.digits) != _LENGTH or len(whole) != _LENGTH:
+        return False
+    number, exact = int(written.digits), int(whole)
+    kept = len(written.digits.rstrip("0"))
+    units = [10 ** (_LENGTH - places) for places in range(max(kept, 2), _LENGTH + 1)]
+    return any(number in (exact // unit * unit, (exact + unit // 2) // unit * unit) for unit in units)
 
 
 def decoded_birth_date(nik: Nik, *, near: date | None, today: date) -> date | None:

@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fhir_gateway.people.nik import PROVINCES, NikStatus, decoded_birth_date, is_parents_nik, read_nik
+from fhir_gateway.people.nik import (
+    PROVINCES,
+    NikStatus,
+    decoded_birth_date,
+    is_parents_nik,
+    may_be_made_of,
+    read_nik,
+)
 
 VALID = "3303125204190001"
 TODAY = date(2026, 1, 1)
@@ -71,6 +78,25 @@ def test_only_whole_niks_are_written_as_identifiers(text, writable):
 
 def test_rounded_number_loses_its_last_shown_digit_as_well():
     assert read_nik("3.30313E+15").trusted == "33031"
+
+
+@pytest.mark.parametrize(
+    ("written", "made"),
+    [
+        ("3303015203200010", True),  # cut off after fifteen digits
+        ("3303015203200020", True),  # rounded to fifteen
+        ("3.30301520320002E+15", True),
+        ("3.30302E+15", True),  # rounded to six
+        ("3.3030E+15", True),
+        ("3303015203200017", True),
+        ("3303015203200030", False),
+        ("3303015203200019", False),
+        ("3.30303E+15", False),
+        ("330301520320001", False),
+    ],
+)
+def test_a_spreadsheet_may_have_cut_a_nik_off_or_rounded_it(written, made):
+    assert may_be_made_of(read_nik(written), "3303015203200017") is made
 
 
 def test_parts_are_decoded():

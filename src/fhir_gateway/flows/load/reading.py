@@ -17,8 +17,8 @@ from fhir_gateway.domain.records import (
     UnmappedValue,
     UnreadableRow,
 )
-from fhir_gateway.domain.runs import KnownKey, ReviewKind, Run, Settlement, SpooledRecord
-from fhir_gateway.flows.load.restoring import niks_restored, niks_to_remember
+from fhir_gateway.domain.runs import KnownKey, ReviewKind, Run, RunKind, Settlement, SpooledRecord
+from fhir_gateway.flows.load.restoring import niks_restored, niks_to_remember, remember_niks
 from fhir_gateway.flows.load.shared_keys import kept_apart
 from fhir_gateway.flows.load.tools import LoadInput, LoadRequest, LoadTools
 from fhir_gateway.flows.load.validating import converted, forget_valid
@@ -133,7 +133,8 @@ def _spool(run: Run, rows: Sequence[_Row], tools: LoadTools, *, export: _Export)
         niks.extend(niks_to_remember(record.key, row.result.nik_cells, row.numeric))
     ledger.spool.add(run, spooled)
     ledger.runs.count_unmapped(run, unmapped)
-    ledger.keys.remember_niks(niks)
+    if run.kind is not RunKind.DRY_RUN:
+        remember_niks(niks, ledger)
 
 
 def _record(row: _Row, numbers: dict[str, int]) -> SpooledRecord:

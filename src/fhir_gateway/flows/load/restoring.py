@@ -1,11 +1,11 @@
 """NIKs that a spreadsheet damages in a report are those of the ledger again when the report is loaded."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 from fhir_gateway.domain.records import SourceRecord, UnreadableRow
 from fhir_gateway.mapping.conversion import GATEWAY_KEY
-from fhir_gateway.people.nik import NikStatus, read_nik
+from fhir_gateway.people.nik import NikStatus, may_be_made_of, read_nik
 from fhir_gateway.ports import Ledger
 
 _CHUNK = 250
@@ -27,6 +27,19 @@ def niks_restored(
             yield _restored(record, remembered) if remembered and isinstance(record, SourceRecord) else record
 
 
+def remember_niks(cells: Sequence[tuple[str, str, str]], ledger: Ledger) -> None:
+    """Keep (key, column, text) of rows' NIKs for when their report is read; what is damaged never replaces what is whole."""
+    suspicious = {key for key, _, text in cells if read_nik(text).status is NikStatus.TRUNCATED}
+    before = ledger.keys.niks(suspicious) if suspicious else {}
+
+    def is_worse(key: str, column: str, text: str) -> bool:
+        was = read_nik(before.get(key, {}).get(column, ""))
+        now = read_nik(text)
+        return was.writable and now.status is NikStatus.TRUNCATED and may_be_made_of(now, was.digits)
+
+    ledger.keys.remember_niks([cell for cell in cells if not is_worse(*cell)])
+
+
 def niks_to_remember(
     key: str, nik_cells: Iterable[tuple[str, str]], numeric: frozenset[str]
 ) -> Iterator[tuple[str, str, str]]:
@@ -46,7 +59,7 @@ def _key(record: SourceRecord | UnreadableRow) -> str:
 def _restored(record: SourceRecord, remembered: dict[str, str]) -> SourceRecord:
     """Return the record with NIKs restored that a spreadsheet has damaged since the report was written.
 
-    A cell is restored only where its remaining digits agree with those that the ledger remembers for the row's key. One
+    A cell is restored only where what is left agrees with what the ledger remembers for the row's key. One
     that was a number at first is one again: a report as CSV knows no numbers, and must not make a whole NIK of it.
     """
     restored: dict[str, str] = {}
@@ -67,7 +80,7 @@ def _restored(record: SourceRecord, remembered: dict[str, str]) -> SourceRecord:
         was = read_nik(text)
         altered = column in record.numeric or cell.strip() != text.strip()
         damaged = altered and now.status is NikStatus.TRUNCATED and now.trusted
-        if damaged and was.writable and was.digits.startswith(now.trusted):
+        if damaged and was.writable and may_be_made_of(now, was.digits):
             restored[column] = text
     if not restored and not numbers:
         return record
