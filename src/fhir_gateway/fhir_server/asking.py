@@ -33,6 +33,7 @@ class Asking:
     def __init__(self, client: FhirClient) -> None:
         self._client = client
         self._refused_roads: set[_Road] = set()
+        self._links_by_get = False
 
     def by_post(self, parameters: Parameters) -> bool:
         """Say whether a search's parameters travel in a body of their own, so that they may be long."""
@@ -85,12 +86,17 @@ class Asking:
         """Return the page that a link leads to; raises PageExpiredError where the server has forgotten it."""
         target = next_target(self._client.base, link, f"a search for {resource_type}")
         parts = urlsplit(target)
-        if parts.path in {resource_type, f"{resource_type}/_search"} and _Road.POST not in self._refused_roads:
-            # The link may repeat what was asked: it travels like the question did.
-            request = Request("POST", f"{resource_type}/_search", form=parts.query, headers=FRESH)
+        asks_again = parts.path in {resource_type, f"{resource_type}/_search"}
+        by_post = asks_again and _Road.POST not in self._refused_roads and not self._links_by_get
+        get = Request("GET", target, headers=FRESH)
+        if by_post:  # the link may repeat what was asked: it travels like the question did
+            post = Request("POST", f"{resource_type}/_search", form=parts.query, headers=FRESH)
+            answer = await self._client.send(post)
+            if answer.status in _NO_SUCH_OPERATION | _NO_BATCH:
+                answer = await self._client.send(get)
+                self._links_by_get = answer.verdict is Verdict.SUCCESS
         else:
-            request = Request("GET", target, headers=FRESH)
-        answer = await self._client.send(request)
+            answer = await self._client.send(get)
         if answer.status in _EXPIRED:
             raise PageExpiredError(f"The server forgot the pages of a search for {resource_type}; begin it again")
         if answer.verdict is not Verdict.SUCCESS:

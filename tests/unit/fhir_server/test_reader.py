@@ -113,6 +113,21 @@ async def test_next_links_that_repeat_what_was_asked_travel_in_the_body():
     assert server.asked() == ["POST /r4/Patient/_search"] * 2
 
 
+@pytest.mark.parametrize("status", [400, 404, 405])
+async def test_next_links_that_are_refused_in_a_body_are_followed_as_they_stand(status):
+    def handler(request):
+        page = int(asks(request).get("page", ["0"])[0])
+        if page and request.method == "POST":
+            return answer(status, outcome(text="what is page?"))
+        link = [{"relation": "next", "url": f"http://fhir.test/r4/Patient?page={page + 1}"}] if page < 2 else []
+        return answer(body=searchset(patient(page), link=link))
+
+    server = ScriptedServer(handler)
+    assert await search(server, {"active": ["true"]}) == ["p0", "p1", "p2"]
+    first, link = "POST /r4/Patient/_search", "GET /r4/Patient?page="
+    assert server.asked() == [first, first, f"{link}1", f"{link}2"]
+
+
 @pytest.mark.parametrize("link", ["http://fhir.test/r4?page=1", "http://fhir.test/elsewhere?page=1"])
 async def test_next_links_in_circles_or_astray_are_not_trusted(link):
     server = ScriptedServer(lambda _: answer(body=searchset(patient(1), link=[{"relation": "next", "url": link}])))
