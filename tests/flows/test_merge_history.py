@@ -11,6 +11,7 @@ from tests.fakes.duplicated_people import NIK, family
 from tests.fakes.merging_place import fill
 
 from fhir_gateway.audit import verify_history
+from fhir_gateway.audit.checkpoints import new_private_key, read_signing_key
 from fhir_gateway.settings import EMBEDDED, load_environment
 
 
@@ -50,6 +51,17 @@ def listed(place, *options):
 )
 def test_merges_are_found_by_whatever_an_auditor_knows(merged, options, found):
     assert listed(merged, *options) == found
+
+
+def test_a_merge_of_patients_by_their_ids_is_found_and_erased_by_the_niks_that_they_carry(place):
+    fill(place.home, family())
+    plan = place.home / "plan.json"
+    assert place.run("merge", "plan", "p1", "p2", "--out", plan)[0] == 0
+    assert place.run("merge", "apply", plan)[0] == 0
+    assert listed(place, "--nik", NIK) == [1]
+    assert place.run("merge", "verify")[0] == 0
+    assert place.run("merge", "erase", "--nik", NIK, "--reason", "asked for", "--yes")[0] == 0
+    assert listed(place, "--nik", NIK) == []
 
 
 def test_the_table_covers_what_names_a_person_unless_asked(merged):
@@ -114,6 +126,20 @@ def test_a_checkpoint_kept_elsewhere_vouches_for_what_stood_then(merged):
     code, said, _ = merged.run("merge", "verify", "--checkpoint", note)
     assert code == 0, said
     assert "cut off" not in said
+
+
+def test_verifying_can_trust_a_key_that_was_kept(merged):
+    note, key, other = (merged.home / name for name in ("checkpoint.txt", "key.txt", "other.txt"))
+    note.write_text(merged.run("merge", "checkpoint")[1])
+    key.write_text(merged.run("merge", "checkpoint", "--public-key")[1])
+    name = key.read_text().partition("+")[0]
+    other.write_text(str(read_signing_key(name, new_private_key()).public))
+    assert merged.run("merge", "verify", "--public-key", key, "--checkpoint", note)[0] == 0
+    code, said, _ = merged.run("merge", "verify", "--public-key", other)
+    assert code == 3
+    assert "which only the history itself names" in said
+    assert merged.run("merge", "verify", "--public-key", note)[0] == 2
+    assert merged.run("merge", "verify", "--public-key", merged.home / "none.txt")[0] == 2
 
 
 def test_export_and_proof_verify_offline(merged):

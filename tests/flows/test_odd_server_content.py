@@ -36,6 +36,10 @@ def test_a_nik_that_stands_on_a_replaced_patient_alone_leads_to_the_master(place
     patients, doses = place.content()
     assert set(patients) == {patient["id"], "golden"}
     assert {dose["patient"]["reference"] for dose in doses.values()} == {f"Patient/{one}" for one in patients}
+    code, _, err = place.run("load", place.sheet(RATNA), "--report", place.home / "again.csv")
+    assert code == 0, err
+    (row,) = place.report(place.home / "again.csv")
+    assert (row["gateway_status"], row["patient_id"]) == ("unchanged", "golden")
 
 
 def put(place, resource):

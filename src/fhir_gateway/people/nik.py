@@ -38,7 +38,7 @@ _FEMALE_OFFSET = 40
 _ENDS_IN_ZERO = "it ends in 0, as one that a spreadsheet has rounded"
 _NO_SERIAL = "its serial number is 0000"
 _PARENT_YEARS = range(12, 61)
-_LENGTH = 16
+NIK_LENGTH = 16
 
 
 class NikStatus(StrEnum):
@@ -168,11 +168,11 @@ def may_be_made_of(written: Nik, whole: str) -> bool:
     It keeps fifteen digits, or shows fewer as a power of ten; some cut the rest off (Excel keeps a number so), some round
     (LibreOffice, and whoever prints a floating-point number).
     """
-    if len(written.digits) != _LENGTH or len(whole) != _LENGTH:
+    if len(written.digits) != NIK_LENGTH or len(whole) != NIK_LENGTH:
         return False
     number, exact = int(written.digits), int(whole)
     kept = len(written.digits.rstrip("0"))
-    units = [10 ** (_LENGTH - places) for places in range(max(kept, 2), _LENGTH + 1)]
+    units = [10 ** (NIK_LENGTH - places) for places in range(max(kept, 2), NIK_LENGTH + 1)]
     return any(number in (exact // unit * unit, (exact + unit // 2) // unit * unit) for unit in units)
 
 

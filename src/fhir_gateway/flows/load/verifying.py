@@ -7,6 +7,8 @@ from dataclasses import replace
 from fhir_gateway.domain.outcomes import Outcome
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.domain.runs import ReviewKind, Run, Settlement, SpooledRecord
+from fhir_gateway.fhir.references import id_referred_to
+from fhir_gateway.flows.load.standing import patients_now
 from fhir_gateway.flows.load.tools import LoadTools
 
 _WINDOW = 200
@@ -40,20 +42,34 @@ async def _verify(run: Run, window: Sequence[tuple[SpooledRecord, Settlement]], 
     missed = [resource_id for resource_id in ids if resource_id not in found]
     read = await asyncio.gather(*(tools.reader.read("Immunization", resource_id) for resource_id in missed))
     found |= {str(dose["id"]): dose for dose in read if dose}  # an index may lag, a search may leave somebody out
+    owners = {settlement.patient_id for _, settlement in window} | {_owner(dose) for dose in found.values()}
+    now = await patients_now(filter(None, owners), tools)
+    masters = {patient_id: str(patient["id"]) for patient_id, patient in now.items()}
     with tools.ledger.transaction():
         for record, settlement in window:
-            _settle(run, record, settlement, found, tools)
+            _settle(run, record, settlement, tools, found=found, masters=masters)
 
 
-def _settle(
-    run: Run, record: SpooledRecord, settlement: Settlement, found: Mapping[str, Resource], tools: LoadTools
+def _owner(dose: Resource) -> str:
+    return id_referred_to(dose.get("patient"), "Patient") or ""
+
+
+def _settle(  # noqa: PLR0913 -- a row, and what the server says of it
+    run: Run,
+    record: SpooledRecord,
+    settlement: Settlement,
+    tools: LoadTools,
+    *,
+    found: Mapping[str, Resource],
+    masters: Mapping[str, str],
 ) -> None:
+    """Settle one row; `found` are the doses that stand by their ids, `masters` who stands for a Patient now."""
     standing = [found[i] for i in settlement.immunization_ids if i in found]
     alive = [dose for dose in standing if dose.get("status") != "entered-in-error"]
     if len(alive) == len(settlement.immunization_ids):
-        moved = {str(dose.get("patient", {}).get("reference", "")).rpartition("/")[2] for dose in alive}
+        moved = {_owner(dose) for dose in alive}
         owner = moved.pop() if len(moved) == 1 else settlement.patient_id
-        tools.ledger.spool.settle(run, [replace(settlement, patient_id=owner)])
+        tools.ledger.spool.settle(run, [replace(settlement, patient_id=masters.get(owner, owner))])
         return
     code = "dose-gone" if len(standing) < len(settlement.immunization_ids) else "dose-entered-in-error"
     review = replace(settlement, outcome=Outcome.REVIEW, code=code, reason=_TEXT, suggestion=_SUGGESTION)

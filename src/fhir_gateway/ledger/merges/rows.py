@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy.engine import Row
 
 from fhir_gateway.audit.entries import row_line, written_time
+from fhir_gateway.domain import systems
 from fhir_gateway.domain.history import MergeRecord
 from fhir_gateway.domain.identity import ComparedPair, Comparison, Evidence, Grade, Veto
 from fhir_gateway.domain.merges import (
@@ -28,6 +29,7 @@ from fhir_gateway.domain.merges import (
     PlannedChange,
 )
 from fhir_gateway.fhir import json_text
+from fhir_gateway.people.nik import NIK_LENGTH, read_nik
 
 _change_of = itemgetter("merge", "number", "resource", "kind", "before_version", "bodies")
 _step_of = itemgetter("merge", "number", "resource", "after_version", "state", "message")
@@ -126,13 +128,24 @@ def read_record(row: Row[Any], person: Mapping[str, Any], failed: Iterable[str])
     )
 
 
+def person_body(plan: GroupPlan) -> dict[str, Any]:
+    """Return whom a merge is about: what its group shares, its Patients, and every NIK that stands on one of them."""
+    patients = [change.before for change in plan.changes if change.before.get("resourceType") == "Patient"]
+    identifiers = [each for patient in patients for each in patient.get("identifier", ())]
+    niks = {read_nik(str(each.get("value", ""))).digits for each in identifiers if each.get("system") == systems.NIK}
+    return {
+        "nik": plan.group.nik,
+        "niks": sorted(nik for nik in niks if len(nik) == NIK_LENGTH and nik != plan.group.nik),
+        "survivor": plan.survivor,
+        "replaced": list(plan.replaced),
+    }
+
+
 def subjects_of(person: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return (kind, value) by which an entry can be found: the NIK and every Patient's id."""
+    """Return (kind, value) by which an entry can be found: every NIK and every Patient's id."""
     patients = [person.get("survivor", ""), *person.get("replaced", ()), *person.get("patients", ())]
-    found = {("patient", patient) for patient in patients if patient}
-    if nik := person.get("nik", ""):
-        found.add(("nik", nik))
-    return sorted(found)
+    niks = [person.get("nik", ""), *person.get("niks", ())]
+    return sorted({("patient", each) for each in patients if each} | {("nik", each) for each in niks if each})
 
 
 def new_merge(run: int, plan: GroupPlan, *, user: str, via: str, at: datetime) -> dict[str, Any]:
