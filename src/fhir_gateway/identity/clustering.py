@@ -10,10 +10,11 @@ from operator import or_
 from typing import NamedTuple
 
 from fhir_gateway.domain.identity import ComparedPair, Comparison, Evidence, Grade, Node
+from fhir_gateway.identity.comparators import numbered_as_twins
 from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.evidence import PersonEvidence
 from fhir_gateway.identity.frequencies import Frequencies, default_frequencies
-from fhir_gateway.identity.given import Listed, Repeats, count_repeats, doses_part
+from fhir_gateway.identity.given import Listed, Repeats, count_repeats, doses_part, in_different_lists
 from fhir_gateway.identity.lots import Received, share_mother_and_birth, shared_vials, weigh_lots
 from fhir_gateway.identity.parameters import MatchingPolicy
 from fhir_gateway.identity.unseen import may_be_unseen_twins
@@ -163,8 +164,7 @@ class Graph:
 
     def in_different_lists(self, some: Iterable[Node], others: Iterable[Node]) -> bool:
         """Say whether a list that has one line for each child has one for the one group, and for the other, whom other lists have, none."""
-        left, right = self._said_of(some), self._said_of(others)
-        return bool(left.doses and right.doses) and left.lines != right.lines and left.lines.isdisjoint(right.lines)
+        return in_different_lists(self._said_of(some), self._said_of(others))
 
     def lots(self, some: Collection[Node], others: Collection[Node]) -> Evidence | None:
         """Return what lot, vaccine and day tell of both groups, see weigh_lots()."""
@@ -184,6 +184,7 @@ class Graph:
             return False
         comparison = self.between(one, other)
         mistyped = veto_codes(comparison) == {VetoCode.NIK_DIFFERENT.value} and comparison.grade is Grade.PROBABLE
+        mistyped = mistyped and not numbered_as_twins(self.nodes[one], self.nodes[other])
         return not mistyped or (isinstance(one, str) and isinstance(other, str))
 
     def certain_edges(self) -> list[Edge]:
@@ -215,6 +216,11 @@ def fits(comparison: Comparison) -> bool:
     return comparison.grade in {Grade.CERTAIN, Grade.PROBABLE} and not comparison.vetoes
 
 
+def without_family(comparison: Comparison) -> float:
+    """Return the weight without the household's, which tells nothing between twins: both have the same one."""
+    return comparison.weight - sum(one.weight for one in comparison.evidence if one.field == "household")
+
+
 def _names_contradict(comparison: Comparison) -> bool:
     return any(one.field == "name" and one.agreement in {"different", "partial"} for one in comparison.evidence)
 
@@ -228,8 +234,16 @@ def torn_between(graph: Graph, person: Node) -> tuple[Edge, ...]:
     fitting = [edge for edge in graph.edges(person) if fits(edge.comparison)]
     if len(fitting) < 2 or not joins(fitting[0].comparison) or fitting[0].comparison.weight >= CONFIRMED:
         return ()
-    limit = fitting[0].comparison.weight - graph.policy.margin
-    near = [edge for edge in fitting if edge.comparison.weight > limit]
+    best, margin = fitting[0], graph.policy.margin
+    near = [
+        edge
+        for edge in fitting
+        if edge.comparison.weight > best.comparison.weight - margin
+        or (
+            without_family(edge.comparison) > without_family(best.comparison) - margin
+            and numbered_as_twins(graph.nodes[best.other], graph.nodes[edge.other])
+        )
+    ]
     if _same_name(near[0].comparison):  # then the name tells between it and who is called otherwise
         near = [edge for edge in near if _same_name(edge.comparison)]
     return tuple(edge for edge in near if any(graph.rivals(edge.other, rival.other) for rival in near if rival != edge))

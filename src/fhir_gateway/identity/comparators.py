@@ -101,6 +101,25 @@ def _mistyped(one: str, other: str) -> bool:
     return one[:_SERIAL_STARTS_AT] != other[:_SERIAL_STARTS_AT] and OSA.distance(one, other, score_cutoff=1) <= 1
 
 
+def numbered_as_twins(left: PersonEvidence, right: PersonEvidence) -> bool:
+    """Whether two are numbered and called as twins are: NIKs of one place, birthday and sex that differ in the serial number.
+
+    Their names are a sound apart, or of the same words in another order. Of one name, or one that lacks words, the number was
+    mistyped or given twice.
+    """
+    level = compare_own_names(left, right).level
+    if level not in {NameLevel.NEAR, NameLevel.EQUIVALENT}:
+        return False
+    valid = ((one, other) for one in left.niks + left.old_niks for other in right.niks + right.old_niks)
+    if not any(one != other and one[:_SERIAL_STARTS_AT] == other[:_SERIAL_STARTS_AT] for one, other in valid):
+        return False
+    return level is NameLevel.NEAR or _words_of(left).isdisjoint(_words_of(right))
+
+
+def _words_of(known: PersonEvidence) -> set[tuple[str, ...]]:
+    return {tokens_of_key(key)[1] for key in known.own_keys}
+
+
 def _compare_damaged(left: tuple[str, ...], right: tuple[str, ...]) -> NikLevel:
     best = NikLevel.DAMAGED_DIFFERS
     for one in left:

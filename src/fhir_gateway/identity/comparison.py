@@ -37,6 +37,7 @@ _PLAIN: dict[str, str] = {level: level.value for levels in (NikLevel, NameLevel,
 _ASK_WHEN_OTHERWISE_CERTAIN = frozenset(
     {VetoCode.NIK_DIFFERENT.value, VetoCode.GENERATION.value, VetoCode.TIMELINE.value}
 )
+_ASK_OF_ONE_MISTYPED = _ASK_WHEN_OTHERWISE_CERTAIN | {VetoCode.POSSIBLE_TWINS.value}
 _TWO_PEOPLE = frozenset({VetoCode.TWINS.value, VetoCode.PARENT.value, VetoCode.DECIDED.value})
 
 
@@ -178,5 +179,7 @@ def _vetoed_grade(
         return Grade.PROBABLE if weight >= policy.probable else Grade.CERTAINLY_NOT
     otherwise = weight - min(0.0, policy.parameters.weights.get(f"nik.{levels.nik.value}", 0.0))
     same_name = levels.name.level in LIKE_NAME or (levels.nik is NikLevel.TYPO and levels.name.level is NameLevel.NEAR)
-    ask = codes <= _ASK_WHEN_OTHERWISE_CERTAIN and same_name and otherwise >= policy.certain
+    # Twins' numbers differ in the serial: of another place or day, one typing error away, the number is more likely one child's.
+    asked = _ASK_OF_ONE_MISTYPED if levels.nik is NikLevel.TYPO else _ASK_WHEN_OTHERWISE_CERTAIN
+    ask = codes <= asked and same_name and otherwise >= policy.certain
     return Grade.PROBABLE if ask else Grade.CERTAINLY_NOT

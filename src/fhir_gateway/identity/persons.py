@@ -9,9 +9,9 @@ from collections.abc import Iterable, Sequence
 from itertools import combinations
 
 from fhir_gateway.domain.identity import Comparison, Grade, Node
-from fhir_gateway.identity.clustering import Edge, Graph, fits, joins, nameless, veto_codes
+from fhir_gateway.identity.clustering import Edge, Graph, fits, joins, nameless, veto_codes, without_family
 from fhir_gateway.identity.combining import combine
-from fhir_gateway.identity.comparators import compare_keys_of, compare_own_names, no_number_in_common
+from fhir_gateway.identity.comparators import compare_keys_of, compare_own_names, no_number_in_common, numbered_as_twins
 from fhir_gateway.identity.evidence import PersonEvidence
 from fhir_gateway.identity.given import doses_part
 from fhir_gateway.identity.settling import (
@@ -292,11 +292,10 @@ class Persons:
 
     def _torn(self, one: Members, other: Members) -> bool:
         """Say whether `one` fits two clusters about as well as `other` that cannot both be its person."""
-        limit = self.compared(one, other).weight - self._graph.policy.margin
         near = [
             third
             for third in self.neighbours(one)
-            if third == other or (self._fits(one, third, limit) and not self._named(one, other, third))
+            if third == other or (self._fits_as_well(one, third, other) and not self._named(one, other, third))
         ]
         return any(self._rivals(left, right) for left, right in combinations(near, 2))
 
@@ -308,9 +307,17 @@ class Persons:
         same = [compare_own_names(mine, self._evidence(each)).level in SAME_NAME for each in (other, third)]
         return same == [True, False]
 
-    def _fits(self, one: Members, other: Members, limit: float) -> bool:
-        comparison = self.compared(one, other)
-        return fits(comparison) and comparison.weight > limit
+    def _fits_as_well(self, one: Members, third: Members, other: Members) -> bool:
+        """Say whether `one` fits `third` about as well as `other`; between twins their common family tells nothing."""
+        comparison, best, margin = self.compared(one, third), self.compared(one, other), self._graph.policy.margin
+        if not fits(comparison):
+            return False
+        if comparison.weight > best.weight - margin:
+            return True
+        return without_family(comparison) > without_family(best) - margin and self._numbered_as_twins(other, third)
+
+    def _numbered_as_twins(self, one: Members, other: Members) -> bool:
+        return numbered_as_twins(self._evidence(one), self._evidence(other))
 
     def _rivals(self, one: Members, other: Members) -> bool:
         """Say whether two clusters are two people, not one whose NIK was mistyped once."""
@@ -318,6 +325,7 @@ class Persons:
             return False
         comparison = self.compared(one, other)
         in_doubt = veto_codes(comparison) in _OF_NUMBERS and comparison.grade is Grade.PROBABLE
+        in_doubt = in_doubt and not self._numbered_as_twins(one, other)
         mistyped_once = in_doubt and comparison.weight >= self._graph.policy.certain
         return not mistyped_once or (_on_server(one) and _on_server(other))
 

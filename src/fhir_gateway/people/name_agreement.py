@@ -13,6 +13,7 @@ from rapidfuzz.distance import OSA
 
 from fhir_gateway.domain.recent import remembered
 from fhir_gateway.people.name_sounds import compared_form, lasting_letters, lasting_letters_of, sound_alike
+from fhir_gateway.people.name_tokens import abbreviates
 from fhir_gateway.people.name_words import WEAK_WORDS
 from fhir_gateway.people.names import PersonName, tokens_of_key
 
@@ -85,7 +86,9 @@ def _compare(left: str, right: str) -> NameAgreement:
     if agreement.level in _CONTRADICT and typed_otherwise and plain_left and plain_right:
         # What is typed wrong may be spelled so that the compared forms lie further apart than the letters.
         as_typed = _compare_words(plain_left, plain_right, exact=False, cut=(cut_left, cut_right))
-        if as_typed.level is NameLevel.NEAR:
+        # "M." is Muhammad's, where it is not the initial of a word that stands there: M. Siregar and Melda Siregar.
+        initial = as_typed.level is NameLevel.INITIALS and (abbreviates(plain_left) or abbreviates(plain_right))
+        if as_typed.level is NameLevel.NEAR or initial:
             agreement = _in_compared_forms(as_typed)
     if father_left and father_right:
         return _with_fathers(
@@ -282,6 +285,7 @@ def nearness(left: str, right: str) -> int | None:
     return distance if distance <= allowed else None
 
 
+@remembered(8192)
 def may_be_paired(one: str, other: str) -> bool:
     """Say whether two words of two names may stand for each other: mistyped, misheard, an initial or a short form."""
     if len(one) > len(other):

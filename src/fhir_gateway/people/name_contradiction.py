@@ -10,6 +10,7 @@ from string import ascii_lowercase
 
 from fhir_gateway.people.name_agreement import may_be_paired, may_be_written_alike
 from fhir_gateway.people.name_sounds import compared_form, lasting_letters, lasting_letters_of
+from fhir_gateway.people.name_tokens import abbreviates
 from fhir_gateway.people.names import tokens_of_key
 
 _Words = tuple[str, ...]
@@ -30,8 +31,10 @@ def surely_contradict(left: str, right: str, *, as_typed: bool = True) -> bool:
     cut = (cut_left, cut_right)
     if not _contradict(own_left, own_right, cut):
         return False
-    same_words = plain_left == own_left and plain_right == own_right
-    return same_words or not as_typed or _contradict(plain_left, plain_right, cut)
+    if plain_left == own_left and plain_right == own_right:
+        return True
+    initial = abbreviates(plain_left) or abbreviates(plain_right)  # may be that of another word
+    return not (as_typed or initial) or _contradict(plain_left, plain_right, cut)
 
 
 def _contradict(left: _Words, right: _Words, cut: tuple[bool, bool]) -> bool:

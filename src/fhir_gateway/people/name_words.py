@@ -66,6 +66,7 @@ ABBREVIATIONS: Mapping[str, str] = {
             "mohamat",
             "muammad",
             "muhamm",
+            "moeh",
             "moehamad",
             "moehammad",
             "moechamad",

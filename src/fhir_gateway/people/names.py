@@ -10,10 +10,9 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from fhir_gateway.domain.recent import remembered
-from fhir_gateway.people.name_sounds import compared_form, sound_key
+from fhir_gateway.people.name_sounds import sound_key
+from fhir_gateway.people.name_tokens import compared_words
 from fhir_gateway.people.name_words import (
-    ABDUL_WITH,
-    BALINESE_WORDS,
     CERTAIN_DEGREES,
     DEGREES,
     DOTTED_TITLES,
@@ -87,7 +86,7 @@ class PersonName(NamedTuple):
     @property
     def tokens(self) -> tuple[str, ...]:
         """The compared forms of the words; worked out where they are asked for, which is not where names are displayed."""
-        return _tokens(self.words)
+        return compared_words(self.words)
 
     @property
     def mononym(self) -> bool:
@@ -164,12 +163,12 @@ def tokens_of_key(key: str) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str
     """Return what a name's `key` holds: its plain words, their compared forms, the father's compared forms, cut off."""
     own, father, cut = key.split("|")
     plain = tuple(own.split())
-    return plain, _tokens(plain), _tokens(tuple(father.split())), bool(cut)
+    return plain, compared_words(plain), compared_words(tuple(father.split())), bool(cut)
 
 
 def own_tokens_of_key(key: str) -> tuple[str, ...]:
     """Return the compared forms of a name's own words, as tokens_of_key() does, but of names that few ask for again."""
-    return _tokens(tuple(key.partition("|")[0].split()))
+    return compared_words(tuple(key.partition("|")[0].split()))
 
 
 def name_keys(name: PersonName) -> tuple[str, ...]:
@@ -348,52 +347,6 @@ def _plain_words(words: Iterable[str]) -> tuple[str, ...]:
             lowered = lowered.translate(_LETTER_DIGITS)
         plain.extend(part for part in _NOT_A_LETTER.sub(" ", lowered).split() if part)
     return tuple(plain)
-
-
-@remembered(4096)
-def _tokens(plain: tuple[str, ...]) -> tuple[str, ...]:
-    plain = _without_marks(plain)
-    forms: list[str] = []
-    for word in plain:
-        if word.startswith("abd"):
-            forms += _parts(word)
-        else:
-            forms.append(compared_form(word))
-    if len(plain) > 1 and plain[0] in _MUHAMAD:
-        forms[0] = "muhamad"
-    return tuple(forms)
-
-
-def _without_marks(plain: tuple[str, ...]) -> tuple[str, ...]:
-    """Leave out the Balinese "I" and "Ni", which tell the sex alone and are as often left out; write "A.A." in full."""
-    for beginning, full in _BALINESE_MARKS.get(plain[0], ()) if plain else ():
-        rest = plain[len(beginning) :]
-        if plain[: len(beginning)] == beginning and rest and compared_form(rest[0]) in BALINESE_WORDS:
-            return (*full, *rest)
-    return plain
-
-
-_MUHAMAD = frozenset({"m", "mh"})
-_BALINESE_MARKS = {
-    "i": ((("i",), ()),),
-    "ni": ((("ni",), ()),),
-    "a": ((("a", "a"), ("anak", "agung")),),
-    "aa": ((("aa",), ("anak", "agung")),),
-}
-"""First word → how a name may begin, and what that stands for."""
-
-
-def _parts(word: str) -> tuple[str, ...]:
-    """Return a word's compared form, `abdurrahman` as `abdul` and `rahman`."""
-    if word.startswith("abd") and len(word) > 8 and not word.startswith("abdulla"):
-        for beginning in sorted(ABDUL_WITH, key=len, reverse=True):
-            rest = word.removeprefix(beginning)
-            if rest != word and len(rest) >= 3:
-                assimilated = beginning[-1] if beginning != "abdul" and rest[0] in "aeiou" else ""
-                return ("abdul", compared_form(assimilated + rest))
-        if word.startswith("abdu"):
-            return ("abdul", compared_form(word[4:]))
-    return (compared_form(word),)
 
 
 def _key(own: tuple[str, ...], father: tuple[str, ...], *, truncated: bool) -> str:

@@ -343,3 +343,15 @@ def test_namesakes_whose_own_names_stand_for_their_mothers_are_parted_by_their_d
     twice = count_repeats(Listed(frozenset({BCG})), Listed(frozenset({BCG})))
     assert set(one.own_keys) & set(one.mother_keys)
     assert doses_part(one, other, twice)
+
+
+def test_a_row_that_fits_both_of_two_who_are_numbered_as_twins_is_asked_about():
+    one, other = rizki(name="Akbar Salam", nik=RIZKIS_NIK), rizki(name="Salam Akbar", nik=TWINS_NIK)
+    assert 3 in waiting(one, other, rizki(name="Akbar Salam", nik=""))
+    mistyped = rizki(name="Akbar Salam", nik=TWINS_NIK)
+    assert 3 not in waiting(one, mistyped, rizki(name="Akbar Salam", nik=""))
+
+
+def test_number_one_typing_error_apart_under_a_name_a_sound_apart_is_asked_about():
+    elsewhere = "34" + RIZKIS_NIK[2:]
+    assert waiting(rizki(name="Rizki", nik=RIZKIS_NIK), rizki(name="Rizka", nik=elsewhere))

@@ -111,10 +111,33 @@ def test_the_lasting_letters_of_an_abbreviation_are_those_of_what_it_stands_for(
         ("A.A. Gede Rai", "Anak Agung Gde Rai"),
         ("AA Ayu Rai", "Anak Agung Ayu Rai"),
         ("I Gst Ngr Adnyana", "Gusti Ngurah Adnyana"),
+        ("Ni Mirah Ratna", "Mirah Ratna"),
+        ("I Kadel Sudana", "Kadel Sudana"),
     ],
 )
 def test_balinese_marks_of_sex_and_rank_are_as_often_left_out_or_shortened(one, other):
     assert compare_names(read_name(one), read_name(other)).level is NameLevel.EQUIVALENT
+
+
+def test_mistyped_words_behind_a_balinese_mark_leave_no_mark_over():
+    assert compare_names(read_name("Ni Waian Mirah"), read_name("Ni Wayan Mirah Ratna")).level is NameLevel.SUBSET
+    assert compare_names(read_name("I Kadel Sudana"), read_name("Kadek Sudana Putra")).level is NameLevel.SUBSET
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "level"),
+    [
+        ("M Siregar", "Melda Siregar", NameLevel.INITIALS),
+        ("M. Noami Tabuni", "Martha Noami Tabuni", NameLevel.INITIALS),
+        ("M. Siregar", "Muhammad Siregar", NameLevel.EQUIVALENT),
+        ("Ni M. Suartini", "Ni Made Suartini", NameLevel.INITIALS),
+        ("M. Siregar", "Ester Siregar", NameLevel.PARTIAL),
+        ("Moeh. Anwar", "Muh. Anwar", NameLevel.EQUIVALENT),
+    ],
+)
+def test_m_is_muhammad_or_the_initial_of_the_word_that_stands_there(one, other, level):
+    assert compare_names(read_name(one), read_name(other)).level is level
+    assert compare_names(read_name(other), read_name(one)).level is level
 
 
 def test_balinese_names_of_birth_order_still_tell_brothers_apart():

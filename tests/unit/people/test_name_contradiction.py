@@ -13,7 +13,7 @@ from fhir_gateway.people.name_words import ABBREVIATIONS
 from fhir_gateway.people.names import read_name
 
 CONTRADICTING = {NameLevel.PARTIAL, NameLevel.DIFFERENT}
-KNOWN = """Rizki Pratama Siti Nurhayati Nur Hayati Muh M R. Abdurrahman Wayan Ni I Sjarif Syarif Djoko Joko Asni Asnidar
+KNOWN = """Rizki Pratama Siti Nurhayati Nur Hayati Muh M R. Abdurrahman Wayan Waian Ni I Melda Sjarif Syarif Djoko Joko Asni Asnidar
  Tini Suartini Fx Ana Nda Li An Ali"""
 WORDS = st.one_of(st.sampled_from(KNOWN.split()), st.text(alphabet="aaiuehbdjknrstyz", min_size=1, max_size=6))
 """Words that are other ones' beginnings, ends, spellings or abbreviations, and words of letters that spelling changes."""
