@@ -1,11 +1,15 @@
 """A row's waterfall tells who or what settled each pair, and shows what doses tell, by the real command."""
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 from tests.flows.conftest import RATNA, RATNA_POLIO
 
 SENO = "1;Seno Wibisana;;L;02/05/2023;Ratna;;;16/01/2024;MR;1;CD77777"
 SENO_ELSEWHERE = "1;Seno Wibisana;;L;20/05/2023;Tuti;;;16/01/2024;MR;1;CD77777"
 """A digit of the birth date and the mothers apart: nobody would be asked but for the lot."""
+SENO_WITHOUT_LOT = SENO_ELSEWHERE.replace("CD77777", "")
 
 
 @pytest.fixture
@@ -73,15 +77,84 @@ def test_a_link_that_was_taken_apart_is_told(place):
     assert line.startswith("settled: two people, as wati decided on 20")
 
 
-def test_a_merge_since_is_told(place):
-    place.load(place.sheet(SENO, name="jan.csv"))
-    place.load(place.sheet(SENO_ELSEWHERE, name="feb.csv"))
+def _merge(place):
+    """Merge the Patients and return which one stays."""
     plan = place.home / "plan.json"
     place.run("merge", "plan", *place.server("Patient"), "--out", plan)
     place.json("merge", "apply", plan, "--user", "ani", "--accept-conflicts")
+    (active,) = [one for one, patient in place.server("Patient").items() if patient.get("active") is not False]
+    return active
+
+
+def test_a_merge_since_is_told(place):
+    place.load(place.sheet(SENO, name="jan.csv"))
+    place.load(place.sheet(SENO_WITHOUT_LOT, name="feb.csv"))
+    stays = _merge(place)
     (line,) = _settled(place, 2, "--row", 1)
     assert line.startswith("settled: not joined, by the threshold: 0.1 is below 3; since 20")
-    assert line.endswith("one Patient by merge 1, by ani")
+    assert line.endswith(f"one Patient ({stays}) by merge 1, by ani")
+
+
+def test_a_merge_of_whom_an_operator_created_is_told_and_its_undoing(asked):
+    (item,) = asked.json("review", "list")
+    asked.json("review", "create", item["id"], "--user", "rina")
+    stays = _merge(asked)
+    told = [_settled(asked, 1, "--row", 1, "--file", file) for file in ("1", "2")]
+    told.append([line.strip() for line in asked.json("review", "show", item["id"])["evidence"] if "settled:" in line])
+    for (line,) in told:
+        assert line.startswith("settled: two people, as rina decided on 20")
+        assert f"(review {item['id']}, a new person); since 20" in line
+        assert line.endswith(f"one Patient ({stays}) by merge 1, by ani")
+    asked.run("merge", "undo", 1, "--user", "budi", "--reason", "two children")
+    (line,) = _settled(asked, 1, "--row", 1, "--file", 2)
+    assert "one Patient for a time by merge 1, by ani, which budi undid on 20" in line
+
+
+def test_a_merge_of_what_was_taken_apart_is_told(place):
+    place.load(place.sheet(RATNA, RATNA_POLIO.replace("081210001001", "081210009999")))
+    place.json("review", "unlink", 1, 2, "--user", "wati")
+    stays = _merge(place)
+    (line,) = _settled(place, 1, "--row", 2)
+    assert line.startswith("settled: two people, as wati decided on 20")
+    assert line.endswith(f"one Patient ({stays}) by merge 1, by ani")
+
+
+def test_what_was_loaded_before_is_told_as_this_row_or_another_of_the_same_words(place):
+    place.load(place.sheet(RATNA))
+    place.load(place.sheet(RATNA.replace("B100", "B200"), RATNA_POLIO, name="next.csv"))
+    lines = {row: _settled(place, 2, "--row", row) for row in (1, 2)}
+    assert lines[1] == lines[2] == ["settled: one person, as this row was loaded for it before (run 1)"]
+    place.load(place.sheet(RATNA_POLIO.replace("bOPV;1", "bOPV;2").replace("15/05", "15/07"), name="later.csv"))
+    assert _settled(place, 3, "--row", 1) == [
+        "settled: one person, as another row that says the very same of the person was loaded for it before"
+    ]
+
+
+def test_a_decision_is_told_with_the_thresholds_that_it_was_made_with(asked):
+    before = _told(asked, 1, "--row", 1, "--file", 2)
+    (asked.home / "environments").mkdir()
+    (asked.home / "environments" / "embedded.toml").write_text("[matching]\nprobable = 0\ncertain = 20\n")
+    assert _told(asked, 1, "--row", 1, "--file", 2) == before
+    with closing(sqlite3.connect(next(asked.home.rglob("ledger.db")))) as ledger:
+        ledger.execute("update runs set thresholds = ''")
+        ledger.commit()
+    told = _told(asked, 1, "--row", 1, "--file", 2)
+    assert told[-1] == "the thresholds named here are those of today; those of this run were not kept"
+    assert any("from 20 on it counts as certain" in line for line in told)
+
+
+def test_which_file_of_several_is_meant_has_to_be_said(asked):
+    for command in (("runs", "show", 1, "--row", 1), ("identity", "compare", "1:1", "1:2:1")):
+        code, _, err = asked.run(*command)
+        assert code == 2
+        assert "run 1 read 2 files" in err
+        assert "(1 jan.csv, 2 feb.csv)" in err
+    patient = _patient_of_january(asked)
+    assert asked.json("identity", "compare", "1:2:1", patient)["match_grade"] == "probable"
+
+
+def _patient_of_january(place):
+    return place.json("runs", "show", 1, "--row", 1, "--file", 1)["patient_id"]
 
 
 def test_two_rows_are_compared_with_their_doses(place):
@@ -95,5 +168,8 @@ def test_two_rows_are_compared_with_their_doses(place):
 def test_two_patients_are_compared_with_how_many_the_server_knows(place):
     place.load(place.sheet(SENO, name="jan.csv"))
     place.load(place.sheet(SENO_ELSEWHERE, name="feb.csv"))
+    (item,) = place.json("review", "list")
+    assert item["code"] == "same-lot"
+    place.json("review", "create", item["id"])
     found = place.json("identity", "compare", *place.server("Patient"))
     assert any(one["words"].endswith("2 people received it there") for one in found["evidence"])

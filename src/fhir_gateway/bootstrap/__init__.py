@@ -10,6 +10,7 @@ from fhir_gateway.bootstrap.views import (
     ReviewView,
     Summary,
     explained,
+    of_its_time,
     summary_of,
 )
 
@@ -24,6 +25,7 @@ __all__ = [
     "Summary",
     "explained",
     "ledger_of",
+    "of_its_time",
     "opened",
     "summary_of",
 ]

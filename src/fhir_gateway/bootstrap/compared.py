@@ -18,6 +18,7 @@ from fhir_gateway.identity.given import Listed, Vial, listed
 from fhir_gateway.identity.lots import raised_by_lot
 from fhir_gateway.identity.told_by_doses import with_doses
 
+_RUN = re.compile(r"([0-9]+)(?::([0-9]+))?")
 _NOT_OF_A_LOT = re.compile(r"[^A-Z0-9\n]+")
 
 
@@ -41,7 +42,7 @@ class _Side:
 
 
 def compare_two(gateway: Gateway, left: str, right: str, *, mapping: str, clinic: str) -> ComparedTwo:
-    """Compare two of FILE:ROW, RUN:ROW or Patient ids; raises UsageError that says what is wrong with one."""
+    """Compare two of FILE:ROW, RUN:ROW, RUN:N:ROW or Patient ids; raises UsageError that says what is wrong with one."""
     one, other = (_side(gateway, text, mapping=mapping, clinic=clinic) for text in (left, right))
     policy = gateway.environment.matching
     sides = {1: one, 2: other}
@@ -63,8 +64,8 @@ def compare_two(gateway: Gateway, left: str, right: str, *, mapping: str, clinic
 def _side(gateway: Gateway, text: str, *, mapping: str, clinic: str) -> _Side:
     place, colon, row = text.rpartition(":")
     if colon and row.isdecimal():
-        if place.isdecimal():
-            return _of_run(gateway, int(place), int(row))
+        if of_run := _RUN.fullmatch(place):
+            return _of_run(gateway, int(of_run[1]), int(of_run[2]) if of_run[2] else None, int(row))
         return _of_file(gateway, Path(place), int(row), mapping=mapping, clinic=clinic)
     return _on_server(gateway, text)
 
@@ -102,11 +103,13 @@ def _on_server_of(gateway: Gateway, vial: Vial) -> int | None:
         return None
 
 
-def _of_run(gateway: Gateway, number: int, row: int) -> _Side:
+def _of_run(gateway: Gateway, number: int, file: int | None, row: int) -> _Side:
     run = gateway.ledger.runs.get(number)
-    record = gateway.ledger.spool.record_at(run, file=0, row=row) if run else None
+    place = run.place_of_file(file, how=f"as {number}:FILE:{row}") if run else 0
+    record = gateway.ledger.spool.record_at(run, file=place, row=row) if run else None
     if run is None or record is None:
-        raise UsageError(f"{number}:{row}: there is no such run or row; `fhir-gateway runs list` shows all runs")
+        named = f"{number}:{file}:{row}" if file else f"{number}:{row}"
+        raise UsageError(f"{named}: there is no such run or row; `fhir-gateway runs list` shows all runs")
     settled = record[2]
     parked = gateway.ledger.spool.parked_numbers([(run.id, settled.number)]) if settled else []
     if not parked:

@@ -1,8 +1,11 @@
-"""Who or what settled the pairs of a decision, with what was answered, taken apart or merged since."""
+"""Who or what settled the pairs of a decision, with what was answered, taken apart, merged or undone since."""
 
+from collections.abc import Iterable
+
+from fhir_gateway.domain.history import MergeFilter, MergeRecord
 from fhir_gateway.domain.identity import ComparedPair, Node, PersonDecision
 from fhir_gateway.domain.merges import MergeState
-from fhir_gateway.domain.runs import ReviewItem, ReviewState, Run
+from fhir_gateway.domain.runs import ReviewItem, ReviewKind, ReviewState, Run
 from fhir_gateway.identity.parameters import MatchingPolicy
 from fhir_gateway.identity.settled import SettledBy, settled_by, settled_words
 from fhir_gateway.ledger.store import Ledger
@@ -22,29 +25,58 @@ class PairsSettled:
 
     def __call__(self, pair: ComparedPair) -> str:
         """Return it in words."""
-        told = self._judged(pair) or self._asked(pair) or settled_words(pair, self._decision, self._policy)
+        told = self._judged(pair) or self._asked(pair) or self._known(pair)
+        told = told or settled_words(pair, self._decision, self._policy)
         merged = self._merged(pair)
         return f"{told}; {merged}" if merged else told
 
     def _judged(self, pair: ComparedPair) -> str:
         """Return what an operator said of one of the two and the other's Patient, before this decision or since."""
         for person, other in ((pair.left, pair.right), (pair.right, pair.left)):
-            patient_id = self._patient_of(other)
-            if not (isinstance(person, int) and patient_id):
+            if not isinstance(person, int):
                 continue
-            digest = self._ledger.spool.digests_of(self._run, [person]).get(person, "")
-            if said := self._ledger.reviews.judged(digest, patient_id):
-                same, review = said
-                item = self._ledger.reviews.get(review)
-                return f"{'one person' if same else 'two people'}{_by(item) if item else ', as an operator decided'}"
+            for patient_id in dict.fromkeys((self._patient_of(other), self._became(other))):
+                if said := self._ledger.reviews.judged(self._digest(person), patient_id):
+                    same, review = said
+                    item = self._ledger.reviews.get(review)
+                    return (
+                        f"{'one person' if same else 'two people'}{_by(item) if item else ', as an operator decided'}"
+                    )
         return ""
+
+    def _known(self, pair: ComparedPair) -> str:
+        """Return whether this row was loaded for the Patient before, or one of the same words, where that settled it."""
+        person, patient_id = pair.left, pair.right
+        if settled_by(pair, self._decision) is not SettledBy.KNOWN or not isinstance(person, int):
+            return ""
+        keys = [
+            found[1]
+            for file, row in self._ledger.runs.rows_of(self._run, person)
+            if (found := self._ledger.spool.record_at(self._run, file=file, row=row))
+        ]
+        for number, loaded in sorted(self._ledger.keys.loaders(keys).values()):
+            run = self._ledger.runs.get(number) if number < self._run.id else None
+            stored = self._ledger.spool.decision_of(run, loaded) if run else None
+            if stored and self._survivor(stored.decision.patient_id) == self._survivor(str(patient_id)):
+                return f"one person, as this row was loaded for it before (run {number})"
+        return "one person, as another row that says the very same of the person was loaded for it before"
+
+    def _survivor(self, patient_id: str) -> str:
+        return self._ledger.merges.survivors([patient_id]).get(patient_id, patient_id)
+
+    def _digest(self, person: int) -> str:
+        return self._ledger.spool.digests_of(self._run, [person]).get(person, "")
 
     def _asked(self, pair: ComparedPair) -> str:
         """Return the question that is asked about a pair, and its answer where there is one."""
         how = settled_by(pair, self._decision)
-        asked: Node = pair.left if how is SettledBy.ASKED else pair.right
+        asked: Node = pair.right
         item = self._question(asked) if isinstance(asked, int) and how in _MAY_BE_ASKED else None
-        if item is None or (how is SettledBy.PARTED and not self._names(item, pair.left)):
+        about_both = item is not None and self._names(item, pair.left)
+        if how is SettledBy.ASKED and not (about_both and pair.right not in self._decision.candidates):
+            asked = pair.left
+            item = self._question(asked) if isinstance(asked, int) else None
+        if item is None or (how is SettledBy.PARTED and not about_both):
             return ""
         if item.state is ReviewState.OPEN:
             return f"nothing yet: an operator is asked (review {item.id})"
@@ -55,7 +87,7 @@ class PairsSettled:
         return f"{self._outcome(pair, asked, item)}{_by(item)}" if item.state in _ANSWERED else ""
 
     def _outcome(self, pair: ComparedPair, asked: Node, item: ReviewItem) -> str:
-        other = self._patient_of(pair.right if asked == pair.left else pair.left)
+        other = self._became(pair.right if asked == pair.left else pair.left)
         return "one person" if item.patient_id and item.patient_id == other else "two people"
 
     def _names(self, item: ReviewItem, node: Node) -> bool:
@@ -77,18 +109,62 @@ class PairsSettled:
         stored = self._ledger.spool.decision_of(self._run, node)
         return stored.decision.patient_id if stored else ""
 
+    def _became(self, node: Node) -> str:
+        """Return who an operator last said that a person is, else whom the decision says; "" while there is none."""
+        if isinstance(node, str):
+            return node
+        digest, reviews = self._digest(node), self._ledger.reviews
+        said = [
+            (found[1], verdict.patient_id)
+            for verdict in reviews.verdicts([digest])
+            if verdict.same and (found := reviews.judged(digest, verdict.patient_id))
+        ]
+        return max(said)[1] if said else self._patient_of(node)
+
     def _merged(self, pair: ComparedPair) -> str:
-        """Return the merge that has made the Patients of both one since."""
-        both = {self._patient_of(pair.left), self._patient_of(pair.right)}
-        if len(both) < 2 or "" in both:
+        """Return which merge has made the Patients of both one since, or did so until it was undone."""
+        one, other = self._became(pair.left), self._became(pair.right)
+        if one == other or not (one and other):
             return ""
-        for merge in reversed(self._ledger.merges.by_patient(sorted(both))):
-            if merge.state is MergeState.APPLIED and both <= {merge.survivor, *merge.replaced}:
-                when = merge.finished or merge.begun
-                return f"since {when:%Y-%m-%d %H:%M} one Patient by merge {merge.id}, by {merge.user}"
+        records = self._merges_around((one, other))
+        standing = [record for record in records if record.merge.state is MergeState.APPLIED]
+        if found := _joining(standing, one, other):
+            merge, survivor = found.merge, self._survivor(one)
+            when = merge.finished or merge.begun
+            return f"since {when:%Y-%m-%d %H:%M} one Patient ({survivor}) by merge {merge.id}, by {merge.user}"
+        for record in reversed(records):
+            merge = record.merge
+            if record.undone and {one, other} <= {merge.survivor, *merge.replaced}:
+                undone = f"which {record.undo_user} undid on {record.undone:%Y-%m-%d %H:%M}"
+                return f"one Patient for a time by merge {merge.id}, by {merge.user}, {undone}"
         return ""
+
+    def _merges_around(self, patient_ids: Iterable[str]) -> list[MergeRecord]:
+        """Return the merges of these Patients and of whom those made one with them, the oldest first."""
+        found: dict[int, MergeRecord] = {}
+        seen: set[str] = set()
+        asked = set(patient_ids)
+        while asked:
+            new = [r for one in sorted(asked) for r in self._ledger.merges.search.find(MergeFilter(patient=one))]
+            found |= {record.merge.id: record for record in new}
+            seen |= asked
+            asked = {one for record in new for one in (record.merge.survivor, *record.merge.replaced)} - seen
+        return [found[number] for number in sorted(found)]
+
+
+def _joining(records: Iterable[MergeRecord], one: str, other: str) -> MergeRecord | None:
+    """Return the merge after which two Patients are one, be it by a third."""
+    people: dict[str, frozenset[str]] = {}
+    for record in records:
+        ids = (record.merge.survivor, *record.merge.replaced)
+        together = frozenset(ids).union(*(people.get(each, ()) for each in ids))
+        people |= dict.fromkeys(together, together)
+        if other in people.get(one, ()):
+            return record
+    return None
 
 
 def _by(item: ReviewItem) -> str:
     when = f" on {item.decided:%Y-%m-%d %H:%M}" if item.decided else ""
-    return f", as {item.user or 'an operator'} decided{when} (review {item.id})"
+    new = ", a new person" if item.state is ReviewState.CREATED and item.kind is ReviewKind.PERSON else ""
+    return f", as {item.user or 'an operator'} decided{when} (review {item.id}{new})"

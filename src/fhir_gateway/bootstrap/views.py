@@ -1,7 +1,7 @@
 """What the faces show: runs' books, reviews and people, gathered from ledger and server."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fhir_gateway.bootstrap.settling_told import PairsSettled
 from fhir_gateway.domain.identity import PersonDecision
@@ -15,6 +15,7 @@ from fhir_gateway.ledger.store import Ledger
 from fhir_gateway.ports import FhirReader
 
 _MOST_ROWS = 5
+_THRESHOLDS_OF_TODAY = "the thresholds named here are those of today; those of this run were not kept"
 
 OPEN = (Outcome.REVIEW, Outcome.REJECTED, Outcome.FAILED)
 
@@ -94,8 +95,20 @@ class PersonView:
     decisions: Sequence[str]
 
 
+def of_its_time(policy: MatchingPolicy, run: Run | None) -> MatchingPolicy:
+    """Return the environment's policy with the thresholds of a run's decisions, as far as they were kept."""
+    kept = run.thresholds if run else {}
+    return replace(
+        policy,
+        certain=kept.get("certain", policy.certain),
+        probable=kept.get("probable", policy.probable),
+        margin=kept.get("margin", policy.margin),
+    )
+
+
 def explained(ledger: Ledger, run: Run | None, decision: PersonDecision, policy: MatchingPolicy) -> tuple[str, ...]:
     """Return a run's decision in words, its people named by their rows; `policy` is the environment's."""
+    policy = of_its_time(policy, run)
 
     def rows(person: int) -> str:
         found: dict[int, list[int]] = {}
@@ -105,7 +118,8 @@ def explained(ledger: Ledger, run: Run | None, decision: PersonDecision, policy:
         return " and ".join(f"{_rows(n)} of {names[file]}" for file, n in found.items() if file < len(names))
 
     settled = PairsSettled(ledger, run, decision, policy) if run else None
-    return explain_decision(decision, policy=policy, rows=rows, settled=settled)
+    told = explain_decision(decision, policy=policy, rows=rows, settled=settled)
+    return (*told, _THRESHOLDS_OF_TODAY) if decision.pairs and not (run and run.thresholds) else told
 
 
 def _rows(numbers: Sequence[int]) -> str:

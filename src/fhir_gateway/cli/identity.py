@@ -31,7 +31,10 @@ _STEPS = (-4.0, -2.0, 2.0, 4.0)
 _SHOWN_FLIPS = 20
 _Two = Annotated[
     str,
-    typer.Argument(metavar="FILE:ROW|RUN:ROW|PATIENT", help="A row of a file, or of a run, or a Patient's id."),
+    typer.Argument(
+        metavar="FILE:ROW|RUN:ROW|PATIENT",
+        help="A row of a file, or of a run (RUN:N:ROW of its N-th file), or a Patient's id.",
+    ),
 ]
 
 

@@ -79,7 +79,12 @@ def export_sheet(
         lines = [
             line
             for view in views
-            for line in _lines(view, version_of(view.item, gateway.ledger), policy=policy, masked=masked)
+            for line in _lines(
+                view,
+                version_of(view.item, gateway.ledger),
+                policy=bootstrap.of_its_time(policy, gateway.ledger.runs.get(view.item.run)),
+                masked=masked,
+            )
         ]
     write_table(
         _COLUMNS,

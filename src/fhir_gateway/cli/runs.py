@@ -67,7 +67,10 @@ def list_runs(environment: options.Environment = EMBEDDED, as_json: options.Json
 def show(
     run: Annotated[int, typer.Argument(metavar="RUN", help="The run's number, see `runs list`.")],
     row: Annotated[int, typer.Option("--row", metavar="N", help="What became of data row N, and why.")] = 0,
-    file: Annotated[int, typer.Option("--file", metavar="N", min=1, help="Of several files, the N-th.")] = 1,
+    file: Annotated[
+        int | None,
+        typer.Option("--file", metavar="N", min=1, help="Which of the run's files; to be said where it read several."),
+    ] = None,
     environment: options.Environment = EMBEDDED,
     as_json: options.Json = False,
 ) -> None:
@@ -84,10 +87,10 @@ def show(
             print_summary(bootstrap.summary_of(ledger, found))
 
 
-def _show_row(ledger: Ledger, run: Run, file: int, row: int, *, policy: MatchingPolicy, as_json: bool) -> None:
-    record = ledger.spool.record_at(run, file=file - 1, row=row)
+def _show_row(ledger: Ledger, run: Run, file: int | None, row: int, *, policy: MatchingPolicy, as_json: bool) -> None:
+    record = ledger.spool.record_at(run, file=run.place_of_file(file), row=row)
     if record is None:
-        raise UsageError(f"run {run.id} has no row {row} in file {file}")
+        raise UsageError(f"run {run.id} has no row {row}" + (f" in file {file}" if file else ""))
     person, key, settlement = record
     stored = ledger.spool.decision_of(run, person)
     told = bootstrap.explained(ledger, run, stored.decision, policy) if stored else ()

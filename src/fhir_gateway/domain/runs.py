@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
+from fhir_gateway.domain.errors import UsageError
 from fhir_gateway.domain.identity import Grade, PersonDecision
 from fhir_gateway.domain.outcomes import Outcome
 from fhir_gateway.domain.records import Dose, MissingDose, Resource
@@ -42,7 +44,11 @@ class InputFile:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run. `fingerprint` says what it does (files, mappings, clinic, limit), so that it can be found and resumed."""
+    """A run. `fingerprint` says what it does (files, mappings, clinic, limit), so that it can be found and resumed.
+
+    `thresholds` are those that its decisions were made with, in bits by their names in the settings; empty where they
+    were not kept.
+    """
 
     id: int
     kind: RunKind
@@ -53,6 +59,17 @@ class Run:
     user: str
     started: datetime
     finished: datetime | None = None
+    thresholds: Mapping[str, float] = field(default_factory=dict)
+
+    def place_of_file(self, named: int | None, *, how: str = "with --file") -> int:
+        """Return which file is meant (from 0); raises UsageError where nobody named one (from 1) of several.
+
+        `how` says how it is named.
+        """
+        if named is None and len(self.files) > 1:
+            files = ", ".join(f"{number} {file.name}" for number, file in enumerate(self.files, start=1))
+            raise UsageError(f"run {self.id} read {len(self.files)} files: say {how} whose row this is ({files})")
+        return (named or 1) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,13 +134,32 @@ class Settlement:
     written: tuple[WrittenResource, ...] = ()
 
 
+class ListedDose(NamedTuple):
+    """A dose as a list has it: CVX code, number in its series and comparable lot ("" where not known), ISO day."""
+
+    vaccine: str
+    number: str
+    day: str
+    lot: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListedRow:
+    """What a row of a list says of doses: whose list it is (`source`), and whether it has one line for each child."""
+
+    source: str
+    line: bool
+    doses: tuple[ListedDose, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class KnownKey:
     """What the environment knows of a record's key from earlier runs.
 
     `doses` are dose name → Immunization id. `supplied` are field → digests of what this key supplied ("patient" and
     each dose's name, see bundling.digests). `content` is "" while a part of the record is not on the server; `earlier`
-    are contents that newer exports have replaced. `exported` is the file's modification time.
+    are contents that newer exports have replaced. `exported` is the file's modification time. `listed` is None where it
+    was not kept.
     """
 
     key: str
@@ -133,6 +169,7 @@ class KnownKey:
     supplied: Mapping[str, Mapping[str, tuple[str, ...]]]
     exported: datetime
     earlier: tuple[str, ...] = ()
+    listed: ListedRow | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from fhir_gateway.identity.comparators import numbered_as_twins
 from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.evidence import PersonEvidence
 from fhir_gateway.identity.frequencies import Frequencies, default_frequencies
-from fhir_gateway.identity.given import Listed, Repeats, count_repeats, doses_part
+from fhir_gateway.identity.given import Listed, Repeats, count_repeats, doses_part, in_different_lists
 from fhir_gateway.identity.lots import Received, share_mother_and_birth, shared_vials, weigh_lots
 from fhir_gateway.identity.parameters import MatchingPolicy
 from fhir_gateway.identity.unseen import may_be_unseen_twins
@@ -164,8 +164,7 @@ class Graph:
 
     def in_different_lists(self, some: Iterable[Node], others: Iterable[Node]) -> bool:
         """Say whether a list that has one line for each child has one for the one group, and for the other, whom other lists have, none."""
-        left, right = self._said_of(some), self._said_of(others)
-        return bool(left.doses and right.doses) and left.lines != right.lines and left.lines.isdisjoint(right.lines)
+        return in_different_lists(self._said_of(some), self._said_of(others))
 
     def lots(self, some: Collection[Node], others: Collection[Node]) -> Evidence | None:
         """Return what lot, vaccine and day tell of both groups, see weigh_lots()."""

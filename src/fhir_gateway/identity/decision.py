@@ -126,6 +126,7 @@ class _Decisions:
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
+        self._asked: dict[frozenset[Node], Comparison] = {}
         self._torn = {
             node: edges for node in graph.nodes if isinstance(node, int) and (edges := torn_between(graph, node))
         }
@@ -140,7 +141,17 @@ class _Decisions:
         for members in sorted(self._clusters, key=self._rank):
             decisions.append(self._decide(members, settled))
             settled |= members
-        return tuple(sorted(decisions, key=lambda decision: decision.members))
+        return tuple(sorted(map(self._as_asked, decisions), key=lambda decision: decision.members))
+
+    def _as_asked(self, decision: PersonDecision) -> PersonDecision:
+        """Return the decision with what is asked about as it stands in the question, so that both sides say the same."""
+        if not self._asked:
+            return decision
+        pairs = [
+            replace(pair, comparison=self._asked.get(frozenset((pair.left, pair.right)), pair.comparison))
+            for pair in decision.pairs
+        ]
+        return replace(decision, pairs=tuple(pairs))
 
     def _rank(self, members: frozenset[Node]) -> tuple[object, ...]:
         """Clusters with Patients first, then those that know most of their person; content decides, not the order."""
@@ -255,6 +266,10 @@ class _Decisions:
         own = sorted((node for node in members if isinstance(node, str)), key=self._graph.rank)
         candidates = [self._named(doubt.edge.other) for doubt in doubts]
         best = max((doubt.edge.comparison.grade for doubt in doubts), key=lambda grade: -_GRADES.index(grade))
+        pairs = self._pairs(members, [doubt.edge for doubt in doubts])
+        doubtful = {frozenset((doubt.edge.node, doubt.edge.other)) for doubt in doubts}
+        told = {frozenset((pair.left, pair.right)): pair.comparison for pair in pairs}
+        self._asked = {key: told[key] for key in doubtful & told.keys()} | self._asked
         return PersonDecision(
             _people(members),
             PersonAction.REVIEW,
@@ -263,7 +278,7 @@ class _Decisions:
             first.text,
             _SUGGESTION,
             candidates=tuple(dict.fromkeys((*own, *candidates))),
-            pairs=self._pairs(members, [doubt.edge for doubt in doubts]),
+            pairs=pairs,
         )
 
     def _named(self, node: Node) -> Node:

@@ -7,7 +7,7 @@ from fhir_gateway.identity.clustering import CONFIRMED
 from fhir_gateway.identity.comparison import DEFAULT_POLICY
 from fhir_gateway.identity.lots import LOT
 from fhir_gateway.identity.parameters import MatchingPolicy
-from fhir_gateway.identity.settled import settled_words
+from fhir_gateway.identity.settled import OTHER_BIRTH, of_other_birth, settled_words
 from fhir_gateway.identity.told_by_doses import DOSES
 
 SettledOf = Callable[[ComparedPair], str]
@@ -71,11 +71,13 @@ def _against_the_sum(comparison: Comparison, policy: MatchingPolicy) -> Iterator
     """Yield why the grade is another than the sum alone would give."""
     yield from (one.words for one in comparison.evidence if one.field == _CAUTION)
     if comparison.grade is Grade.PROBABLE and comparison.weight < policy.probable:
-        lot = sum(one.weight for one in comparison.evidence if one.field == LOT)
-        raised = f"with the lot it is {comparison.weight + lot:+.1f}, enough to ask"
-        yield raised if lot else "the NIK is the same, so nobody is made a second person without asking"
-    if comparison.grade is Grade.POSSIBLE and comparison.weight >= policy.probable:
-        yield "name and birth date both differ, as those of brothers and sisters do"
+        with_lot = comparison.weight + sum(one.weight for one in comparison.evidence if one.field == LOT)
+        if any((one.field, one.agreement) == ("nik", "agree") for one in comparison.evidence):
+            yield "the NIK is the same, so nobody is made a second person without asking"
+        elif with_lot >= policy.probable:
+            yield f"with the lot it is {with_lot:+.1f}, enough to ask"
+    if comparison.grade is Grade.POSSIBLE and comparison.weight >= policy.probable and of_other_birth(comparison):
+        yield f"{OTHER_BIRTH}, as those of brothers and sisters do"
 
 
 def explain_decision(

@@ -5,14 +5,16 @@ nothing of one family's children. What one clinic's list says twice tells more: 
 so two of them under names that are not quite the same speak for two children.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, tzinfo
+from itertools import product
 from typing import NamedTuple
 
 from fhir_gateway.domain import systems
 from fhir_gateway.domain.recent import remembered
 from fhir_gateway.domain.records import Dose, MissingDose, Resource
+from fhir_gateway.domain.runs import ListedDose, ListedRow
 from fhir_gateway.identity.comparators import compare_keys_of, compare_own_names, no_number_in_common, years_apart
 from fhir_gateway.identity.doses import dose_number, local_date, lot_of
 from fhir_gateway.identity.evidence import PersonEvidence
@@ -36,7 +38,10 @@ _GROWN_UP_YEARS = 16
 
 @dataclass(frozen=True, slots=True)
 class GivenDose:
-    """A dose as a list has it: which clinic's list (`register`), CVX code, number in its series ("" unknown), ISO day."""
+    """A dose as a list has it: which clinic's list (`register`), CVX code, number in its series ("" unknown), ISO day.
+
+    A register is one file; what a source tells in several files goes on as `SOURCE#FILE`.
+    """
 
     register: str
     vaccine: str
@@ -69,21 +74,44 @@ class Listed(NamedTuple):
 
 
 def listed(register: str, doses: Sequence[Dose], missing: Sequence[MissingDose], *, zone: tzinfo) -> Listed:
-    """Return what one row of a list says; where the doses have names (a wide sheet) or there are none, it is a line of its own."""
-    given = {given_dose(register, dose.resource, zone=zone): lot_of(dose.resource) for dose in doses}
-    known = {dose: lot for dose, lot in given.items() if dose}
+    """Return what one row of a list says."""
+    return listed_again(register, listed_row("", doses, missing, zone=zone))
+
+
+def listed_row(source: str, doses: Sequence[Dose], missing: Sequence[MissingDose], *, zone: tzinfo) -> ListedRow:
+    """Return what a row says of doses, to be kept; where they have names (a wide sheet) or are none, it is a line."""
+    known = dict.fromkeys(told for dose in doses if (told := _listed_dose(dose.resource, zone=zone)))
     of_its_own = all(dose.name for dose in doses) and all(dose.name for dose in missing)
-    vials = frozenset(Vial(register, dose.vaccine, dose.day, lot) for dose, lot in known.items() if lot)
-    return Listed(frozenset(known), frozenset({register} if of_its_own else ()), vials)
+    return ListedRow(source, of_its_own, tuple(known))
 
 
-def given_dose(register: str, immunization: Resource, *, zone: tzinfo) -> GivenDose | None:
+def listed_again(register: str, row: ListedRow) -> Listed:
+    """Return what a row that was kept says in a list."""
+    return Listed(
+        frozenset(GivenDose(register, dose.vaccine, dose.number, dose.day) for dose in row.doses),
+        frozenset({register} if row.line else ()),
+        frozenset(Vial(register, dose.vaccine, dose.day, dose.lot) for dose in row.doses if dose.lot),
+    )
+
+
+def _listed_dose(immunization: Resource, *, zone: tzinfo) -> ListedDose | None:
     """Return a converted dose as evidence; None where it was refused, or its vaccine or whole date is unknown."""
     codes = codes_of(immunization).get(systems.CVX, set())
     day = local_date(immunization, zone=zone)
     if len(codes) != 1 or len(day) < _WHOLE_DAY or immunization.get("status") == "not-done":
         return None
-    return GivenDose(register, min(codes), dose_number(immunization), day)
+    return ListedDose(min(codes), dose_number(immunization), day, lot_of(immunization))
+
+
+def source_of(register: str) -> str:
+    """Return whose list a register is: several files of one source go on with each other."""
+    return register.rpartition("#")[0] or register
+
+
+def in_different_lists(left: Listed, right: Listed) -> bool:
+    """Say whether a source with one line for each child has one for the one, and none for the other, of whom others tell."""
+    one, other = ({source_of(line) for line in said.lines} for said in (left, right))
+    return bool(left.doses and right.doses) and one != other and one.isdisjoint(other)
 
 
 def of_a_small_child(said: Listed, born: int) -> bool:
@@ -132,7 +160,9 @@ class Repeats(NamedTuple):
 def count_repeats(left: Listed, right: Listed) -> Repeats:
     """Count the doses that the same lists have of both people; symmetric.
 
-    Lists are compared with themselves only: two clinics may well have written down the same dose.
+    Lists are compared with themselves only: two clinics may well have written down the same dose. Of two files of one
+    source only a numbered dose on days a week or more apart counts: a row on the same day may be the other one, under
+    the name that the child has got since.
     """
     lines = not left.lines.isdisjoint(right.lines)
     if not (left.doses and right.doses):
@@ -144,7 +174,11 @@ def count_repeats(left: Listed, right: Listed) -> Repeats:
         as_long = len(few.doses) == len(many.doses)
         repeated += max(_repeated(few, many), _repeated(many, few) if as_long else 0)
         compared += len(few.doses)
-        again += sum(abs(many.numbered.get(dose, day) - day) >= _A_WEEK for dose, day in few.numbered.items())
+        again += _on_other_days(few, many)
+    for few, many in _later_files(one, other):
+        elsewhere = _on_other_days(few, many)
+        if elsewhere:
+            repeated, compared, again = repeated + elsewhere, compared + len(few.doses), again + elsewhere
     agreed, contradicted = _across(one, other)
     return Repeats(repeated, compared, again, agreed, contradicted, lines)
 
@@ -214,6 +248,19 @@ def _in_lists(doses: frozenset[GivenDose]) -> Mapping[str, _InList]:
         if number:
             listed.numbered[dose.vaccine, number] = max(day, listed.numbered.get((dose.vaccine, number), day))
     return found
+
+
+def _on_other_days(few: _InList, many: _InList) -> int:
+    """Count the numbered doses that both have on days a week or more apart."""
+    return sum(abs(many.numbered.get(dose, day) - day) >= _A_WEEK for dose, day in few.numbered.items())
+
+
+def _later_files(one: Mapping[str, _InList], other: Mapping[str, _InList]) -> Iterator[tuple[_InList, _InList]]:
+    """Yield what one source tells in different files of the two, the shorter first."""
+    for here, there in product(one, other):
+        if here != there and source_of(here) == source_of(there):
+            few, many = sorted((one[here], other[there]), key=_length)
+            yield few, many
 
 
 def _length(listed: _InList) -> int:

@@ -294,6 +294,11 @@ class MatchingPolicy:
     prior: float = -17.0
     parameters: MatchingParameters = field(default_factory=default_parameters, repr=False)
 
+    def thresholds(self) -> dict[str, float]:
+        """Return the weights in bits that may be set, by their names."""
+        names = ("certain", "probable", "possible", "margin", "prior")
+        return {name: getattr(self, name) for name in names}
+
     def problems(self) -> tuple[str, ...]:
         """Return what contradicts itself in these settings, in words."""
         found = []

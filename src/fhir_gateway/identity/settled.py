@@ -20,6 +20,10 @@ class SettledBy(StrEnum):
     PARTED = "parted"
 
 
+_OF_THEN = "of that time, which is another today"
+OTHER_BIRTH = "name and birth date both differ"
+
+
 def settled_by(pair: ComparedPair, decision: PersonDecision) -> SettledBy:
     """Return what settled a pair of this decision."""
     if abs(pair.comparison.weight) >= CONFIRMED:
@@ -36,7 +40,7 @@ def settled_words(pair: ComparedPair, decision: PersonDecision, policy: Matching
     """Return in words what settled a pair, as far as the decision itself tells."""
     how, comparison = settled_by(pair, decision), pair.comparison
     if how is SettledBy.KNOWN:
-        return "one person, as an earlier load of this row or an operator's decision says"
+        return "one person, as an earlier load or an operator's decision says"
     if how is SettledBy.REFUSED:
         return "two people, as an operator decided"
     if how is SettledBy.JOINED:
@@ -52,9 +56,16 @@ def _one_person(decision: PersonDecision) -> set[Node]:
     return {*decision.members, *proposed, decision.patient_id} - {""}
 
 
+def of_other_birth(comparison: Comparison) -> bool:
+    """Say whether birth dates differ: that and the name are why nobody is asked where the sum is enough."""
+    return any((one.field, one.agreement) == ("birth_date", "different") for one in comparison.evidence)
+
+
 def _why_joined(comparison: Comparison, policy: MatchingPolicy) -> str:
-    if joins(comparison):
+    if joins(comparison) and comparison.weight >= policy.certain:
         return f"by the threshold: {comparison.weight:.1f} is not less than {policy.certain:g}"
+    if joins(comparison):
+        return f"by the threshold {_OF_THEN}"
     if comparison.vetoes:
         return "by the other records of the two: together they settle the doubt, and nobody else comes into question"
     return "by the other records of the two, which join them, or as nobody else comes into question"
@@ -66,14 +77,11 @@ def _why_apart(pair: ComparedPair, decision: PersonDecision, policy: MatchingPol
         return "two people, by the rule above"
     if any(one.field == DOSES and one.agreement == "two_people" for one in comparison.evidence):
         return "not joined, as their doses forbid it"
+    if not fits(comparison) and comparison.weight < policy.probable:
+        return f"not joined, by the threshold: {comparison.weight:.1f} is below {policy.probable:g}"
     if not fits(comparison):
-        other_birth = comparison.weight >= policy.probable
-        why = (
-            "name and birth date both differ"
-            if other_birth
-            else f"{comparison.weight:.1f} is below {policy.probable:g}"
-        )
-        return f"not joined, by the {'rule above' if other_birth else 'threshold'}: {why}"
+        why = f"rule above: {OTHER_BIRTH}" if of_other_birth(comparison) else f"threshold {_OF_THEN}"
+        return f"not joined, by the {why}"
     if isinstance(pair.right, str) and decision.action is PersonAction.LINK:
         return f"not linked, as the Patient who was leads by {policy.margin:g} bits or more, or other records forbid it"
     return "not joined, as other records of the two forbid it or fit their own person better"

@@ -18,7 +18,7 @@ from fhir_gateway.ledger.tables import metadata
 # At its chattiest it would write rows, and with them patients' data, into a log.
 logging.getLogger("sqlalchemy").setLevel(logging.WARNING)
 
-REVISION = "0008"
+REVISION = "0009"
 """The newest schema that this version knows; a test holds it equal to the migrations."""
 
 _VERSION_TABLE = "alembic_version"

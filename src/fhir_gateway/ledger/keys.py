@@ -9,7 +9,7 @@ from sqlalchemy import Connection, delete, distinct, func, insert, or_, select
 from sqlalchemy.engine import Row
 
 from fhir_gateway.domain.outcomes import Outcome
-from fhir_gateway.domain.runs import KnownKey, Provenance, Run, RunKind
+from fhir_gateway.domain.runs import KnownKey, ListedDose, ListedRow, Provenance, Run, RunKind
 from fhir_gateway.ledger import codec, tables
 from fhir_gateway.ledger.chunks import chunks
 from fhir_gateway.ledger.merges.journal import Merges
@@ -109,10 +109,36 @@ class Keys:
                         "supplied": codec.pack({name: dict(fields) for name, fields in key.supplied.items()}),
                         "exported": key.exported.isoformat(),
                         "run": run.id,
+                        "listed": _listed_text(key.listed),
                     }
                     for key in known
                 ],
             )
+
+    def listed(self, run: Run, patient_ids: Iterable[str]) -> list[tuple[str, int, ListedRow]]:
+        """Return (Patient, run that loaded it, row) of the rows of these Patients that this run has not read again."""
+        table, records = tables.keys, tables.records
+        read_again = select(records.c.number).where(records.c.key == table.c.key, records.c.run + 0 == run.id)
+        found: list[tuple[str, int, ListedRow]] = []
+        for chunk in chunks(patient_ids):
+            statement = select(table.c.patient_id, table.c.run, table.c.listed).where(
+                table.c.patient_id.in_(chunk), table.c.listed != "", ~read_again.exists()
+            )
+            rows = self._connection.execute(statement.order_by(table.c.key))
+            found += ((patient_id, loaded, _read_listed(text)) for patient_id, loaded, text in rows)
+        return found
+
+    def count_lots(self, lots: Iterable[tuple[int, str]]) -> None:
+        """Remember (digest of a list's lot, vaccine and day, key): to whom the list says that it was given."""
+        rows = [{"lot": lot, "key": key} for lot, key in dict.fromkeys(lots)]
+        if rows:
+            self._connection.execute(insert(tables.known_lots).prefix_with("OR IGNORE", dialect="sqlite"), rows)
+
+    def received(self, lot: int) -> int:
+        """Return how many Patients by now have rows that were told to have got a lot."""
+        keys, known = tables.keys, tables.known_lots
+        statement = select(func.count(distinct(keys.c.patient_id))).join(known, known.c.key == keys.c.key)
+        return self._connection.execute(statement.where(known.c.lot == lot)).scalar() or 0
 
     def niks(self, keys: Iterable[str]) -> dict[str, dict[str, str]]:
         """Return key → column → the NIK's text when the key was first read."""
@@ -277,4 +303,14 @@ def _known(row: Row[Any]) -> KnownKey:
         supplied={part: {name: tuple(d) for name, d in fields.items()} for part, fields in supplied.items()},
         exported=datetime.fromisoformat(row.exported),
         earlier=tuple(row.earlier.split()),
+        listed=_read_listed(row.listed) if row.listed else None,
     )
+
+
+def _listed_text(row: ListedRow | None) -> str:
+    return orjson.dumps([row.source, row.line, [list(dose) for dose in row.doses]]).decode() if row else ""
+
+
+def _read_listed(text: str) -> ListedRow:
+    source, line, doses = orjson.loads(text)
+    return ListedRow(source, line, tuple(ListedDose(*dose) for dose in doses))

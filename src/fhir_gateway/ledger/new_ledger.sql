@@ -12,8 +12,9 @@ CREATE TABLE group_memberships ( source VARCHAR(160) NOT NULL, grp VARCHAR(64) N
 CREATE TABLE group_positions ( resource_type VARCHAR(64) NOT NULL, updated VARCHAR(40) NOT NULL, id VARCHAR(64) NOT NULL, PRIMARY KEY (resource_type) );
 CREATE TABLE history ( number INTEGER NOT NULL, merge INTEGER NOT NULL, entry BLOB NOT NULL, leaf BLOB NOT NULL, PRIMARY KEY (number) );
 CREATE TABLE history_details ( entry INTEGER NOT NULL, part VARCHAR(16) NOT NULL, salt BLOB NOT NULL, body BLOB NOT NULL, PRIMARY KEY (entry, part) );
-CREATE TABLE keys ( "key" VARCHAR(32) NOT NULL, patient_id VARCHAR(64) NOT NULL, content VARCHAR(16) NOT NULL, earlier TEXT NOT NULL, doses TEXT NOT NULL, supplied BLOB NOT NULL, exported VARCHAR(40) NOT NULL, run INTEGER NOT NULL, PRIMARY KEY ("key") );
+CREATE TABLE keys ( "key" VARCHAR(32) NOT NULL, patient_id VARCHAR(64) NOT NULL, content VARCHAR(16) NOT NULL, earlier TEXT NOT NULL, doses TEXT NOT NULL, supplied BLOB NOT NULL, exported VARCHAR(40) NOT NULL, run INTEGER NOT NULL, listed TEXT DEFAULT '' NOT NULL, PRIMARY KEY ("key") );
 CREATE TABLE known_blocks ( "key" BIGINT NOT NULL, patient_id VARCHAR(64) NOT NULL, PRIMARY KEY ("key", patient_id) ) WITHOUT ROWID;
+CREATE TABLE known_lots ( lot BIGINT NOT NULL, "key" VARCHAR(32) NOT NULL, PRIMARY KEY (lot, "key") ) WITHOUT ROWID;
 CREATE TABLE known_people ( digest VARCHAR(16) NOT NULL, patient_id VARCHAR(64) NOT NULL, PRIMARY KEY (digest, patient_id) ) WITHOUT ROWID;
 CREATE TABLE merge_changes ( entry INTEGER NOT NULL, merge INTEGER NOT NULL, number INTEGER NOT NULL, resource VARCHAR(128) NOT NULL, kind VARCHAR(16) NOT NULL, before_version TEXT NOT NULL, bodies BLOB NOT NULL, PRIMARY KEY (entry, number) );
 CREATE TABLE merge_job_groups ( job INTEGER NOT NULL, number INTEGER NOT NULL, nik VARCHAR(16) NOT NULL, state VARCHAR(16) NOT NULL, result BLOB NOT NULL, PRIMARY KEY (job, number) );
@@ -36,7 +37,7 @@ CREATE TABLE registry_clients ( id VARCHAR(36) NOT NULL, name TEXT NOT NULL, sco
 CREATE TABLE rejections ( "key" VARCHAR(32) NOT NULL, content VARCHAR(16) NOT NULL, reason TEXT NOT NULL, review INTEGER NOT NULL, PRIMARY KEY ("key", content) );
 CREATE TABLE review_records ( review INTEGER NOT NULL, "key" VARCHAR(32) NOT NULL, content VARCHAR(16) NOT NULL, run INTEGER NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (review, run, number) );
 CREATE TABLE reviews ( id INTEGER NOT NULL, kind VARCHAR(16) NOT NULL, state VARCHAR(16) NOT NULL, run INTEGER NOT NULL, code VARCHAR(64) NOT NULL, text TEXT NOT NULL, suggestion TEXT NOT NULL, body BLOB, opened VARCHAR(40) NOT NULL, patient_id VARCHAR(64) DEFAULT '' NOT NULL, user TEXT DEFAULT '' NOT NULL, note TEXT DEFAULT '' NOT NULL, decided VARCHAR(40), PRIMARY KEY (id) );
-CREATE TABLE runs ( id INTEGER NOT NULL, kind VARCHAR(16) NOT NULL, state VARCHAR(16) NOT NULL, fingerprint VARCHAR(64) NOT NULL, clinic TEXT NOT NULL, user TEXT NOT NULL, started VARCHAR(40) NOT NULL, finished VARCHAR(40), PRIMARY KEY (id) );
+CREATE TABLE runs ( id INTEGER NOT NULL, kind VARCHAR(16) NOT NULL, state VARCHAR(16) NOT NULL, fingerprint VARCHAR(64) NOT NULL, clinic TEXT NOT NULL, user TEXT NOT NULL, started VARCHAR(40) NOT NULL, finished VARCHAR(40), thresholds TEXT DEFAULT '' NOT NULL, PRIMARY KEY (id) );
 CREATE TABLE unmapped ( run INTEGER NOT NULL, concept_map TEXT NOT NULL, value TEXT NOT NULL, line TEXT NOT NULL, count INTEGER NOT NULL, PRIMARY KEY (run, concept_map, value) );
 CREATE TABLE verdicts ( digest VARCHAR(16) NOT NULL, patient_id VARCHAR(64) NOT NULL, same BOOLEAN NOT NULL, review INTEGER NOT NULL, PRIMARY KEY (digest, patient_id) );
 CREATE INDEX decisions_open ON decisions (run, settled, patient_id);
@@ -75,4 +76,4 @@ CREATE TRIGGER history_unchanged BEFORE UPDATE ON history BEGIN SELECT RAISE(ABO
 CREATE TRIGGER merge_changes_unchanged BEFORE UPDATE ON merge_changes BEGIN SELECT RAISE(ABORT, 'merge_changes is append-only'); END;
 CREATE TRIGGER merge_steps_unchanged BEFORE UPDATE ON merge_steps BEGIN SELECT RAISE(ABORT, 'merge_steps is append-only'); END;
 CREATE TRIGGER merge_subjects_unchanged BEFORE UPDATE ON merge_subjects BEGIN SELECT RAISE(ABORT, 'merge_subjects is append-only'); END;
-INSERT INTO alembic_version VALUES ('0008');
+INSERT INTO alembic_version VALUES ('0009');

@@ -29,6 +29,7 @@ runs = Table(
     Column("user", Text, nullable=False),
     Column("started", String(40), nullable=False),
     Column("finished", String(40)),
+    Column("thresholds", Text, nullable=False, server_default=""),
 )
 
 files = Table(
@@ -141,7 +142,18 @@ keys = Table(
     Column("supplied", LargeBinary, nullable=False),
     Column("exported", String(40), nullable=False),
     Column("run", Integer, nullable=False),
+    Column("listed", Text, nullable=False, server_default=""),
 )
+
+known_lots = Table(
+    "known_lots",
+    metadata,
+    Column("lot", BigInteger, nullable=False),
+    Column("key", String(32), nullable=False),
+    PrimaryKeyConstraint("lot", "key"),
+    sqlite_with_rowid=False,
+)
+"""Whose rows a list gave a lot of a vaccine on a day, so that they can be counted; `lot` is a digest of all of that."""
 
 nik_cells = Table(
     "nik_cells",

@@ -13,7 +13,15 @@ from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.decision import decide
 from fhir_gateway.identity.evidence import PersonEvidence, evidence_of
 from fhir_gateway.identity.frequencies import Frequencies
-from fhir_gateway.identity.given import GivenDose, Listed, Repeats, count_repeats, doses_part, given_dose, listed
+from fhir_gateway.identity.given import (
+    GivenDose,
+    Listed,
+    Repeats,
+    count_repeats,
+    doses_part,
+    in_different_lists,
+    listed,
+)
 from fhir_gateway.identity.weighing import are_couple, may_be_couple
 
 _ZONE = ZoneInfo("Asia/Jakarta")
@@ -183,13 +191,13 @@ def test_a_row_of_named_doses_is_a_childs_line_in_a_list(names: list[str], *, of
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({}, GivenDose("clinic:0", "19", "1", "2023-02-01")),
-        ({"status": "not-done"}, None),
-        ({"occurrenceDateTime": "2023-02"}, None),
-        ({"vaccineCode": {"text": "BCG"}}, None),
+        ({}, {GivenDose("clinic:0", "19", "1", "2023-02-01")}),
+        ({"status": "not-done"}, set()),
+        ({"occurrenceDateTime": "2023-02"}, set()),
+        ({"vaccineCode": {"text": "BCG"}}, set()),
     ],
 )
-def test_a_dose_is_evidence_where_vaccine_and_day_are_known(changes: Resource, expected: GivenDose | None) -> None:
+def test_a_dose_is_evidence_where_vaccine_and_day_are_known(changes: Resource, expected: set[GivenDose]) -> None:
     immunization: Resource = {
         "status": "completed",
         "vaccineCode": {"coding": [{"system": systems.CVX, "code": "19"}]},
@@ -198,7 +206,27 @@ def test_a_dose_is_evidence_where_vaccine_and_day_are_known(changes: Resource, e
         **changes,
     }
 
-    assert given_dose("clinic:0", immunization, zone=_ZONE) == expected
+    assert listed("clinic:0", [Dose("", immunization)], (), zone=_ZONE).doses == expected
+
+
+def test_one_source_in_two_files_tells_of_two_people_on_other_days_only() -> None:
+    """On the same day it is the same row, under the name that the child has got since."""
+    january, february = (frozenset({replace(_BCG, register=f"clinic/sheet#{file}")}) for file in ("run1", "0"))
+    later = frozenset({replace(dose, day="2023-03-20") for dose in february})
+
+    assert count_repeats(Listed(january), Listed(february)) == Repeats(agreed=1)
+    assert count_repeats(Listed(january), Listed(later)) == Repeats(repeated=1, compared=1, again=1, contradicted=1)
+    assert count_repeats(
+        Listed(january), Listed(frozenset({replace(one, register="other#0") for one in later}))
+    ) == Repeats(contradicted=1)
+
+
+def test_a_sheets_files_are_no_different_lists() -> None:
+    lines = {file: Listed(frozenset({_BCG}), frozenset({file})) for file in ("sheet#run1", "sheet#0", "other#0")}
+
+    assert not in_different_lists(lines["sheet#run1"], lines["sheet#0"])
+    assert in_different_lists(lines["sheet#run1"], lines["other#0"])
+    assert in_different_lists(lines["sheet#0"], Listed(frozenset({_BCG})))
 
 
 @pytest.mark.parametrize(

@@ -97,6 +97,15 @@ def test_a_rare_lot_in_common_has_an_operator_asked_about_two_who_come_near() ->
     assert "CD77777" not in told
 
 
+def test_both_who_are_asked_about_for_their_lot_say_so() -> None:
+    decisions = _decided(_NEAR)
+
+    assert {one.action for one in decisions} == {PersonAction.CREATE, PersonAction.REVIEW}
+    assert len({pair.comparison for one in decisions for pair in one.pairs}) == 1
+    for one in decisions:
+        assert "with the lot it is +4.1, enough to ask" in "\n".join(explain_decision(one))
+
+
 @pytest.mark.parametrize("people", [None, 40])
 def test_a_lot_that_many_or_nobody_knows_how_many_received_asks_nothing(people: int | None) -> None:
     decisions = _decided(_NEAR, people=people)

@@ -16,13 +16,27 @@ from fhir_gateway.domain.errors import LedgerError, UsageError
 from fhir_gateway.domain.identity import Grade, PersonAction, PersonDecision
 from fhir_gateway.domain.outcomes import Outcome
 from fhir_gateway.domain.records import Dose
-from fhir_gateway.domain.runs import KnownKey, ReviewKind, RunKind, Settlement, SpooledRecord
+from fhir_gateway.domain.runs import (
+    KnownKey,
+    ListedDose,
+    ListedRow,
+    ReviewKind,
+    RunKind,
+    Settlement,
+    SpooledRecord,
+)
+from fhir_gateway.identity.parameters import MatchingPolicy
 from fhir_gateway.ledger import compile_schema
 from fhir_gateway.ledger.database import REVISION
 from fhir_gateway.ledger.store import Ledger
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 PATIENT = {"resourceType": "Patient", "birthDate": "2020-02-02"}
+LISTED = ListedRow(
+    "clinic/sheet",
+    line=True,
+    doses=(ListedDose("19", "1", "2020-03-01", "B100"), ListedDose("08", "", "2020-02-03", "")),
+)
 
 
 @pytest.fixture
@@ -221,10 +235,42 @@ def test_a_key_with_two_contents_is_a_conflict(ledger):
 
 def test_what_is_known_of_a_key_comes_back(ledger):
     run = started(ledger)
-    known = KnownKey("k1", "p1", "c1", {"HB0": "i1"}, {"patient": {"name": ("d1", "d2")}}, NOW, ("c0",))
+    known = KnownKey("k1", "p1", "c1", {"HB0": "i1"}, {"patient": {"name": ("d1", "d2")}}, NOW, ("c0",), LISTED)
     with ledger.transaction():
         ledger.keys.learn(run, [known])
     assert ledger.keys.known(["k1", "k2"]) == {"k1": known}
+
+
+def test_what_rows_told_of_a_patients_doses_comes_back_but_for_those_that_are_read_again(ledger):
+    run, later = started(ledger), started(ledger)
+    with ledger.transaction():
+        ledger.keys.learn(run, [KnownKey(key, "p1", "c1", {}, {}, NOW, listed=LISTED) for key in ("k1", "k2")])
+        ledger.keys.learn(run, [KnownKey("k3", "p1", "c1", {}, {}, NOW), KnownKey("k4", "p2", "c1", {}, {}, NOW)])
+    spooled(ledger, later, record(key="k2"))
+    assert ledger.keys.listed(later, ["p1", "p2"]) == [("p1", run.id, LISTED)]
+    assert len(ledger.keys.listed(run, ["p1"])) == 2
+
+
+def test_a_lot_is_counted_by_the_patients_who_have_its_rows_now(ledger):
+    run = started(ledger)
+    with ledger.transaction():
+        ledger.keys.learn(run, [KnownKey(f"k{n}", f"p{n}", "c1", {}, {}, NOW) for n in range(3)])
+        ledger.keys.count_lots([(7, "k0"), (7, "k0"), (7, "k1"), (-8, "k2")])
+        ledger.keys.count_lots([(7, "k0")])
+    assert [ledger.keys.received(lot) for lot in (7, -8, 9)] == [2, 1, 0]
+    with ledger.transaction():
+        ledger.merged_keys.follow(1, survivor="p0", replaced=["p1"], doses={})
+    assert ledger.keys.received(7) == 1
+
+
+def test_a_run_keeps_the_thresholds_that_it_was_decided_by(ledger):
+    run = started(ledger)
+    assert not ledger.runs.get(run.id).thresholds
+    with ledger.transaction():
+        ledger.runs.decide_by(run, MatchingPolicy(certain=12.0).thresholds())
+    assert ledger.runs.get(run.id).thresholds == {
+        "certain": 12.0, "probable": 3.0, "possible": -4.0, "margin": 5.0, "prior": -17.0
+    }  # fmt: skip
 
 
 def asked(ledger, run, *records):

@@ -1,23 +1,23 @@
 """The third leg: every component of people is decided and the decisions, with their intents, go to the ledger."""
 
 import asyncio
-from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, islice
 
 from fhir_gateway.domain.identity import ComparedPair, Grade, Node, PersonAction, PersonDecision
 from fhir_gateway.domain.records import person_identifier
-from fhir_gateway.domain.runs import Run, RunKind, RunState, SpooledRecord
+from fhir_gateway.domain.runs import Run, RunKind, RunState
 from fhir_gateway.fhir.references import replaced_by
 from fhir_gateway.flows.load.comparing import OWN, evidence_of_found, waiting_people
 from fhir_gateway.flows.load.components import components
-from fhir_gateway.flows.load.lots import LoadedLots, register
+from fhir_gateway.flows.load.listed import LoadedLots, listed_before, listed_by
 from fhir_gateway.flows.load.tools import LoadTools
 from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.decision import decide
 from fhir_gateway.identity.evidence import PersonEvidence, evidence_of
 from fhir_gateway.identity.frequencies import Frequencies, default_frequencies
-from fhir_gateway.identity.given import Listed, listed
+from fhir_gateway.identity.given import Listed
 from fhir_gateway.identity.vetoes import VetoCode
 from fhir_gateway.identity.weighing import weigh_household
 
@@ -35,7 +35,7 @@ class _Component:
     replaced: frozenset[str]
     """Patients that say they were replaced, but whose chain leads to nobody: nothing may be linked to them."""
     listed: Mapping[Node, Listed]
-    """What this load's unchanged rows tell of Patients' doses."""
+    """What this load's unchanged rows and those of earlier loads tell of Patients' doses."""
     inactive: Mapping[str, PersonEvidence]
     """Patients out of use that name nobody in their place: whoever fits one of them is no new person without asking."""
     verdicts: Sequence[tuple[int, str, bool]]
@@ -59,6 +59,7 @@ async def decide_people(run: Run, tools: LoadTools, *, frequencies: Frequencies 
             await asyncio.sleep(0)  # where Ctrl-C takes effect; nothing else runs now that could use the transaction
         if run.kind is not RunKind.DRY_RUN:
             tools.ledger.runs.reach(run, RunState.POSTING)
+            tools.ledger.runs.decide_by(run, tools.matching.thresholds())
 
 
 def each_decision(
@@ -89,7 +90,9 @@ def _components(run: Run, window: Sequence[Sequence[int]], tools: LoadTools) -> 
     replaced = frozenset(one for one in stored.keys() - masters.keys() if [*replaced_by(stored[one])])
     inactive = {one for one in found if stored[one].get("active") is False} - replaced
     verdicts = _verdicts(run, everybody, tools)
-    listed_before = _listed_before(run, on_server, tools)
+    known_doses = listed_before(run, on_server, tools)
+    for one in masters.keys() & known_doses.keys():
+        known_doses[masters[one]] = known_doses.get(masters[one], Listed()) | known_doses[one]
     apart = tools.ledger.keys.kept_apart(on_server) if len(on_server) > 1 else set()
     for group in window:
         own_edges = [edge for number in group for edge in edges.get(number, ())]
@@ -109,7 +112,7 @@ def _components(run: Run, window: Sequence[Sequence[int]], tools: LoadTools) -> 
                 for number in group
             },
             replaced=replaced,
-            listed={patient_id: listed_before[patient_id] for patient_id in near if patient_id in listed_before},
+            listed={patient_id: known_doses[patient_id] for patient_id in near if patient_id in known_doses},
             inactive={patient_id: one for patient_id, one in near.items() if patient_id in asleep},
             verdicts=said,
             apart=apart,
@@ -140,29 +143,6 @@ def _doses_may_tell(pair: ComparedPair, listed: Container[Node]) -> bool:
     return ("nik", "agree") not in said
 
 
-def _listed(run: Run, people: Iterable[int], tools: LoadTools) -> dict[Node, Listed]:
-    """Return what the run's records tell of these people's doses."""
-    records = ((record.person, record) for record in tools.ledger.spool.records_of(run, people))
-    return dict.fromkeys(people, Listed()) | _said(records, tools)
-
-
-def _listed_before(run: Run, patient_ids: Iterable[str], tools: LoadTools) -> dict[Node, Listed]:
-    """Return what the load's unchanged rows tell of Patients' doses: the same list has them beside the new rows.
-
-    What only an earlier file had says nothing here: its rows may stand in this one under the name that the child got.
-    """
-    return _said(tools.ledger.spool.unchanged_of(run, patient_ids), tools)
-
-
-def _said(records: Iterable[tuple[Node, SpooledRecord]], tools: LoadTools) -> dict[Node, Listed]:
-    """Return what records say of whom they belong to; a clinic's list is one of its sources' files."""
-    found: dict[Node, Listed] = {}
-    for node, record in records:
-        said = listed(register(record.clinic, record.file), record.doses, record.missing, zone=tools.zone)
-        found[node] = found[node] | said if node in found else said
-    return found
-
-
 def _decided(
     run: Run, component: _Component, tools: LoadTools, frequencies: Frequencies | None, lots: LoadedLots
 ) -> list[PersonDecision]:
@@ -189,7 +169,7 @@ def _decided(
         frequencies=frequencies,
         forbidden=frozenset(forbidden),
         confirmed=frozenset(confirmed),
-        listed=_listed(run, component.people, tools) | dict(component.listed.items()) if asked else {},
+        listed=listed_by(run, component.people, tools) | dict(component.listed.items()) if asked else {},
         received=lots.received,
     )
     awake = [_not_instead(decision, component, forbidden, tools, frequencies) for decision in decisions]

@@ -12,6 +12,7 @@ from fhir_gateway.domain.registry import Correction, RecallReason
 from fhir_gateway.domain.runs import KnownKey, ReviewKind, Run, Settlement, SpooledRecord, WrittenResource
 from fhir_gateway.flows.load.blocks import block_numbers
 from fhir_gateway.flows.load.failing import Failure, failure_of, what_to_do
+from fhir_gateway.flows.load.listed import keep_lots, row_to_keep
 from fhir_gateway.flows.load.reading import leading_code, missing_text
 from fhir_gateway.flows.load.sent import DoseResult, PersonPost, Refusal
 from fhir_gateway.flows.load.tools import LoadTools
@@ -83,7 +84,7 @@ def settle_people(
             for record in person.records
         )
         if person.refusal is None:
-            learned.extend(_learned(run, person, by_key, results))
+            learned.extend(_learned(run, person, by_key, results, tools))
         _ask_about_doses(run, person, results, tools)
         _recall(person, results, tools)
     _remember(run, people, learned, tools)
@@ -156,6 +157,7 @@ def _learned(
     person: PersonPost,
     settlements: Mapping[str, Settlement],
     results: Mapping[int, Sequence[DoseResult]],
+    tools: LoadTools,
 ) -> list[KnownKey]:
     learned = []
     for key, record in _once(person).items():
@@ -177,6 +179,7 @@ def _learned(
                 supplied={**told, **parts},
                 exported=run.files[record.file].modified if run.files else run.started,
                 earlier=tuple(sorted(earlier)),
+                listed=row_to_keep(run, record, tools),
             )
         )
     return learned
@@ -187,6 +190,7 @@ def _remember(run: Run, people: Sequence[PersonPost], learned: Sequence[KnownKey
     ledger = tools.ledger
     loaded = [known.key for known in learned if known.content]
     ledger.keys.learn(run, learned)
+    keep_lots(learned, tools)
     ledger.reviews.settled_elsewhere(loaded)
     ledger.spool.release(run, loaded)
     distinct = {

@@ -42,9 +42,7 @@ class Moving:
 def place_of_file(run_number: int, named: int | None, tools: LoadTools) -> int:
     """Return which file of a run is meant (from 0); raises UsageError where nobody named one (from 1) of several."""
     run = tools.ledger.runs.get(run_number)
-    if named is None and run is not None and len(run.files) > 1:
-        raise UsageError(f"run {run_number} read {len(run.files)} files: say with --file whose rows these are")
-    return (named or 1) - 1
+    return run.place_of_file(named) if run else 0
 
 
 def moving(request: UnlinkRequest, tools: LoadTools) -> Moving:

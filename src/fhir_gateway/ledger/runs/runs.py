@@ -1,8 +1,9 @@
 """Runs: what was asked, how far it came, and its books."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+import orjson
 from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.engine import Row
 
@@ -75,6 +76,11 @@ class Runs:
     def reach(self, run: Run, state: RunState) -> None:
         """Note how far the run has come."""
         self._connection.execute(update(tables.runs).where(tables.runs.c.id == run.id).values(state=state))
+
+    def decide_by(self, run: Run, thresholds: Mapping[str, float]) -> None:
+        """Note the thresholds that the run's decisions are made with."""
+        told = orjson.dumps(dict(thresholds)).decode()
+        self._connection.execute(update(tables.runs).where(tables.runs.c.id == run.id).values(thresholds=told))
 
     def finish(self, run: Run, finished: datetime) -> None:
         """Note that the run is finished."""
@@ -170,4 +176,5 @@ class Runs:
             user=row.user,
             started=datetime.fromisoformat(row.started),
             finished=datetime.fromisoformat(row.finished) if row.finished else None,
+            thresholds=orjson.loads(row.thresholds) if row.thresholds else {},
         )
