@@ -79,9 +79,10 @@ async def checkpoint_key(environment: Environment, _: Reader) -> Response:
 
 @router.get("/{merge}/proof", summary="The proof that a merge stands in the history")
 async def proof(environment: Environment, _: Reader, merge: Number) -> Response:
-    """Return a signed checkpoint and the path from each entry of the merge to its root (RFC 9162, 2.1.3).
+    """Return a signed checkpoint, the path from each entry of the merge to its root, and that there are no more of them.
 
-    It holds hashes, no patient's data; `python -m fhir_gateway.audit.verify_history` checks it without the gateway.
+    Paths are those of RFC 9162, 2.1.3. It holds hashes, no patient's data; `python -m fhir_gateway.audit.verify_history`
+    checks it without the gateway.
     """
     _check_exists(environment, merge)
     return json_response(await environment.history.prove(merge))

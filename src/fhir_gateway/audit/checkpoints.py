@@ -1,14 +1,15 @@
 """Signed checkpoints: texts that can be kept elsewhere and show later that a history is still the same.
 
-The form is that of https://c2sp.org/tlog-checkpoint in a note of https://c2sp.org/signed-note, with the time as an
-extension line; other tools for transparency logs read it.
+The form is that of https://c2sp.org/tlog-checkpoint in a note of https://c2sp.org/signed-note; other tools for
+transparency logs read it. Extension lines tell the time, and of how many merges the entries are, with the root over how many
+each has: by that a proof for one merge shows that none of its entries was left out.
 """
 
 import base64
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from fhir_gateway.audit.verify_history import PublicKey
+from fhir_gateway.audit.verify_history import PublicKey, TreeHead
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -23,10 +24,11 @@ class SigningKey:
         self._private = private
         self.public = PublicKey.of(name, private.public_key().public_bytes_raw())
 
-    def sign(self, *, size: int, root: bytes, time: datetime) -> str:
-        """Return the signed checkpoint of a history with so many entries and this root."""
+    def sign(self, head: TreeHead, *, time: datetime) -> str:
+        """Return the signed checkpoint of a history with this head."""
         moment = time.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-        text = f"{self.public.name}\n{size}\n{base64.b64encode(root).decode()}\ntime {moment}\n"
+        root, counts = (base64.b64encode(each).decode() for each in (head.root, head.counts))
+        text = f"{self.public.name}\n{head.size}\n{root}\ntime {moment}\nmerges {head.merges} {counts}\n"
         signature = base64.b64encode(self.public.id + self._private.sign(text.encode())).decode()
         return f"{text}\n\u2014 {self.public.name} {signature}\n"
 

@@ -8,10 +8,10 @@ from typing import Any
 import orjson
 import rfc8785
 
+from fhir_gateway.audit.verify_history import SALT_BYTES
 from fhir_gateway.domain.history import HistoryEntry, HistoryEvent, Part
 
-SALT_BYTES = 32
-"""A NIK can be guessed, its hash with a salt that was erased cannot."""
+__all__ = ["SALT_BYTES", "entry_bytes", "part_hash", "read_entry", "row_line", "rows_hash", "written_time"]
 
 
 def entry_bytes(entry: HistoryEntry) -> bytes:

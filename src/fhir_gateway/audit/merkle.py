@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 
-from fhir_gateway.audit.verify_history import Tree, leaf_hash, node_hash
+from fhir_gateway.audit.verify_history import Tree, count_leaf, leaf_hash, node_hash
 
-__all__ = ["Prover", "Tree", "leaf_hash", "node_hash", "root_of"]
+__all__ = ["Prover", "Tree", "count_leaf", "leaf_hash", "node_hash", "root_of"]
 
 
 def root_of(leaves: Iterable[bytes]) -> bytes:

@@ -1,7 +1,8 @@
 """Verifies an exported history of merges, or a proof, without the gateway: python verify_history.py FILE --checkpoint NOTE.
 
 This file stands alone: it needs Python 3.11 and, to check signatures, the package `cryptography`. The gateway's own
-`merge verify` runs the same checks on the ledger. Exit code 0: all checks passed, 3: some failed, 2: cannot be read.
+`merge verify` runs the same checks on the ledger. Exit code 0: no check failed, 3: some did, 2: cannot be read. Without
+--public-key nobody's signature is known to be the gateway's, and the last line says so.
 """
 
 import argparse
@@ -9,14 +10,19 @@ import base64
 import hashlib
 import json
 import sys
+from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 HISTORY_FORMAT = "fhir-gateway-history"
 PROOF_FORMAT = "fhir-gateway-inclusion-proof"
+EXPORT_VERSION = 1
+PROOF_VERSION = 2
 FACTS, CHANGES, STEPS = "facts", "changes", "steps"
+SALT_BYTES = 32
 _ED25519 = b"\x01"
 _MOST_FAULTS = 100
 
@@ -58,6 +64,64 @@ class Tree:
         for peak in reversed(self._peaks[:-1]):
             node = node_hash(peak, node)
         return node
+
+
+def count_leaf(merge: int, entries: int) -> bytes:
+    """Return the hash that says how many entries a merge has: the leaf of that merge in the tree of counts."""
+    return leaf_hash(f"merge {merge} entries {entries}".encode())
+
+
+class MergeCounts:
+    """How many entries each merge has, as a tree (RFC 9162, 2.1) of one leaf (see count_leaf) for each merge from 1 on."""
+
+    __slots__ = ("_counts", "_levels", "_stale")
+
+    def __init__(self) -> None:
+        self._counts = array("Q")
+        self._levels: list[list[bytes]] = [[]]
+        """The leaves' hashes, then level by level the nodes above them; a last one without a neighbour moves up as it is."""
+        self._stale: set[int] = set()
+
+    def __len__(self) -> int:
+        return len(self._counts)
+
+    def add(self, merge: int) -> None:
+        """Count an entry of a merge."""
+        for new in range(len(self._counts), merge):
+            self._counts.append(0)
+            self._stale.add(new)
+        self._counts[merge - 1] += 1
+        self._stale.add(merge - 1)
+
+    def root(self) -> bytes:
+        """Return the root over all merges so far; only what was counted since the last one is computed anew."""
+        size, stale, level = len(self._counts), self._stale, 0
+        nodes = self._levels[0]
+        nodes.extend(b"" for _ in range(size - len(nodes)))
+        for place in stale:
+            nodes[place] = count_leaf(place + 1, self._counts[place])
+        while size > 1:
+            below, stale, level = nodes, {place >> 1 for place in stale}, level + 1
+            if level == len(self._levels):
+                self._levels.append([])
+            nodes = self._levels[level]
+            nodes.extend(b"" for _ in range((size + 1) // 2 - len(nodes)))
+            for place in stale:
+                left, right = 2 * place, 2 * place + 1
+                nodes[place] = node_hash(below[left], below[right]) if right < size else below[left]
+            size = (size + 1) // 2
+        self._stale = set()
+        return nodes[0] if nodes else hashlib.sha256().digest()
+
+
+@dataclass(frozen=True, slots=True)
+class TreeHead:
+    """What a history is told by: so many entries with this root, of so many merges with the root over their counts."""
+
+    size: int
+    root: bytes
+    merges: int
+    counts: bytes
 
 
 def verifies_inclusion(*, leaf: bytes, index: int, size: int, path: Sequence[bytes], root: bytes) -> bool:
@@ -136,7 +200,8 @@ class PublicKey:
 class Checkpoint:
     """A signed checkpoint (https://c2sp.org/tlog-checkpoint): so many entries had this root at that time.
 
-    `signatures` are (name, key id, signature).
+    `merges` and `counts` are those of a TreeHead, None in checkpoints of before these were signed. `signatures` are
+    (name, key id, signature).
     """
 
     origin: str
@@ -145,13 +210,15 @@ class Checkpoint:
     time: str
     text: str
     signatures: tuple[tuple[str, bytes, bytes], ...]
+    merges: int | None = None
+    counts: bytes = b""
 
     @classmethod
     def parse(cls, note: str) -> "Checkpoint":
         """Read a checkpoint; raises ValueError where it is none."""
         text, gap, tail = note.replace("\r\n", "\n").partition("\n\n")
         lines = text.split("\n")
-        if not gap or len(lines) < 3 or not lines[1].isascii() or not lines[1].isdigit():
+        if not gap or len(lines) < 3 or not _is_count(lines[1]) or lines[1] == "0":
             raise ValueError("this is no checkpoint of a history")
         signatures = []
         for line in tail.splitlines():
@@ -162,16 +229,33 @@ class Checkpoint:
                 raise ValueError("the checkpoint has a line that is no signature")
             signatures.append((name, signature[:4], signature[4:]))
         root = base64.b64decode(lines[2], validate=True)
-        time = next((line.removeprefix("time ") for line in lines[3:] if line.startswith("time ")), "")
-        return cls(lines[0], int(lines[1]), root, time, text + "\n", tuple(signatures))
+        told = dict(line.split(" ", 1) for line in lines[3:] if " " in line)
+        merges, _, counts = told.get("merges", "").partition(" ")
+        if merges and not _is_count(merges):
+            raise ValueError("the checkpoint has a count of merges that is none")
+        return cls(
+            origin=lines[0],
+            size=int(lines[1]),
+            root=root,
+            time=told.get("time", ""),
+            text=text + "\n",
+            signatures=tuple(signatures),
+            merges=int(merges) if merges else None,
+            counts=base64.b64decode(counts, validate=True),
+        )
+
+    @property
+    def ledger(self) -> str:
+        """The id of the ledger whose history it is of."""
+        return self.origin.rpartition("/")[2]
 
     def signers(self, keys: Iterable[PublicKey]) -> list[PublicKey]:
-        """Return those of the keys whose signature it bears; raises ValueError at one that is false."""
+        """Return those of the keys, of its origin, whose signature it bears; raises ValueError at one that is false."""
         from cryptography.exceptions import InvalidSignature  # noqa: PLC0415 - hashes can be checked without it
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415
 
         found = []
-        for key in dict.fromkeys(keys):
+        for key in dict.fromkeys(key for key in keys if key.name == self.origin):
             for name, key_id, signature in self.signatures:
                 if (name, key_id) == (key.name, key.id):
                     try:
@@ -180,6 +264,11 @@ class Checkpoint:
                         raise ValueError(f"the signature of key {key.id.hex()} is false") from error
                     found.append(key)
         return found
+
+
+def _is_count(text: str) -> bool:
+    """Return whether this is a number as a checkpoint writes it: digits, without leading zeros."""
+    return text.isascii() and text.isdigit() and (text == "0" or text[0] != "0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +290,12 @@ class StoredPart:
     body: bytes = b""
     lines: Sequence[bytes] = ()
 
+    def is_formed(self, name: str) -> bool:
+        """Return whether each byte stands where a part of this name has it: the hash alone would not show a move."""
+        rows = name in (CHANGES, STEPS)
+        split = any(b"\n" in line for line in self.lines)
+        return len(self.salt or b"") == SALT_BYTES and not (self.body if rows else self.lines) and not split
+
     def hash(self) -> str:
         """Return the salted SHA-256 in hex."""
         digest = hashlib.sha256((self.salt or b"") + self.body)
@@ -211,22 +306,24 @@ class StoredPart:
 
 @dataclass(slots=True)
 class HistoryCheck:
-    """Checks a history entry by entry; `sizes` are those at which the root is wanted.
+    """Checks a history entry by entry; `sizes` are those at which its head is wanted.
 
-    `partial` says that personal parts were left out on purpose. Fields: `faults` (the first hundred), `roots` by size,
-    `keys` that the history names, `signed` (how many entries a checkpoint that fits vouches for), `checkpoints` that it tells of (size → SHA-256 of the note), `erased` (merge, or
-    minus the entry's number where it belongs to none → number of the entry that tells of its erasing).
+    `partial` says that personal parts were left out on purpose. Fields: `faults` (the first hundred), `heads` by size,
+    `keys` that the history names, `signed` (how many entries a checkpoint that fits, of a trusted key, vouches for),
+    `checkpoints` that it tells of (size → SHA-256 of the note), `erased` (merge, or minus the entry's number where it
+    belongs to none → number of the entry that tells of its erasing).
     """
 
     sizes: frozenset[int] = frozenset()
     partial: bool = False
     tree: Tree = field(default_factory=Tree)
+    counts: MergeCounts = field(default_factory=MergeCounts)
     faults: list[Fault] = field(default_factory=list)
     fault_count: int = 0
     ledger: str = ""
     merges: int = 0
     left_out: int = 0
-    roots: dict[int, bytes] = field(default_factory=dict)
+    heads: dict[int, TreeHead] = field(default_factory=dict)
     keys: list[str] = field(default_factory=list)
     signed: int = 0
     checkpoints: dict[int, str] = field(default_factory=dict)
@@ -255,7 +352,7 @@ class HistoryCheck:
             self._check_parts(entry, parts)
         self.tree.add(leaf_hash(body))
         if self.tree.size in self.sizes:
-            self.roots[self.tree.size] = self.tree.root()
+            self.heads[self.tree.size] = self._head()
         return entry
 
     def finish(self) -> None:
@@ -269,20 +366,61 @@ class HistoryCheck:
             if number < self.erased.get(key, 0):
                 self.fault(f"history_details {number}", f"stands here although entry {self.erased[key]} says erased")
 
-    def check(self, checkpoint: Checkpoint, name: str) -> None:
-        """Hold a checkpoint, whose size was asked for, against the history."""
-        if self.ledger and checkpoint.origin.rpartition("/")[2] != self.ledger:
-            self.fault(name, "is a checkpoint of another ledger")
+    def judge(self, checkpoints: Iterable[tuple[str, Checkpoint]], keys: Sequence[PublicKey]) -> None:
+        """Hold checkpoints, with their names, against the history, whose heads at their sizes were asked for.
+
+        `keys` are trusted; without any, those that the history itself names are. What another key has signed counts
+        where the history names that key and a trusted one has signed as many entries: it retired that key, and knew.
+        """
+        named = self._named_keys()
+        trusted = {*keys, *(key for key in named if _is_renamed(key, keys))} if keys else {*named}
+        others = []
+        for name, checkpoint in checkpoints:
+            fits = self._fits(checkpoint, name)
+            try:
+                signers = checkpoint.signers([*trusted, *named])
+            except ValueError as error:
+                self.fault(name, str(error))
+                continue
+            if trusted.isdisjoint(signers):
+                others.append((name, checkpoint.size, signers))
+            elif fits:
+                self.signed = max(self.signed, checkpoint.size)
+        for name, size, signers in others:
+            if not signers:
+                self.fault(name, "is not signed by any key that is known")
+            elif size > self.signed:
+                words = (
+                    "is signed by key {}, which only the history itself names: trust it as well if it is the gateway's"
+                )
+                self.fault(name, words.format(signers[0].id.hex()))
+
+    def _head(self) -> TreeHead:
+        return TreeHead(self.tree.size, self.tree.root(), len(self.counts), self.counts.root())
+
+    def _fits(self, checkpoint: Checkpoint, name: str) -> bool:
+        head, wrong = self.heads.get(checkpoint.size), ""
+        if checkpoint.ledger != self.ledger:
+            wrong = "is a checkpoint of another ledger"
         elif checkpoint.size > self.tree.size:
-            self.fault(
-                name,
-                f"vouches for {checkpoint.size} entries, but there are {self.tree.size}: the end of the history was"
-                " cut off",
-            )
-        elif checkpoint.size and self.roots.get(checkpoint.size) != checkpoint.root:
-            self.fault(name, f"does not fit: an entry among the first {checkpoint.size} was changed, added or removed")
-        else:
-            self.signed = max(self.signed, checkpoint.size)
+            words = "vouches for {} entries, but there are {}: the end of the history was cut off"
+            wrong = words.format(checkpoint.size, self.tree.size)
+        elif head is None or checkpoint.root != head.root:
+            wrong = f"does not fit: an entry among the first {checkpoint.size} was changed, added or removed"
+        elif checkpoint.merges is not None and (checkpoint.merges, checkpoint.counts) != (head.merges, head.counts):
+            wrong = "does not fit: it tells of other numbers of entries of the merges"
+        if wrong:
+            self.fault(name, wrong)
+        return not wrong
+
+    def _named_keys(self) -> list[PublicKey]:
+        named = []
+        for key in self.keys:
+            try:
+                named.append(PublicKey.parse(key))
+            except ValueError as error:
+                self.fault("history", f"names a key that is none: {error}")
+        return named
 
     def _follow(self, entry: Mapping[str, Any], place: str) -> None:
         event, notes, number = entry["event"], entry["notes"], entry["number"]
@@ -290,18 +428,27 @@ class HistoryCheck:
             self.fault(place, "a history begins with the entry 'opened', and only once")
         if event == "opened":
             self.ledger = str(notes.get("ledger", ""))
-        elif event == "begun":
-            self.merges += 1
-            if entry["merge"] != self.merges:
-                self.fault(place, f"begins merge {entry['merge']} where merge {self.merges} was to begin")
+            if not self.ledger:
+                self.fault(place, "names no ledger")
         elif event == "key":
             self.keys.append(str(notes.get("key", "")))
         elif event == "erased":
             self.erased |= dict.fromkeys(_erased_keys(notes), number)
         elif event == "checkpoint":
             self.checkpoints[number - 1] = str(notes.get("note", ""))
-            if notes.get("root") != self.tree.root().hex():
+            if (notes.get("size"), notes.get("root")) != (number - 1, self.tree.root().hex()):
                 self.fault(place, "its root is not that of the entries before it")
+        self._count(event, entry["merge"], place)
+
+    def _count(self, event: str, merge: int, place: str) -> None:
+        if event == "begun":
+            self.merges += 1
+            if merge != self.merges:
+                self.fault(place, f"begins merge {merge} where merge {self.merges} was to begin")
+        if not 0 <= merge <= self.merges:
+            self.fault(place, f"belongs to merge {merge}, which was not begun")
+        elif merge:
+            self.counts.add(merge)
 
     def _check_parts(self, entry: Mapping[str, Any], parts: Mapping[str, StoredPart]) -> None:
         number, key = entry["number"], entry["merge"] or -entry["number"]
@@ -317,6 +464,8 @@ class HistoryCheck:
                 self._absent[key] = number
             elif part is None or part.salt is None:
                 wrong = "the part, or its salt, is missing"
+            elif not part.is_formed(name):
+                wrong = "was changed: bytes stand elsewhere than they were hashed"
             elif part.hash() != wanted:
                 wrong = "was changed: it does not have the hash that the entry holds"
             if part is not None and name != FACTS:
@@ -337,43 +486,140 @@ def _erased_keys(notes: Mapping[str, Any]) -> list[int]:
     ]
 
 
-_KINDS = {"at": str, "event": str, "merge": int, "notes": dict, "number": int, "parts": dict}
+def _is_renamed(key: PublicKey, keys: Iterable[PublicKey]) -> bool:
+    """Return whether this is one of the keys, of the same ledger, from when its environment had another name."""
+    return any(key.raw == one.raw and key.name.rpartition("/")[2] == one.name.rpartition("/")[2] for one in keys)
+
+
+_ENTRY = {"at": str, "event": str, "merge": int, "notes": dict, "number": int, "parts": dict}
+_HEADER = {
+    "format": str,
+    "version": int,
+    "environment": str,
+    "ledger": str,
+    "size": int,
+    "personal": bool,
+    "exported": str,
+    "checkpoints": list,
+}
+_ROW = {"number": int, "entry": str, "parts": dict}
+_PROOF = {
+    "format": str,
+    "version": int,
+    "merge": int,
+    "checkpoint": str,
+    "entries": list,
+    "count_path": list,
+    "earlier": list,
+}
+_PROVED = {"entry": str, "index": int, "path": list}
+_BRIDGE = {"checkpoint": str, "path": list}
+
+
+def _has_fields(value: Any, kinds: Mapping[str, type]) -> bool:
+    """Return whether this is an object of exactly these fields; true and 1.0 are no numbers here."""
+    return (
+        isinstance(value, dict)
+        and value.keys() == kinds.keys()
+        and all(type(value[name]) is kind for name, kind in kinds.items())
+    )
+
+
+def _checked(value: Any, kinds: Mapping[str, type], what: str) -> dict[str, Any]:
+    """Return the object; raises ValueError unless it has exactly these fields: what nothing checks proves nothing."""
+    if not _has_fields(value, kinds):
+        raise ValueError(f"{what} does not have exactly the fields {', '.join(kinds)}, each of its kind")
+    return dict(value)
+
+
+def _read_json(text: str) -> Any:
+    """Read JSON that every reader reads alike; raises ValueError at a name that stands twice and at numbers with a point."""
+    return _DECODER.decode(text)
+
+
+def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name stands twice in one object")
+    return found
+
+
+def _no_number(text: str) -> Any:
+    raise ValueError(f"a number that is no whole one: {text[:20]}")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_float=_no_number, parse_constant=_no_number)
+_CANONICAL = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+"""Writes what entries are made of, texts and whole numbers, as RFC 8785 does."""
 
 
 def _parsed(body: bytes) -> dict[str, Any]:
+    """Return the entry, {} unless it is written exactly as entries are (RFC 8785; texts, whole numbers and lists of these)."""
     try:
         entry = json.loads(body.decode())
-    except ValueError:
-        return {}
-    if not isinstance(entry, dict) or entry.keys() != _KINDS.keys():
-        return {}
-    for name, kind in _KINDS.items():
-        if not isinstance(entry[name], kind):
+        if not _has_fields(entry, _ENTRY) or not all(map(_is_note, entry["notes"].values())):
             return {}
-    return entry if all(map(_is_note, entry["notes"].values())) else {}
+        written = _CANONICAL.encode(entry)
+    except (ValueError, RecursionError):
+        return {}
+    return entry if written.encode() == body else {}
 
 
 def _is_note(value: Any) -> bool:
-    return isinstance(value, str | int) or (isinstance(value, list) and all(isinstance(one, int) for one in value))
+    return type(value) in (str, int) or (isinstance(value, list) and all(type(one) is int for one in value))
 
 
 def verify_export(lines: Iterable[str], checkpoints: Sequence[Checkpoint], keys: Sequence[PublicKey]) -> HistoryCheck:
-    """Check an exported history; raises ValueError or KeyError where this is none."""
+    """Check an exported history; raises ValueError, LookupError or TypeError where this is none.
+
+    With `keys`, every entry has to be signed by one of them.
+    """
     rest = iter(lines)
-    header = json.loads(next(rest, "null"))
+    header = _read_json(next(rest, "null"))
     if not isinstance(header, dict) or header.get("format") != HISTORY_FORMAT:
         raise ValueError("this is no exported history")
+    _check_version(header, EXPORT_VERSION)
+    header = _checked(header, _HEADER, "the first line")
     stored = [Checkpoint.parse(note) for note in header["checkpoints"]]
     check = HistoryCheck(frozenset(c.size for c in (*stored, *checkpoints)), partial=not header["personal"])
     for line in rest:
         if line.strip():
-            row = json.loads(line)
-            check.add(int(row["number"]), row["entry"].encode(), dict(_exported_parts(row, check)))
+            row = _checked(_read_json(line), _ROW, f"line {check.tree.size + 2}")
+            check.add(row["number"], row["entry"].encode(), dict(_exported_parts(row, check)))
     check.finish()
+    _check_header(check, header, stored)
+    named = [(f"the own checkpoint over {one.size} entries", one) for one in stored]
+    named += [(f"the given checkpoint over {one.size} entries", one) for one in checkpoints]
+    check.judge(named, keys)
+    if keys and check.signed < check.tree.size:
+        left = check.tree.size - check.signed
+        check.fault("the export", f"its last {left} entries are not signed by a key that was given")
+    return check
+
+
+def _check_version(value: Mapping[str, Any], known: int) -> None:
+    if value.get("version") != known:
+        words = "it is of version {}, not {}: have it written anew, or take the verifier of the gateway that wrote it"
+        raise ValueError(words.format(value.get("version"), known))
+
+
+def _check_header(check: HistoryCheck, header: Mapping[str, Any], stored: Sequence[Checkpoint]) -> None:
+    """Hold what the first line says, which no hash covers, against the entries and the checkpoints."""
     if check.tree.size != header["size"]:
         check.fault("the export", f"has {check.tree.size} of {header['size']} entries")
-    _check_checkpoints(check, stored, checkpoints, keys)
-    return check
+    newest = max(stored, key=lambda one: one.size, default=None)
+    origin = newest.origin.split("/")[-2:] if newest else [header["environment"], check.ledger]
+    if [header["environment"], header["ledger"]] != origin or header["ledger"] != check.ledger:
+        check.fault("the export", "names another environment or ledger than its history")
+    present = {
+        (one.size, hashlib.sha256(note.encode()).hexdigest())
+        for one, note in zip(stored, header["checkpoints"], strict=True)
+    }
+    for size, digest in check.checkpoints.items():
+        if (size, digest) not in present:
+            check.fault(
+                f"the own checkpoint over {size} entries", "is missing, or not the one that the history tells of"
+            )
 
 
 def _exported_parts(row: Mapping[str, Any], check: HistoryCheck) -> Iterator[tuple[str, StoredPart]]:
@@ -382,6 +628,11 @@ def _exported_parts(row: Mapping[str, Any], check: HistoryCheck) -> Iterator[tup
         resources = part.get("bodies", ())
         if part.keys() - {"salt", "body", "rows", "bodies"} or len(resources) != len(lines) * (name == CHANGES):
             check.fault(f"{_TABLES.get(name, 'history_details')} {row['number']}", "is not as it was exported")
+        if check.partial and name != FACTS:
+            check.fault(
+                f"{_TABLES.get(name, 'history_details')} {row['number']}",
+                "stands here although the export says that it has no such parts",
+            )
         for line, resource in zip(lines, resources, strict=False):
             if json.loads(line)[-1] != hashlib.sha256(_decoded(resource)).hexdigest():
                 check.fault(f"merge_changes {row['number']}", "a resource was changed: it does not have its row's hash")
@@ -396,50 +647,71 @@ def _decoded(text: str) -> bytes:
     return body
 
 
-def _check_checkpoints(
-    check: HistoryCheck, stored: Sequence[Checkpoint], given: Sequence[Checkpoint], keys: Sequence[PublicKey]
-) -> None:
-    try:
-        known = [*keys, *(PublicKey.parse(key) for key in check.keys)]
-    except ValueError as error:
-        check.fault("history", f"names a key that is none: {error}")
-        known = list(keys)
-    for kind, trusted, checkpoints in (("own", known, stored), ("given", keys or known, given)):
-        for checkpoint in checkpoints:
-            name = f"the {kind} checkpoint over {checkpoint.size} entries"
-            check.check(checkpoint, name)
-            try:
-                if not checkpoint.signers(trusted):
-                    check.fault(name, "is not signed by any key that is known")
-            except ValueError as error:
-                check.fault(name, str(error))
-
-
 def verify_proof(proof: Mapping[str, Any], checkpoints: Sequence[Checkpoint], keys: Sequence[PublicKey]) -> list[str]:
-    """Check a proof that entries stand in the history; return what is wrong with it."""
-    own = Checkpoint.parse(proof["checkpoint"])
-    wrong = [] if not keys or own.signers(keys) else ["its checkpoint is not signed by the given public key"]
-    for each in proof["entries"]:
-        path = [bytes.fromhex(step) for step in each["path"]]
-        leaf = leaf_hash(each["entry"].encode())
-        if not verifies_inclusion(leaf=leaf, index=each["index"], size=own.size, path=path, root=own.root):
-            wrong.append(f"entry {each['index'] + 1} does not stand in the history of its checkpoint")
-    bridges = {Checkpoint.parse(one["checkpoint"]).text: one["path"] for one in proof.get("earlier", ())}
-    for given in checkpoints:
-        path = [bytes.fromhex(step) for step in bridges.get(given.text, ())]
-        if keys and not given.signers(keys):
-            wrong.append("the given checkpoint is not signed by the given public key")
-        if given.text != own.text and not verifies_consistency(
-            earlier=given.size, earlier_root=given.root, size=own.size, root=own.root, path=path
-        ):
+    """Check a proof that these are a merge's entries, all that the history of its checkpoint has of it.
+
+    Return what is wrong with it. Raises ValueError, LookupError or TypeError where this is none.
+    """
+    _check_version(proof, PROOF_VERSION)
+    proof = _checked(proof, _PROOF, "the proof")
+    own, wrong = Checkpoint.parse(proof["checkpoint"]), []
+    if keys and not _is_signed(own, keys):
+        wrong.append("its checkpoint is not signed by a key that was given")
+    wrong += _wrong_entries(proof, own)
+    bridges = [_checked(one, _BRIDGE, "an earlier checkpoint of the proof") for one in proof["earlier"]]
+    paths = {Checkpoint.parse(one["checkpoint"]): _hashes(one["path"]) for one in bridges}
+    for earlier in {**paths, **dict.fromkeys(checkpoints)}:
+        given = earlier in checkpoints
+        path = next((steps for bridge, steps in paths.items() if bridge.text == earlier.text), [])
+        name = f"the {'given' if given else 'earlier'} checkpoint over {earlier.size} entries"
+        if given and keys and not _is_signed(earlier, keys):
+            wrong.append(f"{name} is not signed by a key that was given")
+        if earlier.text != own.text and not _continues(own, earlier, path):
             hint = (
-                ""
-                if path
-                else "; have the proof written anew with `merge prove MERGE --checkpoint` and this checkpoint"
+                "" if path else "; `merge prove MERGE --checkpoint` with this checkpoint writes a proof that shows it"
             )
-            words = f"nothing shows that the given checkpoint over {given.size} entries is of the same history"
-            wrong.append(words + hint)
+            wrong.append(f"nothing shows that {name} is of the same history{hint}")
     return wrong
+
+
+def _wrong_entries(proof: Mapping[str, Any], own: Checkpoint) -> Iterator[str]:
+    merge, numbers = proof["merge"], []
+    for one in proof["entries"]:
+        each = _checked(one, _PROVED, "an entry of the proof")
+        number, body = each["index"] + 1, each["entry"].encode()
+        entry = _parsed(body)
+        if not entry or entry["number"] != number:
+            yield f"entry {number} is no entry, or not the one of this number"
+        elif entry["merge"] != merge:
+            yield f"entry {number} is of merge {entry['merge']}, not of merge {merge}"
+        leaf, path = leaf_hash(body), _hashes(each["path"])
+        if not verifies_inclusion(leaf=leaf, index=number - 1, size=own.size, path=path, root=own.root):
+            yield f"entry {number} does not stand in the history of its checkpoint"
+        numbers.append(number)
+    if not numbers or numbers != sorted(set(numbers)):
+        yield "it has no entries, or some twice, or out of order"
+    leaf, path = count_leaf(merge, len(numbers)), _hashes(proof["count_path"])
+    if own.merges is None:
+        yield "its checkpoint does not say how many entries a merge has: some may have been left out"
+    elif not verifies_inclusion(leaf=leaf, index=merge - 1, size=own.merges, path=path, root=own.counts):
+        yield f"its checkpoint does not say that merge {merge} has {len(numbers)} entries: some were left out or put in"
+
+
+def _is_signed(checkpoint: Checkpoint, keys: Sequence[PublicKey]) -> bool:
+    try:
+        return bool(checkpoint.signers(keys))
+    except ValueError:
+        return False
+
+
+def _continues(own: Checkpoint, earlier: Checkpoint, path: Sequence[bytes]) -> bool:
+    return own.ledger == earlier.ledger and verifies_consistency(
+        earlier=earlier.size, earlier_root=earlier.root, size=own.size, root=own.root, path=path
+    )
+
+
+def _hashes(path: Sequence[str]) -> list[bytes]:
+    return [bytes.fromhex(step) for step in path]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -450,16 +722,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--public-key", action="append", default=[], help="NAME+ID+KEY, or a file with such lines")
     options = parser.parse_args(arguments)
     try:
-        keys = [key for text in options.public_key for key in _keys(text)]
+        keys = [key for text in options.public_key for key in read_keys(text)]
         given = [Checkpoint.parse(path.read_text("utf-8")) for path in options.checkpoint]
         told, faults = _verify(options.file, given, keys)
     except ModuleNotFoundError as error:
         return _end(2, [f"signatures cannot be checked: {error}; pip install cryptography"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         return _end(2, [f"cannot be read: {error}"])
-    if not keys:
-        told.append("signatures were checked by keys that the file itself names: give --public-key")
-    return _end(3 if faults else 0, [*told, *faults, "FAILED" if faults else "all checks passed"])
+    passed = "all checks passed" if keys else "passed as far as can be checked without --public-key"
+    more = [f"and {len(faults) - _MOST_FAULTS} faults more"] if len(faults) > _MOST_FAULTS else []
+    return _end(3 if faults else 0, [*told, *faults[:_MOST_FAULTS], *more, "FAILED" if faults else passed])
 
 
 def _verify(file: Path, given: Sequence[Checkpoint], keys: Sequence[PublicKey]) -> tuple[list[str], list[str]]:
@@ -467,40 +739,61 @@ def _verify(file: Path, given: Sequence[Checkpoint], keys: Sequence[PublicKey]) 
     with file.open(encoding="utf-8") as lines:
         first = lines.readline()
         if f'"{PROOF_FORMAT}"' in first:
-            return _proof_words(json.loads(first + lines.read()), given, keys)
+            proof = _read_json(first + lines.read())
+            wrong = verify_proof(proof, given, keys)
+            return list(_proof_words(proof, given, keys)), wrong
         lines.seek(0)
         check = verify_export(lines, given, keys)
-    told = [f"{check.tree.size} entries, {check.merges} merges, root {base64.b64encode(check.tree.root()).decode()}"]
-    told += [f"merge {key} was erased (entry {n})" for key, n in sorted(check.erased.items()) if key > 0]
+    return list(_export_words(check, given, keys)), [str(fault) for fault in check.faults]
+
+
+def _export_words(check: HistoryCheck, given: Sequence[Checkpoint], keys: Sequence[PublicKey]) -> Iterator[str]:
+    yield f"{check.tree.size} entries, {check.merges} merges, root {base64.b64encode(check.tree.root()).decode()}"
+    for key, number in sorted(check.erased.items()):
+        if key > 0:
+            yield f"merge {key} was erased (entry {number})"
     if check.partial:
-        told.append(f"{check.left_out} parts with personal data are not in this export: their hashes are")
-    if check.signed < check.tree.size:
-        told.append(
-            f"the last {check.tree.size - check.signed} entries are signed by nobody: they could have been changed"
-        )
+        yield f"{check.left_out} parts with personal data are not in this export: their hashes are"
+    if check.signed < check.tree.size and not keys:
+        left = check.tree.size - check.signed
+        yield f"the last {left} entries are signed by nobody: they could have been changed"
+    if check.signed and not keys:
+        yield "signatures were checked by keys that the file itself names: whoever wrote it anew could have named others"
     if not given:
-        told.append(
-            "no checkpoint was given: a history that was cut off at its end, or written anew, would look the same"
-        )
-    return told, [str(fault) for fault in check.faults]
+        yield "no checkpoint was given: a history that was cut off at its end, or written anew, would look the same"
 
 
-def _proof_words(
-    proof: Mapping[str, Any], given: Sequence[Checkpoint], keys: Sequence[PublicKey]
-) -> tuple[list[str], list[str]]:
-    told = [f"a proof for {len(proof['entries'])} entries of merge {proof['merge']}"]
+def _proof_words(proof: Mapping[str, Any], given: Sequence[Checkpoint], keys: Sequence[PublicKey]) -> Iterator[str]:
+    own, entries = Checkpoint.parse(proof["checkpoint"]), len(proof["entries"])
+    yield f"the proof of {own.origin} says: of its first {own.size} entries ({own.time}), {entries} are of merge {proof['merge']}"
+    told = [entry for each in proof["entries"] if (entry := _parsed(each["entry"].encode()))]
+    groups = [(event, len([*entries])) for event, entries in groupby(told, key=lambda entry: entry["event"])]
+    words = ", ".join(f"{event} ({count} times)" if count > 1 else str(event) for event, count in groups)
+    yield f"they tell, from {told[0]['at']} to {told[-1]['at']}: {words}" if told else "none of them can be read"
+    yield f"what was written of it after these {own.size} entries is not shown"
+    if keys:
+        return
+    yield "no signature was checked: a proof names no key"
     if not given:
-        told.append("no checkpoint was given: the proof is held against its own")
-    return told, verify_proof(proof, given, keys)
+        yield "no checkpoint was given either: anybody could have written this file"
+    elif own.text not in {one.text for one in given}:
+        most = max(one.size for one in given)
+        yield f"the given checkpoint vouches for entries up to {most}; for later ones, and for how many there are, nobody does"
 
 
-def _keys(text: str) -> list[PublicKey]:
+def read_keys(text: str) -> list[PublicKey]:
+    """Return the keys that are given as NAME+ID+KEY or in a file of such lines; raises OSError, or ValueError for none."""
     lines = text.splitlines() if "+" in text and not Path(text).exists() else Path(text).read_text("utf-8").splitlines()
-    return [PublicKey.parse(line) for line in lines if line.strip()]
+    keys = [PublicKey.parse(line) for line in lines if line.strip()]
+    if not keys:
+        raise ValueError("no public key stands in what --public-key names")
+    return keys
 
 
 def _end(code: int, lines: Sequence[str]) -> int:
-    (sys.stdout if code != 2 else sys.stderr).write("".join(f"{line}\n" for line in lines))
+    """Print the lines, whatever a file may have brought into them in place of plain characters, and return the code."""
+    plain = ("".join(sign if " " <= sign <= "~" else "?" for sign in line) for line in lines)
+    (sys.stdout if code != 2 else sys.stderr).write("".join(f"{line}\n" for line in plain))
     return code
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from fhir_gateway.audit.checkpoints import SigningKey, new_private_key, origin, read_signing_key
 from fhir_gateway.audit.merkle import Prover, root_of
-from fhir_gateway.audit.verify_history import PROOF_FORMAT, Checkpoint, HistoryCheck
+from fhir_gateway.audit.verify_history import PROOF_FORMAT, PROOF_VERSION, Checkpoint, HistoryCheck, PublicKey
 from fhir_gateway.bootstrap.kept_results import kept_finding
 from fhir_gateway.domain.errors import ConfigurationError, ConfigurationProblem, LedgerError, UsageError
 from fhir_gateway.domain.history import Erasure, HistoryEvent, MergeFilter, MergeRecord, Parting, ToldEntry
@@ -31,6 +31,11 @@ _UNSIGNED = (
     " hashes and all"
 )
 
+_KEYLESS = (
+    "the gateway has no signing key, so signatures were checked by keys that the history itself names: whoever wrote it anew"
+    " could have named others"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class MergeView:
@@ -46,7 +51,7 @@ class MergeView:
 class Verification:
     """What verifying a history found: `faults` (the first hundred of `fault_count`) name the bad rows, first ones first.
 
-    `root` is in base64, `signed` is how many entries the newest own checkpoint vouches for, `erased` are merges.
+    `root` is in base64, `signed` is how many entries the newest checkpoint of a trusted key vouches for, `erased` are merges.
     `caveats` say what could not be known.
     """
 
@@ -98,45 +103,45 @@ class MergeHistory:
         journal = self._ledger.merges
         return MergeView(record, journal.plan_of(merge), journal.search.entries(merge), list(journal.changes(merge)))
 
-    def verify(self, checkpoints: Mapping[str, str]) -> Verification:
+    def verify(self, checkpoints: Mapping[str, str], keys: Sequence[PublicKey] = ()) -> Verification:
         """Recompute everything and hold it against checkpoints that were kept elsewhere: name → note.
 
-        Raises UsageError for a note that is no checkpoint.
+        Only what `keys` have signed counts, without any what the gateway's own has. Raises UsageError for a note that is
+        no checkpoint.
         """
         given = {name: _checkpoint(name, note) for name, note in checkpoints.items()}
-        key = self._known_key()
-        check = self._ledger.merges.check(given, [key.public] if key else [])
-        signed = max(check.checkpoints, default=0)
+        trusted = keys or self._public_key()
+        check = self._ledger.merges.check(given, trusted)
         return Verification(
             entries=check.tree.size,
             merges=check.merges,
             root=base64.b64encode(check.tree.root()).decode(),
             checkpoints=len(check.checkpoints),
-            signed=signed,
+            signed=check.signed,
             erased=tuple(sorted(key for key in check.erased if key > 0)),
             faults=tuple(str(fault) for fault in check.faults),
             fault_count=check.fault_count,
-            caveats=_caveats(check, [checkpoint.size for checkpoint in given.values()]),
+            caveats=_caveats(check, [checkpoint.size for checkpoint in given.values()], own_key=bool(trusted)),
         )
 
     def checkpoint(self) -> str:
         """Return a signed checkpoint over all entries; a new one only where something was added since the last.
 
-        Raises ConfigurationError where the signing key cannot be used.
+        One of before counts of merges were signed is signed anew, too. Raises ConfigurationError where the signing key cannot be used.
         """
         with self._ledger.transaction():
             self._history.lock()
             key = self._signing_key()
             newest = self._history.newest_checkpoint()
-            known = newest is not None and bool(Checkpoint.parse(newest[1]).signers([key.public]))
-            if known and newest is not None and newest[0] == self._history.size() - 1:
+            last = _signed_by(key.public, newest[1]) if newest else None
+            if newest and last and last.merges is not None and last.size == self._history.size() - 1:
                 return newest[1]
             now = self._now()
-            if not known:
+            if last is None:
                 self._history.add(Addition(HistoryEvent.KEY, notes={"key": str(key.public)}), at=now)
-            size, root = self._history.size(), root_of(self._history.leaves())
-            note = key.sign(size=size, root=root, time=now)
-            self._history.keep_checkpoint(note, size=size, root=root, at=now)
+            head = self._history.head()
+            note = key.sign(head, time=now)
+            self._history.keep_checkpoint(note, head, at=now)
             return note
 
     def public_key(self) -> str:
@@ -145,19 +150,21 @@ class MergeHistory:
             return str(self._signing_key().public)
 
     def prove(self, merge: int, *, earlier: str = "") -> dict[str, Any]:
-        """Return the proof that a merge's entries stand in the history, and that `earlier`, a checkpoint, is of it.
+        """Return the proof that these are all of a merge's entries, and that `earlier`, a checkpoint, is of the history.
 
         Raises UsageError where there is no such merge or `earlier` is no checkpoint, LedgerError where that does not fit.
         """
-        entries = self._history.raw(merge)
-        if not entries:
+        if not self._history.raw(merge, size=self._history.size()):
             raise UsageError(f"there is no merge {merge}; `fhir-gateway merge history` lists them")
         newest = Checkpoint.parse(note := self.checkpoint())
+        counts = self._history.count_leaves(newest.size)
+        if merge > len(counts):
+            raise LedgerError("the history lacks merges: `fhir-gateway merge verify` tells more")
         leaves = list(self._history.leaves(newest.size))
         prover = Prover(leaves)
         return {
             "format": PROOF_FORMAT,
-            "version": 1,
+            "version": PROOF_VERSION,
             "merge": merge,
             "checkpoint": note,
             "entries": [
@@ -166,8 +173,9 @@ class MergeHistory:
                     "index": number - 1,
                     "path": [step.hex() for step in prover.inclusion(number - 1)],
                 }
-                for number, body in entries
+                for number, body in self._history.raw(merge, size=newest.size)
             ],
+            "count_path": [step.hex() for step in Prover(counts).inclusion(merge - 1)],
             "earlier": [_bridge(earlier, leaves, prover)] if earlier else [],
         }
 
@@ -178,12 +186,10 @@ class MergeHistory:
         """
         check_writable(target)
         self.checkpoint()  # names the key in the history, by which the export's own signature is checked
-        now, key = self._now(), self._known_key()
+        with self._ledger.transaction():
+            now, key = self._now(), self._signing_key()
         lines = self._ledger.merges.export(
-            environment=self._environment.name,
-            personal=personal,
-            at=now,
-            sign=lambda size, root: key.sign(size=size, root=root, time=now) if key else "",
+            environment=self._environment.name, personal=personal, at=now, sign=lambda head: key.sign(head, time=now)
         )
         with whole_file(target) as path, path.open("wb") as file:
             file.writelines(lines)
@@ -205,10 +211,10 @@ class MergeHistory:
         text = self._named_key() or _own_key(self._environment.history_key, create=True)
         return self._read_key(text, self._history.open())
 
-    def _known_key(self) -> SigningKey | None:
-        """Return the key that signs, None where none is named and none was made yet."""
+    def _public_key(self) -> list[PublicKey]:
+        """Return the one of the key that signs, none where none is named and none was made yet."""
         text = self._named_key() or _own_key(self._environment.history_key, create=False)
-        return self._read_key(text, self._history.ledger_id()) if text else None
+        return [self._read_key(text, self._history.ledger_id()).public] if text else []
 
     def _named_key(self) -> str:
         named = self._environment.audit.signing_key
@@ -238,6 +244,15 @@ def _checkpoint(name: str, note: str) -> Checkpoint:
         raise UsageError(f"{name}: {error}; `fhir-gateway merge checkpoint` prints one") from error
 
 
+def _signed_by(key: PublicKey, note: str) -> Checkpoint | None:
+    """Return the checkpoint, None where this key has not signed it; one that was altered in the ledger is none either."""
+    try:
+        checkpoint = Checkpoint.parse(note)
+        return checkpoint if checkpoint.signers([key]) else None
+    except ValueError:
+        return None
+
+
 def _bridge(note: str, leaves: Sequence[bytes], prover: Prover) -> dict[str, Any]:
     earlier = _checkpoint("the checkpoint", note)
     if not 0 < earlier.size <= len(leaves) or root_of(leaves[: earlier.size]) != earlier.root:
@@ -245,17 +260,17 @@ def _bridge(note: str, leaves: Sequence[bytes], prover: Prover) -> dict[str, Any
     return {"checkpoint": note, "path": [step.hex() for step in prover.consistency(earlier.size)]}
 
 
-def _caveats(check: HistoryCheck, sizes: Sequence[int]) -> tuple[str, ...]:
+def _caveats(check: HistoryCheck, sizes: Sequence[int], *, own_key: bool) -> tuple[str, ...]:
     size = check.tree.size
+    caveats = () if own_key or not check.signed else (_KEYLESS,)
     if not sizes:
-        unsigned = size - max(check.checkpoints, default=0)
+        unsigned = size - check.signed
         written = _UNSIGNED.format(unsigned) if unsigned > 1 else ""  # one alone tells of the checkpoint itself
-        return (_WITHOUT_CHECKPOINT + written,)
+        return (_WITHOUT_CHECKPOINT + written, *caveats)
     if max(sizes) < size:
-        return (
-            f"the given checkpoint vouches for {max(sizes)} entries, nothing kept elsewhere for the {size - max(sizes)} after it",
-        )
-    return ()
+        words = f"the given checkpoint vouches for {max(sizes)} entries, nothing kept elsewhere for the {size - max(sizes)} after it"
+        return (words, *caveats)
+    return caveats
 
 
 def _own_key(path: Path, *, create: bool) -> str:

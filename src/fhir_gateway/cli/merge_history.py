@@ -58,7 +58,9 @@ def list_merges(
             if as_json:
                 print_json({"export": str(export), "personal": personal})
                 return
-            print(f"the history is in {export}; verify it with `python -m fhir_gateway.audit.verify_history`")
+            print(
+                f"the history is in {export}; verify it with `python -m fhir_gateway.audit.verify_history {export} --public-key KEY`"
+            )
             return
         if parted:
             _list_partings(history.partings(_of_partings(wanted)), as_json=as_json)

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from fhir_gateway.audit.verify_history import Checkpoint
+from fhir_gateway.audit.verify_history import Checkpoint, PublicKey, read_keys
 from fhir_gateway.bootstrap.history import Verification, history_of
 from fhir_gateway.cli import options
 from fhir_gateway.cli.exit_codes import COULD_NOT_FINISH, LEFT_OPEN
@@ -30,13 +30,22 @@ def verify(
         list[Path] | None,
         typer.Option("--checkpoint", metavar="FILE", help="A checkpoint that was kept elsewhere; can be repeated."),
     ] = None,
+    public_key: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--public-key",
+            metavar="KEY",
+            help="Trust this key (or a file of keys) instead of the gateway's; can be repeated.",
+        ),
+    ] = None,
     environment: options.Environment = EMBEDDED,
     as_json: options.Json = False,
 ) -> None:
     """Recompute the whole history; exit 3 where a row was changed, removed, added or put elsewhere."""
     notes = {str(path): _text(path) for path in checkpoint or []}
+    keys = [key for text in public_key or [] for key in _keys(text)]
     with history_of(environment) as history:
-        found = history.verify(notes)
+        found = history.verify(notes, keys)
     if as_json:
         print_json({"passed": found.passed, **_verification(found)})
     else:
@@ -88,14 +97,14 @@ def prove(
     environment: options.Environment = EMBEDDED,
     as_json: options.Json = False,
 ) -> None:
-    """Write the proof that a merge stands in the history, to be checked by whoever has a checkpoint."""
+    """Write the proof that a merge stands in the history, with all its entries, for whoever has the public key."""
     with history_of(environment) as history:
         proof = history.prove(merge, earlier=_text(checkpoint) if checkpoint else "")
     write_private(out, json.dumps(proof) + "\n")
     if as_json:
         print_json({"merge": merge, "proof": str(out), "entries": len(proof["entries"])})
         return
-    print(f"the proof is in {out}; check it with `python -m fhir_gateway.audit.verify_history`")
+    print(f"the proof is in {out}; check it with `python -m fhir_gateway.audit.verify_history {out} --public-key KEY`")
 
 
 @app.command()
@@ -169,6 +178,14 @@ def _verification(found: Verification) -> dict[str, object]:
         "fault_count": found.fault_count,
         "not_known": found.caveats,
     }
+
+
+def _keys(text: str) -> list[PublicKey]:
+    try:
+        return read_keys(text)
+    except (OSError, ValueError) as error:
+        words = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"--public-key {text}: {words or error}; `merge checkpoint --public-key` prints one") from None
 
 
 def _text(path: Path) -> str:

@@ -50,7 +50,7 @@ class ServedHistory:
         return await self._ask(lambda history: history.public_key())
 
     async def prove(self, merge: int, *, earlier: str = "") -> dict[str, Any]:
-        """Return the proof that a merge's entries stand in the history, and that `earlier`, a checkpoint, is of it.
+        """Return the proof that these are all of a merge's entries, and that `earlier`, a checkpoint, is of the history.
 
         Raises UsageError where there is no such merge or `earlier` is no checkpoint, LedgerError where that does not fit.
         """

@@ -8,13 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fhir_gateway.audit.checkpoints import new_private_key, origin, read_signing_key
-from fhir_gateway.audit.verify_history import Checkpoint, PublicKey
+from fhir_gateway.audit.verify_history import Checkpoint, PublicKey, TreeHead
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 ROOT = bytes(range(32))
 SEED = base64.b64encode(bytes(32)).decode()
 KEY = read_signing_key("fhir-gateway/west/00ff", SEED)
-NOTE = KEY.sign(size=7, root=ROOT, time=NOW)
+COUNTS = ROOT[::-1]
+NOTE = KEY.sign(TreeHead(7, ROOT, 2, COUNTS), time=NOW)
 
 # The example of https://c2sp.org/signed-note.
 PUBLISHED_KEY = "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k"
@@ -29,14 +30,29 @@ def test_a_checkpoint_says_what_it_vouches_for():
     assert (read.origin, read.size, read.root) == ("fhir-gateway/west/00ff", 7, ROOT)
     assert read.time == "2026-03-04T05:06:07Z"
     assert read.signers([KEY.public]) == [KEY.public]
+    assert (read.merges, read.counts) == (2, COUNTS)
     assert NOTE.splitlines()[1:3] == ["7", base64.b64encode(ROOT).decode()]
+
+
+def test_a_checkpoint_of_before_merges_were_counted_is_read():
+    read = Checkpoint.parse("a\n7\nAAAA\ntime 2026-03-04T05:06:07Z\n\n\u2014 a AAAAAAAA\n")
+    assert (read.size, read.merges, read.counts) == (7, None, b"")
+
+
+def test_a_key_signs_for_its_own_name_only():
+    signed = Checkpoint.parse(NOTE)
+    other = read_signing_key("fhir-gateway/west/ff00", SEED).public
+    encoded = base64.b64encode(other.id + signed.signatures[0][2]).decode()
+    relabelled = Checkpoint.parse(f"{signed.text}\n\u2014 {other.name} {encoded}\n")
+    assert relabelled.signatures[0][:2] == (other.name, other.id)
+    assert relabelled.signers([other]) == []
 
 
 def test_the_published_key_and_signature_are_read_as_published():
     key = PublicKey.parse(PUBLISHED_KEY)
     assert (key.name, key.id.hex(), str(key)) == ("example.com/foo", "530d903a", PUBLISHED_KEY)
     encoded = PUBLISHED_LINE.rpartition(" ")[2]
-    note = Checkpoint("", 0, b"", "", "This is an example message.\n", ((key.name, key.id, _signature(encoded)),))
+    note = Checkpoint(key.name, 0, b"", "", "This is an example message.\n", ((key.name, key.id, _signature(encoded)),))
     assert note.signers([key]) == [key]
 
 
@@ -62,7 +78,12 @@ def test_another_key_of_the_same_name_has_not_signed():
     assert Checkpoint.parse(NOTE).signers([other.public]) == []
 
 
-@pytest.mark.parametrize("text", ["", "x", "a\nb\nc\n\n", "a\n1\n!\n\n\u2014 a AAAA", "a\n1\nAAAA\n\n- a AAAAAAAA"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "x", "a\nb\nc\n\n", "a\n1\n!\n\n\u2014 a AAAA", "a\n1\nAAAA\n\n- a AAAAAAAA"]
+    + [NOTE.replace("\n7\n", f"\n{size}\n") for size in ("0", "07", "-7", "7.0", "\u0667", "9" * 5000)]
+    + [NOTE.replace("merges 2", f"merges {count}") for count in ("-2", "02", "x")],
+)
 def test_what_is_no_checkpoint_is_refused(text):
     with pytest.raises(ValueError):
         Checkpoint.parse(text)

@@ -1,13 +1,14 @@
 """The tree is that of RFC 9162: known vectors, and an independent implementation that follows the text's recursion."""
 
 import hashlib
+from collections import Counter
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fhir_gateway.audit.merkle import Prover, Tree, leaf_hash, node_hash, root_of
-from fhir_gateway.audit.verify_history import verifies_consistency, verifies_inclusion
+from fhir_gateway.audit.merkle import Prover, Tree, count_leaf, leaf_hash, node_hash, root_of
+from fhir_gateway.audit.verify_history import MergeCounts, verifies_consistency, verifies_inclusion
 
 # The leaves and roots that the authors of Certificate Transparency test their own implementations with.
 KNOWN_LEAVES = [
@@ -131,6 +132,19 @@ def test_a_history_that_was_written_anew_is_not_consistent(data):
     assert not verifies_consistency(path=Prover(new).consistency(earlier), **sides)
     assert not verifies_consistency(path=Prover(old).consistency(earlier), **sides)
     assert not verifies_consistency(path=[], **sides)
+
+
+@settings(derandomize=True, max_examples=300)
+@given(st.lists(st.tuples(st.integers(1, 40), st.booleans()), max_size=120))
+def test_counts_that_grow_have_the_root_of_all_their_leaves(steps):
+    counts, told = MergeCounts(), Counter()
+    for merge, look in steps:
+        counts.add(merge)
+        told[merge] += 1
+        if look:
+            counts.root()
+    leaves = [count_leaf(merge, told[merge]) for merge in range(1, max(told, default=0) + 1)]
+    assert (counts.root(), len(counts)) == (root_of(leaves), len(leaves))
 
 
 def test_proofs_of_what_is_not_there_are_refused():

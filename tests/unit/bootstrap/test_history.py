@@ -1,5 +1,6 @@
 """What an auditor takes away can be checked without the gateway: exports, checkpoints and proofs."""
 
+import base64
 import json
 import shutil
 import stat
@@ -11,6 +12,8 @@ import pytest
 from tests.fakes.merge_plans import NIK, NOW, group_plan
 
 from fhir_gateway.audit import verify_history
+from fhir_gateway.audit.checkpoints import new_private_key, origin, read_signing_key
+from fhir_gateway.audit.verify_history import Checkpoint, PublicKey
 from fhir_gateway.bootstrap.history import history_of
 from fhir_gateway.domain.errors import UsageError
 from fhir_gateway.domain.history import MergeFilter
@@ -149,6 +152,52 @@ def test_verifying_says_what_it_cannot_know_and_what_was_erased(home, kept):
         assert [record.erased for record in history.records(MergeFilter())] == [False, True]
         with pytest.raises(UsageError, match="no checkpoint"):
             history.verify({"x": "nonsense"})
+
+
+def test_a_history_that_another_key_signed_is_altered_unless_that_key_is_trusted(home, kept):
+    with history_of("embedded") as history:
+        older = PublicKey.parse(history.public_key())
+    (home / ".fhir-gateway/embedded/history-key.pem").write_text(new_private_key(), encoding="utf-8")
+    with history_of("embedded") as history:
+        assert "which only the history itself names" in history.verify({}).faults[0]
+        assert history.verify({}, [older]).passed
+        history.checkpoint()
+        assert history.verify({"early.txt": (home / "early.txt").read_text("utf-8")}).passed
+        assert not history.verify({}, [older]).passed
+    (home / ".fhir-gateway/embedded/history-key.pem").unlink()
+    with history_of("embedded") as history:
+        assert "the gateway has no signing key" in history.verify({}).caveats[1]
+
+
+def test_a_checkpoint_of_before_merges_were_counted_is_signed_anew(home, kept):
+    pem = (home / ".fhir-gateway/embedded/history-key.pem").read_text("utf-8")
+    with history_of("embedded") as history:
+        journal = history._history
+        key = read_signing_key(origin("embedded", journal.ledger_id()), pem)
+        text = "".join(line for line in _note(journal, key).splitlines(keepends=True)[:4])
+        signature = base64.b64encode(key.public.id + key._private.sign(text.encode())).decode()
+        with history._ledger.transaction():
+            old = f"{text}\n\u2014 {key.public.name} {signature}\n"
+            journal.keep_checkpoint(old, journal.head(), at=NOW)
+        assert history.verify({"old": old}).passed
+        assert Checkpoint.parse(history.prove(2)["checkpoint"]).merges == 2
+        assert history.verify({"old": old}).passed
+
+
+@pytest.mark.parametrize("change", [("time 20", "time 19"), ("\n", "")])
+def test_a_checkpoint_that_was_altered_in_the_ledger_stops_no_other_and_stays_a_fault(home, kept, change):
+    with history_of("embedded") as history:
+        size = Checkpoint.parse(history.checkpoint()).size
+        connection = history._ledger._connection
+        connection.exec_driver_sql("DROP TRIGGER checkpoints_unchanged")
+        connection.exec_driver_sql("UPDATE checkpoints SET note = replace(note, ?, ?) WHERE size = ?", (*change, size))
+        connection.commit()
+        assert Checkpoint.parse(history.checkpoint()).size > size
+        assert history.verify({}).faults == (f"checkpoints {size}: is not the checkpoint that the history tells of",)
+
+
+def _note(journal, key):
+    return key.sign(journal.head(), time=NOW)
 
 
 def test_a_checkpoint_is_signed_anew_only_after_something_happened(home, kept):

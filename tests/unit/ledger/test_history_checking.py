@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from sqlalchemy import Integer
 from tests.fakes.merge_plans import NIK, NOW, group_plan, provenance
 
-from fhir_gateway.audit.checkpoints import origin, read_signing_key
-from fhir_gateway.audit.merkle import root_of
-from fhir_gateway.audit.verify_history import Checkpoint
+from fhir_gateway.audit.checkpoints import new_private_key, origin, read_signing_key
+from fhir_gateway.audit.verify_history import Checkpoint, leaf_hash
 from fhir_gateway.domain.errors import LedgerError, UsageError
 from fhir_gateway.domain.history import HistoryEvent
 from fhir_gateway.domain.merges import ChangeState
@@ -22,6 +21,7 @@ from fhir_gateway.ledger.merges import history_checking
 from fhir_gateway.ledger.merges.erasing import MergeErasing
 from fhir_gateway.ledger.merges.history import Addition
 from fhir_gateway.ledger.merges.history_checking import check_history
+from fhir_gateway.ledger.merges.rows import step_line
 from fhir_gateway.ledger.merges.tables import TABLES
 from fhir_gateway.ledger.store import Ledger
 
@@ -46,9 +46,9 @@ def signed(ledger):
     with ledger.transaction():
         key = read_signing_key(origin("west", history.ledger_id()), SEED)
         history.add(Addition(HistoryEvent.KEY, notes={"key": str(key.public)}))
-        size, root = history.size(), root_of(history.leaves())
-        note = key.sign(size=size, root=root, time=NOW)
-        history.keep_checkpoint(note, size=size, root=root, at=NOW)
+        head = history.head()
+        note = key.sign(head, time=NOW)
+        history.keep_checkpoint(note, head, at=NOW)
     return note
 
 
@@ -189,6 +189,54 @@ def test_entries_that_changed_places_are_named(faults_after):
     swap = "UPDATE history SET number = ? WHERE number = ?"
     found = faults_after((swap, (99, 4)), (swap, (4, 5)), (swap, (5, 99)))
     assert found[0] == "history 4: says of itself that it is entry 5"
+
+
+def test_bytes_that_moved_from_a_part_into_its_salt_are_missed(bare, faults_after):
+    statement = "SELECT salt, body FROM history_details WHERE entry = 2 AND part = 'plan'"
+    salt, body = bare.exec_driver_sql(statement).one()
+    update = "UPDATE history_details SET salt = ?, body = ? WHERE entry = 2 AND part = 'plan'"
+    for at in (1, len(body)):
+        found = faults_after((update, (salt + body[:at], body[at:])))
+        assert found == ["history_details 2 plan: was changed: bytes stand elsewhere than they were hashed"]
+
+
+def test_rows_that_moved_into_the_part_beside_them_are_missed(bare, faults_after):
+    rows = bare.exec_driver_sql("SELECT * FROM merge_steps WHERE entry = 3 ORDER BY number").mappings().all()
+    body = b"".join(step_line(row) + b"\n" for row in rows)
+    update = "UPDATE history_details SET body = ? WHERE entry = 3 AND part = 'steps'"
+    found = faults_after((update, (body,)), ("DELETE FROM merge_steps WHERE entry = 3",))
+    assert found == ["merge_steps 3 steps: was changed: bytes stand elsewhere than they were hashed"]
+
+
+def test_an_entry_of_a_merge_that_was_not_begun_is_named(bare, faults_after):
+    body = (
+        bare.exec_driver_sql("SELECT entry FROM history WHERE number = 3").scalar().replace(b'"merge":1', b'"merge":9')
+    )
+    found = faults_after(
+        ("UPDATE history SET entry = ?, leaf = ?, merge = 9 WHERE number = 3", (body, leaf_hash(body)))
+    )
+    assert found[0] == "history 3: belongs to merge 9, which was not begun"
+
+
+def with_keys(ledger, *keys):
+    check = check_history(ledger._connection, {}, keys)
+    return [str(fault) for fault in check.faults], check.signed
+
+
+def test_a_history_that_was_signed_by_another_key_is_not_the_gateway_s(ledger):
+    name = origin("west", ledger.merges.history.ledger_id())
+    own = read_signing_key(name, SEED).public
+    assert with_keys(ledger) == with_keys(ledger, own) == ([], 15)
+    faults, signed = with_keys(ledger, read_signing_key(name, new_private_key()).public)
+    assert signed == 0
+    assert [fault.partition(":")[0] for fault in faults] == ["checkpoints 6", "checkpoints 15"]
+    assert all("which only the history itself names" in fault for fault in faults)
+
+
+def test_an_environment_that_was_renamed_has_the_same_key(ledger):
+    known = ledger.merges.history.ledger_id()
+    assert with_keys(ledger, read_signing_key(origin("east", known), SEED).public) == ([], 15)
+    assert with_keys(ledger, read_signing_key(origin("west", "00ff"), SEED).public)[1] == 0
 
 
 def test_the_first_bad_row_is_named(faults_after):

@@ -10,7 +10,8 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, insert, select
 
 from fhir_gateway.audit.entries import SALT_BYTES, entry_bytes, part_hash, read_entry, rows_hash
-from fhir_gateway.audit.merkle import leaf_hash
+from fhir_gateway.audit.merkle import count_leaf, leaf_hash, root_of
+from fhir_gateway.audit.verify_history import TreeHead
 from fhir_gateway.domain.history import HistoryEntry, HistoryEvent, Part
 from fhir_gateway.ledger import codec
 from fhir_gateway.ledger.merges.tables import checkpoints, history, history_details
@@ -87,16 +88,33 @@ class History:
         except ValueError:
             return ""
 
-    def raw(self, merge: int) -> list[tuple[int, bytes]]:
-        """Return a merge's entries as (number, the bytes that are hashed), in order."""
-        statement = select(history.c.number, history.c.entry).where(history.c.merge == merge)
+    def raw(self, merge: int, *, size: int) -> list[tuple[int, bytes]]:
+        """Return a merge's entries among the first `size` as (number, the bytes that are hashed), in order."""
+        statement = select(history.c.number, history.c.entry).where(history.c.merge == merge, history.c.number <= size)
         return [(row.number, row.entry) for row in self._connection.execute(statement.order_by(history.c.number))]
 
-    def keep_checkpoint(self, note: str, *, size: int, root: bytes, at: datetime) -> None:
-        """Keep a checkpoint over the first `size` entries, which are all that there are; an entry tells of it."""
-        notes = {"size": size, "root": root.hex(), "note": hashlib.sha256(note.encode()).hexdigest()}
+    def head(self) -> TreeHead:
+        """Return what a checkpoint over all entries says."""
+        size = self.size()
+        counts = self.count_leaves(size)
+        return TreeHead(size, root_of(self.leaves(size)), len(counts), root_of(counts))
+
+    def count_leaves(self, size: int) -> list[bytes]:
+        """Return the leaves of the tree over how many of the first `size` entries each merge has, in the merges' order."""
+        statement = (
+            select(history.c.merge, func.count())
+            .where(history.c.merge > 0, history.c.number <= size)
+            .group_by(history.c.merge)
+            .order_by(history.c.merge)
+        )
+        return [count_leaf(merge, entries) for merge, entries in self._connection.execute(statement)]
+
+    def keep_checkpoint(self, note: str, head: TreeHead, *, at: datetime) -> None:
+        """Keep a checkpoint over all entries that there are; an entry tells of it."""
+        digest = hashlib.sha256(note.encode()).hexdigest()
+        notes = {"size": head.size, "root": head.root.hex(), "note": digest}
         self.add(Addition(HistoryEvent.CHECKPOINT, notes=notes), at=at)
-        self._connection.execute(insert(checkpoints).values(size=size, note=note))
+        self._connection.execute(insert(checkpoints).values(size=head.size, note=note))
 
     def newest_checkpoint(self) -> tuple[int, str] | None:
         """Return the newest checkpoint that was kept, as (size, note)."""

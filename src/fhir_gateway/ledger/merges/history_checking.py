@@ -26,8 +26,8 @@ _SUBJECTS = (HistoryEvent.BEGUN, HistoryEvent.PARTED)
 def check_history(connection: Connection, given: Mapping[str, Checkpoint], keys: Sequence[PublicKey]) -> HistoryCheck:
     """Recompute everything from the rows and return what was found.
 
-    `given` are checkpoints that were kept elsewhere, by their names; `keys` are trusted besides those that the history
-    itself names.
+    `given` are checkpoints that were kept elsewhere, by their names; `keys` are trusted, without any those that the
+    history itself names.
     """
     with snapshot(connection):
         stored = connection.execute(select(checkpoints).order_by(checkpoints.c.size)).all()
@@ -38,10 +38,7 @@ def check_history(connection: Connection, given: Mapping[str, Checkpoint], keys:
             _check_entries(connection, check)
             check.finish()
             _check_merges(connection, check)
-            _check_own_checkpoints(check, stored, own, known := _known_keys(check, keys))
-            for name, checkpoint in given.items():
-                check.check(checkpoint, name)
-                _check_signature(check, checkpoint, name, known)
+            check.judge([*_told_checkpoints(check, stored, own), *given.items()], keys)
         except (TypeError, ValueError, LookupError, AttributeError, OverflowError) as error:
             # SQLite takes a value of any kind in any column; whatever that breaks, it was not the gateway that wrote it.
             words = f"a value of another kind stands in a row and cannot be read ({type(error).__name__}); what follows is unchecked"
@@ -133,9 +130,11 @@ def _facts(body: bytes | None) -> dict[str, Any]:
         return {}
 
 
-def _check_own_checkpoints(
-    check: HistoryCheck, rows: Sequence[Row[Any]], own: Mapping[int, Checkpoint], keys: Sequence[PublicKey]
-) -> None:
+def _told_checkpoints(
+    check: HistoryCheck, rows: Sequence[Row[Any]], own: Mapping[int, Checkpoint]
+) -> list[tuple[str, Checkpoint]]:
+    """Return the kept checkpoints that are those which the history tells of, with their rows' names."""
+    found = []
     for row in rows:
         name, checkpoint = f"checkpoints {row.size}", own.get(row.size)
         if hashlib.sha256(row.note.encode(errors="replace")).hexdigest() != check.checkpoints.get(row.size):
@@ -143,28 +142,10 @@ def _check_own_checkpoints(
         elif checkpoint is None or checkpoint.size != row.size:
             check.fault(name, "is no checkpoint of this size")
         else:
-            check.check(checkpoint, name)
-            _check_signature(check, checkpoint, name, keys)
+            found.append((name, checkpoint))
     for size in sorted(check.checkpoints.keys() - {row.size for row in rows}):
         check.fault(f"checkpoints {size}", "is missing: the history tells of it")
-
-
-def _check_signature(check: HistoryCheck, checkpoint: Checkpoint, name: str, keys: Sequence[PublicKey]) -> None:
-    try:
-        if not checkpoint.signers(keys):
-            check.fault(name, "is not signed by a key that is known here")
-    except ValueError as error:
-        check.fault(name, str(error))
-
-
-def _known_keys(check: HistoryCheck, keys: Sequence[PublicKey]) -> list[PublicKey]:
-    known = list(keys)
-    for key in check.keys:
-        try:
-            known.append(PublicKey.parse(key))
-        except ValueError as error:
-            check.fault("history", f"names a key that is none: {error}")
-    return known
+    return found
 
 
 def _readable(note: str) -> Checkpoint | None:

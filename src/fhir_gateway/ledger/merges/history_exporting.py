@@ -9,19 +9,18 @@ import orjson
 from sqlalchemy import Connection, select
 
 from fhir_gateway.audit.entries import written_time
-from fhir_gateway.audit.merkle import root_of
-from fhir_gateway.audit.verify_history import HISTORY_FORMAT
+from fhir_gateway.audit.verify_history import EXPORT_VERSION, HISTORY_FORMAT, TreeHead
 from fhir_gateway.domain.history import Part
 from fhir_gateway.ledger.merges.beside import PAGE, ROWS, Beside, snapshot
 from fhir_gateway.ledger.merges.history import History
 from fhir_gateway.ledger.merges.tables import history, history_details
 
-Sign = Callable[[int, bytes], str]
-"""Returns a signed checkpoint over so many entries with this root."""
+Sign = Callable[[TreeHead], str]
+"""Returns a signed checkpoint over a history with this head."""
 
 
 def export_lines(
-    connection: Connection, *, environment: str, personal: bool, at: datetime, sign: Sign | None = None
+    connection: Connection, *, environment: str, personal: bool, at: datetime, sign: Sign
 ) -> Iterator[bytes]:
     """Yield the lines of an export, NDJSON: a header, then every entry with what stands beside it.
 
@@ -31,17 +30,16 @@ def export_lines(
     """
     with snapshot(connection):
         known = History(connection)
-        size = known.size()
-        own = [sign(size, root_of(known.leaves(size)))] if sign else []
+        head = known.head()
         header = {
             "format": HISTORY_FORMAT,
-            "version": 1,
+            "version": EXPORT_VERSION,
             "environment": environment,
             "ledger": known.ledger_id(),
-            "size": size,
+            "size": head.size,
             "personal": personal,
             "exported": written_time(at),
-            "checkpoints": [*known.kept_checkpoints(), *own],
+            "checkpoints": [*known.kept_checkpoints(), sign(head)],
         }
         yield _line(header)
         details = Beside(connection, history_details)

@@ -61,7 +61,7 @@ class Merges:
         numbered = [replace(change, number=n) for n, change in enumerate([*planned, *created], start=1)]
         rows = [merge_rows.change_row(merge, change) for change in numbered]
         row = merge_rows.new_merge(run, plan, user=user, via=via, at=at) | {"id": merge}
-        person = {"nik": plan.group.nik, "survivor": plan.survivor, "replaced": list(plan.replaced)}
+        person = merge_rows.person_body(plan)
         entry = self.history.add(
             Addition(
                 HistoryEvent.BEGUN,
@@ -266,7 +266,7 @@ class Merges:
         """Recompute the whole history from its rows; `given` are checkpoints by their names, `keys` are trusted."""
         return check_history(self._connection, given, keys)
 
-    def export(self, *, environment: str, personal: bool, at: datetime, sign: Sign | None = None) -> Iterator[bytes]:
+    def export(self, *, environment: str, personal: bool, at: datetime, sign: Sign) -> Iterator[bytes]:
         """Yield the history's lines for verification elsewhere, with or without personal data, signed as a whole."""
         return export_lines(self._connection, environment=environment, personal=personal, at=at, sign=sign)
 
