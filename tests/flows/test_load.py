@@ -302,6 +302,22 @@ def test_a_person_shows_doses_and_where_they_came_from(place):
     assert [(source["file"], source["row"]) for source in shown["sources"]] == [("sheet.csv", 1), ("next.csv", 2)]
 
 
+def test_a_dose_beside_a_faulty_one_tells_its_row_as_well(place):
+    sheet = place.home / "cohort.csv"
+    columns = ("HB0", "BCG 1")
+    sheet.write_text(
+        f"Nama Anak,Tanggal Lahir Anak,Nama Orang Tua,{','.join(f'Tanggal Imunisasi {name}' for name in columns)}\n"
+        "Laras Ayu,2024-02-09,Dewi,2024-02-09,2024-02-31\n"
+    )
+    for _ in range(2):
+        summary = place.load(sheet)
+        assert counts(summary) == {"rejected": 1}
+    (patient_id,), (dose_id,) = place.content()
+    shown = place.json("person", "show", patient_id)["sources"]
+    assert [(one["run"], one["file"], one["row"]) for one in shown] == [(1, "cohort.csv", 1)]
+    assert shown[0]["immunization_ids"] == [dose_id]
+
+
 def test_a_shared_screen_sees_no_number_in_full(place):
     place.load(place.sheet(RATNA))
     (patient_id,) = place.content()[0]

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, delete, distinct, func, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, delete, distinct, func, insert, or_, select
 from sqlalchemy.engine import Row
 
 from fhir_gateway.domain.outcomes import Outcome
@@ -268,7 +268,7 @@ class Keys:
             .join(runs, runs.c.id == records.c.run)
             .join(files, (files.c.run == records.c.run) & (files.c.number == records.c.file))
             .where(
-                records.c.outcome == Outcome.LOADED,
+                or_(records.c.outcome == Outcome.LOADED, _loaded_in_part()),
                 ~moved_since.exists(),
                 or_(
                     records.c.patient_id == patient_id,
@@ -291,6 +291,17 @@ class Keys:
             )
             for row in self._connection.execute(statement)
         ]
+
+
+def _loaded_in_part() -> ColumnElement[bool]:
+    """Rows whose outcome is the worst of their doses', and of which other doses stand; those of the first load alone."""
+    records, before = tables.records, tables.records.alias()
+    earlier = select(before.c.number).where(
+        before.c.key == records.c.key,
+        before.c.run < records.c.run,
+        before.c.immunization_ids == records.c.immunization_ids,
+    )
+    return (records.c.outcome != Outcome.UNCHANGED) & (records.c.immunization_ids != "") & ~earlier.exists()
 
 
 def _known(row: Row[Any]) -> KnownKey:

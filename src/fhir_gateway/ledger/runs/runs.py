@@ -97,17 +97,17 @@ class Runs:
         outcomes: dict[Outcome, int] = {}
         reasons: dict[str, int] = {}
         texts: dict[str, str] = {}
-        grouped = select(records.c.outcome, records.c.code, func.count(), func.min(records.c.reason)).where(
-            records.c.run == run.id
-        )
-        for outcome, code, count, text in self._connection.execute(grouped.group_by(records.c.outcome, records.c.code)):
+        told = func.min(records.c.reason), func.max(records.c.reason)
+        grouped = select(records.c.outcome, records.c.code, func.count(), *told).where(records.c.run == run.id)
+        grouped = grouped.group_by(records.c.outcome, records.c.code)
+        for outcome, code, count, text, other in self._connection.execute(grouped):
             read += count
             if outcome is None:
                 continue
             outcomes[Outcome(outcome)] = outcomes.get(Outcome(outcome), 0) + count
             if code:
                 reasons[code] = reasons.get(code, 0) + count
-                texts.setdefault(code, text)
+                texts.setdefault(code, text if text == other else f"such as: {text}")
         return RunTotals(read, outcomes, dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0]))), texts)
 
     def count_unmapped(self, run: Run, values: Sequence[UnmappedValue]) -> None:
