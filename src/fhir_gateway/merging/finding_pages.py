@@ -5,7 +5,8 @@ What comes out is bytes and numbers, quickly put together with those of other pa
 
 from array import array
 from binascii import crc32
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations, compress, count, islice
 from operator import xor
@@ -42,9 +43,7 @@ class Page:
 def look_for_niks(patients: bytes, first: int) -> Page:
     """Return what a page of Patients comes to where NIKs alone are looked for: people stay unread; see look_at."""
     found = unpack_unread(patients)
-    niks: Noted = {}
-    for number, patient in enumerate(found, start=first):
-        note(niks, [f"n:{nik}" for nik in niks_of(patient)], number)
+    niks = noted([[f"n:{nik}" for nik in niks_of(patient)] for patient in found], first)
     records = tuple([pack_unread([patient]) for patient in found])
     return Page(records, array("I"), sum(map(hides_nik, found)), niks, {}, FrequencyCount())
 
@@ -57,14 +56,10 @@ def look_at(patients: bytes, first: int) -> Page:
     people = people_of(unpack_unread(patients))
     records = tuple([pack(person) for person in people])
     counted = FrequencyCount()
-    for person in people:
-        counted.add(person.evidence)
+    counted.add_all([person.evidence for person in people])
     keys = [blocking_keys(person.evidence) for person in people]
-    niks: Noted = {}
-    blocks: Noted = {}
-    for number, (person, theirs) in enumerate(zip(people, keys, strict=True), start=first):
-        note(niks, [f"n:{nik}" for nik in person.niks], number)
-        note(blocks, theirs, number)
+    niks = noted([[f"n:{nik}" for nik in person.niks] for person in people], first)
+    blocks = noted(keys, first)
     born = array("I", [_day_of(person.evidence.birth_date) for person in people])
     return Page(records, born, sum(person.evidence.masked for person in people), niks, blocks, counted)
 
@@ -73,16 +68,15 @@ def _day_of(born: BirthDate) -> int:
     return (born.year * 12 + born.month) * 31 + born.day
 
 
-def note(noted: Noted, keys: Iterable[str], number: int) -> None:
-    """Note that a person has these keys; the first letter of each is its kind."""
-    for key in keys:
-        written = key.encode()
-        hashed = crc32(written)  # much quicker than a digest; who meets by chance is told apart by what is compared
-        part = written[0] * _PARTS_A_KIND + hashed % _PARTS_A_KIND
-        values = noted.get(part)
-        if values is None:
-            values = noted[part] = array("Q")
-        values.append(hashed << NUMBER_BITS | number)
+def noted(keys: Sequence[Iterable[str]], first: int) -> Noted:
+    """Return which keys people have, who are numbered from `first` on; the first letter of a key is its kind."""
+    parts: defaultdict[int, list[int]] = defaultdict(list)
+    for number, theirs in enumerate(keys, start=first):
+        for key in theirs:
+            written = key.encode()
+            hashed = crc32(written)  # much quicker than a digest; who meets by chance is told apart by what is compared
+            parts[written[0] * _PARTS_A_KIND + hashed % _PARTS_A_KIND].append(hashed << NUMBER_BITS | number)
+    return {part: array("Q", values) for part, values in parts.items()}
 
 
 def blocks_in(values: "array[int]") -> Iterator[list[int]]:

@@ -43,8 +43,8 @@ def people_of(patients: Sequence[Resource]) -> list[Person]:
 
 def _person(patient: Resource, evidence: PersonEvidence) -> Person:
     name = evidence.names[0].text if evidence.names else ""
-    shown = FoundPatient(str(patient["id"]), name, text(patient.get("birthDate")), evidence.gender)
-    return Person(shown, niks_of(patient), evidence)
+    shown = _new(FoundPatient, (str(patient["id"]), name, text(patient.get("birthDate")), evidence.gender))
+    return _new(Person, (shown, niks_of(patient), evidence))
 
 
 def niks_of(patient: Resource) -> tuple[str, ...]:

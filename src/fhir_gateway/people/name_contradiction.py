@@ -4,18 +4,19 @@ Where a word on each side can be paired off with none of the other's (see name_a
 over, whatever becomes of the others: they are PARTIAL or DIFFERENT.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
-from string import ascii_lowercase
 
 from fhir_gateway.people.name_agreement import may_be_paired, may_be_written_alike
-from fhir_gateway.people.name_sounds import compared_form, lasting_letters, lasting_letters_of
+from fhir_gateway.people.name_sounds import LASTING, compared_form, heard_letters
 from fhir_gateway.people.name_tokens import abbreviates
+from fhir_gateway.people.name_words import ABBREVIATIONS
 from fhir_gateway.people.names import tokens_of_key
 
 _Words = tuple[str, ...]
-_BEGINS = {letter: "".join(lasting_letters(letter)) for letter in ascii_lowercase}
-"""Letter → the one with which the compared form of a word begins that begins with it; "" for all that spelling changes."""
+_Heard = Mapping[str, int]
+"""Words with the letters that are heard of them."""
+_LONG_WORD = 8
 
 
 def surely_contradict(left: str, right: str, *, as_typed: bool = True) -> bool:
@@ -43,38 +44,69 @@ def _contradict(left: _Words, right: _Words, cut: tuple[bool, bool]) -> bool:
         if word in theirs:
             mine.remove(word)
             theirs.remove(word)
+    if not (mine and theirs):
+        return False
+    heard = {word: heard_letters(word) for word in left + right}
+    alone = _left_over(mine, theirs, 2 if cut[0] and len(left) > 2 else 1, heard)
+    if not alone:
+        return False
+    rest = [word for word in mine if word not in alone]  # with the others none of theirs is paired off
     return (
-        _left_over(mine, theirs, 2 if cut[0] and len(left) > 2 else 1)
-        and _left_over(theirs, mine, 2 if cut[1] and len(right) > 2 else 1)
-        and not _may_be_joined(mine, theirs)
-        and not _may_be_joined(theirs, mine)
-        and not may_be_written_alike("".join(left), "".join(right))
+        bool(_left_over(theirs, rest, 2 if cut[1] and len(right) > 2 else 1, heard))
+        and not _may_be_joined(mine, theirs, heard)
+        and not _may_be_joined(theirs, mine, heard)
+        and not _may_be_written_alike(left, right, heard)
     )
 
 
-def _left_over(mine: Sequence[str], theirs: Sequence[str], needed: int) -> bool:
-    """Whether so many words are left over; one is no sign in a name that was cut off, where two others agree."""
+def _left_over(mine: Sequence[str], theirs: Sequence[str], needed: int, heard: _Heard) -> list[str]:
+    """Return so many words that are left over, or none; one is no sign in a name that was cut off, where two others agree."""
+    alone: list[str] = []
     for word in mine:
         for other in theirs:
-            if may_be_paired(word, other):
+            if _sound_near(word, other, heard) and may_be_paired(word, other):
                 break
         else:
-            needed -= 1
-            if not needed:
-                return True
-    return False
+            alone.append(word)
+            if len(alone) == needed:
+                return alone
+    return []
 
 
-def _may_be_joined(divided: Sequence[str], joined: Sequence[str]) -> bool:
+def _sound_near(one: str, other: str, heard: _Heard) -> bool:
+    """Whether the letters that are heard leave open that two words are paired off; most strangers' do not.
+
+    An error changes two of them at most, the sound of the last one may be another one, a short form has no letters of its own.
+    """
+    letters, others = heard[one], heard[other]
+    differing = letters ^ others
+    if differing.bit_count() <= (2 if len(one) < _LONG_WORD > len(other) else 4):
+        return True
+    return not (differing & letters and differing & others) or len(one) == 1 or len(other) == 1
+
+
+def _may_be_joined(divided: Sequence[str], joined: Sequence[str], heard: _Heard) -> bool:
     """Whether two words of the one are written as one word of the other."""
     for one, other in combinations(divided, 2):
-        begins, both = _BEGINS[one[0]], one + other
+        letters = heard[one] | heard[other]
         for word in joined:
-            if (
-                _BEGINS[word[0]] == begins
-                and lasting_letters_of(both)
-                == lasting_letters(word)  # few pass, and the form takes three times as long
-                and compared_form(both) == word
-            ):
+            may_be = not (letters ^ heard[word]) & LASTING or one + other in ABBREVIATIONS
+            if may_be and compared_form(one + other) == word:
                 return True
     return False
+
+
+def _may_be_written_alike(left: _Words, right: _Words, heard: _Heard) -> bool:
+    """Whether two names, each written in one word, may be one; most have too few letters in common."""
+    differing = _letters_of_all(left, heard) ^ _letters_of_all(right, heard)
+    one, other = "".join(left), "".join(right)
+    if differing & LASTING and differing.bit_count() > 4 and not (one in ABBREVIATIONS or other in ABBREVIATIONS):
+        return False
+    return may_be_written_alike(one, other)
+
+
+def _letters_of_all(words: _Words, heard: _Heard) -> int:
+    letters = 0
+    for word in words:
+        letters |= heard[word]
+    return letters
