@@ -10,6 +10,7 @@ from fhir_gateway.domain import systems
 from fhir_gateway.domain.identity import Probe
 from fhir_gateway.domain.recent import remembered
 from fhir_gateway.identity.evidence import BirthDate, PersonEvidence
+from fhir_gateway.people.name_sounds import sound_key
 from fhir_gateway.people.name_words import WEAK_WORDS
 from fhir_gateway.people.names import name_keys, own_tokens_of_key, sounds_of, tokens_of_key
 
@@ -48,7 +49,7 @@ def _birth_date_keys(evidence: PersonEvidence, sounds: tuple[str, ...], mothers:
     born = evidence.birth_date
     if born.whole:
         day = _day_in_any_order(born)
-        keys += [f"d:{day}:{sound}" for sound in sounds]
+        keys += [f"d:{day}:{sound}" for sound in dict.fromkeys((*sounds, *_joined_sounds(evidence)))]
         keys += [f"m:{day}:{mother}" for mother in mothers[:3]]
         keys += [f"t:{day}:{number}" for number in evidence.phones]
     if len(sounds) >= 2:
@@ -78,6 +79,12 @@ def _own_sounds(evidence: PersonEvidence) -> tuple[str, ...]:
     """Return the sounds of a person's own names, the joined name's first where it is two words that others join."""
     found = [name_keys(name)[:_WORDS_OF_A_NAME] for name in evidence.names if name.key]
     return found[0] if len(found) == 1 else tuple(dict.fromkeys(chain.from_iterable(found)))
+
+
+def _joined_sounds(evidence: PersonEvidence) -> list[str]:
+    """Return the sounds of a person's own names of several words, as they begin where the space between words is lost."""
+    tokens = (name.tokens for name in evidence.names if name.key)
+    return [sound_key("".join(words)) for words in tokens if len(words) > 1]
 
 
 def _sounds_of(keys: tuple[str, ...]) -> tuple[str, ...]:

@@ -210,7 +210,7 @@ class _Decisions:
             return _Doubt(edge, "fits-two-people", _FITS_TWO) if rival else None
         if not self._persons.forbidden(members, other):
             return self._nearly_one(edge, members, other)
-        if clear and not _same_nik(comparison):
+        if clear and not _same_nik(comparison) and self._persons.doses_part(members, other):
             return None
         return self._contradiction(edge, members, other)
 

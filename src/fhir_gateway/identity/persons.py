@@ -90,14 +90,15 @@ class Persons:
         key = frozenset((one, other))
         known = self._forbidden.get(key)
         if known is None:
-            known = self._forbidden[key] = self._doses_part(one, other) or any(
+            known = self._forbidden[key] = self.doses_part(one, other) or any(
                 self._forbids(left, right, self._evidence(one), self._evidence(other))
                 for left in one
                 for right in other
             )
         return known
 
-    def _doses_part(self, one: Members, other: Members) -> bool:
+    def doses_part(self, one: Members, other: Members) -> bool:
+        """Say whether the doses that lists have of two clusters make two people of them."""
         left, right = self._evidence(one), self._evidence(other)
         found = self._graph.repeats(one, other)
         if left.newborn or right.newborn:

@@ -14,6 +14,7 @@ BARE = {"phone": "", "village": "", "mother": ""}
         rizki(name="Riski Pratema"),
         rizki(name="Moh. Rizky", **BARE),
         rizki(name="Pratama Rizki", **BARE),
+        rizki(name="Rizkipratama", **BARE),
         rizki(born="2020-03-16", phone=""),
         rizki(born="2019-03-15", **BARE),
         rizki(born="2020", phone=""),

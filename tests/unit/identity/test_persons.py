@@ -355,3 +355,10 @@ def test_a_row_that_fits_both_of_two_who_are_numbered_as_twins_is_asked_about():
 def test_number_one_typing_error_apart_under_a_name_a_sound_apart_is_asked_about():
     elsewhere = "34" + RIZKIS_NIK[2:]
     assert waiting(rizki(name="Rizki", nik=RIZKIS_NIK), rizki(name="Rizka", nik=elsewhere))
+
+
+def test_a_person_whom_one_record_of_hers_keeps_from_rows_of_her_very_name_is_asked_about():
+    numbered = [rizki(name="Laoode", nik=RIZKIS_NIK), rizki(name="Laode Mapiase", nik=RIZKIS_NIK)]
+    joined = rizki(name="Laodemapiase", nik="", phone="")
+    others = [rizki(name="Laode Mapiase", nik="", phone=""), rizki(name="Laode Mapiase", nik="", village="Bojong")]
+    assert waiting(*numbered, joined, *others) == [1, 2]
