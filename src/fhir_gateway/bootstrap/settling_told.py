@@ -128,7 +128,7 @@ class PairsSettled:
             return ""
         records = self._merges_around((one, other))
         standing = [record for record in records if record.merge.state is MergeState.APPLIED]
-        if found := _joining(standing, one, other):
+        if found := joining(standing, one, other):
             merge, survivor = found.merge, self._survivor(one)
             when = merge.finished or merge.begun
             return f"since {when:%Y-%m-%d %H:%M} one Patient ({survivor}) by merge {merge.id}, by {merge.user}"
@@ -152,7 +152,7 @@ class PairsSettled:
         return [found[number] for number in sorted(found)]
 
 
-def _joining(records: Iterable[MergeRecord], one: str, other: str) -> MergeRecord | None:
+def joining(records: Iterable[MergeRecord], one: str, other: str) -> MergeRecord | None:
     """Return the merge after which two Patients are one, be it by a third."""
     people: dict[str, frozenset[str]] = {}
     for record in records:
