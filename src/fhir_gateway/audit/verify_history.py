@@ -23,6 +23,7 @@ EXPORT_VERSION = 1
 PROOF_VERSION = 2
 FACTS, CHANGES, STEPS = "facts", "changes", "steps"
 SALT_BYTES = 32
+_SECONDS = len("2026-03-04T05:06:07")
 _ED25519 = b"\x01"
 _MOST_FAULTS = 100
 
@@ -533,7 +534,7 @@ def _checked(value: Any, kinds: Mapping[str, type], what: str) -> dict[str, Any]
 
 
 def _read_json(text: str) -> Any:
-    """Read JSON that every reader reads alike; raises ValueError at a name that stands twice and at numbers with a point."""
+    """Read JSON that every reader reads alike; raises ValueError at a name that stands twice in one object."""
     return _DECODER.decode(text)
 
 
@@ -544,11 +545,7 @@ def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _no_number(text: str) -> Any:
-    raise ValueError(f"a number that is no whole one: {text[:20]}")
-
-
-_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_float=_no_number, parse_constant=_no_number)
+_DECODER = json.JSONDecoder(object_pairs_hook=_object)
 _CANONICAL = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True)
 """Writes what entries are made of, texts and whole numbers, as RFC 8785 does."""
 
@@ -611,6 +608,9 @@ def _check_header(check: HistoryCheck, header: Mapping[str, Any], stored: Sequen
     origin = newest.origin.split("/")[-2:] if newest else [header["environment"], check.ledger]
     if [header["environment"], header["ledger"]] != origin or header["ledger"] != check.ledger:
         check.fault("the export", "names another environment or ledger than its history")
+    second, zone = header["exported"][:_SECONDS], header["exported"][-len("+00:00") :]
+    if newest and (f"{second}Z", zone) != (newest.time, "+00:00"):
+        check.fault("the export", "was not written when its newest checkpoint was signed")
     present = {
         (one.size, hashlib.sha256(note.encode()).hexdigest())
         for one, note in zip(stored, header["checkpoints"], strict=True)
@@ -664,7 +664,7 @@ def verify_proof(proof: Mapping[str, Any], checkpoints: Sequence[Checkpoint], ke
         given = earlier in checkpoints
         path = next((steps for bridge, steps in paths.items() if bridge.text == earlier.text), [])
         name = f"the {'given' if given else 'earlier'} checkpoint over {earlier.size} entries"
-        if given and keys and not _is_signed(earlier, keys):
+        if keys and not _is_signed(earlier, keys):
             wrong.append(f"{name} is not signed by a key that was given")
         if earlier.text != own.text and not _continues(own, earlier, path):
             hint = (
@@ -711,7 +711,10 @@ def _continues(own: Checkpoint, earlier: Checkpoint, path: Sequence[bytes]) -> b
 
 
 def _hashes(path: Sequence[str]) -> list[bytes]:
-    return [bytes.fromhex(step) for step in path]
+    found = [bytes.fromhex(step) for step in path]
+    if [step.hex() for step in found] != path:
+        raise ValueError("a path has a step that is not written as a proof writes it")
+    return found
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -136,6 +136,9 @@ PROOF_FORGERIES = {
     "another time": entry(lambda entries: entries[0].update(entry=entries[0]["entry"].replace("2026", "2025"))),
     "blanks in an entry": entry(lambda entries: entries[0].update(entry=entries[0]["entry"].replace(":", ": "))),
     "a path that is cut": entry(lambda entries: entries[0]["path"].pop()),
+    "a path's step in capitals": entry(
+        lambda entries: entries[0]["path"].__setitem__(0, entries[0]["path"][0].upper())
+    ),
     "a path's step that is longer": entry(lambda entries: entries[0]["path"].__setitem__(0, "00" * 33)),
     "no path of the count": changed(count_path=[]),
     "an unknown field": changed(survivor="Patient/p9"),
@@ -243,6 +246,14 @@ def test_a_given_checkpoint_that_somebody_else_signed_is_none(genuine, proof, ex
     assert f"the given checkpoint over {own.size} entries: is not signed by any key that is known" in said
 
 
+def test_an_earlier_checkpoint_of_a_proof_was_signed_as_well(proof, judged):
+    note = proof["earlier"][0]["checkpoint"]
+    proof["earlier"][0]["checkpoint"] = note.replace("time 2", "time 1")
+    code, said = judged(json.dumps(proof))
+    assert code == 3
+    assert "the earlier checkpoint over 5 entries is not signed by a key that was given" in said
+
+
 def test_a_proof_without_entries_is_told_as_such(proof, judged):
     assert "it has no entries" in judged(json.dumps({**proof, "entries": []}))[1]
 
@@ -302,7 +313,8 @@ def rewritten(lines, change, *, key=None, pretend=None):
         tree.add(vh.leaf_hash(row["entry"].encode()))
         if entry["merge"]:
             counts.add(entry["merge"])
-    return [{**header, "checkpoints": [*notes, signed(key, tree, counts)]}, *rows]
+    notes.append(signed(key, tree, counts))
+    return [{**header, "exported": LATER.isoformat(), "checkpoints": notes}, *rows]
 
 
 def signed(key: SigningKey, tree, counts):
@@ -347,7 +359,7 @@ def test_no_key_vouches_for_what_another_has_signed_after_it(export, genuine, ju
         tree.add(vh.leaf_hash(row["entry"].encode()))
         if merge := json.loads(row["entry"])["merge"]:
             counts.add(merge)
-    header |= {"size": len(rows), "checkpoints": [early, signed(key, tree, counts)]}
+    header |= {"size": len(rows), "exported": LATER.isoformat(), "checkpoints": [early, signed(key, tree, counts)]}
     forged = ndjson([header, *rows])
     assert judged(forged, key=False)[0] == 0
     code, said = judged(forged)
@@ -399,6 +411,26 @@ def test_a_history_names_its_ledger(export):
     assert [str(fault) for fault in check.faults] == ["history 1: names no ledger"]
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        (b'"merge":0', b'"merge":1,"merge":0'),
+        (b'"merge":0', b'"merge": 0'),
+        (b'"merge":0', b'"merge":false'),
+        (b'"merge":0', b'"merge":0.0'),
+        (b'"number":1', b'"number":true'),
+        (b'"event":"opened"', b'"event":"\\u006fpened"'),
+        (b'"ledger":"', b'"of":true,"ledger":"'),
+    ],
+)
+def test_an_entry_is_written_in_one_way_only(export, change):
+    body = export[1]["entry"].encode()
+    assert change[0] in body
+    check = vh.HistoryCheck()
+    check.add(1, body.replace(*change), {})
+    assert [str(fault) for fault in check.faults] == ["history 1: is no entry of a history"]
+
+
 def header(**fields):
     return lambda lines: lines[0].update(fields)
 
@@ -424,6 +456,7 @@ EXPORT_FORGERIES = {
     "another environment": header(environment="north"),
     "another ledger": header(ledger="00ff"),
     "another size": header(size=3),
+    "another time": lambda lines: lines[0].update(exported=lines[0]["exported"].replace("20", "19", 1)),
     "a size with a point": lambda lines: lines[0].update(size=float(lines[0]["size"])),
     "personal that is no truth value": header(personal=0),
     "personal parts said to be here": header(personal=True),
