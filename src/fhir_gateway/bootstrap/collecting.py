@@ -16,10 +16,14 @@ def collect_seldom() -> None:
 
 @contextmanager
 def few_collections() -> Iterator[None]:
-    """Look for cycles seldom as long as this lasts."""
+    """Look for cycles seldom as long as this lasts.
+
+    Afterwards everything is searched again: what is kept from it at exit is never freed, and DuckDB complains of that on stderr.
+    """
     thresholds = gc.get_threshold()
     collect_seldom()
     try:
         yield
     finally:
+        gc.unfreeze()
         gc.set_threshold(*thresholds)

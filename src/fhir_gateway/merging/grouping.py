@@ -41,6 +41,7 @@ _OF_VETOES = {
     VetoCode.TIMELINE: "born-after-death",
     VetoCode.DECIDED: "kept-apart",
 }
+_WITHOUT_A_NUMBER = frozenset({GroupRule.EVIDENCE, GroupRule.CHOSEN})
 _BIRTH_DATE_SLIPS = frozenset({"digit", "close", "year"})
 _SURE_BIRTH_DATES = frozenset({"exact", "default_day"})
 _WORDS = {
@@ -196,13 +197,13 @@ def contradictions_of(
     """Return what speaks against two Patients being one person: vetoes, other birth dates, genders, or unread names.
 
     `cut_nik` says that all they share is a NIK that may be cut: then what does not agree speaks against it, too. Whom
-    evidence alone has brought together (`rule`) may also be twins of whom nobody knows, as in a load.
+    evidence alone or an operator has brought together (`rule`) may also be twins of whom nobody knows, as in a load.
     """
     left, right = str(pair.left), str(pair.right)
     found = {_code(veto.code): veto.words for veto in pair.comparison.vetoes}
     if frozenset((left, right)) in parted:
         found["kept-apart"] = _WORDS["kept-apart"]
-    if rule is GroupRule.EVIDENCE and may_be_unseen_twins(
+    if rule in _WITHOUT_A_NUMBER and may_be_unseen_twins(
         evidence[left], evidence[right], pair.comparison, met_on_server=True
     ):
         found.setdefault(VetoCode.POSSIBLE_TWINS.value, _WORDS[VetoCode.POSSIBLE_TWINS])

@@ -171,7 +171,7 @@ def _plan(  # noqa: PLR0913 - a plan has as many parts
     changes: tuple[PlannedChange, ...] = (),
     unsearched: Sequence[str] = (),
 ) -> GroupPlan:
-    listed = tuple(dict.fromkeys(conflicts))
+    listed = _each_once(list(dict.fromkeys(conflicts)))
     return GroupPlan(
         group=group,
         survivor=survivor.id,
@@ -185,6 +185,19 @@ def _plan(  # noqa: PLR0913 - a plan has as many parts
         unsearched=tuple(unsearched),
         digest=plan_digest(survivor.id, replaced, changes, listed),
     )
+
+
+def _each_once(conflicts: Sequence[MergeConflict]) -> tuple[MergeConflict, ...]:
+    """Leave out what is told again of the same Patients: two birth dates that disagree in a pair, and in the choice of one."""
+
+    def told_again(place: int) -> bool:
+        one = conflicts[place]
+        return any(
+            one.code == other.code and one.blocks <= other.blocks and set(one.resources) <= set(other.resources)
+            for other in conflicts[place + 1 :]
+        )
+
+    return tuple(one for place, one in enumerate(conflicts) if not told_again(place))
 
 
 def plan_digest(

@@ -174,3 +174,9 @@ def test_different_valid_niks_are_never_certain():
 def test_malformed_patients_bring_nobody_together(identifier):
     odd = {"resourceType": "Patient", "id": "x", "identifier": identifier}
     assert group_by_nik([odd, odd | {"id": "y"}]) == []
+
+
+@pytest.mark.parametrize(("nik", "told"), [("", {"possible-twins"}), (RIZKIS_NIK, set())])
+def test_whom_an_operator_names_may_be_twins_unless_a_number_tells_otherwise(nik, told):
+    sisters = [rizki("a", name="Nadya Fitrah", nik=nik), rizki("b", name="Nadia Fitrah", nik=nik)]
+    assert codes(grade_group(sisters, rule=GroupRule.CHOSEN)) == told

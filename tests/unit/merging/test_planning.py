@@ -123,6 +123,12 @@ def test_the_conflicts_of_the_group_are_those_of_the_plan():
     assert "gender-disagrees" in codes(plan)
 
 
+def test_what_disagrees_in_a_pair_and_in_the_choice_of_its_value_is_told_once():
+    plan = plan_of([duplicate("a", born="2020-04-15"), duplicate("b", born="2016-11-02", gender="female")])
+    assert sorted(codes(plan)) == ["birth-date-disagrees", "gender-disagrees"]
+    assert "and no NIK tells which is right" in " ".join(one.text for one in plan.conflicts)
+
+
 def test_those_who_were_parted_since_are_a_conflict():
     assert codes(plan_of(people(), parted={frozenset("ab")})) == ["kept-apart"]
 
