@@ -1,0 +1,78 @@
+"""A visit that was booked for the wrong person, and report rows whose keys went astray: no dose is doubled or told gone."""
+
+import pytest
+
+HEADER = (
+    "no_rawat,no_rkm_medis,nm_pasien,no_ktp,jk,tmp_lahir,tgl_lahir,nm_ibu,alamat,no_tlp,tgl_perawatan,jam,kode_brng,"
+    "nama_brng,no_batch,tgl_kadaluarsa,aturan_pakai,nm_dokter"
+)
+WISNU = "000011,AN. WISNU TIRTA,3303991002230117,L,X,2023-02-10,SRI LESTARI,DESA KARANG,081234567812"
+KIRANA = "000022,AN. PRAMESTI KIRANA,3303995507220134,P,X,2022-07-15,WARSINI,DESA PUCANG,085712345678"
+MR = "2024-01-01,08:00:00,B1,VAKSIN MR,L1,2026-01-01,Dosis 1,dr. Z"
+JE = "2024-01-05,08:00:00,B1,VAKSIN JE,L2,2026-01-01,Dosis 1,dr. Z"
+FIRST, SECOND = "2024/01/01/000001", "2024/01/05/000009"
+
+
+def loaded(place, *visits):
+    path, report = place.home / "visits.csv", place.home / "report.csv"
+    path.write_text("\n".join((HEADER, *visits)).replace(",", ";") + "\n")
+    place.run("load", path, "--clinic", "rs", "--report", report)
+    return place.report(report)
+
+
+def owners(place):
+    return {one["occurrenceDateTime"][:10]: one["patient"]["reference"][8:] for one in place.content()[1].values()}
+
+
+@pytest.fixture
+def asked(place):
+    """The first visit was booked for Wisnu, and is Kirana's in the next export; the question about that waits."""
+    wisnu, kirana = (row["patient_id"] for row in loaded(place, f"{FIRST},{WISNU},{MR}", f"{SECOND},{KIRANA},{JE}"))
+    rows = loaded(place, f"{FIRST},{KIRANA},{MR}", f"{SECOND},{KIRANA},{JE}")
+    assert [row["gateway_status"] for row in rows] == ["review", "unchanged"]
+    assert wisnu in rows[0]["gateway_reason"]
+    (item,) = place.json("review", "list")
+    assert owners(place) == {"2024-01-01": wisnu, "2024-01-05": kirana}
+    return item["id"], wisnu, kirana
+
+
+def test_a_visit_that_was_another_persons_takes_its_dose_along_when_an_operator_says_so(place, asked):
+    number, wisnu, kirana = asked
+    place.json("review", "link", number, kirana)
+    assert owners(place) == {"2024-01-01": kirana, "2024-01-05": kirana}
+    assert place.json("person", "show", wisnu)["sources"] == []
+    rows = loaded(place, f"{FIRST},{KIRANA},{MR}", f"{SECOND},{KIRANA},{JE}")
+    assert [row["gateway_status"] for row in rows] == ["unchanged", "unchanged"]
+
+
+def test_a_dose_that_was_moved_goes_back_alone(place, asked):
+    number, wisnu, kirana = asked
+    place.json("review", "link", number, kirana)
+    code, _, err = place.run("review", "undo", number)
+    assert (code, wisnu in err) == (2, True)
+    assert place.json("review", "undo", number, "--to", wisnu)["moved"] == 1
+    assert owners(place) == {"2024-01-01": wisnu, "2024-01-05": kirana}
+    rows = loaded(place, f"{FIRST},{KIRANA},{MR}", f"{SECOND},{KIRANA},{JE}")
+    assert [row["gateway_status"] for row in rows] == ["review", "unchanged"]
+
+
+def test_both_people_may_have_got_a_dose(place, asked):
+    number, wisnu, kirana = asked
+    place.json("review", "create", number)
+    doses = place.content()[1].values()
+    assert sorted(one["patient"]["reference"][8:] for one in doses) == sorted([wisnu, kirana, kirana])
+
+
+def test_rows_whose_keys_are_each_others_double_nothing(place):
+    loaded(place, f"{FIRST},{WISNU},{MR}", f"{SECOND},{KIRANA},{MR}")
+    before = place.content()
+    report = place.home / "report.csv"
+    keys = [row["gateway_key"] for row in place.report(report)]
+    text = report.read_text("utf-8-sig")
+    report.write_text(text.replace(keys[0], "?").replace(keys[1], keys[0]).replace("?", keys[1]), "utf-8")
+    summary = place.load(report, "--clinic", "rs")
+    assert (summary["review"], summary["reasons"]) == (2, {"correction-other-person": 2})
+    for item in place.json("review", "list"):
+        code, _, err = place.run("review", "create", item["id"])
+        assert (code, "stays open" in err) == (1, True)
+    assert place.content() == before
