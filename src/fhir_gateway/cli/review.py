@@ -169,7 +169,7 @@ def undo(
 
     The rows of a link go to a new person unless --to names one; those of a creation need --to. Taking an `unlink` back
     moves the rows to where they came from. A dose that an answer made is marked entered-in-error, and the next load asks
-    again.
+    again; one that an answer moved from another person goes back to --to.
     """
     who = user or options.login()
     with ProgressDisplay() as progress, bootstrap.opened(environment, progress) as gateway:
@@ -188,10 +188,12 @@ def undo(
 
 def _print_dose_taken_back(done: DoseTakenBack, *, as_json: bool) -> None:
     if as_json:
-        print_json({"review": done.review, "state": "undone", "marked": done.marked})
+        changed = {"moved": done.doses, "to": done.to} if done.to else {"marked": done.doses}
+        print_json({"review": done.review, "state": "undone", **changed})
         return
-    doses = "1 dose is" if done.marked == 1 else f"{done.marked} doses are"
-    print(f"review {done.review} is taken back: {doses} marked entered-in-error; the next load of the file asks again")
+    doses = "1 dose is" if done.doses == 1 else f"{done.doses} doses are"
+    what = f"back with Patient {done.to}" if done.to else "marked entered-in-error"
+    print(f"review {done.review} is taken back: {doses} {what}; the next load of the file asks again")
 
 
 def _print_unlinked(done: Unlinked, *, as_json: bool) -> None:

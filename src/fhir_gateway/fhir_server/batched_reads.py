@@ -129,9 +129,9 @@ def _url(question: _Question, count: int) -> str:
 
 def _batches(questions: Sequence[_Question]) -> Iterator[Sequence[_Question]]:
     """Yield questions that go into one batch; parts of one search, which find most, go into different ones."""
-    size = max(1, -(-len(questions) // SEARCHES_A_BATCH))
-    for start in range(size):
-        yield questions[start::size]
+    batches = -(-len(questions) // SEARCHES_A_BATCH)
+    for start in range(batches):
+        yield questions[start::batches]
 
 
 async def _side_by_side(tasks: Sequence[Coroutine[None, None, None]]) -> None:

@@ -1,8 +1,9 @@
 """Whether a resource really carries what was searched for: a server may have ignored the question."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 from fhir_gateway.domain.records import Resource
+from fhir_gateway.people.nik import is_masked
 
 
 def carries(resource: Resource, parameters: Mapping[str, Sequence[str]], *, masked: bool = False) -> bool:
@@ -32,7 +33,7 @@ def _carries(resource: Resource, name: str, values: Sequence[str], *, masked: bo
 
 def _has_identifier(resource: Resource, values: Sequence[str], *, masked: bool) -> bool:
     identifiers = [one for one in resource.get("identifier") or () if isinstance(one, dict)]
-    if masked and all(_is_masked(one.get("value")) for one in identifiers):
+    if masked and _may_be_hidden(identifiers, {value.partition("|")[0] for value in values if "|" in value}):
         return True
     wanted = {value.casefold() for value in values}
     for one in identifiers:
@@ -44,8 +45,17 @@ def _has_identifier(resource: Resource, values: Sequence[str], *, masked: bool) 
     return False
 
 
-def _is_masked(value: object) -> bool:
-    return isinstance(value, str) and (set(value) <= {"#"} or set(value) <= {"*"})
+def hides_numbers(resource: Resource) -> bool:
+    """Return whether a server covers an identifier of this resource."""
+    return any(
+        is_masked(str(one.get("value", ""))) for one in resource.get("identifier") or () if isinstance(one, dict)
+    )
+
+
+def _may_be_hidden(identifiers: Sequence[Resource], systems: Container[str]) -> bool:
+    """Return whether a server may hide the number that was asked for: one of its kind is covered, or all are or none is."""
+    covered = [one for one in identifiers if is_masked(str(one.get("value", "")))]
+    return len(covered) == len(identifiers) or any(one.get("system") in systems for one in covered)
 
 
 def _has_birth_date(resource: Resource, values: Sequence[str]) -> bool:

@@ -6,7 +6,7 @@ from fhir_gateway.domain.errors import PermanentServerError, UntrustedAnswerErro
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.fhir_server.asking import MATCHES_A_PAGE, Asking
 from fhir_gateway.fhir_server.client import Answer
-from fhir_gateway.fhir_server.matching import carries
+from fhir_gateway.fhir_server.matching import carries, hides_numbers
 from fhir_gateway.fhir_server.pages import Page, parse_page
 from fhir_gateway.fhir_server.questions import Parameters
 
@@ -71,6 +71,7 @@ class Paging:
                 raise UntrustedAnswerError(
                     f"The server found {resource['resourceType']} resources that were not asked for:"
                     f" it does not really search by {', '.join(sorted(parameters))}"
+                    + (": it covers numbers, set masked_identifiers = true" if hides_numbers(resource) else "")
                 )
             if resource["id"] not in got:
                 got.add(resource["id"])

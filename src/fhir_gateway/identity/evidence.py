@@ -14,7 +14,7 @@ from fhir_gateway.domain.recent import remembered
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.people.name_agreement import NameLevel, compare_keys
 from fhir_gateway.people.names import PersonName, read_name
-from fhir_gateway.people.nik import NikStatus, is_parents_nik, read_nik
+from fhir_gateway.people.nik import NikStatus, is_masked, is_parents_nik, read_nik
 
 _MRN = systems.medical_record("")
 _SOURCE = f"{systems.SOURCE}:"
@@ -214,7 +214,7 @@ class _Numbers:
             self.families = _with(self.families, value)
 
     def _add_nik(self, value: str, *, old: bool) -> None:
-        if value.startswith("#"):
+        if is_masked(value):
             self.masked = True
             return
         nik = read_nik(value)

@@ -253,15 +253,24 @@ class Keys:
     def provenance(self, patient_id: str, immunization_ids: Iterable[str]) -> list[Provenance]:
         """Return which rows a Patient and these Immunizations came from, the oldest first.
 
-        Rows that an operator has taken apart from their Patient since then came to where she moved them.
+        Rows that an operator has taken apart from their Patient, or given to another, since then came to where she moved them.
         """
         records, runs, files = tables.records, tables.runs, tables.files
         doses = set(immunization_ids)
-        moved, unlinking = tables.records.alias(), tables.runs.alias()
+        moved, moving = tables.records.alias(), tables.runs.alias()
         moved_since = (
             select(moved.c.number)
-            .join(unlinking, (unlinking.c.id == moved.c.run) & (unlinking.c.kind == RunKind.UNLINK))
-            .where(moved.c.key == records.c.key, moved.c.run > records.c.run)
+            .join(moving, moving.c.id == moved.c.run)
+            .where(
+                moved.c.key == records.c.key,
+                moved.c.run > records.c.run,
+                or_(
+                    moving.c.kind == RunKind.UNLINK,
+                    (moving.c.kind == RunKind.REVIEW)
+                    & (moved.c.outcome == Outcome.LOADED)
+                    & (moved.c.patient_id != records.c.patient_id),
+                ),
+            )
         )
         statement = (
             select(records, files.c.name, files.c.mapping, runs.c.started)

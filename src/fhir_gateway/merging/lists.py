@@ -16,7 +16,7 @@ from fhir_gateway.fhir import json_text
 from fhir_gateway.fhir.references import iterate_references, parse_literal
 from fhir_gateway.merging.elements import objects, text
 from fhir_gateway.people.names import read_name
-from fhir_gateway.people.nik import NikStatus, read_nik
+from fhir_gateway.people.nik import NikStatus, is_masked, read_nik
 from fhir_gateway.people.phones import read_phones
 
 _NAMES_BESIDE = frozenset({"nickname", "maiden", "anonymous", "old"})
@@ -186,8 +186,8 @@ def _add_identifier(identifier: Element, present: list[Element]) -> Element | No
         return None
     if system == systems.NIK_AS_WRITTEN and any(known.get("system") == systems.NIK for known in present):
         return None  # a damaged number says less than the one that is there
-    if system == systems.NIK and text(identifier.get("value")).startswith("#"):
-        return None  # masked by the server
+    if system == systems.NIK and is_masked(text(identifier.get("value"))):
+        return None
     return {**identifier, "use": "old"} if same_kind else identifier
 
 

@@ -74,8 +74,16 @@ async def test_many_values_go_in_few_searches():
     assert len(server.requests) == 3
 
 
-async def test_masked_identifiers_are_searched_one_by_one():
-    masked = {"resourceType": "Patient", "id": "m", "identifier": [{"system": NIK, "value": "################"}]}
+@pytest.mark.parametrize(
+    "identifiers",
+    [
+        [],
+        [{"system": NIK, "value": "################"}],
+        [{"system": NIK, "value": "33##############"}, {"system": "https://clinic.test/record", "value": "17"}],
+    ],
+)
+async def test_masked_identifiers_are_searched_one_by_one(identifiers):
+    masked = {"resourceType": "Patient", "id": "m", "identifier": identifiers}
     server = ScriptedServer(lambda _: answer(body=searchset(masked)))
     wanted = {"identifier": [f"{NIK}|1", f"{NIK}|2"]}
     assert await search(server, wanted, masked_identifiers=True) == ["m"]
@@ -236,6 +244,20 @@ async def test_a_question_that_is_refused_however_it_is_asked_closes_no_road():
             [one async for one in reader.search("Patient", {"birthdate": ["2020-01-02"]})]
         assert [one["id"] async for one in reader.search("Patient", {"identifier": [f"{NIK}|1"]})] == ["p1"]
     assert server.asked()[-1] == "POST /r4"
+
+
+async def test_somebody_elses_number_is_no_masked_one():
+    other = {"resourceType": "Patient", "id": "m", "identifier": [{"system": NIK, "value": "3"}]}
+    server = ScriptedServer(lambda _: answer(body=searchset(other)))
+    with pytest.raises(UntrustedAnswerError):
+        await search(server, {"identifier": [f"{NIK}|1"]}, masked_identifiers=True)
+
+
+async def test_numbers_that_are_covered_unexpectedly_are_told():
+    covered = {"resourceType": "Patient", "id": "m", "identifier": [{"system": NIK, "value": "################"}]}
+    server = ScriptedServer(lambda _: answer(body=searchset(covered)))
+    with pytest.raises(UntrustedAnswerError, match="masked_identifiers = true"):
+        await search(server, {"identifier": [f"{NIK}|1"]})
 
 
 async def test_what_is_too_long_for_the_server_is_asked_in_parts():

@@ -4,14 +4,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from enum import StrEnum
+from types import MappingProxyType
 
 from fhir_gateway.bundling import immunizations
 from fhir_gateway.domain import systems
 from fhir_gateway.domain.records import Dose, Resource, dose_identifier
 from fhir_gateway.domain.runs import KnownKey, SpooledRecord
+from fhir_gateway.fhir.references import id_referred_to
 from fhir_gateway.identity.doses import DoseSameness, prefer, same_dose
 
+OTHER_PERSON = "correction-other-person"
+"""The reason of a dose whose row was loaded for another person before."""
+
 _WRONG = "entered-in-error"
+_MOVE = (
+    "if the row was of the wrong person before, link it: its dose is moved here; if both people got a dose, create it;"
+    " reject the row if it is of the wrong person now"
+)
+_TAKE_APART = "reject the row, whose key may be another row's; if that Patient never got the dose, part it from there with `review unlink`"
 
 
 class DoseAction(StrEnum):
@@ -63,14 +73,18 @@ def plan_doses(  # noqa: PLR0913 - a plan needs all that is known of the person
     patient: Resource,
     zone: tzinfo,
     answer: Answer | None = None,
+    elsewhere: Mapping[str, Resource] = MappingProxyType({}),
 ) -> list[DosePlan]:
     """Plan every dose of one person's records; each dose ends as exactly one Immunization.
 
-    `existing` are the person's Immunizations on the server, `known` what earlier runs know of the records' keys.
-    `answer` is an operator's on what is doubtful. The order of records does not matter: who gave a dose goes before
+    `existing` are the person's Immunizations on the server, `known` what earlier runs know of the records' keys, and
+    `elsewhere` those of the keys' doses that stand with other people, by their ids. `answer` is an operator's on what is
+    doubtful. The order of records does not matter: who gave a dose goes before
     who wrote it down, then the key decides.
     """
-    planning = _Planning({str(e["id"]): e for e in existing}, known, patient, zone, answer)
+    planning = _Planning(
+        {str(e["id"]): e for e in existing}, elsewhere, known, patient=patient, zone=zone, answer=answer
+    )
     doses = [(record, dose) for record in records for dose in record.doses]
     for record, dose in sorted(doses, key=_given_first):
         planning.add(record, dose)
@@ -85,16 +99,19 @@ def _given_first(entry: tuple[SpooledRecord, Dose]) -> tuple[bool, str, str]:
 class _Planning:
     """The doses planned so far, against which the next one is held."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - as plan_doses
         self,
         existing: Mapping[str, Resource],
+        elsewhere: Mapping[str, Resource],
         known: Mapping[str, KnownKey],
+        *,
         patient: Resource,
         zone: tzinfo,
         answer: Answer | None,
     ) -> None:
         self.plans: list[DosePlan] = []
         self._existing = dict(existing)
+        self._elsewhere = elsewhere
         self._by_identifier = {
             identifier.get("value"): resource_id
             for resource_id, resource in existing.items()
@@ -118,6 +135,8 @@ class _Planning:
 
     def _known_dose(self, record: SpooledRecord, dose: Dose, known: KnownKey, known_id: str) -> DosePlan:
         current = self._existing.get(known_id)
+        if current is None and (there := self._elsewhere.get(known_id)) and there.get("status") != _WRONG:
+            return self._of_another(record, dose, known, there)
         if current is None or current.get("status") == _WRONG:
             if self._answer is Answer.CREATE:
                 return DosePlan(record.number, dose.name, DoseAction.CREATE, _again(record, dose, known_id))
@@ -128,6 +147,29 @@ class _Planning:
             return DosePlan(record.number, dose.name, DoseAction.KEEP, immunization_id=known_id, version=version)
         self._existing[known_id] = changed
         return DosePlan(record.number, dose.name, DoseAction.UPDATE, changed, known_id)
+
+    def _of_another(self, record: SpooledRecord, dose: Dose, known: KnownKey, there: Resource) -> DosePlan:
+        """Plan for a dose whose row was loaded for another person before: nothing is moved unless an operator says so."""
+        dose_id, owner = str(there["id"]), id_referred_to(there.get("patient"), "Patient")
+        has_it = any(
+            same_dose(one, dose.resource, zone=self._zone).sameness is DoseSameness.SAME
+            for one in self._existing.values()
+        )
+        if self._answer is Answer.CREATE and not has_it:
+            return DosePlan(record.number, dose.name, DoseAction.CREATE, _again(record, dose, dose_id))
+        if self._answer is Answer.LINK and not has_it:
+            moved = immunizations.corrected(there, known.supplied.get(dose.name, {}), dose.resource) or there
+            return DosePlan(record.number, dose.name, DoseAction.UPDATE, moved, dose_id)
+        return DosePlan(
+            record.number,
+            dose.name,
+            DoseAction.REVIEW,
+            immunization_id=dose_id,
+            code=OTHER_PERSON,
+            text=f"the row was loaded before for Patient {owner}, with whom its dose stands"
+            + (", and this person has the same dose already" if has_it else ""),
+            suggestion=_TAKE_APART if has_it else _MOVE,
+        )
 
     def _posted_before(self, record: SpooledRecord, dose: Dose, own: str) -> DosePlan:
         if self._existing[own].get("status") == _WRONG:

@@ -9,10 +9,12 @@ from fhir_gateway.domain.outcomes import Outcome
 from fhir_gateway.domain.posting import BundleEntry, EntryKind, EntryOutcome
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.domain.runs import WrittenResource
+from fhir_gateway.fhir.references import id_referred_to
 from fhir_gateway.flows.load.dose_planning import Answer, DoseAction, DosePlan, plan_doses
 from fhir_gateway.flows.load.failing import Failure
 from fhir_gateway.flows.load.following import Written, follow_replaced
 from fhir_gateway.flows.load.sent import DoseResult, PersonPost
+from fhir_gateway.flows.load.standing import patients_now
 from fhir_gateway.flows.load.tools import LoadTools
 
 _CHANGED_MEANWHILE_TRIES = 5
@@ -32,14 +34,17 @@ async def post_doses(
     waiting = ready
     for _ in range(_CHANGED_MEANWHILE_TRIES):
         existing = await _existing_doses(waiting, tools)
+        elsewhere = await _known_elsewhere(waiting, existing, tools)
         for person in waiting:
+            stand_here = [dose for dose, owner in elsewhere.values() if owner == person.patient_id]
             plans[person.number] = plan_doses(
                 _each_key_once(person),
-                existing.get(person.patient_id, []),
+                [*existing.get(person.patient_id, []), *stand_here],
                 person.known,
                 patient=person.patient,
                 zone=tools.zone,
                 answer=answer,
+                elsewhere={key: dose for key, (dose, owner) in elsewhere.items() if owner != person.patient_id},
             )
         entries = [entry for person in waiting for entry in _entries(person, plans[person.number])]
         outcomes.update({outcome.key: outcome for outcome in await tools.writer.send(entries)})
@@ -76,6 +81,27 @@ async def _existing_doses(people: Sequence[PersonPost], tools: LoadTools) -> Map
             patient_id = str(dose.get("patient", {}).get("reference", "")).rpartition("/")[2]
             found.setdefault(patient_id, []).append(dose)
     return found
+
+
+async def _known_elsewhere(
+    people: Sequence[PersonPost], existing: Mapping[str, list[Resource]], tools: LoadTools
+) -> dict[str, tuple[Resource, str]]:
+    """Return id → (dose, who stands for its Patient now) of doses that rows brought before and that are not their person's.
+
+    They stand with another person, or with a Patient whom another program has replaced.
+    """
+    here = {str(dose["id"]): dose for doses in existing.values() for dose in doses}
+    missed: set[str] = set()
+    for person in people:
+        hers = {dose["id"] for dose in existing.get(person.patient_id, ())}
+        missed.update(dose_id for key in person.known.values() for dose_id in key.doses.values() if dose_id not in hers)
+    found = {dose_id: here[dose_id] for dose_id in missed & here.keys()}
+    if unseen := sorted(missed - here.keys()):
+        found |= {str(dose["id"]): dose async for dose in tools.reader.search("Immunization", {"_id": unseen})}
+    owners = {dose_id: id_referred_to(dose.get("patient"), "Patient") for dose_id, dose in found.items()}
+    now = await patients_now(filter(None, owners.values()), tools)
+    masters = {owner: str(patient["id"]) for owner, patient in now.items()}
+    return {dose_id: (dose, masters.get(owners[dose_id], owners[dose_id])) for dose_id, dose in found.items()}
 
 
 def _entries(person: PersonPost, plans: Sequence[DosePlan]) -> list[BundleEntry]:

@@ -1,12 +1,15 @@
 """An operator's answer about a dose is taken back: what it made is marked as wrong, and the next load asks again."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
+from fhir_gateway.bundling.immunizations import for_patient
 from fhir_gateway.domain.errors import PermanentServerError
 from fhir_gateway.domain.posting import BundleEntry
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.domain.runs import KnownKey, ReviewAnswer, ReviewItem, ReviewState, Run, WrittenResource
+from fhir_gateway.fhir.references import id_referred_to
 from fhir_gateway.flows.load.tools import LoadTools
 from fhir_gateway.flows.review.dose_moving import made_by_gateway
 from fhir_gateway.flows.review.recalling import recall_changed
@@ -16,23 +19,31 @@ _WRONG = "entered-in-error"
 _TRIES = 6
 
 
-async def take_back_dose(item: ReviewItem, answer: ReviewAnswer, *, user: str, note: str, tools: LoadTools) -> int:
-    """Take back what was said of the doses that hang on a question; return how many were marked entered-in-error.
+async def take_back_dose(  # noqa: PLR0913 - the answer, and who takes it back
+    item: ReviewItem, answer: ReviewAnswer, *, to: str, user: str, note: str, tools: LoadTools
+) -> int:
+    """Take back what was said of the doses that hang on a question; return how many doses were changed for it.
 
-    A dose that `create` made is marked, unless other rows stand for it by now; one that `link` named stays as it is. The
-    rows no longer stand for either, so that the next load of their file asks again. Said again after an interruption it
+    A dose that `create` made is marked entered-in-error, unless other rows stand for it by now; one that `link` named
+    stays as it is. The rows no longer stand for either, so that the next load of their file asks again. With `to`, the
+    doses that `link` moved go to that Patient, and the rows stand for them there. Said again after an interruption it
     goes on. Raises LedgerError where a load runs, ServerError where the server refuses or has gone.
     """
     with tools.ledger.load_lock(f"taking back the answer to review {item.id}"):
         known = tools.ledger.keys.known({key for key, _ in _settled(answer.run, tools)})
         asked = _asked_about(item, answer, known, tools)
-        made = _only_theirs(asked, known, tools) if answer.state is ReviewState.CREATED else []
         told: list[WrittenResource] = []
-        before, after = await _mark(made, told, tools)
+        if to:
+            before, after = await _change(sorted(asked), partial(_moved, to=to), told, tools)
+        else:
+            made = _only_theirs(asked, known, tools) if answer.state is ReviewState.CREATED else []
+            before, after = await _change(made, _wrong, told, tools)
         with tools.ledger.transaction():
             run = tools.ledger.runs.get(answer.run)
             if run is not None:
-                tools.ledger.keys.learn(run, [_without(key, asked) for key in known.values()])
+                forgotten = [_without(key, asked) for key in known.values()]
+                back = [replace(key, patient_id=to, content="") for key in known.values()]
+                tools.ledger.keys.learn(run, back if to else forgotten)
             recall_changed(before.values(), after.values(), tools)
             tools.ledger.reviews.take_back(item.id)
             now = tools.clock.now()
@@ -73,28 +84,35 @@ def _only_theirs(asked: Iterable[str], known: Mapping[str, KnownKey], tools: Loa
     return sorted(set(asked) - others)
 
 
-async def _mark(
-    ids: Sequence[str], told: list[WrittenResource], tools: LoadTools
+async def _change(
+    ids: Sequence[str], change: Callable[[Resource], Resource | None], told: list[WrittenResource], tools: LoadTools
 ) -> tuple[dict[str, Resource], dict[str, Resource]]:
-    """Mark the gateway's own of these doses as entered in error; return them as they were and as they are.
+    """Change the gateway's own of these doses where `change` returns another; return them as they were and as they are.
 
     `told` is given what was written.
     """
     standing = await read_doses(ids, tools)
     before = {one: dose for one, dose in standing.items() if made_by_gateway(dose)}
     for _ in range(_TRIES):
-        open_doses = [standing[one] for one in before if one in standing and standing[one].get("status") != _WRONG]
-        if not open_doses:
+        entries = [_entry(new) for one in before if one in standing and (new := change(standing[one])) is not None]
+        if not entries:
             return before, {one: standing[one] for one in before if one in standing}
-        await send_all([_wrong(dose) for dose in open_doses], tools, told)
+        await send_all(entries, tools, told)
         standing = await read_doses(ids, tools)
     raise PermanentServerError("the doses keep changing on the server: run the same command again")
 
 
-def _wrong(dose: Resource) -> BundleEntry:
+def _wrong(dose: Resource) -> Resource | None:
+    return None if dose.get("status") == _WRONG else {**dose, "status": _WRONG}
+
+
+def _moved(dose: Resource, to: str) -> Resource | None:
+    return None if id_referred_to(dose.get("patient"), "Patient") == to else for_patient(dose, to)
+
+
+def _entry(dose: Resource) -> BundleEntry:
     url = f"Immunization/{dose['id']}"
-    version = str(dose.get("meta", {}).get("versionId", ""))
-    return BundleEntry(url, "PUT", url, {**dose, "status": _WRONG}, if_match=version)
+    return BundleEntry(url, "PUT", url, dose, if_match=str(dose.get("meta", {}).get("versionId", "")))
 
 
 def _without(known: KnownKey, asked: frozenset[str]) -> KnownKey:

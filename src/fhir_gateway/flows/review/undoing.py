@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from fhir_gateway.domain.errors import UsageError
 from fhir_gateway.domain.runs import ReviewAnswer, ReviewItem, ReviewKind, ReviewState
+from fhir_gateway.flows.load.dose_planning import OTHER_PERSON
 from fhir_gateway.flows.load.tools import LoadTools
 from fhir_gateway.flows.review.dose_undoing import take_back_dose
 from fhir_gateway.flows.review.parting_plan import UnlinkRequest
@@ -14,17 +15,19 @@ _OF_PEOPLE = frozenset({ReviewKind.PERSON, ReviewKind.KEY, ReviewKind.UNLINK})
 
 @dataclass(frozen=True, slots=True)
 class DoseTakenBack:
-    """An answer about a dose was taken back: the review, and how many doses were marked entered-in-error for it."""
+    """An answer about a dose was taken back: how many doses were marked entered-in-error, or moved to Patient `to`."""
 
     review: int
-    marked: int
+    doses: int
+    to: str = ""
 
 
 async def undo(number: int, *, to: str, user: str, note: str, tools: LoadTools) -> Unlinked | DoseTakenBack | None:
     """Take the answer to a question back; return what was moved or marked, None where that was nothing.
 
     A rejection: the question waits again. A link or a creation: the rows go to Patient `to`, or after a link to a new
-    person. An unlinking: the rows go back. Of a dose: see take_back_dose(). Raises UsageError for a question that nobody
+    person. An unlinking: the rows go back. Of a dose: see
+    take_back_dose(); one that was moved goes to `to`. Raises UsageError for a question that nobody
     has answered, and what unlink() raises.
     """
     item = tools.ledger.reviews.get(number)
@@ -40,10 +43,15 @@ async def undo(number: int, *, to: str, user: str, note: str, tools: LoadTools) 
     if not answers or item.state not in {ReviewState.LINKED, ReviewState.CREATED, ReviewState.UNLINKED}:
         raise UsageError(f"review {number} has no answer to take back ({item.state})")
     if item.kind not in _OF_PEOPLE:
-        if to:
+        moved = item.code == OTHER_PERSON and item.state is ReviewState.LINKED
+        if to and not moved:
             raise UsageError(f"review {number} was about a dose: --to says nothing of it")
-        marked = await take_back_dose(item, answers[-1], user=user, note=note, tools=tools)
-        return DoseTakenBack(number, marked)
+        if moved and (not to or await tools.reader.read("Patient", to) is None):
+            raise UsageError(
+                f"review {number} moved a dose ({item.text}): name with --to the Patient to whom it goes back"
+            )
+        changed = await take_back_dose(item, answers[-1], to=to, user=user, note=note, tools=tools)
+        return DoseTakenBack(number, changed, to)
     return await unlink(_request(item, answers[-1], to=to, user=user, note=note, tools=tools), tools)
 
 
