@@ -84,7 +84,8 @@ class Asking:
 
     async def next(self, resource_type: str, link: str) -> Answer:
         """Return the page that a link leads to; raises PageExpiredError where the server has forgotten it."""
-        target = next_target(self._client.base, link, f"a search for {resource_type}")
+        whole = f"{resource_type}{link}" if link.startswith("?") else link
+        target = next_target(self._client.base, whole, f"a search for {resource_type}")
         parts = urlsplit(target)
         asks_again = parts.path in {resource_type, f"{resource_type}/_search"}
         by_post = asks_again and _Road.POST not in self._refused_roads and not self._links_by_get

@@ -121,6 +121,15 @@ async def test_next_links_that_repeat_what_was_asked_travel_in_the_body():
     assert server.asked() == ["POST /r4/Patient/_search"] * 2
 
 
+async def test_next_links_may_be_a_query_alone():
+    def handler(request):
+        page = int(asks(request).get("page", ["0"])[0])
+        link = [{"relation": "next", "url": f"?page={page + 1}"}] if page < 2 else []
+        return answer(body=searchset(patient(page), link=link))
+
+    assert await search(ScriptedServer(handler), {"active": ["true"]}) == ["p0", "p1", "p2"]
+
+
 @pytest.mark.parametrize("status", [400, 404, 405])
 async def test_next_links_that_are_refused_in_a_body_are_followed_as_they_stand(status):
     def handler(request):
