@@ -26,7 +26,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,7 @@ from fhir_gateway.bootstrap.inputs import open_inputs
 from fhir_gateway.bundling.digests import digest
 from fhir_gateway.bundling.immunizations import for_patient
 from fhir_gateway.domain.recent import forget_all
-from fhir_gateway.domain.records import Converted, SourceRecord, SourceRef, UnreadableRow, dose_identifier
+from fhir_gateway.domain.records import Converted, Rejected, SourceRecord, SourceRef, UnreadableRow, dose_identifier
 from fhir_gateway.fhir.validation import is_valid
 from fhir_gateway.flows.load import LoadInput
 from fhir_gateway.flows.load.validating import forget_valid
@@ -52,6 +52,9 @@ _SAMPLES = Path(__file__).parents[1] / "mappings"
 _SAMPLE_FILES = ("simrs-khanza/sample-rs-a.csv", "puskesmas/sample.csv", "asik/sample.xlsx")
 _ALONE = {".csv": 500, ".xlsx": 75}
 """Rows whose resources are checked and written alone."""
+
+_AT_ONCE = 100
+"""Rows that are mapped together, as the command maps them."""
 
 _NO_ROW = SourceRecord(SourceRef("", 0), {})
 
@@ -81,8 +84,7 @@ def main() -> None:
         os.environ["FHIR_GATEWAY_HOME"] = folder
         generate(work, Region(arguments.seed, arguments.persons, "A", Rates()))
         files = [work / name for name in ("puskesmas.csv", "simrs-khanza.csv", "asik.xlsx")]
-        gc.freeze()  # what the imports made is not searched again and again, and cycles are looked for seldom, for all ways
-        gc.set_threshold(20_000)
+        gc.disable()  # for all ways, as the command does: none makes cycles of objects
         print(f"{'':30}{'':8}{'':9}{'':13}{'whole conversion':>32}{'resources alone':>20}")
         print(
             f"{'':30}{'rows':>8}{'rows/s':>9}{'resources/s':>13}"
@@ -130,10 +132,12 @@ def convert_by_objects(file: Path, out: Path) -> float:
     seen: set[str] = set()
     started = time.process_time()
     rows = 0
+    records = entry.source.records()
     with out.open("wb") as written:
-        for record in entry.source.records():
-            rows += 1
-            for resource in _resources(entry, record):
+        while together := list(islice(records, _AT_ONCE)):
+            rows += len(together)
+            readable = [record for record in together if isinstance(record, SourceRecord)]
+            for resource in chain.from_iterable(map(_made, entry.convert.convert_all(readable))):
                 if resource["id"] not in seen:  # as the gateway, which checks a Patient once for all rows of the person
                     seen.add(resource["id"])
                     written.write(objects.serialise(objects.build(resource)))
@@ -214,7 +218,10 @@ def _opened(file: Path) -> LoadInput:
 
 
 def _resources(entry: LoadInput, record: SourceRecord | UnreadableRow) -> list[dict[str, Any]]:
-    result = None if isinstance(record, UnreadableRow) else entry.convert(record)
+    return [] if isinstance(record, UnreadableRow) else _made(entry.convert(record))
+
+
+def _made(result: Converted | Rejected) -> list[dict[str, Any]]:
     if not isinstance(result, Converted):
         return []
     patient_id = digest(result.patient) + digest([result.patient, "id"])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import orjson
 
-from fhir_gateway.bootstrap.collecting import few_collections
+from fhir_gateway.bootstrap.collecting import no_collections
 from fhir_gateway.bootstrap.inputs import open_inputs
 from fhir_gateway.domain.errors import InterruptedRunError
 from fhir_gateway.domain.outcomes import RowOutcome
@@ -63,7 +63,7 @@ class Conversion:
         progress.phase(f"converting {source.path.name}")
         try:
             with (
-                few_collections(),
+                no_collections(),
                 open(part, "wb", buffering=_WRITTEN_AT_ONCE, opener=_for_owner_only) as file,
                 closing(_Seen()) as seen,
             ):

@@ -6,7 +6,7 @@ is compiled when it is first asked for: Patient and Immunization take some milli
 
 import difflib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache
 from importlib import resources
 from typing import Any
@@ -19,6 +19,9 @@ from fhir_gateway.fhir.problem_words import ONE_CHOICE, explain
 
 MOST_PROBLEMS = 20
 _HOLDS_RESOURCES = frozenset({"Bundle", "Parameters"})
+_ABOUT_NAMES = frozenset({"type", "required", "additionalProperties", "allOf", "anyOf", "not", "dependentSchemas"})
+"""What a schema may say so that names alone, and no values, decide whether an object fits."""
+
 _DEFINITION = re.compile(r'"#/\$defs/([^"]+)"')
 _NAME = re.compile(r"_?[A-Za-z][A-Za-z0-9]{0,63}")
 
@@ -55,8 +58,12 @@ def _schema(resource_type: str) -> dict[str, Any]:
 
 @cache
 def _validator(resource_type: str) -> jsonschema_rs.Draft202012Validator:
+    return _compiled(_schema(resource_type))
+
+
+def _compiled(schema: dict[str, Any]) -> jsonschema_rs.Draft202012Validator:
     return jsonschema_rs.Draft202012Validator(
-        _schema(resource_type), pattern_options=jsonschema_rs.RegexOptions(), validate_formats=False
+        schema, pattern_options=jsonschema_rs.RegexOptions(), validate_formats=False
     )
 
 
@@ -80,6 +87,51 @@ def is_valid(resource: Resource) -> bool:
     if "contained" not in resource and resource_type not in _HOLDS_RESOURCES:
         return True
     return all(not _misplaced(path, held) and is_valid(held) for path, held in _held_resources(resource, ""))
+
+
+def are_valid(resource_type: str, resources: Sequence[Resource]) -> bool:
+    """Tell whether all these resources of a type are valid R4 resources, as is_valid() would say of each.
+
+    What stands under an element's name is judged by that name's schema alone, and all else in a type's schema is about
+    which names there are. So resources with the same names are judged a name at a time, and a value that they share once.
+    """
+    by_names: dict[tuple[str, ...], list[Resource]] = {}
+    for resource in resources:
+        by_names.setdefault(tuple(resource), []).append(resource)
+    for names, several in by_names.items():
+        columns = zip(*map(dict.values, several), strict=True)
+        values = {name: list({id(v): v for v in column}.values()) for name, column in zip(names, columns, strict=True)}
+        try:
+            if not (_may_have(resource_type, names) and _elements_validator(resource_type).is_valid(values)):
+                return False
+        except (ValueError, RecursionError):
+            return False
+    return True
+
+
+@lru_cache(maxsize=512)
+def _may_have(resource_type: str, names: tuple[str, ...]) -> bool:
+    """Tell whether a resource may have elements of just these names; False where their values count for that."""
+    rules = dict(_schema(resource_type)["$defs"][resource_type])
+    known = dict.fromkeys(rules.pop("properties"), True)
+    if "contained" in names or resource_type in _HOLDS_RESOURCES or not _is_about_names(rules):
+        return False
+    return _compiled({**rules, "properties": known}).is_valid(dict.fromkeys(names))
+
+
+def _is_about_names(rules: dict[str, Any]) -> bool:
+    below = [*rules.get("allOf", ()), *rules.get("anyOf", ()), *rules.get("dependentSchemas", {}).values()]
+    if "not" in rules:
+        below.append(rules["not"])
+    return rules.keys() <= _ABOUT_NAMES and all(map(_is_about_names, below))
+
+
+@cache
+def _elements_validator(resource_type: str) -> jsonschema_rs.Draft202012Validator:
+    """Return what judges lists of elements by their names."""
+    definitions = _schema(resource_type)["$defs"]
+    elements = definitions[resource_type]["properties"]
+    return _compiled({"$defs": definitions, "properties": {name: {"items": one} for name, one in elements.items()}})
 
 
 def validate(resource: Resource) -> tuple[Problem, ...]:

@@ -6,12 +6,13 @@ from typing import Any
 
 from fhir_gateway.domain.errors import ConfigurationProblem
 from fhir_gateway.domain.records import Layout
+from fhir_gateway.mapping.clinics import DoseGroup, KeyReader
 from fhir_gateway.mapping.concept_maps import ConceptMap
-from fhir_gateway.mapping.conversion import CompiledMapping, DoseGroup, KeyReader
+from fhir_gateway.mapping.conversion import CompiledMapping
 from fhir_gateway.mapping.document import Faults, Node, Place, parse_yaml
 from fhir_gateway.mapping.dose_functions import DOSE_FUNCTIONS
 from fhir_gateway.mapping.elements import Element
-from fhir_gateway.mapping.functions import Facts, MappingFunction
+from fhir_gateway.mapping.functions import Facts, MappingFunction, Steadiness, steadiness_of
 from fhir_gateway.mapping.general_functions import GENERAL_FUNCTIONS
 from fhir_gateway.mapping.person_functions import PERSON_FUNCTIONS
 from fhir_gateway.mapping.values import (
@@ -78,16 +79,14 @@ def _assemble(root: Node, compiling: Compiling) -> CompiledMapping:
     patient = _resource(root.value.get("patient"), "Patient", compiling)
     of_patient = dict(compiling.columns)
     clinic = compiling.reader(clinic_node.text) if clinic_node is not None else None
-    of_row = dict.fromkeys(compiling.names(clinic_node.text)) if clinic_node is not None else {}
+    of_clinic = dict.fromkeys(compiling.names(clinic_node.text)) if clinic_node is not None else {}
     groups = _dose_groups(root.value.get("immunization"), compiling)
     key = _key(root.value.get("key"), compiling)
     of_person = of_patient | compiling.nik_columns
     key = tuple([part._replace(of_person=of_person.keys() >= set(part.columns)) for part in key])
     layout = _layout(name_node.text, root.value.get("source"), compiling)
     of_key = {column for part in key for column in part.columns}
-    needed = layout.required.union(of_key, of_row, compiling.nik_columns)
-    of_row |= dict.fromkeys(column for part in key if not part.of_person for column in part.columns)
-    of_row |= dict.fromkeys(column for group in groups if group.when is None for column in group.columns)
+    needed = layout.required.union(of_key, of_clinic, compiling.nik_columns)
     return CompiledMapping(
         name=name_node.text,
         title=root.value["title"].text if "title" in root.value else "",
@@ -99,7 +98,7 @@ def _assemble(root: Node, compiling: Compiling) -> CompiledMapping:
         nik_columns=tuple(compiling.nik_columns),
         columns=tuple(compiling.columns),
         person_columns=tuple(of_person),
-        row_columns=tuple(of_row),
+        clinic_columns=tuple(of_clinic),
         conditions=frozenset(compiling.conditions),
         needed=frozenset(needed),
     )
@@ -134,8 +133,9 @@ def _key(node: Node | None, compiling: Compiling) -> tuple[KeyReader, ...]:
         if raw is None or not raw.text:
             compiling.faults.add(child.place, "a part of the key is a column, or {column: …, through: …}")
             continue
-        evaluate = compile_value(child, "key", compiling).evaluate if child.is_mapping else None
-        readers.append(KeyReader(compiling.reader(raw.text), evaluate, compiling.names(raw.text)))
+        value = compile_value(child, "key", compiling) if child.is_mapping else None
+        evaluate, steady = (value.evaluate, value.steadiness >= Steadiness.SELDOM) if value else (None, True)
+        readers.append(KeyReader(compiling.reader(raw.text), evaluate, compiling.names(raw.text), steady))
     return tuple(readers)
 
 
@@ -158,10 +158,11 @@ def _dose_groups(node: Node | None, compiling: Compiling) -> tuple[DoseGroup, ..
         when = node.value.get("when")
         before, compiling.columns = compiling.columns, {}
         column = column_name(when, compiling) if when is not None else ""
-        condition = compiling.reader(column) if column else None
+        if column:
+            compiling.reader(column)
         conditions = tuple(compiling.columns)
         elements = _resource(resource, "Immunization", compiling)
-        groups.append(DoseGroup(variables.get("each", ""), condition, elements, tuple(compiling.columns), conditions))
+        groups.append(DoseGroup(variables.get("each", ""), elements, tuple(compiling.columns), conditions))
         compiling.columns = before | compiling.columns
         compiling.conditions.update(conditions)
     compiling.variables = {}
@@ -208,7 +209,7 @@ def _element(name: str, node: Node, path: str, compiling: Compiling) -> Element:
     compiled = _compile(node, path, compiling)
     columns = tuple(compiling.columns)
     compiling.columns = before | compiling.columns
-    return Element(name, compiled.evaluate, columns if compiled.steady else None)
+    return Element(name, compiled.evaluate, columns, compiled.steadiness)
 
 
 def _compile(node: Node, path: str, compiling: Compiling) -> Compiled:
@@ -227,10 +228,10 @@ def _compile(node: Node, path: str, compiling: Compiling) -> Compiled:
 
 def _compile_list(node: Node, path: str, compiling: Compiling) -> Compiled:
     compiled = [_compile(child, path, compiling) for child in node.value]
-    constant, steady = all(one.constant for one in compiled), all(one.steady for one in compiled)
+    constant, steadiness = all(one.constant for one in compiled), steadiness_of([one.steadiness for one in compiled])
     evaluates = tuple(one.evaluate for one in compiled)
     if len(evaluates) == 1:
-        return Compiled(_single_item(evaluates[0]), constant=constant, steady=steady)
+        return Compiled(_single_item(evaluates[0]), constant=constant, steadiness=steadiness)
 
     def evaluate(cells: Cells, facts: Facts) -> Any:
         result: list[Any] = []
@@ -242,7 +243,7 @@ def _compile_list(node: Node, path: str, compiling: Compiling) -> Compiled:
                 result.append(value)
         return result or None
 
-    return Compiled(evaluate, constant=constant, steady=steady)
+    return Compiled(evaluate, constant=constant, steadiness=steadiness)
 
 
 def _single_item(only: Evaluate) -> Evaluate:
@@ -262,9 +263,9 @@ def _compile_element(node: Node, path: str, compiling: Compiling) -> Compiled:
         return Compiled(always(beside or None), constant=True)
     # What comes from the row is evaluated first: where it is empty, the constants beside it are not needed.
     from_row = tuple((name, one.evaluate) for name, one in compiled.items() if not one.constant)
-    steady = all(one.steady for one in compiled.values())
+    steadiness = steadiness_of([one.steadiness for one in compiled.values()])
     if len(from_row) == 1:
-        return Compiled(_single_element(*from_row[0], beside), steady=steady)
+        return Compiled(_single_element(*from_row[0], beside), steadiness=steadiness)
 
     def evaluate(cells: Cells, facts: Facts) -> Any:
         result: dict[str, Any] = {}
@@ -274,7 +275,7 @@ def _compile_element(node: Node, path: str, compiling: Compiling) -> Compiled:
                 result[name] = value
         return result | beside if result else None
 
-    return Compiled(evaluate, steady=steady)
+    return Compiled(evaluate, steadiness=steadiness)
 
 
 def _single_element(name: str, only: Evaluate, beside: dict[str, Any]) -> Evaluate:

@@ -9,7 +9,7 @@ from fhir_gateway.domain import systems
 from fhir_gateway.domain.recent import Recent
 from fhir_gateway.domain.records import Problem, Resource, UnmappedValue
 from fhir_gateway.mapping.concept_maps import ConceptMap, Match, unmapped_line
-from fhir_gateway.mapping.functions import Apply, ConversionContext, Facts, MappingFunction, Option, Setup
+from fhir_gateway.mapping.functions import Apply, ConversionContext, Facts, MappingFunction, Option, Setup, Steadiness
 from fhir_gateway.mapping.spellings import UNKNOWN_DOSE, DoseNumber, read_dose_number
 from fhir_gateway.people.dates import FORMATS, DateFault, ReadDate, make_instant, read_clock, read_date
 
@@ -132,6 +132,7 @@ def _build_concept_map(setup: Setup) -> Apply:
             return _unmapped(setups[number], concept_map, texts[number], facts)
         if not meaning.codes:
             return no_immunization[number]
+        facts.of_row = match.undated is None
         facts.dose = match.dose
         return {"coding": meaning.coding, "text": texts[number]}
 
@@ -282,7 +283,7 @@ DOSE_FUNCTIONS = (
             "unreadable": Option(choices=("reject", "keep")),
         },
         date=True,
-        steady=True,
+        steadiness=Steadiness.STEADY,
     ),
     MappingFunction(
         "date_time",
@@ -290,12 +291,14 @@ DOSE_FUNCTIONS = (
         _build_date_time,
         {"formats": Option("list", choices=FORMATS)},
         date=True,
+        steadiness=Steadiness.SELDOM,
     ),
     MappingFunction(
         "concept_map",
         "a CodeableConcept by a concept map; the first column that the map knows",
         _build_concept_map,
         {"map": Option(required=True), "codes": Option("list")},
+        steadiness=Steadiness.HEEDING,
     ),
     MappingFunction(
         "dose_number",
@@ -303,10 +306,24 @@ DOSE_FUNCTIONS = (
         _build_dose_number,
         {"free_text": Option("list")},
         needs_columns=False,
+        steadiness=Steadiness.HEEDING,
     ),
-    MappingFunction("lot_number", "a lot number; those that programs invent are kept aside", _build_lot_number),
     MappingFunction(
-        "dose_status", "completed, or not-done where a refusal or a deferral is written", _build_dose_status
+        "lot_number",
+        "a lot number; those that programs invent are kept aside",
+        _build_lot_number,
+        steadiness=Steadiness.HEEDING,
     ),
-    MappingFunction("dose_status_reason", "why a dose was not given, as written", _build_dose_status_reason),
+    MappingFunction(
+        "dose_status",
+        "completed, or not-done where a refusal or a deferral is written",
+        _build_dose_status,
+        steadiness=Steadiness.EACH,
+    ),
+    MappingFunction(
+        "dose_status_reason",
+        "why a dose was not given, as written",
+        _build_dose_status_reason,
+        steadiness=Steadiness.EACH,
+    ),
 )

@@ -3,9 +3,10 @@
 A package adds functions by an entry point in the group `fhir_gateway.mapping_functions` that names a MappingFunction.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, tzinfo
+from enum import IntEnum
 from typing import Any
 
 from fhir_gateway.domain.records import Problem, UnmappedValue
@@ -14,6 +15,27 @@ from fhir_gateway.mapping.spellings import UNKNOWN_DOSE, DoseNumber
 from fhir_gateway.people.names import PersonName
 
 ENTRY_POINT_GROUP = "fhir_gateway.mapping_functions"
+
+
+class Steadiness(IntEnum):
+    """What decides a function's value beside the context and the clinic, so that it need not be worked out again.
+
+    UNSTEADY: anything, and it may tell anything. All others tell no more than problems, kept and unmapped texts, `dose`, `not_done` and
+    `of_row`. HEEDING: the texts and what was told of the row before. EACH: the same, and it has its usual value
+    where none of the texts by itself makes another. SELDOM: the texts, which seldom repeat. STEADY: the texts.
+    """
+
+    UNSTEADY = 0
+    HEEDING = 1
+    EACH = 2
+    SELDOM = 3
+    STEADY = 4
+
+
+def steadiness_of(parts: Iterable[Steadiness]) -> Steadiness:
+    """Return how steady a value is that is made of several."""
+    least = min(parts, default=Steadiness.STEADY)
+    return Steadiness.HEEDING if least is Steadiness.EACH else least
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +68,7 @@ class Facts:
 
     Birth date, gender and name are evaluated before the rest of the Patient; status, date and vaccine of a dose before
     its rest. Dates are ISO texts. `kept` are original texts that would be lost otherwise, `problems` what is wrong.
+    `of_row` is told where a value depended on the dose's date, so that it holds for this row alone.
     """
 
     context: ConversionContext
@@ -60,14 +83,15 @@ class Facts:
     occurrence: str = ""
     not_done: bool = False
     dose: DoseNumber = UNKNOWN_DOSE
+    of_row: bool = False
     kept: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     unmapped: list[UnmappedValue] = field(default_factory=list)
 
     @property
     def told(self) -> int:
-        """How much functions have told beside the values that they returned."""
-        return len(self.problems) + len(self.kept) + len(self.unmapped)
+        """How much functions have told beside the values that they returned and the dose's number."""
+        return len(self.problems) + len(self.kept) + len(self.unmapped) + self.not_done + self.of_row
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +140,8 @@ class MappingFunction:
     """A named pure function: `build` is called once for each use and returns what is applied to every row.
 
     `free_options` says that any key may stand among the options; `needs_columns` that it makes no sense without one;
-    `nik` that its columns hold NIKs, `date` that a number in them is a spreadsheet's day.
+    `nik` that its columns hold NIKs, `date` that a number in them is a spreadsheet's day. `steadiness` says which values
+    may be remembered.
     """
 
     name: str
@@ -126,5 +151,5 @@ class MappingFunction:
     free_options: bool = False
     needs_columns: bool = True
     nik: bool = False
-    steady: bool = False
+    steadiness: Steadiness = Steadiness.UNSTEADY
     date: bool = False

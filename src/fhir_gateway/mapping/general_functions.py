@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from fhir_gateway.domain import systems
 from fhir_gateway.domain.records import Resource
-from fhir_gateway.mapping.functions import Apply, ClinicEntry, Facts, MappingFunction, Option, Setup
+from fhir_gateway.mapping.functions import Apply, ClinicEntry, Facts, MappingFunction, Option, Setup, Steadiness
 
 _REFERENCE_TYPES = ("Practitioner", "PractitionerRole", "Organization", "Location")
 
@@ -79,14 +79,20 @@ GENERAL_FUNCTIONS = (
         "the value beside the first listed word that the text holds",
         _build_word,
         free_options=True,
-        steady=True,
+        steadiness=Steadiness.STEADY,
     ),
     MappingFunction(
         "reference",
         "a logical reference: identifier and display",
         _build_reference,
         {"type": Option(required=True, choices=_REFERENCE_TYPES), "except": Option("list")},
-        steady=True,
+        steadiness=Steadiness.STEADY,
     ),
-    MappingFunction("clinic", "the clinic that the record comes from", _build_clinic, needs_columns=False, steady=True),
+    MappingFunction(
+        "clinic",
+        "the clinic that the record comes from",
+        _build_clinic,
+        needs_columns=False,
+        steadiness=Steadiness.STEADY,
+    ),
 )

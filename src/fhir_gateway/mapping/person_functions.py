@@ -6,7 +6,7 @@ from typing import Any
 
 from fhir_gateway.domain import systems
 from fhir_gateway.domain.records import Resource
-from fhir_gateway.mapping.functions import Apply, Facts, MappingFunction, Option, Setup
+from fhir_gateway.mapping.functions import Apply, Facts, MappingFunction, Option, Setup, Steadiness
 from fhir_gateway.people.addresses import PARTS, AddressText, read_address
 from fhir_gateway.people.names import PersonName, read_name
 from fhir_gateway.people.nik import Nik, NikStatus, decoded_birth_date, read_nik
@@ -209,13 +209,13 @@ PERSON_FUNCTIONS = (
     MappingFunction(
         "parent_nik", "the mother's NIK from a parent's column; a father's is left out", _build_parent_nik, nik=True
     ),
-    MappingFunction("phones", "every phone number of a cell in E.164", _build_phones, steady=True),
+    MappingFunction("phones", "every phone number of a cell in E.164", _build_phones, steadiness=Steadiness.STEADY),
     MappingFunction(
         "address",
         "an Address with Indonesia's administrative codes where they can be told",
         _build_address,
         {"parts": Option("list", choices=PARTS)},
-        steady=True,
+        steadiness=Steadiness.STEADY,
     ),
     MappingFunction(
         "contact_person",
@@ -224,5 +224,7 @@ PERSON_FUNCTIONS = (
         {"relationship": Option(required=True, choices=tuple(_RELATIONSHIPS))},
     ),
     MappingFunction("birth_order", "the number of a twin where the name tells it", _build_birth_order),
-    MappingFunction("medical_record", "the clinic's medical record number", _build_medical_record, steady=True),
+    MappingFunction(
+        "medical_record", "the clinic's medical record number", _build_medical_record, steadiness=Steadiness.STEADY
+    ),
 )

@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from fhir_gateway.domain.recent import remembered
 
@@ -41,8 +42,7 @@ _WITHIN_TEXT = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class DoseNumber:
+class DoseNumber(NamedTuple):
     """A dose number: a positive number, or `booster`; neither where it is unknown."""
 
     number: int = 0

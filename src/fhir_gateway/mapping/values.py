@@ -1,21 +1,19 @@
 """Value nodes of a mapping, compiled: columns or a constant, passed through a function."""
 
 import re
-import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from itertools import repeat
 from operator import itemgetter
 from typing import Any, NamedTuple
 
 from fhir_gateway.domain.records import Problem
 from fhir_gateway.mapping.concept_maps import ConceptMap
 from fhir_gateway.mapping.document import Faults, Node, did_you_mean
-from fhir_gateway.mapping.functions import Facts, MappingFunction, Setup
+from fhir_gateway.mapping.functions import Facts, MappingFunction, Setup, Steadiness, steadiness_of
 from fhir_gateway.people.dates import FORMATS, format_name
 
 Cells = Mapping[str, str]
-"""What every column that the mapping reads says (see said); columns that the file lacks say ""."""
+"""What columns that the mapping reads say (see columns.said); columns that the file lacks say ""."""
 
 Evaluate = Callable[[Cells, Facts], Any]
 Read = Callable[[Cells], str]
@@ -23,12 +21,6 @@ Read = Callable[[Cells], str]
 VALUE_KEYS = ("column", "columns", "constant", "through", "required")
 _VARIABLE = re.compile(r"\{(\w+)\}")
 _MARKS = frozenset({"column", "columns", "constant", "through"})
-_NOTHING = repeat("")
-EMPTY = frozenset({"", "-", "--", "---", "–", "—", "null", "NULL", "Null", "\\N", "n/a", "N/A", "?"})  # noqa: RUF001 - dashes as sheets have them; \\N is MySQL's
-LOST = frozenset(
-    {"#REF!", "#NAME?", "#N/A", "#VALUE!", "#DIV/0!", "#NUM!", "#NULL!", "#SPILL!", "#CALC!", "#GETTING_DATA"}
-) | {"#" * width for width in range(2, 64)}
-"""What stands in a cell whose value a spreadsheet could not work out, or had no room to show."""
 
 
 @dataclass(slots=True)
@@ -68,39 +60,13 @@ class Compiling:
 class Compiled(NamedTuple):
     """A compiled node: what makes its value.
 
-    `constant` says that it is the same for every row, so that it makes no element alone; `steady` that the cells, the
-    context and the clinic alone decide it.
+    `constant` says that it is the same for every row, so that it makes no element alone; `steadiness` what else than the cells
+    decides it.
     """
 
     evaluate: Evaluate
     constant: bool = False
-    steady: bool = True
-
-
-def said_in(columns: tuple[str, ...], written: Mapping[str, str]) -> dict[str, str]:
-    """Return what each of the columns says (see said), "" for those that the row lacks."""
-    texts = list(map(str.strip, map(written.get, columns, _NOTHING)))
-    if not "".join(texts).isprintable():
-        texts = list(map(said, texts))
-    elif not EMPTY.isdisjoint(texts):
-        texts = ["" if text in EMPTY else text for text in texts]
-    return dict(zip(columns, texts, strict=True))
-
-
-def said(text: str) -> str:
-    """Return what a cell says: stripped, without control characters, "" for the signs of nothing."""
-    if not text:
-        return ""
-    stripped = text.strip()
-    if stripped in EMPTY:
-        return ""
-    return stripped if stripped.isprintable() else _clean(stripped)
-
-
-def _clean(text: str) -> str:
-    text = text.replace("\r\n", "\n")  # one line break: XML keeps it as that, so a workbook's report would say another
-    kept = "".join(" " if unicodedata.category(c) in {"Zs", "Zl", "Zp"} or c in "\t\n\r" else c for c in text)
-    return "".join(c for c in kept if c.isprintable()).strip()
+    steadiness: Steadiness = Steadiness.STEADY
 
 
 def is_value(node: Node) -> bool:
@@ -132,11 +98,13 @@ def compile_value(node: Node, path: str, compiling: Compiling) -> Compiled:
     known = ("",) if constant is not None else columns
     functions = [_build(step, known, path, compiling) for step in steps]
     missing = _missing_problem(path, columns) if required else None
-    steady = all(step.function.steady for step in steps)
+    steadiness = (
+        steps[0].function.steadiness if len(steps) == 1 else steadiness_of([s.function.steadiness for s in steps])
+    )
     if len(columns) == 1 and fixed is None and len(functions) == 1:
-        return Compiled(_one_function_of_one_column(readers[0], functions[0], missing), steady=steady)
+        return Compiled(_one_function_of_one_column(readers[0], functions[0], missing), steadiness=steadiness)
     applied = _applied(columns, readers, fixed, functions)
-    return Compiled(_required(applied, missing) if missing else _optional(applied), steady=steady)
+    return Compiled(_required(applied, missing) if missing else _optional(applied), steadiness=steadiness)
 
 
 def always(value: Any) -> Evaluate:

@@ -1,3 +1,4 @@
+import gc
 from contextlib import closing
 
 import pytest
@@ -5,6 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fhir_gateway.bootstrap import conversion
+from fhir_gateway.sources.mapping_folders import shipped_mappings
 
 
 @pytest.fixture
@@ -22,3 +24,23 @@ def test_an_id_is_new_exactly_once_whatever_marks_it_shares(small, numbers):
         told = [seen.first_time(each) for each in ids]
 
     assert told == [each not in ids[:place] for place, each in enumerate(ids)]
+
+
+class _Silence:
+    def phase(self, name, total=None):
+        pass
+
+    def advance(self, done, *_):
+        pass
+
+
+def test_rows_make_no_cycles_of_objects(tmp_path):
+    sample = shipped_mappings() / "puskesmas" / "sample.csv"
+    convert = conversion.Conversion(sample, mapping="puskesmas", clinic="here", limit=0)
+    gc.collect()
+
+    books = convert.run(tmp_path / "out.ndjson", None, _Silence())
+
+    assert gc.isenabled()
+    gc.unfreeze()
+    assert gc.collect() < books.read / 10

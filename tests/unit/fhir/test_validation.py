@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 from tests.fakes.fhir_samples import sample_immunization, sample_patient
 
-from fhir_gateway.fhir.validation import MOST_PROBLEMS, is_valid, validate
+from fhir_gateway.fhir.validation import MOST_PROBLEMS, are_valid, is_valid, validate
 
 GONE = object()
 
@@ -171,3 +171,66 @@ def test_validating_does_not_import_the_models():
         "sys.exit(any(name.startswith(('fhir.', 'fhir_core', 'pydantic')) for name in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def _places(element, path=()):
+    """Yield the paths of all that stands in an element."""
+    below = element.items() if isinstance(element, dict) else enumerate(element) if isinstance(element, list) else ()
+    for name, value in below:
+        yield (*path, name)
+        yield from _places(value, (*path, name))
+
+
+def _changed(resource, path, value):
+    changed = copy.deepcopy(resource)
+    holder = changed
+    for name in path[:-1]:
+        holder = holder[name]
+    if value is None:
+        del holder[path[-1]]
+    else:
+        holder[path[-1]] = value
+    return changed
+
+
+_ODD = (None, "", " ", "x", "0" * 70, 0, 0.5, True, [], {}, [{}], {"x": 1}, {"url": "urn:x"}, "\ud800", float("nan"))
+
+
+@pytest.mark.parametrize("resource", [sample_patient(), sample_immunization()], ids=lambda one: one["resourceType"])
+def test_resources_together_are_judged_as_each_alone(resource):
+    resource_type = resource["resourceType"]
+    valid = 0
+    for path in _places(resource):
+        for value in _ODD:
+            changed = _changed(resource, path, value)
+            alone = is_valid(changed)
+            assert are_valid(resource_type, [resource, changed, resource]) == alone, (path, value)
+            valid += alone
+    assert valid > 10
+
+
+@pytest.mark.parametrize(
+    "added",
+    [
+        {"occurrenceString": "once"},
+        {"_status": {"id": "x"}},
+        {"contained": [{"resourceType": "Patient"}]},
+        {"unknown": 1},
+        {"resourceType": "Patient"},
+        {1: 2},
+    ],
+)
+def test_names_that_stand_together_are_judged_as_alone(added):
+    resource = {**sample_immunization(), **added}
+    alone = is_valid(resource)
+    assert are_valid("Immunization", [resource]) == alone
+    assert not alone or "_status" in added
+    without = {name: value for name, value in resource.items() if name not in {"status", "occurrenceDateTime"}}
+    assert are_valid("Immunization", [without]) == is_valid(without)
+
+
+def test_what_may_hold_resources_is_judged_alone():
+    contained = {**sample_immunization(), "contained": [{"resourceType": "Patient", "id": "p"}]}
+    assert is_valid(contained)
+    assert not are_valid("Immunization", [contained])
+    assert are_valid("Immunization", [])

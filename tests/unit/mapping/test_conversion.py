@@ -16,9 +16,9 @@ from fhir_gateway.fhir.json_text import fingerprint, fingerprint_and_id
 from fhir_gateway.fhir.validation import validate
 from fhir_gateway.flows.load.validating import validated
 from fhir_gateway.mapping import conversion
-from fhir_gateway.mapping.functions import ClinicEntry, ConversionContext
-from fhir_gateway.mapping.values import said, said_in
-from fhir_gateway.sources.mapping_folders import find_mappings, load_found
+from fhir_gateway.mapping.columns import Columns, said
+from fhir_gateway.mapping.functions import ClinicEntry, ConversionContext, Steadiness
+from fhir_gateway.sources.mapping_folders import find_mapping, find_mappings, load_found
 
 SHIPPED = {found.name: found for found in find_mappings(Path("/nonexistent"))}
 CONTEXT = ConversionContext(zone=ZoneInfo("Asia/Jakarta"), today=date(2026, 1, 15))
@@ -332,12 +332,80 @@ def test_rows_of_several_clinics_that_are_converted_together_keep_their_order(as
 
 @settings(derandomize=True)
 @given(st.lists(st.text(alphabet="a-N/?\\ \t\x00\u200b\u00a0", max_size=4), min_size=4, max_size=4))
-def test_cells_say_together_what_each_says_alone(texts):
-    written = dict(zip("abcd", texts, strict=True))
-    assert said_in(("a", "b", "c", "d", "none"), written) == {
-        **{column: said(text) for column, text in written.items()},
-        "none": "",
+def test_cells_of_a_column_say_together_what_each_says_alone(texts):
+    columns = Columns([{"a": text} for text in texts] + [{}])
+    assert columns["a"] == [*map(said, texts), ""]
+    assert columns.rows(("a", "none"))[-1] == {"a": "", "none": ""}
+
+
+_DOSE_CELLS = st.fixed_dictionaries(
+    {
+        "Vaksin": st.sampled_from(["MR", "MR 2", "OPV", "OPV 3", "MR menolak", "bukan vaksin", "vitamin A", ""]),
+        "Tgl Vaksin": st.sampled_from(["2016-03-01", "2024-11-20", "2024-11-20 08:00", "2023-01-01", "besok", "-", ""]),
+        "Dosis Ke": st.sampled_from(["1", "II", "booster", "ditunda", "entah", ""]),
+        "Batch": st.sampled_from(["A1", "BATCH-20240101010101", "1,2E+5", "tolak", "-", ""]),
+        "Tgl Lahir": st.sampled_from(["2016-01-09", "2024-02-09", ""]),
     }
+)
+
+
+def _remembering_nothing(mapping):
+    groups = [
+        group._replace(elements=tuple([element._replace(steadiness=Steadiness.UNSTEADY) for element in group.elements]))
+        for group in mapping.doses
+    ]
+    return dataclasses.replace(mapping, doses=tuple(groups), memory=conversion._Memory())
+
+
+@settings(derandomize=True, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.lists(_DOSE_CELLS, min_size=1, max_size=8), min_size=1, max_size=2))
+def test_what_is_remembered_of_doses_changes_none(puskesmas, chunks):
+    puskesmas.forget()
+    plain = _remembering_nothing(puskesmas)
+    for rows in chunks:
+        records = [SourceRecord(SourceRef("sheet.csv", row), {**ROW, **cells}) for row, cells in enumerate(rows)]
+        assert puskesmas.convert_all(records, CONTEXT) == [plain.convert(record, CONTEXT) for record in records]
+
+
+def test_what_is_told_of_a_dose_counts_for_its_other_elements(puskesmas):
+    usual = _convert(puskesmas, {**ROW, "Dosis Ke": "", "Batch": "A1"}).doses[0].resource
+    refused = _convert(puskesmas, {**ROW, "Dosis Ke": "ditolak", "Batch": "A1"}).doses[0].resource
+    second = _convert(puskesmas, {**ROW, "Vaksin": "MR 2", "Dosis Ke": "", "Batch": "A1"}).doses[0].resource
+    assert (usual["status"], usual["lotNumber"], refused["status"]) == ("completed", "A1", "not-done")
+    assert "protocolApplied" not in usual
+    assert "lotNumber" not in refused
+    assert refused["statusReason"]["text"] == "ditolak"
+    assert second["protocolApplied"] == [{"doseNumberPositiveInt": 2}]
+
+
+def test_a_name_that_changed_its_meaning_is_remembered_for_no_other_day(puskesmas):
+    born = {**ROW, "Tgl Lahir": "2016-01-09", "Vaksin": "OPV"}
+    records = [_record({**born, "Tgl Vaksin": day}) for day in ("2016-04-03", "2016-04-04", "2016-04-03")]
+    doses = [result.doses[0].resource for result in puskesmas.convert_all(records, CONTEXT)]
+    assert [dose["vaccineCode"]["coding"][0]["code"] for dose in doses] == ["02", "178", "02"]
+
+
+def test_why_a_dose_was_not_given_may_stand_in_another_column(tmp_path):
+    folder = tmp_path / "mappings" / "apart"
+    folder.mkdir(parents=True)
+    text = SHIPPED["puskesmas"].file.read_text(encoding="utf-8").replace("mapping: puskesmas", "mapping: apart")
+    text = text.replace("status: {columns: [Dosis Ke, Vaksin, Batch]", "status: {columns: [Dosis Ke]")
+    text = text.replace("statusReason: {columns: [Dosis Ke, Vaksin, Batch]", "statusReason: {columns: [Vaksin]")
+    (folder / "mapping.yaml").write_text(text, encoding="utf-8")
+    apart = load_found(find_mapping("apart", tmp_path), tmp_path)
+    rows = [{**ROW, "Vaksin": "MR menolak", "Dosis Ke": number} for number in ("1", "ditolak", "1")]
+    doses = [_convert(apart, row).doses[0].resource for row in rows]
+    assert [dose["status"] for dose in doses] == ["completed", "not-done", "completed"]
+    assert ["statusReason" in dose for dose in doses] == [False, True, False]
+
+
+def test_a_dose_before_the_birth_is_rejected(puskesmas):
+    result = _convert(puskesmas, {**ROW, "Tgl Vaksin": "2024-02-08"})
+    assert [problem.code for problem in result.problems] == ["dose-before-birth"]
+
+
+def test_no_rows_become_nothing(puskesmas):
+    assert puskesmas.convert_all([], CONTEXT) == []
 
 
 def test_values_that_are_remembered_are_bounded_in_number(puskesmas, monkeypatch):

@@ -13,10 +13,11 @@ from fhir_gateway.domain.records import (
     SourceRecord,
     UnreadableRow,
 )
-from fhir_gateway.fhir.validation import is_valid, validate
+from fhir_gateway.fhir.validation import are_valid, is_valid, validate
 from fhir_gateway.flows.load.tools import Converter
 
 _ANY_PATIENT = "pending"
+_OF_ANY_PATIENT = {"reference": f"Patient/{_ANY_PATIENT}"}
 _VALID_PATIENTS: Recent[str, bool] = Recent(4096)
 """Fingerprints of Patients that were found valid: all rows of a person have the same one."""
 
@@ -33,16 +34,22 @@ def converted(records: Sequence[SourceRecord | UnreadableRow], convert: Converte
         next(results) if isinstance(record, SourceRecord) else Rejected(record.ref, (record.problem,))
         for record in records
     ]
-    return [validated(result) for result in told]
+    doses = [dose.resource for result in told if isinstance(result, Converted) for dose in result.doses]
+    doses_are_valid = are_valid("Immunization", [{**dose, "patient": _OF_ANY_PATIENT} for dose in doses])
+    return [_checked(result, doses_are_valid=doses_are_valid) for result in told]
 
 
 def validated(result: Converted | Rejected) -> Converted | Rejected:
     """Return the record if its resources are valid FHIR R4: an invalid Patient rejects it, an invalid dose the dose."""
+    return _checked(result, doses_are_valid=False)
+
+
+def _checked(result: Converted | Rejected, *, doses_are_valid: bool) -> Converted | Rejected:
     if isinstance(result, Rejected):
         return result
     if problems := _patient_problems(result):
         return Rejected(result.ref, problems, key=result.key, unmapped=result.unmapped, nik_cells=result.nik_cells)
-    for dose in result.doses:
+    for dose in () if doses_are_valid else result.doses:
         if not is_valid(for_patient(dose.resource, _ANY_PATIENT)):
             return _with_valid_doses(result)
     return result
