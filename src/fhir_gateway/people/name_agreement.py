@@ -184,7 +184,7 @@ class _Alignment:
         for divided, joined in ((self.left, self.right), (self.right, self.left)):
             for one, other in pairwise(tuple(divided)):
                 both = compared_form(one + other)
-                word = next((word for word in joined if _nearly_joined(one, other, both, word)), None)
+                word = next((word for word in joined if nearly_joined(one, other, word)), None)
                 if word is not None and one in divided and other in divided:
                     joined.remove(word)
                     divided.remove(one)
@@ -300,8 +300,10 @@ def may_be_written_alike(left: str, right: str) -> bool:
     return _nearly_whole(left, right) or _same_form(left, right)
 
 
-def _nearly_joined(one: str, other: str, both: str, word: str) -> bool:
-    return (is_short_form(one, word) or is_short_form(other, word)) and nearness(both, word) is not None
+def nearly_joined(one: str, other: str, word: str) -> bool:
+    """Say whether two words written as one, with an error, may be the third: zahira kamila and zaharakamila."""
+    short = is_short_form(one, word) or is_short_form(other, word)
+    return short and nearness(compared_form(one + other), word) is not None
 
 
 _OWN_NAME_LETTERS = 4

@@ -7,7 +7,7 @@ over, whatever becomes of the others: they are PARTIAL or DIFFERENT.
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 
-from fhir_gateway.people.name_agreement import may_be_paired, may_be_written_alike
+from fhir_gateway.people.name_agreement import may_be_paired, may_be_written_alike, nearly_joined
 from fhir_gateway.people.name_sounds import LASTING, compared_form, heard_letters
 from fhir_gateway.people.name_tokens import abbreviates
 from fhir_gateway.people.name_words import ABBREVIATIONS
@@ -91,7 +91,7 @@ def _may_be_joined(divided: Sequence[str], joined: Sequence[str], heard: _Heard)
         letters = heard[one] | heard[other]
         for word in joined:
             may_be = not (letters ^ heard[word]) & LASTING or one + other in ABBREVIATIONS
-            if may_be and compared_form(one + other) == word:
+            if (may_be and compared_form(one + other) == word) or nearly_joined(one, other, word):
                 return True
     return False
 

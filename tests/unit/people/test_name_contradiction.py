@@ -112,3 +112,7 @@ def test_names_of_one_word_that_may_stand_for_each_other_do_not_contradict(one, 
 def test_no_spelling_changes_a_lasting_letter(word):
     if word not in ABBREVIATIONS:
         assert heard_letters(compared_form(word)) & LASTING == heard_letters(word) & LASTING
+
+
+def test_words_that_an_error_joins_contradict_nothing():
+    assert not surely_contradict("rizki li||", "rizkil lir||")
