@@ -1,7 +1,7 @@
 """Which element of one version of a list is which element of another, by content and not by position."""
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from difflib import SequenceMatcher
 from typing import Any
 
@@ -24,11 +24,11 @@ def match(one: list[Any], other: list[Any], *, in_place: bool = False) -> dict[i
     if in_place and len(one) == len(other):
         return {position: position for position in range(len(one))}
     found = _equal(one, other)
-    mine = [position for position in range(len(one)) if position not in found]
     taken = set(found.values())
-    theirs = [position for position in range(len(other)) if position not in taken]
+    mine = {position: element for position, element in enumerate(one) if position not in found}
+    theirs = {position: element for position, element in enumerate(other) if position not in taken}
     if len(mine) * len(theirs) <= _MOST_COMPARED:
-        found |= _alike(one, other, mine, theirs)
+        found |= _alike(mine, theirs, _two)
     return found
 
 
@@ -53,6 +53,15 @@ def put_back(current: list[Any], before: list[Any], after: list[Any], *, then_of
             came[then] -= 1
             gone[merged[at]] -= 1
     return found
+
+
+def edited(current: Mapping[int, Any], added: Mapping[int, Any]) -> dict[int, int]:
+    """Return positions now → after the merge of elements that it added and that are unlike what they may have become.
+
+    Takes elements by their positions that match() found nothing for. What was edited and what was taken out for another
+    of its kind cannot be told apart, so either is paired: a person has to decide.
+    """
+    return _alike(current, added, _of_two_kinds, least=0) if len(current) * len(added) <= _MOST_COMPARED else {}
 
 
 def _equal(one: list[Any], other: list[Any]) -> dict[int, int]:
@@ -114,18 +123,19 @@ def _text(element: Any) -> bytes:
         return repr(element).encode(errors="replace")
 
 
-def _alike(one: list[Any], other: list[Any], mine: list[int], theirs: list[int]) -> dict[int, int]:
+def _alike(
+    one: Mapping[int, Any], other: Mapping[int, Any], two: Callable[[Any, Any], bool], *, least: int = 1
+) -> dict[int, int]:
+    """Pair the most alike, then the nearest, that share at least so many values and are not two by `two`."""
     scored = []
-    leaves = {position: set(_leaves(other[position], "")) for position in theirs}
-    for left in mine:
-        own = set(_leaves(one[left], ""))
-        for right in theirs:
-            objects = isinstance(one[left], dict) and isinstance(other[right], dict)
-            if objects and not _two(one[left], other[right]):
-                shared = len(own & leaves[right])
-                if shared:
-                    likeness = shared / max(len(own), len(leaves[right]))
-                    scored.append((-likeness, abs(left - right), left, right))
+    leaves = {position: set(_leaves(element, "")) for position, element in other.items()}
+    for left, mine in one.items():
+        own = set(_leaves(mine, ""))
+        for right, theirs in other.items():
+            shared = len(own & leaves[right])
+            if shared >= least and not two(mine, theirs):
+                likeness = shared / max(len(own), len(leaves[right]), 1)
+                scored.append((-likeness, abs(left - right), left, right))
     found: dict[int, int] = {}
     taken: set[int] = set()
     for _, _, left, right in sorted(scored):
@@ -135,11 +145,27 @@ def _alike(one: list[Any], other: list[Any], mine: list[int], theirs: list[int])
     return found
 
 
-def _two(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    """Whether what identifies two elements says that they are two: their own keys, or whom and what they refer to."""
+def _two(one: Any, other: Any) -> bool:
+    """Whether two elements are two: no objects, or what identifies them says so (their own keys, whom they refer to)."""
+    if not (isinstance(one, dict) and isinstance(other, dict)):
+        return True
     for names in (("id",), ("url",), ("system", "value")):
         if all(name in one and name in other for name in names):
             return any(_text(one[name]) != _text(other[name]) for name in names)
+    return _refer_elsewhere(one, other)
+
+
+def _of_two_kinds(one: Any, other: Any) -> bool:
+    """Whether one element cannot have become the other by an edit: it has another key, system or reference."""
+    if not (isinstance(one, dict) and isinstance(other, dict)):
+        return type(one) is not type(other)
+    for name in ("id", "url", "system"):
+        if name in one and name in other and _text(one[name]) != _text(other[name]):
+            return True
+    return _refer_elsewhere(one, other)
+
+
+def _refer_elsewhere(one: dict[str, Any], other: dict[str, Any]) -> bool:
     mine, theirs = _references(one), _references(other)
     return bool(mine and theirs) and not mine & theirs
 

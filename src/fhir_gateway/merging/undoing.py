@@ -15,7 +15,7 @@ from fhir_gateway.domain.errors import UsageError
 from fhir_gateway.domain.merges import Restored, UndoConflict
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.merging.changes import path_steps, pointer, same
-from fhir_gateway.merging.matching import match, put_back
+from fhir_gateway.merging.matching import edited, match, put_back
 
 _ABSENT: Any = object()
 _CHOICES = (
@@ -102,8 +102,11 @@ def decide(restored: Restored, decisions: Mapping[str, Decision | str]) -> Resto
     resource: Any = restored.resource
     # From the end, so that what is taken out of a list moves no later place.
     taken_back = [one for one in restored.conflicts if chosen.get(one.path) is Decision.RESTORE]
-    for conflict in sorted(taken_back, key=lambda one: _place_order(one.place), reverse=True):
+    taken_back.sort(key=lambda one: _place_order(one.place), reverse=True)
+    for conflict in taken_back:
         resource = _put(resource, path_steps(conflict.place), conflict.before)
+    for conflict in taken_back:
+        resource = _without_empty(resource, path_steps(conflict.place))
     left = tuple(one for one in restored.conflicts if one.path not in chosen)
     return Restored(resource, left)
 
@@ -177,7 +180,11 @@ class _ListRestoring:
         now = [at for at in range(len(self._current)) if at not in found]
         merged = sorted(set(range(len(self._after))) - set(found.values()))
         rest = match([self._current[at] for at in now], [self._after[at] for at in merged])
-        return found | {now[one]: merged[other] for one, other in rest.items()}
+        found |= {now[one]: merged[other] for one, other in rest.items()}
+        added = set(range(len(self._after))) - set(found.values()) - set(self._then_of)
+        return found | edited(
+            {at: self._current[at] for at in now if at not in found}, {at: self._after[at] for at in sorted(added)}
+        )
 
     def run(self) -> tuple[list[Any], list[_Conflict]]:
         """Return the restored list and what could not be restored; positions are those in the two lists."""
@@ -265,3 +272,23 @@ def _put(value: Any, steps: list[str], new: Any) -> Any:
         inner = _put(value[at], rest, new)
         return [*value[:at], *([] if inner is None else [inner]), *value[at + 1 :]]
     return value
+
+
+def _without_empty(value: Any, steps: list[str]) -> Any:
+    """Return the value without lists and objects on the way to a place that were emptied: FHIR knows none."""
+    if not steps or not isinstance(value, dict | list):
+        return value
+    step, rest = steps[0], steps[1:]
+    if isinstance(value, dict):
+        inner = _without_empty(value.get(step), rest)
+        return {
+            name: old if name != step else inner for name, old in value.items() if name != step or not _empty(inner)
+        }
+    if not step.isdigit() or int(step) >= len(value):
+        return value
+    inner = _without_empty(value[int(step)], rest)
+    return [*value[: int(step)], *([] if _empty(inner) else [inner]), *value[int(step) + 1 :]]
+
+
+def _empty(value: Any) -> bool:
+    return isinstance(value, dict | list) and not value

@@ -118,6 +118,59 @@ def test_what_the_merge_added_and_somebody_edited_is_a_conflict_as_a_whole():
     ]
 
 
+PHONE, OWN_PHONE = {"system": "phone", "value": "0811"}, {"system": "phone", "value": "0833"}
+VILLAGE = {"text": "Desa Alpha"}
+
+
+@pytest.mark.parametrize(
+    ("field", "before", "after", "now", "at"),
+    [
+        ("telecom", [], [PHONE], [{"system": "phone", "value": "0822"}], 0),
+        ("telecom", [OWN_PHONE], [OWN_PHONE, PHONE], [{"system": "phone", "value": "0822"}, OWN_PHONE], 0),
+        ("telecom", [], [PHONE], [{"system": "email", "value": "a@b"}, {"system": "phone", "value": "0822"}], 1),
+        ("address", [], [VILLAGE], [{"text": "Desa Beta"}], 0),
+        ("address", [{"city": "A"}], [{"city": "A"}, VILLAGE], [{"city": "B"}, {"text": "Desa Beta"}], 1),
+        ("identifier", [], [{"system": "urn:a", "value": "1"}], [{"system": "urn:a", "value": "2"}], 0),
+    ],
+)
+def test_what_the_merge_added_and_somebody_edited_beyond_likeness_is_a_conflict(field, before, after, now, at):
+    current = person(**{field: now})
+    restored = restore(person(**({field: before} if before else {})), person(**{field: after}), current)
+    assert restored.resource == current
+    assert [(one.path, one.before, one.now) for one in restored.conflicts] == [(f"/{field}/{at}", None, now[at])]
+    assert decide(restored, {f"/{field}/{at}": "keep"}).resource == current
+    left = [one for one in now if one is not now[at]]
+    assert decide(restored, {f"/{field}/{at}": "restore"}).resource == person(**({field: left} if left else {}))
+
+
+def test_lines_that_the_merge_added_to_an_address_and_somebody_edited_are_a_conflict():
+    before, after, current = (
+        person(address=[{"city": "A", "use": "home", **lines}])
+        for lines in ({}, {"line": ["Jl. Mawar 1"]}, {"line": ["Jl. Melati 2"]})
+    )
+    restored = restore(before, after, current)
+    assert restored.resource == current
+    assert [(one.path, one.before, one.now) for one in restored.conflicts] == [
+        ("/address/0/line/0", None, "Jl. Melati 2")
+    ]
+    assert decide(restored, {"/address/0/line/0": "restore"}).resource == before
+
+
+@pytest.mark.parametrize(
+    ("field", "merged", "since"),
+    [
+        ("identifier", {"system": "urn:a", "value": "1"}, {"system": "urn:b", "value": "1"}),
+        ("telecom", PHONE, {"system": "email", "value": "a@b"}),
+        ("extension", {"url": "urn:a", "valueCode": "x"}, {"url": "urn:b", "valueCode": "x"}),
+        ("address", {"id": "1", **VILLAGE}, {"id": "2", **VILLAGE}),
+        ("generalPractitioner", {"reference": "Organization/1"}, {"reference": "Organization/2"}),
+    ],
+)
+def test_what_came_since_for_something_of_another_kind_is_no_edit_of_it(field, merged, since):
+    restored = restore(person(), person(**{field: [merged]}), person(**{field: [since]}))
+    assert (restored.resource, restored.conflicts) == (person(**{field: [since]}), ())
+
+
 def test_what_the_merge_changed_and_somebody_removed_is_a_conflict():
     before, after = (
         person(name=[{"text": "By. Ny. X", "use": "temp"}]),
