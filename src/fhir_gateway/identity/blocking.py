@@ -10,7 +10,7 @@ from fhir_gateway.domain import systems
 from fhir_gateway.domain.identity import Probe
 from fhir_gateway.domain.recent import remembered
 from fhir_gateway.identity.evidence import BirthDate, PersonEvidence
-from fhir_gateway.people.name_sounds import sound_key
+from fhir_gateway.people.name_sounds import joined_sound_key
 from fhir_gateway.people.name_words import WEAK_WORDS
 from fhir_gateway.people.names import name_keys, own_tokens_of_key, sounds_of, tokens_of_key
 
@@ -64,7 +64,7 @@ def _birth_date_keys(evidence: PersonEvidence, sounds: tuple[str, ...], mothers:
 
 def _day_in_any_order(born: BirthDate) -> str:
     first, second = (born.day, born.month) if born.day < born.month else (born.month, born.day)
-    return f"{born.year}{first:02}{second:02}"
+    return str((born.year * 100 + first) * 100 + second)
 
 
 def _name_and_family_keys(evidence: PersonEvidence, sounds: tuple[str, ...], mothers: tuple[str, ...]) -> list[str]:
@@ -84,7 +84,7 @@ def _own_sounds(evidence: PersonEvidence) -> tuple[str, ...]:
 def _joined_sounds(evidence: PersonEvidence) -> list[str]:
     """Return the sounds of a person's own names of several words, as they begin where the space between words is lost."""
     tokens = (name.tokens for name in evidence.names if name.key)
-    return [sound_key("".join(words)) for words in tokens if len(words) > 1]
+    return [joined_sound_key(words) for words in tokens if len(words) > 1]
 
 
 def _sounds_of(keys: tuple[str, ...]) -> tuple[str, ...]:

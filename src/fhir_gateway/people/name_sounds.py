@@ -6,6 +6,7 @@ yet Panji and Anjani keep their j.
 """
 
 import re
+from collections.abc import Iterable
 from string import ascii_lowercase
 
 from fhir_gateway.domain.recent import remembered
@@ -133,6 +134,11 @@ def sound_key(form: str) -> str:
     """Return a compared form's key for blocking: its first sound and its consonants, at most six."""
     heard = _heard(form)
     return _DOUBLED_BYTE.sub(b"", heard[:1] + heard[1:].translate(None, _VOWELS))[:6].decode()
+
+
+def joined_sound_key(words: Iterable[str]) -> str:
+    """Return the sound_key() of words written as one: few names have it, and it would crowd out those of words."""
+    return sound_key.__wrapped__("".join(words))
 
 
 _UNHEARD = str.maketrans({"v": "f", "p": "f", "z": "s", "y": "i", "j": "i", "h": None})
