@@ -17,6 +17,7 @@ from fhir_gateway.serving.environments import ServedEnvironment
 router = APIRouter(prefix="/{environment}/fhir", tags=["merge operation"], responses=OF_AN_ENVIRONMENT)
 
 _VIA = "$merge"
+_LARGEST = 2**31
 _UNDO_KINDS = {"merge": "valuePositiveInt", "target-patient": "valueReference", "reason": "valueString"}
 _WRITTEN_BY_THE_SERVER = frozenset({"versionId", "lastUpdated", "source"})
 _BODY = {
@@ -88,6 +89,8 @@ def _merge_number(environment: ServedEnvironment, found: dict[str, list[Any]]) -
     if numbers := found.get("merge"):
         if isinstance(numbers[0], bool) or not isinstance(numbers[0], int):
             raise RequestRefusedError(400, "merge must be a positive number")
+        if not 0 < numbers[0] <= _LARGEST or environment.merges.record(numbers[0]) is None:
+            raise RequestRefusedError(404, "there is no merge of this number in this environment")
         return numbers[0]
     reference = found.get("target-patient", [None])[0]
     target = str(reference.get("reference", "")).removeprefix("Patient/") if isinstance(reference, dict) else ""

@@ -66,11 +66,7 @@ def make_plan(
         return
     for group in plan.groups:
         _print_group(group)
-    print(
-        f"{_groups(len(plan.groups))} planned; `fhir-gateway merge apply {out}` merges them"
-        if plan.groups
-        else "no group"
-    )
+    print(planned_words(plan.groups, out))
 
 
 @app.command("apply")
@@ -110,6 +106,22 @@ def apply_plan(
         if outcome.refused:
             tell(f"{group.survivor}: nothing of this group was written; {_what_to_do(group, outcome, environment)}")
     return 0 if all(outcome.whole for outcome in outcomes) else LEFT_OPEN
+
+
+def planned_words(groups: Sequence[GroupPlan], out: Path) -> str:
+    """Say what applying a plan will do: groups with conflicts that block are refused."""
+    if not groups:
+        return "no group"
+    several = len(groups) > 1
+    blocked = sum(any(conflict.blocks for conflict in group.conflicts) for group in groups)
+    if not blocked:
+        does = "merges them" if several else "merges it"
+    elif blocked < len(groups):
+        does = f"merges {len(groups) - blocked} of them: {blocked} with a CONFLICT"
+    else:
+        does = "refuses them for their CONFLICTs" if several else "refuses it for its CONFLICT"
+    way_out = "; where it is one person all the same, say --accept-conflicts" if blocked else ""
+    return f"{_groups(len(groups))} planned; `fhir-gateway merge apply {out}` {does}{way_out}"
 
 
 def _what_to_do(group: GroupPlan, outcome: GroupOutcome, environment: str) -> str:

@@ -47,8 +47,8 @@ class MergeJournal(Protocol):
         """Yield a merge's changes in order, of those states only where any are named."""
         ...
 
-    def replace(self, merge: int, change: JournalledChange) -> None:
-        """Write down what a change has become after it was planned anew, before that is sent.
+    def replace(self, merge: int, changes: Sequence[JournalledChange]) -> None:
+        """Write down what changes have become after they were planned anew, before that is sent: one entry for all.
 
         A number that the merge did not have yet is added: a resource that came to refer to a replaced Patient meanwhile.
         """

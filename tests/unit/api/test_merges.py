@@ -130,6 +130,13 @@ async def test_the_operation_previews_merges_and_undoes(served, pair):
     assert (await opened.reader.read("Patient", bare))["active"] is True
 
 
+@pytest.mark.parametrize("number", [777, 0, -1, 2**40])
+async def test_undoing_a_merge_that_never_was_is_not_found(served, number):
+    body = {"resourceType": "Parameters", "parameter": [{"name": "merge", "valuePositiveInt": number}]}
+    answer = await served.ask("POST", "/north/fhir/Patient/$undo-merge", served.key()[1], json=body)
+    assert_is_problem(answer, 404, "not-found")
+
+
 async def test_the_operation_keeps_to_the_rule_who_survives(served, pair):
     full, bare = pair
     answer = await served.ask("POST", "/north/fhir/Patient/$merge", served.key()[1], json=parameters(full, bare))

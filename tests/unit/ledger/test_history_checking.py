@@ -36,7 +36,7 @@ def applied(ledger, plan):
         ]
         answers[2] = replace(answers[2], state=ChangeState.FAILED, message="it is locked")
         ledger.merges.settle(merge.id, answers, requests=3)
-        ledger.merges.replace(merge.id, replace(answers[2], state=ChangeState.PLANNED, before_version="4"))
+        ledger.merges.replace(merge.id, [replace(answers[2], state=ChangeState.PLANNED, before_version="4")])
         return ledger.merges.finish(merge.id, at=NOW + timedelta(seconds=5), remaining=["Task/1"])
 
 

@@ -129,10 +129,21 @@ def test_a_change_that_was_planned_anew_replaces_the_old_one(ledger):
     merge = begun(ledger)
     third = list(ledger.merges.changes(merge.id))[2]
     with ledger.transaction():
-        ledger.merges.replace(merge.id, replace(third, before_version="5", after={"resourceType": "Observation"}))
+        ledger.merges.replace(merge.id, [replace(third, before_version="5", after={"resourceType": "Observation"})])
     again = list(ledger.merges.changes(merge.id))[2]
     assert (again.before_version, again.after) == ("5", {"resourceType": "Observation"})
     assert len(list(ledger.merges.changes(merge.id))) == 5
+
+
+def test_changes_that_were_planned_anew_together_are_one_entry(ledger):
+    merge = begun(ledger)
+    one, other = list(ledger.merges.changes(merge.id))[1:3]
+    with ledger.transaction():
+        ledger.merges.replace(merge.id, [replace(other, before_version="7"), replace(one, before_version="6")])
+        ledger.merges.replace(merge.id, [])
+    assert [each.entry.event for each in ledger.merges.search.entries(merge.id)] == ["begun", "replanned"]
+    assert [each.before_version for each in ledger.merges.changes(merge.id)][1:3] == ["6", "7"]
+    assert not ledger.merges.check({}, ()).fault_count
 
 
 def test_a_finished_merge_tells_what_still_refers_to_the_replaced(ledger):

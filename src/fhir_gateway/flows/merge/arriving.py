@@ -29,8 +29,7 @@ def journalled(merge: int, arrived: Mapping[str, Resource], group: Group, tools:
         change = JournalledChange(number, name, ChangeKind.REFERENCE, bare, after, version_of(resource))
         writes.append(Write(merge, change, after, change.before_version))
     with tools.ledger.transaction():
-        for write in writes:
-            tools.journal.replace(write.merge, write.change)
+        tools.journal.replace(merge, [write.change for write in writes])
     return writes
 
 
@@ -85,8 +84,7 @@ class Arrivals:
         if unknown:
             _log.warning(_NOT_TOLD, merge, unknown)
         with self._tools.ledger.transaction():
-            for change in moved:
-                self._tools.journal.replace(merge, change)
+            self._tools.journal.replace(merge, moved)
             self._tools.journal.settle(merge, moved)
             recall_settled(moved, self._tools)
 

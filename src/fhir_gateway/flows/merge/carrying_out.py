@@ -173,17 +173,23 @@ class _Work:
         """Return what is left to be written of merges that were begun before; what is done already is journalled."""
         current = await read_together(ids_of(writes), self._tools)
         left: list[Write] = []
+        settled: dict[int, list[JournalledChange]] = {}
+        anew: dict[int, list[JournalledChange]] = {}
+        for write in writes:
+            seen = self._replan(write, current.get(write.change.resource))
+            if isinstance(seen, Settled):
+                settled.setdefault(seen.merge, []).append(seen.change)
+                continue
+            if seen.change is not write.change:
+                anew.setdefault(seen.merge, []).append(seen.change)
+            left.append(seen)
         with self._tools.ledger.transaction():
-            for write in writes:
-                seen = self._replan(write, current.get(write.change.resource))
-                if isinstance(seen, Settled):
-                    self._tools.journal.settle(seen.merge, [seen.change])
-                    recall_settled([seen.change], self._tools)
-                    self._touched.add(seen.merge)
-                    continue
-                if seen.change is not write.change:
-                    self._tools.journal.replace(seen.merge, seen.change)
-                left.append(seen)
+            for merge, changes in settled.items():
+                self._tools.journal.settle(merge, changes)
+                recall_settled(changes, self._tools)
+                self._touched.add(merge)
+            for merge, changes in anew.items():
+                self._tools.journal.replace(merge, changes)
         return left
 
     def _added(self, found: Iterable[Finding]) -> list[Write]:

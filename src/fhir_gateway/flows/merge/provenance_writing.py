@@ -26,7 +26,7 @@ def journalled_provenance(merge: Merge, own: JournalledChange, content: Resource
     after = {**content, "id": own_id, "meta": meta}
     change = replace(own, resource=f"Provenance/{own_id}", after=after, state=ChangeState.PLANNED, message="")
     with tools.ledger.transaction():
-        tools.journal.replace(merge.id, change)
+        tools.journal.replace(merge.id, [change])
     return Write(merge.id, change, change.after, "")
 
 

@@ -157,11 +157,14 @@ def _note(
     for one in told:
         by_merge[one.merge].append(one.change)
     before = {write.key: write.change for write in sent}
+    anew: dict[int, list[JournalledChange]] = {}
+    for write in replanned:
+        if write.change is not before[write.key]:
+            anew.setdefault(write.merge, []).append(write.change)
     requests = shares.since_last({write.merge: 0 for write in sent} | _counted(sent))
     with tools.ledger.transaction():
-        for write in replanned:
-            if write.change is not before[write.key]:
-                tools.journal.replace(write.merge, write.change)
+        for merge, changes in anew.items():
+            tools.journal.replace(merge, changes)
         for merge, changes in by_merge.items():
             tools.journal.settle(merge, changes, requests=requests[merge])
             recall_settled(changes, tools)

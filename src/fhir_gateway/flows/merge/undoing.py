@@ -276,8 +276,7 @@ class _Undoing:
             change = JournalledChange(number, name, None, None, moved, version_of(current))
             writes.append(Write(self.merge.id, change, moved, change.before_version))
         with self.tools.ledger.transaction():
-            for write in writes:
-                self.tools.journal.replace(write.merge, write.change)
+            self.tools.journal.replace(self.merge.id, [write.change for write in writes])
         return writes
 
     def _again(self, write: Write, current: Resource | None) -> Write | Settled:

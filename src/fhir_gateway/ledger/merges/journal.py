@@ -115,22 +115,26 @@ class Merges:
                 if page[row.number] == row.entry:
                     yield merge_rows.read_change(row, steps.get(row.number))
 
-    def replace(self, merge: int, change: JournalledChange) -> None:
-        """Write down what a change has become after it was planned anew, before that is sent."""
-        row, step = merge_rows.change_row(merge, change), merge_rows.step_row(merge, change)
+    def replace(self, merge: int, changes: Sequence[JournalledChange]) -> None:
+        """Write down what changes have become after they were planned anew, before that is sent."""
+        if not changes:
+            return
+        ordered = sorted(changes, key=lambda change: change.number)
+        rows = [merge_rows.change_row(merge, change) for change in ordered]
+        steps = [merge_rows.step_row(merge, change) for change in ordered]
         entry = self.history.add(
             Addition(
                 HistoryEvent.REPLANNED,
                 merge,
                 facts=self._row(merge),
                 lines={
-                    Part.CHANGES: [merge_rows.change_line(row)],
-                    Part.STEPS: [merge_rows.step_line(step)],
+                    Part.CHANGES: [merge_rows.change_line(row) for row in rows],
+                    Part.STEPS: [merge_rows.step_line(step) for step in steps],
                 },
             )
         )
-        self._insert(merge_changes, entry, [row])
-        self._insert(merge_steps, entry, [step])
+        self._insert(merge_changes, entry, rows)
+        self._insert(merge_steps, entry, steps)
 
     def settle(self, merge: int, changes: Sequence[JournalledChange], *, requests: int = 0) -> None:
         """Write down what the server did with some changes: their resource, new version, state and message."""
