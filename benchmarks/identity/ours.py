@@ -53,16 +53,21 @@ def decide_all(patients: Iterable[Resource], listed: Sequence[Listed], policy: M
 
 
 def candidate_pairs(evidence: Sequence[PersonEvidence]) -> Iterator[tuple[int, int]]:
-    """Yield the pairs that share a blocking key which is not too common, each once, numbered from 1."""
+    """Yield the pairs that share a blocking key which is not too common, each once, numbered from 1, by birth date.
+
+    A family's and its namesakes' pairs come together then, and of their names what comparing has remembered lately.
+    """
+    people = sorted(range(1, len(evidence) + 1), key=lambda number: (evidence[number - 1].birth_date, number))
+    keys = [block_numbers(evidence[number - 1]) for number in people]
     blocks: dict[int, list[int]] = defaultdict(list)
-    keys = [block_numbers(each) for each in evidence]
-    for number, own in enumerate(keys, start=1):
+    for place, own in enumerate(keys):
         for key in dict.fromkeys(own):
-            blocks[key].append(number)
-    for number, own in enumerate(keys, start=1):
-        others = {other for key in own if len(blocks[key]) <= LARGEST_BLOCK for other in blocks[key] if other > number}
+            blocks[key].append(place)
+    for place, own in enumerate(keys):
+        others = {other for key in own if len(blocks[key]) <= LARGEST_BLOCK for other in blocks[key] if other > place}
         for other in sorted(others):
-            yield number, other
+            one, another = people[place], people[other]
+            yield (one, another) if one < another else (another, one)
 
 
 def _to_compare(group: Sequence[int], of_person: dict[int, list[tuple[int, int]]]) -> Iterator[tuple[int, int]]:

@@ -62,7 +62,8 @@ def compare_niks(left: PersonEvidence, right: PersonEvidence) -> NikLevel:
 
     A number that was taken for a parent's, but is the own one of somebody who cannot be the parent, is compared as own.
     """
-    if _no_parents_number(left, right) or _no_parents_number(right, left):
+    parents = left.parent_niks or right.parent_niks
+    if parents and (_no_parents_number(left, right) or _no_parents_number(right, left)):
         return NikLevel.AGREE
     left_valid, right_valid = left.niks + left.old_niks, right.niks + right.old_niks
     if left_valid and right_valid:
@@ -90,10 +91,14 @@ def _no_parents_number(owner: PersonEvidence, child: PersonEvidence) -> bool:
 
 
 def _compare_valid(left: tuple[str, ...], right: tuple[str, ...]) -> NikLevel:
-    if not set(left).isdisjoint(right):
-        return NikLevel.AGREE
-    near = any(_mistyped(one, other) for one in left for other in right)
-    return NikLevel.TYPO if near else NikLevel.DIFFERENT
+    level = NikLevel.DIFFERENT
+    for one in left:
+        if one in right:
+            return NikLevel.AGREE
+        for other in right:
+            if _mistyped(one, other):
+                level = NikLevel.TYPO
+    return level
 
 
 def _mistyped(one: str, other: str) -> bool:

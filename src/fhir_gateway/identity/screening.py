@@ -70,7 +70,11 @@ class Screen:
             return True
         born = compare_birth_dates(left, right)
         weight = self._prior + self._nik[nik]
-        weight += self._most_of_birth_date(left, right, born, damaged=nik in _DAMAGED_AGREE)
+        damaged = nik in _DAMAGED_AGREE
+        if damaged or born is BirthDateLevel.EXACT:
+            weight += self._most_of_birth_date(left, right, born, damaged=damaged)
+        else:
+            weight += self._birth_date[born]
         if left.gender and right.gender:
             weight += self._gender[left.gender == right.gender]
         record = same_record(left, right)

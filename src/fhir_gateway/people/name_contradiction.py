@@ -7,6 +7,7 @@ over, whatever becomes of the others: they are PARTIAL or DIFFERENT.
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 
+from fhir_gateway.domain.recent import remembered
 from fhir_gateway.people.name_agreement import may_be_paired, may_be_written_alike, nearly_joined
 from fhir_gateway.people.name_sounds import LASTING, compared_form, heard_letters
 from fhir_gateway.people.name_tokens import abbreviates
@@ -19,6 +20,7 @@ _Heard = Mapping[str, int]
 _LONG_WORD = 8
 
 
+@remembered(2048)
 def surely_contradict(left: str, right: str, *, as_typed: bool = True) -> bool:
     """Say whether comparing two names' keys (PersonName.key) surely tells PARTIAL or DIFFERENT; symmetric.
 

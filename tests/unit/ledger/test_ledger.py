@@ -311,7 +311,14 @@ def test_people_who_share_a_blocking_key_are_paired_once(ledger):
     run = started(ledger)
     with ledger.transaction():
         ledger.spool.block(run, [(7, 1), (7, 2), (8, 1), (8, 2), (9, 3)])
-    assert list(ledger.spool.pairs(run, largest_block=10)) == [(1, 2)]
+    assert list(ledger.spool.pairs(run, largest_block=10)) == [(7, 1, 2)]
+
+
+def test_pairs_of_one_block_come_together(ledger):
+    run = started(ledger)
+    with ledger.transaction():
+        ledger.spool.block(run, [(-4, 1), (-4, 3), (9, 1), (9, 2), (9, 3), (6, 2), (6, 3)])
+    assert list(ledger.spool.pairs(run, largest_block=10)) == [(-4, 1, 3), (6, 2, 3), (9, 1, 2)]
 
 
 def test_a_block_that_is_too_large_pairs_nobody(ledger):

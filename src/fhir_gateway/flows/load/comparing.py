@@ -38,16 +38,16 @@ async def compare_people(run: Run, tools: LoadTools) -> Frequencies:
 
     Returns how common the run's names and phones are, for the legs that follow.
     """
-    frequencies, last = await _block(run, tools)
+    frequencies = await _block(run, tools)
     tools.progress.phase("comparing people")
     screen = Screen(tools.matching, frequencies, least=LEAST)
     evidence = _Evidence(run, tools)
     compared = 0
     pairs = tools.ledger.spool.pairs(run, largest_block=LARGEST_BLOCK)
     while chunk := list(islice(pairs, _PAIRS_TOGETHER)):
-        known = evidence.of({number for pair in chunk for number in pair})
+        known = evidence.of({number for _, *pair in chunk for number in pair})
         edges: list[tuple[int, int | str, float]] = []
-        for left, right in chunk:
+        for _, left, right in chunk:
             if screen.passes(known[left], known[right]):
                 weight = weight_if_possible(known[left], known[right], policy=tools.matching, frequencies=frequencies)
                 if weight is not None:
@@ -55,13 +55,13 @@ async def compare_people(run: Run, tools: LoadTools) -> Frequencies:
         with tools.ledger.transaction():
             tools.ledger.spool.connect(run, edges)
         compared += len(chunk)
-        tools.progress.advance(compared, _share_of_pairs(chunk[-1][0], last))
+        tools.progress.advance(compared, _share_of_pairs(chunk[-1][0]))
         await asyncio.sleep(0)  # where Ctrl-C takes effect
     return frequencies
 
 
 class _Evidence:
-    """The evidence of spooled people, the latest of it kept: pairs come sorted, so the same people come together."""
+    """The evidence of spooled people, the latest of it kept: pairs come block by block, so the same people come together."""
 
     def __init__(self, run: Run, tools: LoadTools) -> None:
         self._run = run
@@ -82,20 +82,17 @@ def waiting_people(run: Run, tools: LoadTools) -> int:
     return sum(1 for _ in tools.ledger.spool.open_numbers(run))
 
 
-def _share_of_pairs(person: int, last: int) -> float:
-    """Return about which share of the pairs has been compared, all of those being done that begin at `person` or before.
-
-    Each person is paired with those of higher numbers: the first ones have the most pairs.
-    """
-    return 1.0 - (1.0 - person / last) ** 2
+def _share_of_pairs(key: int) -> float:
+    """Return about which share of the pairs has been compared, up to a hashed key: hashes lie evenly among 64 bits."""
+    return key / 2**64 + 0.5
 
 
-async def _block(run: Run, tools: LoadTools) -> tuple[Frequencies, int]:
-    """Write everybody's blocking keys; return how common names and phones are, and the last person's number."""
+async def _block(run: Run, tools: LoadTools) -> Frequencies:
+    """Write everybody's blocking keys; return how common names and phones are."""
     tools.progress.phase("grouping people", waiting_people(run, tools))
     people = tools.ledger.spool.open_people(run)
     count = FrequencyCount()
-    done = last = 0
+    done = 0
     while chunk := list(islice(people, _WINDOW)):
         keys: list[tuple[int, int]] = []
         for number, _, patient in chunk:
@@ -104,10 +101,10 @@ async def _block(run: Run, tools: LoadTools) -> tuple[Frequencies, int]:
             keys.extend((key, number) for key in block_numbers(evidence))
         with tools.ledger.transaction():
             tools.ledger.spool.block(run, keys)
-        done, last = done + len(chunk), chunk[-1][0]
+        done += len(chunk)
         tools.progress.advance(done)
         await asyncio.sleep(0)
-    return count.result(tools.matching.parameters.counting), last
+    return count.result(tools.matching.parameters.counting)
 
 
 async def look_up(run: Run, tools: LoadTools, *, frequencies: Frequencies | None = None) -> None:

@@ -95,8 +95,11 @@ class SpooledPeople:
             found.update((number, digest) for number, digest in self._connection.execute(statement))
         return found
 
-    def pairs(self, run: Run, *, largest_block: int) -> Iterator[tuple[int, int]]:
-        """Yield pairs of people that share a blocking key, each pair once; blocks above `largest_block` are passed over."""
+    def pairs(self, run: Run, *, largest_block: int) -> Iterator[tuple[int, int, int]]:
+        """Yield (hashed key, person, other) of all who share a blocking key, each pair once and by the smallest key that they share.
+
+        Blocks above `largest_block` are passed over. Those of a block come together, as whoever compares them reads them once.
+        """
         left, right = tables.blocks.alias(), tables.blocks.alias()
         sizes = (
             select(tables.blocks.c.key)
@@ -105,17 +108,18 @@ class SpooledPeople:
             .having(func.count().between(2, largest_block))
             .subquery()
         )
+        key = func.min(sizes.c.key).label("first_key")
         statement = (
-            select(left.c.person, right.c.person)
-            .distinct()
+            select(key, left.c.person, right.c.person)
             .select_from(sizes)
             .join(left, and_(left.c.run == run.id, left.c.key == sizes.c.key))
             .join(right, and_(right.c.run == run.id, right.c.key == sizes.c.key, right.c.person > left.c.person))
-            .order_by(left.c.person)
+            .group_by(left.c.person, right.c.person)
+            .order_by(key)
         )
         with second_connection(self._engine, rows=CHUNK) as reading:
             result = reading.execute(statement)
-            yield from ((a, b) for a, b in result)
+            yield from ((shared, a, b) for shared, a, b in result)
 
     def connect(self, run: Run, edges: Sequence[tuple[int, int | str, float]]) -> None:
         """Write edges (person, other person or patient id, weight); an edge that is there stays."""
