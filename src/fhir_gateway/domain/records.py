@@ -68,7 +68,8 @@ class Layout:
     `required` columns must all be there, `known` are all that the mapping reads. Names are compared without regard to
     case, surrounding blanks and repeated blanks, and to punctuation where that leaves no doubt. `sheet`, `delimiter` and `encoding` are given where the mapping fixes
     them, else "" (detect). `dates` are the columns that it reads as dates: a number there is a spreadsheet's day. `doses` are those of
-    a wide sheet that say whether there is a dose: without any of them only persons are read.
+    a wide sheet that say whether there is a dose: without any of them only persons are read. `aliases` are (column, its
+    other names), which stand for a required one as well.
     """
 
     mapping: str
@@ -79,6 +80,7 @@ class Layout:
     encoding: str = ""
     dates: frozenset[str] = frozenset()
     doses: frozenset[str] = frozenset()
+    aliases: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

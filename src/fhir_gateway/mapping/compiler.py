@@ -117,7 +117,10 @@ def _layout(name: str, node: Node | None, compiling: Compiling) -> Layout:
             faults.unknown(child.place, "column (required, but read nowhere)", child.text, compiling.columns)
     given = {key: node.value[key].text for key in ("sheet", "delimiter", "encoding") if key in node.value}
     dates, doses = frozenset(compiling.date_columns), frozenset(compiling.conditions)
-    return Layout(name, frozenset(required), frozenset(compiling.columns), **given, dates=dates, doses=doses)
+    aliases = tuple(compiling.aliases.items())
+    return Layout(
+        name, frozenset(required), frozenset(compiling.columns), **given, dates=dates, doses=doses, aliases=aliases
+    )
 
 
 def _key(node: Node | None, compiling: Compiling) -> tuple[KeyReader, ...]:

@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
 from fhir_gateway.domain.errors import SourceError
@@ -80,11 +80,21 @@ def best_header(headers: Sequence[Header], file: str) -> Header:
 def _as_header(index: int, row: Sequence[str], layout: Layout) -> Header | None:
     names = _without_blank_end(row)
     compared = _compared(names, layout)
-    if not {column_key(name) for name in layout.required}.issubset(compared):
+    if _missing(layout, compared):
         return None
     spelling = {column_key(name): name for name in layout.known | layout.required}
     known = sum(1 for name in spelling if name in compared)
     return Header(layout, names, _unique_keys(compared, names, spelling), index, known) if known else None
+
+
+def _missing(layout: Layout, compared: Container[str]) -> list[str]:
+    """Return the required columns that stand under none of their names among a row's."""
+    aliases = dict(layout.aliases)
+    return sorted(
+        name
+        for name in layout.required
+        if not any(column_key(one) in compared for one in (name, *aliases.get(name, ())))
+    )
 
 
 @remembered(4096)
@@ -182,13 +192,13 @@ def _nearest(rows: Sequence[Sequence[str]], layouts: Sequence[Layout]) -> tuple[
 
     def share(layout: Layout, row: Sequence[str]) -> tuple[float, int]:
         compared = set(_compared(row, layout))
-        required = {column_key(name) for name in layout.required}
         known = {column_key(name) for name in layout.known}
-        return len(required & compared) / max(1, len(required)), len(known & compared)
+        here = len(layout.required) - len(_missing(layout, compared))
+        return here / max(1, len(layout.required)), len(known & compared)
 
     layout, row = max(((layout, row) for layout in layouts for row in [*rows, ()]), key=lambda pair: share(*pair))
     compared = _compared(row, layout)
-    return layout, row, sorted(name for name in layout.required if column_key(name) not in compared)
+    return layout, row, _missing(layout, compared)
 
 
 def _missing_with_nearest(missing: Sequence[str], row: Sequence[str], layout: Layout) -> list[str]:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fhir_gateway.domain.errors import SourceError
-from fhir_gateway.domain.records import UnreadableRow
+from fhir_gateway.domain.records import Layout, UnreadableRow
 from fhir_gateway.sources import open_source
 from fhir_gateway.sources.csv_rows import BrokenRow, CsvRows
 from fhir_gateway.sources.text_lines import LONGEST_ROW
@@ -146,6 +146,16 @@ def test_bytes_of_a_header_that_are_no_text_are_marked_as_such(opened, first):
     source = opened("Nama;De?sa;Tempat;NIK\nAni;a;Kédung;1\n".encode().replace(b"?", b"\xff"))
     assert source.header == ("Nama", "De\N{REPLACEMENT CHARACTER}sa", "Tempat", "NIK")
     assert list(first(source).cells.values()) == ["Ani", "a", "Kédung", "1"]
+
+
+def test_another_name_of_a_required_column_stands_for_it(opened, first):
+    layout = Layout(
+        "sheet", frozenset({"Nama", "Lahir"}), frozenset({"Nama", "Lahir", "DOB"}), aliases=(("Lahir", ("DOB",)),)
+    )
+    assert first(opened("Nama;d.o.b;NIK\nAni;2020-01-02;1\n", layout)).cells["Nama"] == "Ani"
+    assert first(opened("Nama;DOB;NIK\nAni;2020-01-02;1\n", layout)).cells["DOB"] == "2020-01-02"
+    with pytest.raises(SourceError, match="Lahir"):
+        opened("Nama;NIK\nAni;1\n", layout)
 
 
 def test_unnamed_and_repeated_columns_keep_their_cells_apart(opened, first):
