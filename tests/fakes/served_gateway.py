@@ -49,8 +49,16 @@ class Served:
         assert answer.status == 201
         return answer.body["id"]
 
-    async def put_pair(self, nik, name="Ratna Dewanti"):
-        """Create two Patients of one invented person and return their ids."""
+    async def write(self, resource, environment="north"):
+        """Write a resource that is there."""
+        opened = await self.app.state.serving.environment(environment)
+        headers = {"Content-Type": "application/fhir+json"}
+        path = f"{resource['resourceType']}/{resource['id']}"
+        answer = await opened.client.send(Request("PUT", path, content=json.dumps(resource).encode(), headers=headers))
+        assert answer.status == 200
+
+    async def put_pair(self, nik, name="Ratna Dewanti", *, other_name=""):
+        """Create two Patients of one invented person and return their ids; with another name they are rather two."""
         patient = {
             "resourceType": "Patient",
             "active": True,
@@ -59,7 +67,7 @@ class Served:
             "gender": "female",
             "birthDate": "2020-03-12",
         }
-        return [await self.put(patient), await self.put(patient)]
+        return [await self.put(patient), await self.put(patient | {"name": [{"text": other_name or name}]})]
 
     async def get(self, path, key="", **options):
         return await self.ask("GET", path, key, **options)

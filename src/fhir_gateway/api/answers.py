@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from fhir_gateway.fhir import json_text
 
@@ -31,6 +31,12 @@ _ISSUE_TYPES = {
     504: "timeout",
 }
 """HTTP status → http://hl7.org/fhir/R4/valueset-issue-type.html."""
+
+
+class FhirJson(JSONResponse):
+    """What OpenAPI is told of answers that are FHIR's."""
+
+    media_type = FHIR_JSON
 
 
 class RequestRefusedError(Exception):

@@ -42,7 +42,7 @@ async def style() -> Response:
 def _operations(schema: dict[str, Any]) -> list[dict[str, Any]]:
     """Return every operation with its path and method, in the order in which they were registered."""
     return [
-        {"path": path, "method": method.upper(), "body": _body(operation), **operation}
+        {"path": path, "method": method.upper(), "body": _body(operation), "answers": _answers(operation)} | operation
         for path, operations in schema["paths"].items()
         for method, operation in operations.items()
         if method in _METHODS
@@ -51,6 +51,16 @@ def _operations(schema: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _body(operation: dict[str, Any]) -> str:
     """Name the model of an operation's body, "" where it takes none."""
-    content = operation.get("requestBody", {}).get("content", {})
+    return _model(operation.get("requestBody", {}))
+
+
+def _answers(operation: dict[str, Any]) -> dict[str, str]:
+    """Name the models of what an operation answers where it succeeds, by status."""
+    answers = operation.get("responses", {}).items()
+    return {status: model for status, answer in answers if status.startswith("2") and (model := _model(answer))}
+
+
+def _model(media_types: dict[str, Any]) -> str:
+    content = media_types.get("content", {})
     references = [str(media.get("schema", {}).get("$ref", "")) for media in content.values()]
     return references[0].rpartition("/")[2] if references else ""

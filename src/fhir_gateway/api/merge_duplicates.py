@@ -7,6 +7,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from fhir_gateway.api.addresses import public_url
+from fhir_gateway.api.answer_models import Duplicates, Looking, Parted, Partings
 from fhir_gateway.api.answers import RequestRefusedError, json_response
 from fhir_gateway.api.documented import CONFLICT, OF_AN_ENVIRONMENT
 from fhir_gateway.api.security import Environment, Operator, Reader
@@ -47,7 +48,7 @@ class PartingWish(BaseModel):
     reason: str = Field(min_length=1, max_length=1000, description="It stands in the history.")
 
 
-@router.post("/duplicates", status_code=202, responses=CONFLICT, summary="Look for duplicates")
+@router.post("/duplicates", status_code=202, response_model=Looking, responses=CONFLICT, summary="Look for duplicates")
 async def look(request: Request, environment: Environment, _: Operator, wish: DuplicatesWish) -> Response:
     """Begin to look: 202, and `GET` tells what was found. Nothing is written; a large server takes minutes.
 
@@ -59,7 +60,7 @@ async def look(request: Request, environment: Environment, _: Operator, wish: Du
     return json_response(_state(environment), 202, headers={"Content-Location": where, **_POLL})
 
 
-@router.get("/duplicates", summary="The duplicates that were found")
+@router.get("/duplicates", response_model=Duplicates, summary="The duplicates that were found")
 async def found(
     request: Request,
     environment: Environment,
@@ -94,7 +95,7 @@ async def found(
     return json_response(body)
 
 
-@router.post("/parted", summary="Say that Patients are different people")
+@router.post("/parted", response_model=Parted, summary="Say that Patients are different people")
 async def part(environment: Environment, caller: Operator, wish: PartingWish) -> Response:
     """Write down that these Patients are different people, each of them: no two of them are proposed any more.
 
@@ -105,7 +106,7 @@ async def part(environment: Environment, caller: Operator, wish: PartingWish) ->
     return json_response({"patients": ids, "pairs": len(ids) * (len(ids) - 1) // 2})
 
 
-@router.get("/parted", summary="Who was said to be different people")
+@router.get("/parted", response_model=Partings, summary="Who was said to be different people")
 async def partings(  # noqa: PLR0913, PLR0917 - what FastAPI hands over
     request: Request,
     environment: Environment,

@@ -10,8 +10,9 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from fhir_gateway.api.addresses import public_url
+from fhir_gateway.api.answer_models import FoundMerges, MergePage, ShownMerge, Undoing
 from fhir_gateway.api.answers import RequestRefusedError, json_response
-from fhir_gateway.api.documented import CONFLICT, OF_AN_ENVIRONMENT
+from fhir_gateway.api.documented import CONFLICT, OF_AN_ENVIRONMENT, Responses
 from fhir_gateway.api.security import Environment, Operator, Reader
 from fhir_gateway.bootstrap.told_merges import told_change, told_plan, told_record, told_undo
 from fhir_gateway.domain.history import MergeFilter, MergeRecord
@@ -24,6 +25,8 @@ router = APIRouter(prefix="/{environment}/merges", tags=["merges"], responses=OF
 _MOST = 500
 _CURSOR = re.compile(rb"m(\d{1,10})")
 _CHANGES_A_PAGE = 200
+_OPEN: Responses = {409: {**CONFLICT[409], "model": Undoing}}
+"""An undoing's 409 tells its conflicts, or is a problem as everywhere."""
 _ASKED = frozenset({"patient", "run", "user", "since", "until", "limit", "cursor"})
 Limit = Annotated[int, Query(ge=1, le=_MOST, description="So many merges at most.")]
 Cursor = Annotated[str, Query(max_length=40, description="Where to go on: `next` of the answer before.")]
@@ -60,7 +63,7 @@ class UndoWish(BaseModel):
     preview: bool = Field(default=False, description="Tell what would be done, write nothing.")
 
 
-@router.get("", summary="The merges of the environment, the newest first")
+@router.get("", response_model=MergePage, summary="The merges of the environment, the newest first")
 async def history(  # noqa: PLR0913, PLR0917 - what FastAPI hands over
     request: Request,
     environment: Environment,
@@ -91,7 +94,7 @@ async def history(  # noqa: PLR0913, PLR0917 - what FastAPI hands over
     return json_response(body)
 
 
-@router.post("/search", summary="Find merges, by NIK too")
+@router.post("/search", response_model=FoundMerges, summary="Find merges, by NIK too")
 async def search(environment: Environment, _: Reader, wanted: MergeSearch) -> Response:
     """Return merges page by page, the newest first; `next` is the `cursor` of the following page."""
     found = MergeFilter(wanted.nik, wanted.patient, wanted.run, wanted.user, wanted.since, wanted.until)
@@ -102,7 +105,7 @@ async def search(environment: Environment, _: Reader, wanted: MergeSearch) -> Re
     return json_response(body)
 
 
-@router.get("/{merge}", summary="One merge, with its evidence and every change")
+@router.get("/{merge}", response_model=ShownMerge, summary="One merge, with its evidence and every change")
 async def show(
     environment: Environment,
     _: Reader,
@@ -135,7 +138,7 @@ async def show(
     return json_response(body)
 
 
-@router.post("/{merge}/undo", responses=CONFLICT, summary="Undo a merge")
+@router.post("/{merge}/undo", response_model=Undoing, responses=_OPEN, summary="Undo a merge")
 async def undo(environment: Environment, caller: Operator, merge: Number, wish: UndoWish) -> Response:
     """Restore what the merge changed, and only that, even where resources were edited since.
 

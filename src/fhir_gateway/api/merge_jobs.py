@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from fhir_gateway.api.addresses import public_url
+from fhir_gateway.api.answer_models import ToldJob, WatchedJob
 from fhir_gateway.api.answers import RequestRefusedError, json_response
 from fhir_gateway.api.documented import OF_AN_ENVIRONMENT
 from fhir_gateway.api.security import Environment, Operator, Reader
@@ -30,7 +31,7 @@ class MergeRequest(BaseModel):
     dry_run: bool = Field(default=False, description="Plan only: tell what would be done, write nothing.")
 
 
-@router.post("", status_code=202, summary="Merge the duplicates of these NIKs")
+@router.post("", status_code=202, response_model=ToldJob, summary="Merge the duplicates of these NIKs")
 async def hand_in(request: Request, environment: Environment, caller: Operator, wanted: MergeRequest) -> Response:
     """Take a job on and answer 202 with its address in `Content-Location`, where its progress can be watched.
 
@@ -43,7 +44,12 @@ async def hand_in(request: Request, environment: Environment, caller: Operator, 
     return json_response(_told(job), 202, headers={"Content-Location": where, **_POLL})
 
 
-@router.get("/jobs/{job}", summary="How far is a job?", responses={202: {"description": "The job is not finished."}})
+@router.get(
+    "/jobs/{job}",
+    response_model=WatchedJob,
+    responses={202: {"description": "The job is not finished.", "model": WatchedJob}},
+    summary="How far is a job?",
+)
 async def watch(
     request: Request,
     environment: Environment,

@@ -5,7 +5,8 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from fhir_gateway.api.answers import FHIR_JSON, RequestRefusedError, json_response
+from fhir_gateway.api.answer_models import MergeAnswer
+from fhir_gateway.api.answers import FHIR_JSON, FhirJson, RequestRefusedError, json_response
 from fhir_gateway.api.documented import CONFLICT, OF_AN_ENVIRONMENT
 from fhir_gateway.api.merge_parameters import MergeParameters, NamedPatient, read_merge, read_parameters
 from fhir_gateway.api.security import Environment, Operator
@@ -28,6 +29,8 @@ _BODY = {
 
 @router.post(
     "/Patient/$merge",
+    response_class=FhirJson,
+    response_model=MergeAnswer,
     responses=CONFLICT,
     summary="Merge one Patient into another",
     openapi_extra={"requestBody": _BODY},
@@ -62,7 +65,14 @@ async def merge(request: Request, environment: Environment, caller: Operator) ->
     return _answer(asked, issues, await environment.reader.read("Patient", planned.survivor) or previewed)
 
 
-@router.post("/Patient/$undo-merge", responses=CONFLICT, summary="Undo a merge", openapi_extra={"requestBody": _BODY})
+@router.post(
+    "/Patient/$undo-merge",
+    response_class=FhirJson,
+    response_model=MergeAnswer,
+    responses=CONFLICT,
+    summary="Undo a merge",
+    openapi_extra={"requestBody": _BODY},
+)
 async def undo(request: Request, environment: Environment, caller: Operator) -> Response:
     """Take a merge apart: everything that it changed is restored, what was edited since stays.
 

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import PlainTextResponse, Response
 
 from fhir_gateway.api.addresses import public_url
+from fhir_gateway.api.answer_models import MergeProof, VerificationState
 from fhir_gateway.api.answers import RequestRefusedError, json_response
 from fhir_gateway.api.documented import CONFLICT, OF_AN_ENVIRONMENT
 from fhir_gateway.api.security import Environment, Reader
@@ -39,7 +40,7 @@ class ProofWish(BaseModel):
     earlier: Note = Field(default="", description="An earlier checkpoint, to be shown to be of this history.")
 
 
-@router.get("/verification", summary="Is the history unaltered?")
+@router.get("/verification", response_model=VerificationState, summary="Is the history unaltered?")
 async def verification(environment: Environment, _: Reader) -> Response:
     """Tell what the last verification found and when, and whether one is going on.
 
@@ -49,7 +50,13 @@ async def verification(environment: Environment, _: Reader) -> Response:
     return json_response(_told(environment))
 
 
-@router.post("/verification", status_code=202, responses=CONFLICT, summary="Verify the history anew")
+@router.post(
+    "/verification",
+    status_code=202,
+    response_model=VerificationState,
+    responses=CONFLICT,
+    summary="Verify the history anew",
+)
 async def verify(request: Request, environment: Environment, _: Reader, wish: VerificationWish) -> Response:
     """Recompute every hash of the history beside the gateway's other work: 202, and `GET` tells what was found.
 
@@ -77,7 +84,7 @@ async def checkpoint_key(environment: Environment, _: Reader) -> Response:
     return PlainTextResponse(f"{await environment.history.public_key()}\n")
 
 
-@router.get("/{merge}/proof", summary="The proof that a merge stands in the history")
+@router.get("/{merge}/proof", response_model=MergeProof, summary="The proof that a merge stands in the history")
 async def proof(environment: Environment, _: Reader, merge: Number) -> Response:
     """Return a signed checkpoint, the path from each entry of the merge to its root, and that there are no more of them.
 
@@ -89,7 +96,10 @@ async def proof(environment: Environment, _: Reader, merge: Number) -> Response:
 
 
 @router.post(
-    "/{merge}/proof", responses=CONFLICT, summary="The same proof, and that an earlier checkpoint is of this history"
+    "/{merge}/proof",
+    response_model=MergeProof,
+    responses=CONFLICT,
+    summary="The same proof, and that an earlier checkpoint is of this history",
 )
 async def proof_since(environment: Environment, _: Reader, merge: Number, wish: ProofWish) -> Response:
     """Return the proof with the path from `earlier` to the checkpoint of now (RFC 9162, 2.1.4).

@@ -2,13 +2,14 @@
 
 import asyncio
 
+import jsonschema_rs
 import pytest
 from tests.fakes.served_gateway import assert_is_problem
 
 from fhir_gateway.domain.access import Role
 from fhir_gateway.flows.merge import ApplyRequest
 
-NIK = "3303015203200003"
+NIK, OTHER_NIK, TWINS_NIK = "3303015203200003", "3303015203200004", "3303015203200005"
 TAGS = {"access", "merges", "merge operation"}
 
 
@@ -95,6 +96,108 @@ async def test_what_is_right_is_answered_as_documented(served, content, document
         answer = await asked(served, operation, key)
         assert answer.status_code in (wanted if isinstance(wanted, set) else {wanted}), operation
         assert answer.status_code in documented[operation], operation
+
+
+class Schemas:
+    """The schemas that the document has of answers, read strictly: a key that no schema names is a fault."""
+
+    def __init__(self, document):
+        self._paths = document["paths"]
+        self._components = {name: self._strict(each) for name, each in document["components"]["schemas"].items()}
+
+    @staticmethod
+    def _strict(schema):
+        return schema | {"additionalProperties": False} if schema.get("properties") else schema
+
+    def check(self, answer, operation):
+        method, path = operation
+        kind = answer.headers["content-type"].partition(";")[0]
+        schema = self._paths[path][method]["responses"][str(answer.status_code)]["content"][kind]["schema"]
+        assert "$ref" in schema, operation
+        whole = {"components": {"schemas": self._components}, **schema}
+        validator = jsonschema_rs.Draft202012Validator(whole, validate_formats=True)
+        assert [f"{each.instance_path}: {each.message}" for each in validator.iter_errors(answer.json())] == []
+
+
+@pytest.fixture
+def schemas(served):
+    return Schemas(served.app.openapi())
+
+
+async def test_every_json_answer_has_the_documented_shape(served, content, schemas):
+    key = served.key()[1]
+    for operation, (wanted, _) in RIGHT.items():
+        answer = await asked(served, operation, key)
+        if answer.headers["content-type"] == "application/json":
+            schemas.check(answer, operation)
+        else:
+            assert wanted == 404 or "checkpoint" in operation[1]
+
+
+async def test_what_work_comes_to_has_the_documented_shape(served, content, schemas):
+    key = served.key()[1]
+    opened = await served.app.state.serving.environment("north")
+    await served.put_pair(OTHER_NIK)
+    await served.put_pair(TWINS_NIK, other_name="Bayu Kusumo")
+    given = {"niks": [NIK, OTHER_NIK, TWINS_NIK]}
+    for begun, watched, is_done in (
+        ((POST, MERGES), (GET, f"{MERGES}/jobs/{{job}}"), lambda told: told["state"] == "finished"),
+        ((POST, f"{MERGES}/duplicates"), (GET, f"{MERGES}/duplicates"), lambda told: not told["running_since"]),
+        ((POST, f"{MERGES}/verification"), (GET, f"{MERGES}/verification"), lambda told: not told["running_since"]),
+    ):
+        body = {} if "verification" in begun[1] else given
+        answer = await asked(served, begun, key, json=body)
+        schemas.check(answer, begun)
+        number = str(answer.json().get("job", ""))
+        while not is_done((answer := await asked(served, watched, key, number=number)).json()):
+            schemas.check(answer, watched)
+            await asyncio.sleep(0)
+        schemas.check(answer, watched)
+    jobs = (await asked(served, (GET, f"{MERGES}/jobs/{{job}}"), key, number="2")).json()["counts"]
+    assert jobs == {"nothing": 1, "merged": 1, "conflict": 1}
+    found = (await asked(served, (GET, f"{MERGES}/duplicates"), key)).json()
+    assert found["groups"]
+    earlier = (await asked(served, (GET, f"{MERGES}/checkpoint"), key)).text
+    operation = (POST, f"{MERGES}/{{merge}}/proof")
+    schemas.check(await asked(served, operation, key, json={"earlier": earlier}), operation)
+    operation = (GET, f"{MERGES}/parted")
+    await asked(served, (POST, f"{MERGES}/parted"), key)
+    answer = await asked(served, operation, key)
+    assert answer.json()["parted"]
+    schemas.check(answer, operation)
+    assert opened.merges.record(2)
+
+
+async def test_an_undoing_has_the_documented_shape_with_conflicts_too(served, content, schemas):
+    key = served.key()[1]
+    opened = await served.app.state.serving.environment("north")
+    merge = opened.merges.record(1).merge
+    survivor = await opened.reader.read("Patient", merge.survivor)
+    survivor["link"][0]["type"] = "seealso"
+    await served.write(survivor)
+    undo, show = (POST, f"{MERGES}/{{merge}}/undo"), (GET, f"{MERGES}/{{merge}}")
+    for body, status in (({"preview": True}, 200), ({}, 409), ({"otherwise": "keep"}, 200)):
+        answer = await asked(served, undo, key, json=body)
+        assert answer.status_code == status
+        schemas.check(answer, undo)
+    assert answer.json()["kept"]
+    schemas.check(await asked(served, show, key), show)
+    assert (await asked(served, show, key)).json()["undo_conflicts"]
+
+
+async def test_the_merge_operation_has_the_documented_shape(served, schemas):
+    key = served.key()[1]
+    survivor, replaced = sorted(await served.put_pair(NIK))
+    merge, undo = ((POST, f"/{{environment}}/fhir/Patient/${name}") for name in ("merge", "undo-merge"))
+    body = parameters(source_patient=replaced, target_patient=survivor)
+    preview = {
+        "resourceType": "Parameters",
+        "parameter": [*body["parameter"], {"name": "preview", "valueBoolean": True}],
+    }
+    for operation, given in ((merge, preview), (merge, body), (undo, parameters(target_patient=survivor))):
+        answer = await asked(served, operation, key, json=given)
+        assert answer.status_code == 200
+        schemas.check(answer, operation)
 
 
 async def test_what_is_wrong_is_a_documented_problem(served, documented):
