@@ -21,7 +21,7 @@ class FoundKind(StrEnum):
 
 
 class FoundPatient(NamedTuple):
-    """A Patient as a list of duplicates shows it; what the server does not tell is "". Personal data."""
+    """A Patient as a list of duplicates shows it: the name as the server has it, "" for what it does not tell. Personal data."""
 
     id: str
     name: str

@@ -42,7 +42,7 @@ def people_of(patients: Sequence[Resource]) -> list[Person]:
 
 
 def _person(patient: Resource, evidence: PersonEvidence) -> Person:
-    name = evidence.names[0].text if evidence.names else ""
+    name = evidence.names[0].original if evidence.names else ""
     shown = _new(FoundPatient, (str(patient["id"]), name, text(patient.get("birthDate")), evidence.gender))
     return _new(Person, (shown, niks_of(patient), evidence))
 

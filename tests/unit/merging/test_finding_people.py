@@ -49,3 +49,13 @@ def test_what_another_model_compares_is_one_word_a_column():
     assert (words["id"], words["born"], words["nik"]) == ("p1", "2020-03-15", RIZKIS_NIK)
     assert words["name"].startswith(words["first"])
     assert set(words_of(person_of({"id": "p2"})).values()) == {"p2", ""}
+
+
+@pytest.mark.parametrize(
+    "text", ["dr. H. AHMAD FAUZI, S.Kes", "rizky  PRATAMA", "By. Ny. Siti Aminah", '=HYPERLINK("x")']
+)
+def test_a_name_is_shown_as_it_is_written(text):
+    written = rizki() | {"name": [{"use": "old", "text": "Rizki Lama"}, {"text": text}]}
+    assert unpack(pack(person_of(written))).shown.name == text
+    apart = rizki() | {"name": [{"given": ["RIZKI", "B."], "family": "Pratama"}]}
+    assert person_of(apart).shown.name == "RIZKI B. Pratama"
