@@ -8,8 +8,9 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from fhir_gateway.api.addresses import public_url
-from fhir_gateway.api.answers import FHIR_JSON, RequestRefusedError, json_response
+from fhir_gateway.api.answers import FHIR_JSON, FhirJson, RequestRefusedError, json_response
 from fhir_gateway.api.documented import OF_AN_ENVIRONMENT
+from fhir_gateway.api.registry_models import FhirBundle, FhirResource
 from fhir_gateway.api.security import Auditor, Environment
 from fhir_gateway.domain.auditing import EventFilter, EventKind
 from fhir_gateway.domain.records import Resource
@@ -74,7 +75,12 @@ async def visit(request: Request, environment: Environment, _: Auditor) -> Visit
 LetIn = Annotated[Visit, Depends(visit)]
 
 
-@router.get("", summary="What registries were told and the gateway changed, the newest first")
+@router.get(
+    "",
+    response_class=FhirJson,
+    response_model=FhirBundle,
+    summary="What registries were told and the gateway changed, the newest first",
+)
 async def events(  # noqa: PLR0913, PLR0917 - what FastAPI hands over
     let_in: LetIn,
     kind: Annotated[EventKind | None, Query(description=_KIND)] = None,
@@ -101,7 +107,12 @@ async def events(  # noqa: PLR0913, PLR0917 - what FastAPI hands over
         raise RequestRefusedError(400, str(error)) from None
 
 
-@router.post("/search", summary="Who was told of this person, and what was changed of hers?")
+@router.post(
+    "/search",
+    response_class=FhirJson,
+    response_model=FhirBundle,
+    summary="Who was told of this person, and what was changed of hers?",
+)
 async def search(let_in: LetIn, wanted: EventSearch) -> Response:
     """Return AuditEvents by Patient or NIK too; exports tell of a whole region and are always among them."""
     patients = [wanted.patient] if wanted.patient else []
@@ -122,7 +133,7 @@ async def search(let_in: LetIn, wanted: EventSearch) -> Response:
     return let_in.bundle(await let_in.events.page(asked, limit=wanted.limit))
 
 
-@router.get("/{event}", summary="One event")
+@router.get("/{event}", response_class=FhirJson, response_model=FhirResource, summary="One event")
 async def event(let_in: LetIn, event: str) -> Response:
     """Return one AuditEvent."""
     found = await let_in.events.event(event)

@@ -18,6 +18,7 @@ from fhir_gateway.api.answers import FHIR_JSON, JSON, RequestRefusedError, json_
 from fhir_gateway.api.documented import OF_AN_ENVIRONMENT
 from fhir_gateway.api.negotiation import NDJSON_TYPES, is_head, is_lenient, takes_gzip
 from fhir_gateway.api.registry import INSUFFICIENT_SCOPE, LetIn, Visit, visitor
+from fhir_gateway.api.registry_models import ExportManifest
 from fhir_gateway.api.security import client_address
 from fhir_gateway.bootstrap.gateway import SystemClock
 from fhir_gateway.domain import registry as pulled
@@ -46,36 +47,58 @@ router = APIRouter(prefix="/{environment}/fhir", tags=["bulk export"], responses
 STATUS_PATH = "bulk-status"
 FILES_PATH = "bulk-files"
 _NDJSON = "application/fhir+ndjson"
+
 _MOST_PARAMETERS = 2000
 _LONGEST_PAUSE = 30
 _GONE = "there is no such export: it was deleted, has expired, or is another client's"
 
 
+class _Ndjson(Response):
+    """What OpenAPI is told of a file."""
+
+    media_type = _NDJSON
+
+
 LetInForFiles = Annotated[Visit, Depends(visitor(NDJSON_TYPES))]
 
 
-@router.get("/$export", summary="Export everything")
-@router.post("/$export", summary="Export everything, parameters in the body")
+@router.get("/$export", status_code=202, response_class=Response, summary="Export everything")
+@router.post("/$export", status_code=202, response_class=Response, summary="Export everything, parameters in the body")
 async def export_system(let_in: LetIn) -> Response:
     """Kick off an export of everything that the token permits."""
     return await _kick_off(let_in, Level.SYSTEM)
 
 
-@router.get("/Patient/$export", summary="Export everybody")
-@router.post("/Patient/$export", summary="Export everybody, or some people, parameters in the body")
+@router.get("/Patient/$export", status_code=202, response_class=Response, summary="Export everybody")
+@router.post(
+    "/Patient/$export",
+    status_code=202,
+    response_class=Response,
+    summary="Export everybody, or some people, parameters in the body",
+)
 async def export_patients(let_in: LetIn) -> Response:
     """Kick off an export of all Patients, or (POST with `patient`) of some, and their doses."""
     return await _kick_off(let_in, Level.PATIENT)
 
 
-@router.get("/Group/{group_id}/$export", summary="Export a group's members")
-@router.post("/Group/{group_id}/$export", summary="Export a group's members, parameters in the body")
+@router.get("/Group/{group_id}/$export", status_code=202, response_class=Response, summary="Export a group's members")
+@router.post(
+    "/Group/{group_id}/$export",
+    status_code=202,
+    response_class=Response,
+    summary="Export a group's members, parameters in the body",
+)
 async def export_group(group_id: str, let_in: LetIn) -> Response:
     """Kick off an export of the members of a district or a clinic and their doses."""
     return await _kick_off(let_in, Level.GROUP, group=group_id)
 
 
-@router.get(f"/{STATUS_PATH}/{{job_id}}", summary="How far is an export?")
+@router.get(
+    f"/{STATUS_PATH}/{{job_id}}",
+    response_model=ExportManifest,
+    responses={202: {"description": "The export is not finished; `X-Progress` says how far it is."}},
+    summary="How far is an export?",
+)
 async def status(job_id: str, let_in: LetIn) -> Response:
     """Return 202 with the progress while an export runs, then 200 with the manifest of its files."""
     exports = let_in.environment.exports
@@ -92,7 +115,12 @@ async def status(job_id: str, let_in: LetIn) -> Response:
     return json_response(_manifest(job, let_in.base), headers={"Expires": expires, "Cache-Control": "no-store"})
 
 
-@router.delete(f"/{STATUS_PATH}/{{job_id}}", summary="Cancel an export, or delete its files")
+@router.delete(
+    f"/{STATUS_PATH}/{{job_id}}",
+    status_code=202,
+    response_class=Response,
+    summary="Cancel an export, or delete its files",
+)
 async def cancel(job_id: str, let_in: LetIn) -> Response:
     """Cancel an export that runs; remove the files of one that is done."""
     exports = let_in.environment.exports
@@ -103,7 +131,7 @@ async def cancel(job_id: str, let_in: LetIn) -> Response:
     return Response(None, 202)
 
 
-@router.get(f"/{FILES_PATH}/{{job_id}}/{{name}}", summary="A file of an export")
+@router.get(f"/{FILES_PATH}/{{job_id}}/{{name}}", response_class=_Ndjson, summary="A file of an export")
 async def fetch(job_id: str, name: str, let_in: LetInForFiles) -> Response:
     """Stream one NDJSON file to the client that asked for the export, packed where it takes that."""
     exports = let_in.environment.exports

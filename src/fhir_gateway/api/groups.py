@@ -7,10 +7,11 @@ from urllib.parse import quote, urlencode
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from fhir_gateway.api.answers import RequestRefusedError
+from fhir_gateway.api.answers import FhirJson, RequestRefusedError
 from fhir_gateway.api.documented import OF_AN_ENVIRONMENT
 from fhir_gateway.api.negotiation import is_lenient
 from fhir_gateway.api.registry import FORM, LetIn, Visit, is_form, packed, pairs_of, read_elements, refused_search
+from fhir_gateway.api.registry_models import FhirBundle, FhirResource
 from fhir_gateway.registry.bundles import warnings
 from fhir_gateway.registry.enriching import subset
 from fhir_gateway.registry.groups import group_resource
@@ -28,13 +29,18 @@ router = APIRouter(prefix="/{environment}/fhir/Group", tags=["bulk export"], res
 _PARAMETERS = frozenset({"_id", "_count", "_format", "_pretty", CURSOR})
 
 
-@router.get("", summary="Which groups can be exported?")
+@router.get("", response_class=FhirJson, response_model=FhirBundle, summary="Which groups can be exported?")
 async def search_groups(let_in: LetIn) -> Response:
     """List the groups: the districts where people live, the clinics that gave them doses; `_id` picks some."""
     return await _searched(let_in, form=b"")
 
 
-@router.post("/_search", summary="Which groups can be exported? Parameters in the body")
+@router.post(
+    "/_search",
+    response_class=FhirJson,
+    response_model=FhirBundle,
+    summary="Which groups can be exported? Parameters in the body",
+)
 async def search_groups_by_post(let_in: LetIn) -> Response:
     """List the groups."""
     if not is_form(let_in.request):
@@ -42,7 +48,7 @@ async def search_groups_by_post(let_in: LetIn) -> Response:
     return await _searched(let_in, form=await let_in.request.body())
 
 
-@router.get("/{group_id}", summary="A group")
+@router.get("/{group_id}", response_class=FhirJson, response_model=FhirResource, summary="A group")
 async def read_group(group_id: str, let_in: LetIn) -> Response:
     """Return a group with what makes a member and how many there are; its members are what an export gives."""
     let_in.check_scope("Group", "r")

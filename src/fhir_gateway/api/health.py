@@ -8,6 +8,7 @@ from starlette.responses import Response
 from fhir_gateway.api.answers import json_response
 from fhir_gateway.api.documented import problems
 from fhir_gateway.api.metrics import MEDIA_TYPE, Metrics
+from fhir_gateway.api.registry_models import Liveness, Readiness
 from fhir_gateway.api.security import Inside, serving
 from fhir_gateway.domain.errors import GatewayError
 from fhir_gateway.serving.environments import Serving
@@ -15,13 +16,18 @@ from fhir_gateway.serving.environments import Serving
 router = APIRouter(tags=["health"])
 
 
-@router.get("/health/live", summary="Is the process alive?")
+@router.get("/health/live", response_model=Liveness, summary="Is the process alive?")
 async def live() -> Response:
     """Answer 200 as long as the process answers at all."""
     return json_response({"status": "live"})
 
 
-@router.get("/health/ready", summary="Can requests be carried out?")
+@router.get(
+    "/health/ready",
+    response_model=Readiness,
+    responses={503: {"description": "Not yet.", "model": Readiness}},
+    summary="Can requests be carried out?",
+)
 async def ready(request: Request) -> Response:
     """Answer 200 where every environment's ledger is open and its FHIR server answers within a second, else 503.
 

@@ -11,9 +11,10 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from fhir_gateway.api.addresses import public_url
-from fhir_gateway.api.answers import FHIR_JSON, RequestRefusedError, json_response
+from fhir_gateway.api.answers import FHIR_JSON, FhirJson, RequestRefusedError, json_response
 from fhir_gateway.api.documented import OF_AN_ENVIRONMENT, Responses
 from fhir_gateway.api.negotiation import JSON_TYPES, check_accept, is_head, is_lenient, takes_gzip
+from fhir_gateway.api.registry_models import AccessToken, FhirBundle, FhirResource, KeySet, SmartConfiguration
 from fhir_gateway.api.security import Environment, EnvironmentName, bearer_token, client_address, serving
 from fhir_gateway.bootstrap.gateway import SystemClock
 from fhir_gateway.domain.records import Resource
@@ -145,14 +146,16 @@ def _admitted(at: Place) -> Puller:
 LetIn = Annotated[Visit, Depends(visitor(JSON_TYPES))]
 
 
-@router.get("/metadata", summary="What can be searched here?")
+@router.get("/metadata", response_class=FhirJson, response_model=FhirResource, summary="What can be searched here?")
 async def metadata(at: At) -> Response:
     """Return the CapabilityStatement: exactly what works on this environment's FHIR server."""
     check_accept(at.request)
     return packed(at.request, await at.registry.metadata(at.base))
 
 
-@router.get("/.well-known/smart-configuration", summary="How does a registry get in?")
+@router.get(
+    "/.well-known/smart-configuration", response_model=SmartConfiguration, summary="How does a registry get in?"
+)
 async def smart_configuration(at: At) -> Response:
     """Return the SMART configuration."""
     base = at.base
@@ -172,13 +175,13 @@ async def smart_configuration(at: At) -> Response:
     )
 
 
-@router.get("/.well-known/jwks.json", summary="The keys that sign access tokens")
+@router.get("/.well-known/jwks.json", response_model=KeySet, summary="The keys that sign access tokens")
 async def jwks(at: At) -> Response:
     """Return the public keys that the SMART configuration names as `jwks_uri`."""
     return json_response(at.registry.published_keys(), headers={"Cache-Control": "max-age=300"})
 
 
-@router.post("/auth/token", summary="Get an access token", responses=_OF_THE_TOKEN)
+@router.post("/auth/token", response_model=AccessToken, summary="Get an access token", responses=_OF_THE_TOKEN)
 async def token(at: At) -> Response:
     """Give a token of five minutes for an assertion that the client has signed (private_key_jwt)."""
     try:
@@ -191,13 +194,18 @@ async def token(at: At) -> Response:
     return json_response(answer, headers=_NO_STORE)
 
 
-@router.get("/{resource_type}", summary="Search")
+@router.get("/{resource_type}", response_class=FhirJson, response_model=FhirBundle, summary="Search")
 async def search(resource_type: str, let_in: LetIn) -> Response:
     """Search Immunizations, Patients or Organizations; an identifier of a person belongs into POST _search."""
     return await _searched(let_in, resource_type, form=b"")
 
 
-@router.post("/{resource_type}/_search", summary="Search, parameters in the body")
+@router.post(
+    "/{resource_type}/_search",
+    response_class=FhirJson,
+    response_model=FhirBundle,
+    summary="Search, parameters in the body",
+)
 async def search_by_post(resource_type: str, let_in: LetIn) -> Response:
     """Search with parameters in the body (and the address), so that what names a person stands in no address."""
     if not is_form(let_in.request):
@@ -205,7 +213,7 @@ async def search_by_post(resource_type: str, let_in: LetIn) -> Response:
     return await _searched(let_in, resource_type, form=await let_in.request.body())
 
 
-@router.get("/{resource_type}/{resource_id}", summary="Read")
+@router.get("/{resource_type}/{resource_id}", response_class=FhirJson, response_model=FhirResource, summary="Read")
 async def read(resource_type: str, resource_id: str, let_in: LetIn) -> Response:
     """Read one resource; If-None-Match with its ETag is answered 304 while it has not changed."""
     let_in.check(resource_type, "r")

@@ -3,21 +3,32 @@
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from fhir_gateway.api.answers import RequestRefusedError
+from fhir_gateway.api.answers import FhirJson, RequestRefusedError
 from fhir_gateway.api.documented import OF_AN_ENVIRONMENT
 from fhir_gateway.api.registry import LetIn, Visit, packed, pairs_of, refused_search
+from fhir_gateway.api.registry_models import FhirBundle
 from fhir_gateway.registry.parameters import SearchProblemError
 
 router = APIRouter(prefix="/{environment}/fhir", tags=["registry"], responses=OF_AN_ENVIRONMENT)
 
 
-@router.get("/{resource_type}/_history", summary="What became of all resources of a type?")
+@router.get(
+    "/{resource_type}/_history",
+    response_class=FhirJson,
+    response_model=FhirBundle,
+    summary="What became of all resources of a type?",
+)
 async def type_history(resource_type: str, let_in: LetIn) -> Response:
     """Return versions, the newest first; `_since` names an instant, deletions are entries without a resource."""
     return await _told(let_in, resource_type, "", permission="s")
 
 
-@router.get("/{resource_type}/{resource_id}/_history", summary="What became of one resource?")
+@router.get(
+    "/{resource_type}/{resource_id}/_history",
+    response_class=FhirJson,
+    response_model=FhirBundle,
+    summary="What became of one resource?",
+)
 async def instance_history(resource_type: str, resource_id: str, let_in: LetIn) -> Response:
     """Return the versions of one resource, the newest first."""
     return await _told(let_in, resource_type, resource_id, permission="r")
