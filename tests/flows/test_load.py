@@ -302,6 +302,12 @@ def test_a_person_shows_doses_and_where_they_came_from(place):
     assert [(source["file"], source["row"]) for source in shown["sources"]] == [("sheet.csv", 1), ("next.csv", 2)]
 
 
+def test_who_was_born_on_either_day_cannot_have_got_the_doses_of_both(place):
+    child = "1;Wati Suharti;;P;10/01/2023;Ijah;Bojong;081390007002;10/02/2023;BCG;1;Q1"
+    woman = "2;Wati Suharti;;P;10/01/1990;Ijah;Bojong;081390007002;10/02/2019;Td;1;Q1"
+    assert place.load(place.sheet(child, woman))["reasons"] == {"doses-contradict": 1}
+
+
 def test_a_dose_beside_a_faulty_one_tells_its_row_as_well(place):
     sheet = place.home / "cohort.csv"
     columns = ("HB0", "BCG 1")

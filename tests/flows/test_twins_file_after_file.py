@@ -39,3 +39,26 @@ def test_number_of_a_twin_under_a_name_a_sound_apart_in_another_family_is_asked_
     twin = RATNA_POLIO.replace("Ratna Dewanti", "Dani Rumbiak").replace(";P;", ";L;").replace("520320", "120320")
     books = place.load(place.sheet(twin.replace("Lastri Handayani;Bukateja;081210001001", ";;"), name="next.csv"))
     assert books["review"] == 1
+
+
+DAMAR = RATNA.replace("Ratna Dewanti;3303015203200003;P", "Damar Saputra;;L")
+DANAR = DAMAR.replace("Damar", "Danar")
+INITIAL = POLIO.replace("Ratna Dewanti;;P", "D Saputra;;L")
+
+
+def test_whom_a_row_fits_as_well_may_wait_in_a_question_of_an_earlier_load(place):
+    assert place.load(place.sheet(DAMAR, DANAR))["review"] == 1
+    before = place.content()
+    books = place.load(place.sheet(INITIAL, name="next.csv"))
+    assert books["reasons"] == {"fits-two-people": 1}
+    assert place.content() == before
+    waiting, torn = sorted(place.json("review", "list"), key=lambda item: item["id"])
+    assert f"review {waiting['id']}" in torn["reason"]
+
+
+def test_of_two_whom_a_patient_fits_as_well_neither_is_linked(place):
+    place.load(place.sheet(INITIAL))
+    before = place.content()
+    books = place.load(place.sheet(DAMAR, DANAR, name="next.csv"))
+    assert (books["review"], "fits-two-people" in books["reasons"]) == (2, True)
+    assert place.content() == before

@@ -14,7 +14,14 @@ from fhir_gateway.identity.comparators import numbered_as_twins
 from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.evidence import PersonEvidence
 from fhir_gateway.identity.frequencies import Frequencies, default_frequencies
-from fhir_gateway.identity.given import Listed, Repeats, count_repeats, doses_part, in_different_lists
+from fhir_gateway.identity.given import (
+    Listed,
+    Repeats,
+    count_repeats,
+    doses_part,
+    fit_no_birth_date,
+    in_different_lists,
+)
 from fhir_gateway.identity.lots import Received, share_mother_and_birth, shared_vials, weigh_lots
 from fhir_gateway.identity.parameters import MatchingPolicy
 from fhir_gateway.identity.unseen import may_be_unseen_twins
@@ -137,14 +144,19 @@ class Graph:
         return all(numbers) and any(all(not both.isdisjoint(number) for number in numbers) for both in carried)
 
     def listed_twice(self, one: Node, other: Node) -> bool:
-        """Say whether a clinic's list has the same doses of two who share neither name nor number: twins, most likely."""
+        """Say whether doses part two: a clinic's list has the same of both, twins most likely, or their timeline is impossible."""
         if one not in self._listed or other not in self._listed:
             return False
         key = frozenset((one, other))
         if key not in self._listed_twice:
             repeats = self.repeats((one,), (other,))
-            self._listed_twice[key] = doses_part(self.nodes[one], self.nodes[other], repeats)
+            left, right = self.nodes[one], self.nodes[other]
+            self._listed_twice[key] = doses_part(left, right, repeats) or self.timeline_is_impossible(one, other)
         return self._listed_twice[key]
+
+    def timeline_is_impossible(self, one: Node, other: Node) -> bool:
+        """Say whether the doses of both can be no one person's, on whichever of the two days that was born."""
+        return fit_no_birth_date(self.nodes[one], self.nodes[other], self._said_of((one, other)))
 
     def doses_contradict(self, edge: Edge, one: Iterable[Node], other: Iterable[Node]) -> bool:
         """Say whether doses part those whom an edge would join."""
@@ -247,6 +259,13 @@ def torn_between(graph: Graph, person: Node) -> tuple[Edge, ...]:
     if _same_name(near[0].comparison):  # then the name tells between it and who is called otherwise
         near = [edge for edge in near if _same_name(edge.comparison)]
     return tuple(edge for edge in near if any(graph.rivals(edge.other, rival.other) for rival in near if rival != edge))
+
+
+def fits_as_well(other: Comparison, best: Comparison, margin: float) -> bool:
+    """Say whether one fits another person about as well as the best; a name that is the best one's alone tells."""
+    if not fits(other) or best.weight >= CONFIRMED or other.weight <= best.weight - margin:
+        return False
+    return _same_name(other) or not _same_name(best)
 
 
 def cluster(graph: Graph, torn: frozenset[Node]) -> list[frozenset[Node]]:

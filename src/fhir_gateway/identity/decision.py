@@ -33,6 +33,7 @@ _NEW_TOGETHER = f"{_NEW}; its own records, compared by themselves, leave open wh
 _DOSES_OF_TWO = (
     "it fits this person, but the lists tell of doses of both that nobody is given twice: a twin, or lines typed twice"
 )
+_IMPOSSIBLE = "it fits this person, but who was born on either day cannot have got the doses of both"
 _SMALL_CHILD = Evidence(
     "doses",
     "small_child",
@@ -44,6 +45,7 @@ _SAME_LOT = (
 )
 _TWIN_UNSEEN = "it may be the same child, or a twin of whom no file told before: no number of its own tells"
 _FITS_TWO = "it fits two people about equally well"
+_IS_FITTED_BY_TWO = "the Patient whom it fits is fitted about as well by somebody else of this load"
 _REASONS: Mapping[str, str] = {
     _NAME_DISAGREES: "the NIK is somebody's whose name is another",
     VetoCode.NIK_DIFFERENT.value: "all agrees but the NIK: two valid NIKs, of which one may be mistyped",
@@ -127,9 +129,7 @@ class _Decisions:
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
         self._asked: dict[frozenset[Node], Comparison] = {}
-        self._torn = {
-            node: edges for node in graph.nodes if isinstance(node, int) and (edges := torn_between(graph, node))
-        }
+        self._torn = {node: edges for node in graph.nodes if (edges := torn_between(graph, node))}
         self._persons = Persons(graph, cluster(graph, frozenset(self._torn)))
         self._persons.join()
         self._clusters = [members for members in self._persons.all() if any(isinstance(node, int) for node in members)]
@@ -218,6 +218,8 @@ class _Decisions:
         """Return the doubt about two whom nothing parts."""
         if self._persons.twin_unseen(members, other):
             return _Doubt(edge, VetoCode.POSSIBLE_TWINS.value, _TWIN_UNSEEN)
+        if any(isinstance(node, str) and node in self._torn for node in other):
+            return _Doubt(edge, "fits-two-people", _IS_FITTED_BY_TWO)
         return _Doubt(edge, "probably-same", "it is probably this person, but what agrees is not enough to be certain")
 
     def _doubt_by_lot(self, edge: Edge, members: Members, other: Members) -> _Doubt | None:
@@ -230,6 +232,8 @@ class _Decisions:
 
     def _contradiction(self, edge: Edge, members: Members, other: Members) -> _Doubt:
         found = self._graph.repeats(members, other)
+        if self._graph.timeline_is_impossible(edge.node, edge.other):
+            return _Doubt(edge, "doses-contradict", _IMPOSSIBLE)
         if found.repeated or found.contradicted:
             return _Doubt(edge, "doses-contradict", _DOSES_OF_TWO)
         return _Doubt(edge, "contradicted", "it fits this person, but a record of the same person contradicts")

@@ -120,6 +120,20 @@ def of_a_small_child(said: Listed, born: int) -> bool:
     return born > 0 and any(dose.day > last and dose.vaccine in small_childrens() for dose in said.doses)
 
 
+def fit_no_birth_date(left: PersonEvidence, right: PersonEvidence, said: Listed) -> bool:
+    """Say whether what two have got can be nobody's who was born on either day: an impossible timeline.
+
+    `said` is what lists say of both. Who was born on the earlier day was grown up when a small child's dose was given,
+    and a dose was given before the later day.
+    """
+    births = left.birth_date, right.birth_date
+    if not all(born.whole for born in births) or births[0].year == births[1].year:
+        return False
+    later = max(f"{born.year:04}-{born.month:02}-{born.day:02}" for born in births)
+    before = any(dose.day < later for dose in said.doses)
+    return before and of_a_small_child(said, min(born.year for born in births))
+
+
 class Repeats(NamedTuple):
     """Of the doses that the same lists have of two people (`compared`, of the shorter list), how many stand twice.
 

@@ -117,6 +117,8 @@ class Persons:
         if one.newborn != other.newborn and mine.newborn and theirs.newborn and codes <= _DOUBTS:
             # Of a child that has got its name all these may be (see _only_named), but for what a list has twice.
             return self._graph.repeats((left,), (right,)).of_two
+        if self._graph.timeline_is_impossible(left, right):
+            return True
         if self._graph.listed_twice(left, right):  # a line written twice, where the persons as wholes are not parted
             several = self._graph.repeats((left,), (right,)).of_two
             return several or bool(codes) or not known_as(mine, theirs, one, other)

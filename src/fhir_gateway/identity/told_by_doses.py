@@ -11,6 +11,9 @@ DOSES = "doses"
 """The field of evidence from doses that forbids rather than weighs."""
 
 
+_IMPOSSIBLE = "one was given before the later birth date, and only small children get another one that was given long after the earlier"
+
+
 def with_doses(graph: Graph, one: Node, other: Node, comparison: Comparison) -> Comparison:
     """Return the comparison of two nodes with what the lists say of their doses as further lines, in words."""
     if abs(comparison.weight) >= CONFIRMED:
@@ -22,6 +25,8 @@ def with_doses(graph: Graph, one: Node, other: Node, comparison: Comparison) -> 
 
 
 def _two_people(graph: Graph, one: Node, other: Node) -> Evidence | None:
+    if graph.timeline_is_impossible(one, other):
+        return Evidence(DOSES, "two_people", 0.0, f"the doses speak for two people: {_IMPOSSIBLE}")
     found = graph.repeats((one,), (other,))
     words = _words(found)
     if not words:

@@ -12,6 +12,7 @@ from fhir_gateway.fhir.references import replaced_by
 from fhir_gateway.flows.load.comparing import OWN, evidence_of_found, waiting_people
 from fhir_gateway.flows.load.components import components
 from fhir_gateway.flows.load.listed import LoadedLots, listed_before, listed_by
+from fhir_gateway.flows.load.rivals_waiting import RivalsWaiting
 from fhir_gateway.flows.load.tools import LoadTools
 from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.decision import decide
@@ -66,14 +67,27 @@ def each_decision(
     run: Run, tools: LoadTools, *, frequencies: Frequencies | None = None
 ) -> Iterator[list[PersonDecision]]:
     """Yield the decisions on a compared run's people, some components at a time; they are kept nowhere."""
-    lots = LoadedLots(run, tools)
+    lots, rivals = LoadedLots(run, tools), RivalsWaiting(tools)
     groups = components(tools.ledger.spool.open_numbers(run), tools.ledger.spool.links(run))
     while window := list(islice(groups, _WINDOW)):
         yield [
             decision
             for component in _components(run, window, tools)
-            for decision in _decided(run, component, tools, frequencies, lots)
+            for found in _decided(run, component, tools, frequencies, lots)
+            for decision in (_held_by_rivals(found, component, rivals, frequencies),)
         ]
+
+
+def _held_by_rivals(
+    decision: PersonDecision, component: _Component, rivals: RivalsWaiting, frequencies: Frequencies | None
+) -> PersonDecision:
+    """Return the decision, or a review as RivalsWaiting says; what was loaded so before, or an operator said, stands."""
+    said = {(person, patient_id) for person, patient_id, same in component.verdicts if same}
+    known = any(
+        (member, decision.patient_id) in said or decision.patient_id in component.own.get(member, ())
+        for member in decision.members
+    )
+    return decision if known else rivals.held(decision, component.people, component.patients, frequencies)
 
 
 def _components(run: Run, window: Sequence[Sequence[int]], tools: LoadTools) -> Iterator[_Component]:

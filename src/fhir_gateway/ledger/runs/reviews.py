@@ -1,6 +1,6 @@
 """The review queue: questions for an operator, the records that hang on them, and her answers."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -88,6 +88,36 @@ class Reviews:
             )
         ]
         return sorted((item for item in items if item.rows), key=lambda item: (-item.rows, item.id))
+
+    def naming_patients(self) -> dict[str, list[int]]:
+        """Return Patient → open questions about people who may be that Patient, or who may be somebody who became it."""
+        table = tables.reviews
+        statement = select(table.c.id, table.c.run, table.c.body).where(
+            table.c.state == ReviewState.OPEN, table.c.kind == ReviewKind.PERSON, table.c.body.is_not(None)
+        )
+        found: dict[str, list[int]] = {}
+        people: dict[int, dict[int, list[int]]] = {}
+        for number, run, body in self._connection.execute(statement.order_by(table.c.id)):
+            for candidate in codec.unpack_decision(body).candidates:
+                if isinstance(candidate, str):
+                    found.setdefault(candidate, []).append(number)
+                else:
+                    people.setdefault(run, {}).setdefault(candidate, []).append(number)
+        for run, questions in people.items():
+            for person, patient_id in self._became(run, questions):
+                found.setdefault(patient_id, []).extend(questions[person])
+        return found
+
+    def _became(self, run: int, people: Iterable[int]) -> Iterator[tuple[int, str]]:
+        """Yield (person of a run, Patient that it became)."""
+        decided, persons = tables.decisions, tables.persons
+        for chunk in chunks(people):
+            rows = self._connection.execute(
+                select(persons.c.number, decided.c.patient_id)
+                .join(decided, (decided.c.run == persons.c.run) & (decided.c.number == persons.c.decision))
+                .where(persons.c.run == run, persons.c.number.in_(chunk), decided.c.patient_id != "")
+            )
+            yield from ((person, patient_id) for person, patient_id in rows)
 
     def get(self, number: int) -> ReviewItem | None:
         """Return a question, None where there is no such one."""

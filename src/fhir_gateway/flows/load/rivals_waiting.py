@@ -1,0 +1,67 @@
+"""Who waits in the questions of earlier loads: a row that fits one of them as well as a Patient is not linked unasked."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from operator import attrgetter
+
+from fhir_gateway.domain.identity import Comparison, Grade, PersonAction, PersonDecision
+from fhir_gateway.flows.load.tools import LoadTools
+from fhir_gateway.identity.clustering import fits_as_well
+from fhir_gateway.identity.comparison import compare
+from fhir_gateway.identity.evidence import PersonEvidence, evidence_of
+from fhir_gateway.identity.frequencies import Frequencies
+
+_weight = attrgetter("weight")
+
+
+class RivalsWaiting:
+    """The people of open questions, by the Patients whom the questions name; read when they are first asked for."""
+
+    def __init__(self, tools: LoadTools) -> None:
+        self._tools = tools
+        self._questions: Mapping[str, Sequence[int]] | None = None
+
+    def held(
+        self,
+        decision: PersonDecision,
+        people: Mapping[int, PersonEvidence],
+        patients: Mapping[str, PersonEvidence],
+        frequencies: Frequencies | None,
+    ) -> PersonDecision:
+        """Return the decision, or a review where somebody who cannot be the Patient waits, and fits about as well."""
+        patient = patients.get(decision.patient_id)
+        if decision.action is not PersonAction.LINK or patient is None:
+            return decision
+
+        def compared(one: PersonEvidence, other: PersonEvidence) -> Comparison:
+            return compare(one, other, policy=self._tools.matching, frequencies=frequencies)
+
+        members = [people[member] for member in decision.members]
+        for question, waiting in self._people_about(decision.patient_id):
+            if waiting in members or not compared(waiting, patient).vetoes:
+                continue
+            fitting = [compared(member, waiting) for member in members]
+            best = max((compared(member, patient) for member in members), key=_weight)
+            rival = max(fitting, key=_weight)
+            vetoed = any(each.vetoes for each in fitting)
+            if not vetoed and fits_as_well(rival, best, self._tools.matching.margin):
+                return replace(
+                    decision,
+                    action=PersonAction.REVIEW,
+                    grade=Grade.PROBABLE,
+                    reason="fits-two-people",
+                    text=f"it fits two people about equally well: this Patient, and who waits in review {question}",
+                    suggestion=f"answer review {question} first, then link this row to the right Patient",
+                    patient_id="",
+                    candidates=tuple(dict.fromkeys((decision.patient_id, *decision.candidates))),
+                )
+        return decision
+
+    def _people_about(self, patient_id: str) -> Iterator[tuple[int, PersonEvidence]]:
+        reviews = self._tools.ledger.reviews
+        if self._questions is None:
+            self._questions = reviews.naming_patients()
+        for question in self._questions.get(patient_id, ()):
+            records = self._tools.ledger.spool.parked_numbers(reviews.records(question))
+            people = {record.person: record.patient for record in records}
+            yield from ((question, evidence_of(patient)) for patient in people.values())
