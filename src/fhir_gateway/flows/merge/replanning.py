@@ -62,9 +62,11 @@ def replanned(write: Write, current: Resource | None, group: Group) -> Write | S
 
 
 def _before(change: JournalledChange, current: Resource) -> Resource:
-    """Return the resource as it would stand without what of the merge has been done to it already, edits included."""
-    restored = restore(change.before or {}, change.after, current)
-    return current if restored.conflicts else restored.resource
+    """Return the resource as it would stand without what of the merge has been done to it already, edits included.
+
+    What somebody has changed again stays as it is now.
+    """
+    return restore(change.before or {}, change.after, current).resource
 
 
 def _after(change: JournalledChange, current: Resource, group: Group) -> Resource | None:
