@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from fhir_gateway.bundling.digests import digest, supplied
 from fhir_gateway.domain import systems
 from fhir_gateway.domain.records import Resource
+from fhir_gateway.people.addresses import places_in
 from fhir_gateway.people.names import read_name
 from fhir_gateway.people.nik import Nik, NikStatus, may_be_made_of, read_nik
 
@@ -57,8 +58,7 @@ def enriched(current: Resource, addition: Resource) -> Resource | None:
     _add_names(result, addition.get("name", []))
     _add_missing(result, "telecom", addition.get("telecom", []), key=lambda t: (t.get("system"), t.get("value")))
     _add_missing(result, "contact", addition.get("contact", []), key=_contact_key)
-    if addition.get("address") and not result.get("address"):
-        result["address"] = addition["address"]
+    _add_addresses(result, addition.get("address", []))
     return None if result == current else result
 
 
@@ -136,6 +136,19 @@ def _is_damaged(identifier: Resource, present: Sequence[Resource]) -> bool:
     if identifier.get("system") != systems.NIK or nik.status is not NikStatus.TRUNCATED:
         return False
     return any(may_be_made_of(nik, str(one.get("value", ""))) for one in present if one.get("system") == systems.NIK)
+
+
+def _add_addresses(result: Resource, additions: Sequence[Resource]) -> None:
+    """Add addresses in other places: what names no place that is not there already tells nothing of having moved."""
+    addresses = list(result.get("address", []))
+    for addition in additions:
+        there = [set(place.split()) for address in addresses for place in places_in(address) if place]
+        named = [set(place.split()) for place in places_in(addition) if place]
+        known = any(words <= known or known <= words for words in named for known in there)
+        if not addresses or (named and there and not known):
+            addresses.append(addition)
+    if addresses:
+        result["address"] = addresses
 
 
 def _add_names(result: Resource, additions: Sequence[Resource]) -> None:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 from fhir_gateway.domain import systems
 from fhir_gateway.domain.recent import remembered
 from fhir_gateway.domain.records import Resource
+from fhir_gateway.people.addresses import places_in
 from fhir_gateway.people.name_agreement import NameLevel, compare_keys
 from fhir_gateway.people.names import PersonName, read_name
 from fhir_gateway.people.nik import NikStatus, is_masked, is_parents_nik, read_nik
@@ -20,9 +21,6 @@ _MRN = systems.medical_record("")
 _SOURCE = f"{systems.SOURCE}:"
 _DATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?")
 _NOT_A_DIGIT = re.compile(r"\D+")
-_PLACE_NOISE = re.compile(
-    r"\b(?:desa|ds|dsn|dusun|kelurahan|kel|kecamatan|kec|kabupaten|kab|kota|jalan|jln|jl|no|rt|rw)\b|[^a-z]+"
-)
 _MOTHER, _PARENTS = "MTH", frozenset({"PRN", "PARNT", "NPRN", "FTH", "NFTH", "GUARD"})
 _MOTHERS = frozenset({_MOTHER, "NMTH", "MTHR"})
 _NIKS = frozenset({systems.NIK, systems.NIK_AS_WRITTEN})
@@ -308,15 +306,8 @@ def _places(addresses: Any) -> tuple[str, ...]:
             if extension.get("url") == systems.ADMINISTRATIVE_CODE:
                 codes = _objects(extension.get("extension"))
                 places += [_text(code.get("valueCode")) for code in codes if code.get("url") == "village"]
-        lines = address.get("line")
-        texts = lines if isinstance(lines, list) and lines else [address.get("text")]
-        places += [_comparable_place(text) for text in texts if text and isinstance(text, str)]
+        places += places_in(address)
     return _unique(places)
-
-
-@remembered(2048)
-def _comparable_place(text: str) -> str:
-    return " ".join(_PLACE_NOISE.sub(" ", text.lower()).split())
 
 
 def _clinics(patient: Resource, records: tuple[tuple[str, str], ...]) -> tuple[str, ...]:

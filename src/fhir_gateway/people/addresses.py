@@ -8,12 +8,16 @@ import re
 from dataclasses import dataclass
 
 from fhir_gateway.domain import systems
+from fhir_gateway.domain.recent import remembered
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.people.regions import DISTRICTS, PROVINCES, REGENCIES
 
 PARTS = ("text", "village", "district", "regency", "province")
 """What a column may hold: a whole address, or one part of it."""
 
+_NOISE = re.compile(
+    r"\b(?:desa|ds|dsn|dusun|kelurahan|kel|kecamatan|kec|kabupaten|kab|kota|jalan|jln|jl|no|rt|rw)\b|[^a-z]+"
+)
 _RT_RW = re.compile(
     r"\brt\b\s*[.:/]?\s*(?P<rt>\d{1,3})\s*[,/\-]?\s*(?:\brw\b)?\s*[.:/]?\s*(?P<rw>\d{1,3})?\b", re.IGNORECASE
 )
@@ -64,6 +68,18 @@ def read_address(said: AddressText) -> Resource:
         nested = [{"url": url, "valueCode": code} for url, code in codes]
         address["extension"] = [{"url": systems.ADMINISTRATIVE_CODE, "extension": nested}]
     return address
+
+
+def places_in(address: Resource) -> list[str]:
+    """Return the places that an address names, each as the words by which places are compared; its lines, else its text."""
+    lines = address.get("line")
+    texts = lines if isinstance(lines, list) and lines else [address.get("text")]
+    return [_comparable(text) for text in texts if text and isinstance(text, str)]
+
+
+@remembered(2048)
+def _comparable(text: str) -> str:
+    return " ".join(_NOISE.sub(" ", text.lower()).split())
 
 
 def _codes(district: str, regency: str, province: str) -> list[tuple[str, str]]:

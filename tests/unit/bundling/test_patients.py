@@ -37,9 +37,17 @@ def test_a_match_that_adds_nothing_changes_nothing():
 
 
 def test_a_match_never_overwrites():
-    current = patient(gender="female", address=[{"text": "Bukateja"}])
-    addition = patient(gender="male", birthDate="1991-01-05", address=[{"text": "Kutasari"}])
+    current = patient(gender="female", address=[{"text": "Desa Bukateja RT 1"}])
+    addition = patient(gender="male", birthDate="1991-01-05", address=[{"text": "Bukateja"}])
     assert patients.enriched(current, addition) is None
+
+
+def test_who_has_moved_has_an_address_more():
+    current = patient(address=[{"text": "Desa Bukateja RT 1"}])
+    moved = patients.enriched(current, patient(address=[{"text": "Kutasari"}]))
+    assert [address["text"] for address in moved["address"]] == ["Desa Bukateja RT 1", "Kutasari"]
+    assert patients.enriched(moved, patient(address=[{"text": "KUTASARI RT 3"}])) is None
+    assert patients.enriched(moved, patient(address=[{"text": "-"}])) is None
 
 
 def test_another_spelling_is_kept_as_an_earlier_name():
