@@ -62,3 +62,19 @@ def test_of_two_whom_a_patient_fits_as_well_neither_is_linked(place):
     books = place.load(place.sheet(DAMAR, DANAR, name="next.csv"))
     assert (books["review"], "fits-two-people" in books["reasons"]) == (2, True)
     assert place.content() == before
+
+
+def test_one_answer_settles_the_questions_of_all_loads_about_the_very_same_child(place):
+    place.load(place.sheet(DAMAR, DANAR))
+    next_month = INITIAL.replace("D Saputra", "Danar Saputra")
+    assert place.load(place.sheet(next_month, name="next.csv"))["review"] == 1
+    assert place.load(place.sheet(next_month.replace("Bukateja", "Kutasari"), name="other.csv"))["review"] == 1
+    first, second, other = sorted(item["id"] for item in place.json("review", "list"))
+    place.json("review", "create", first, "--note", "twins")
+    assert [item["id"] for item in place.json("review", "list")] == [other]
+    patients, doses = place.content()
+    assert sorted(len([d for d in doses.values() if d["patient"]["reference"][8:] == one]) for one in patients) == [
+        1,
+        2,
+    ]
+    assert f"as review {first}: twins" in str(place.json("review", "show", second))

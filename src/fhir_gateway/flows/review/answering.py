@@ -31,7 +31,7 @@ from fhir_gateway.ports import Ledger
 async def link(number: int, patient_id: str, *, user: str, note: str, tools: LoadTools) -> Run:
     """Load what hangs on a question for this Patient; of a doubtful dose, say that it is the one that is there.
 
-    Raises UsageError where there is no such open question or Patient.
+    Questions of other loads about the very same people are answered likewise. Raises UsageError where there is no such open question or Patient.
     """
     item = _open_item(number, tools)
     if item.kind is ReviewKind.GONE:
@@ -52,13 +52,13 @@ async def link(number: int, patient_id: str, *, user: str, note: str, tools: Loa
         patient_id=patient_id,
     )
     said = ReviewAnswer(ReviewState.LINKED, user, note, patient_id, 0, tools.clock.now())
-    return await _answered(item, decision, said, tools=tools, patient=patient)
+    return await _answered_with_alike(item, decision, said, tools=tools, patient=patient)
 
 
 async def create(number: int, *, user: str, note: str, tools: LoadTools) -> Run:
     """Load what hangs on a question for a new person; of a doubtful dose, say that it is one of its own.
 
-    Of rows that contradict each other the last one is taken; whose it is is decided as in any load, as the question
+    Questions of other loads about the very same people are answered with that person. Of rows that contradict each other the last one is taken; whose it is is decided as in any load, as the question
     was not about that. Raises UsageError where there is no such open question.
     """
     item = _open_item(number, tools)
@@ -77,7 +77,27 @@ async def create(number: int, *, user: str, note: str, tools: LoadTools) -> Run:
     if of_known_person and patient is None:
         raise UsageError(f"Patient {item.patient_id} has gone from the server: reject the row, or load the file again")
     said = ReviewAnswer(ReviewState.CREATED, user, note, decision.patient_id, 0, tools.clock.now())
-    return await _answered(item, decision, said, tools=tools, patient=patient)
+    return await _answered_with_alike(item, decision, said, tools=tools, patient=patient)
+
+
+async def _answered_with_alike(
+    item: ReviewItem,
+    decision: PersonDecision,
+    said: ReviewAnswer,
+    *,
+    tools: LoadTools,
+    patient: dict[str, object] | None,
+) -> Run:
+    """Post an answer, and the same one to questions of other loads about the very same people; each is a run of its own."""
+    alike = tools.ledger.reviews.alike(item.id) if item.kind is ReviewKind.PERSON else []
+    done = await _answered(item, decision, said, tools=tools, patient=patient)
+    answered = tools.ledger.reviews.get(item.id)
+    for number in alike:
+        other = tools.ledger.reviews.get(number)
+        if answered and answered.patient_id and other and other.state is ReviewState.OPEN and other.rows:
+            note = f"as review {item.id}" + (f": {said.note}" if said.note else "")
+            await link(number, answered.patient_id, user=said.user, note=note, tools=tools)
+    return done
 
 
 async def _last_row_loaded(item: ReviewItem, *, user: str, note: str, tools: LoadTools) -> Run:

@@ -108,6 +108,23 @@ class Reviews:
                 found.setdefault(patient_id, []).extend(questions[person])
         return found
 
+    def alike(self, number: int) -> list[int]:
+        """Return the other open questions about people all of whom this one is about as well, word for word."""
+        items, hanging, records, persons = tables.reviews, tables.review_records, tables.records, tables.persons
+        people = (
+            select(hanging.c.review, persons.c.digest)
+            .join(records, (records.c.run == hanging.c.run) & (records.c.number == hanging.c.number))
+            .join(persons, (persons.c.run == records.c.run) & (persons.c.number == records.c.person))
+        )
+        mine = {digest for _, digest in self._connection.execute(people.where(hanging.c.review == number))}
+        asked: dict[int, set[str]] = {}
+        waiting = people.join(items, items.c.id == hanging.c.review).where(
+            items.c.state == ReviewState.OPEN, items.c.kind == ReviewKind.PERSON, items.c.id != number
+        )
+        for question, digest in self._connection.execute(waiting):
+            asked.setdefault(question, set()).add(digest)
+        return sorted(question for question, digests in asked.items() if digests <= mine)
+
     def _became(self, run: int, people: Iterable[int]) -> Iterator[tuple[int, str]]:
         """Yield (person of a run, Patient that it became)."""
         decided, persons = tables.decisions, tables.persons
