@@ -202,7 +202,7 @@ def doses_part(left: PersonEvidence, right: PersonEvidence, found: Repeats) -> b
 
     One dose that stands twice in a list may be a line written twice, several are not. Where the names are not the same
     one is enough; as it is of namesakes of whom no family is the same, and of two lines of a list that has one for each
-    child. Two such lines under names that are more than spelled otherwise are two children's without a dose. Against
+    child. Under one name and in one family several doses on two days each are two courses, and nobody has two. Two such lines under names that are more than spelled otherwise are two children's without a dose. Against
     a NIK in common several doses speak, or one on two days, under names a sound apart: the number is a twin's. Of two
     years of birth several doses twice tell that neither is written wrong.
     """
@@ -216,7 +216,7 @@ def doses_part(left: PersonEvidence, right: PersonEvidence, found: Repeats) -> b
     if found.contradict or (found.of_two and years_apart(left, right)):
         return True
     if level is NameLevel.EXACT:
-        return found.half and not _same_family(left, right)
+        return found.half and (found.again >= _SEVERAL or not _same_family(left, right))
     if level is NameLevel.EQUIVALENT:
         return found.of_two or found.contradicted > found.agreed or (found.half and found.lines)
     return found.half or found.contradicted > found.agreed or found.lines

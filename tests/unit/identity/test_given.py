@@ -259,3 +259,10 @@ def test_the_records_at_hand_tell_whose_name_a_word_is() -> None:
 )
 def test_a_parent_of_unknown_sex_may_be_the_other_one(left: str, right: str, *, may_be: bool) -> None:
     assert may_be_couple((left,), (right,), Frequencies()) is may_be
+
+
+def test_two_courses_in_one_list_under_one_name_are_asked_about() -> None:
+    left, right = _child("Muslimah Azzahra"), _child("Muslimah Azzahra")
+    later = [replace(dose, day=f"2024{dose.day[4:]}") for dose in (_BCG, _MR, _POLIO)]
+    assert doses_part(left, right, _repeats([_BCG, _MR, _POLIO], later))
+    assert not doses_part(left, right, _repeats([_BCG, _MR, _POLIO], later[:1]))
