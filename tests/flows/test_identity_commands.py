@@ -89,6 +89,13 @@ def test_thresholds_are_scored_where_the_truth_is_known(place):
 def test_thresholds_that_are_no_numbers_are_refused(place):
     place.sheet(RATNA)
     assert place.run("identity", "thresholds", "sheet.csv", "--certain", "high")[0] == 2
+    assert place.run("identity", "thresholds", "sheet.csv", "--certain", "2", "--probable", "9")[0] == 2
+
+
+def test_another_margin_is_tried_with_the_environments_own_thresholds(place):
+    place.sheet(RATNA, BAYU)
+    tried = place.json("identity", "thresholds", "sheet.csv", "--margin", "0,5")
+    assert [(one["certain"], one["margin"]) for one in tried] == [(10, 5), (10, 0)]
 
 
 @pytest.fixture

@@ -251,6 +251,7 @@ def test_an_operators_rejection_is_remembered(place):
     path = place.sheet(BAYU.replace("3303021107190002", "3303015203200003"), name="next.csv")
     place.load(path)
     (item,) = place.json("review", "list")
+    assert place.run("review", "reject", item["id"], "--reason", " ")[0] == 2
     place.json("review", "reject", item["id"], "--reason", "belongs to another clinic")
     assert place.json("review", "list") == []
     again = place.load(path)

@@ -125,13 +125,13 @@ def thresholds(
 
 def _policies(current: MatchingPolicy, certain: str, probable: str, margin: str) -> list[MatchingPolicy]:
     """Return the environment's policy first, then each combination to try; raises UsageError for what is no policy."""
-    around = [current.certain] if probable else [current.certain + step for step in _STEPS]
+    around = [current.certain] if probable or margin else [current.certain + step for step in _STEPS]
     tried = _bits("--certain", certain) or around
     asked = _bits("--probable", probable) or [current.probable]
     margins = _bits("--margin", margin) or [current.margin]
     policies = [current]
     for one, ask, lead in sorted(product(tried, asked, margins)):
-        lower = min(ask, one)
+        lower = ask if probable else min(ask, one)
         policy = replace(current, certain=one, probable=lower, possible=min(current.possible, lower), margin=lead)
         if problems := policy.problems():
             raise UsageError(f"certain {one:g}, probable {ask:g}, margin {lead:g}: {'; '.join(problems)}")

@@ -125,8 +125,13 @@ async def _last_row_loaded(item: ReviewItem, *, user: str, note: str, tools: Loa
 
 
 def reject(number: int, *, user: str, reason: str, tools: LoadTools) -> int:
-    """Refuse what hangs on a question; the same rows are rejected by later loads. Return how many rows that are."""
+    """Refuse what hangs on a question; the same rows are rejected by later loads. Return how many rows that are.
+
+    Raises UsageError where there is no such open question, or no reason.
+    """
     item = _open_item(number, tools)
+    if not reason.strip():
+        raise UsageError("say with --reason why the rows are wrong: whoever loads them again is told it")
     records = tools.ledger.spool.parked_numbers(tools.ledger.reviews.records(item.id))
     with tools.ledger.transaction():
         tools.ledger.reviews.reject(item.id, records, reason)
