@@ -3,6 +3,7 @@
 import os
 import re
 
+import pytest
 from tests.flows.conftest import BAYU, RATNA, RATNA_POLIO, VITAMIN
 
 COUNTS = ("loaded", "unchanged", "review", "rejected", "failed")
@@ -301,6 +302,18 @@ def test_a_person_shows_doses_and_where_they_came_from(place):
     shown = place.json("person", "show", patient_id)
     assert len(shown["immunizations"]) == 2
     assert [(source["file"], source["row"]) for source in shown["sources"]] == [("sheet.csv", 1), ("next.csv", 2)]
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_two_numbered_doses_are_not_both_the_one_without_a_number(place, together):
+    row = RATNA.replace("BCG;1;B100", "Rotavirus;{};{}")
+    other, numbered = row.format("", "LOT99"), [row.format(1, ""), row.format(2, "")]
+    if together:
+        place.load(place.sheet(other, *numbered))
+    else:
+        place.load(place.sheet(other), "--clinic", "hospital")
+        place.load(place.sheet(*numbered, name="posyandu.csv"))
+    assert len(place.content()[1]) == 2
 
 
 def test_who_was_born_on_either_day_cannot_have_got_the_doses_of_both(place):

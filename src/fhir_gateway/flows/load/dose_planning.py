@@ -1,5 +1,6 @@
 """What is to be done with every dose of one person: pure, given what the server has."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
@@ -122,6 +123,8 @@ class _Planning:
         self._died = str(patient.get("deceasedDateTime", ""))[:10]
         self._zone = zone
         self._answer = answer
+        self._told: defaultdict[str | int, list[Resource]] = defaultdict(list)
+        """What rows told of a dose that is one with theirs, by its id or the index of its plan: it may lack their number."""
 
     def add(self, record: SpooledRecord, dose: Dose) -> None:
         known = self._known.get(record.key)
@@ -195,7 +198,7 @@ class _Planning:
         doubt: DosePlan | None = None
         for resource_id in sorted(self._existing):
             verdict = same_dose(self._existing[resource_id], dose.resource, zone=self._zone)
-            if self._same(verdict.sameness):
+            if self._same(verdict.sameness) and not self._contradicted(resource_id, dose):
                 return self._linked(record, dose, resource_id)
             if verdict.sameness is DoseSameness.DOUBTFUL and doubt is None:
                 doubt = _doubtful(record, dose, verdict.reason, verdict.text, resource_id)
@@ -203,7 +206,7 @@ class _Planning:
             if plan.action is not DoseAction.CREATE or plan.resource is None:
                 continue
             verdict = same_dose(plan.resource, dose.resource, zone=self._zone)
-            if self._same(verdict.sameness):
+            if self._same(verdict.sameness) and not self._contradicted(index, dose):
                 return DosePlan(record.number, dose.name, DoseAction.SAME_AS, twin=index)
             if verdict.sameness is DoseSameness.DOUBTFUL and doubt is None:
                 doubt = _doubtful(record, dose, verdict.reason, verdict.text, "")
@@ -213,6 +216,14 @@ class _Planning:
 
     def _same(self, sameness: DoseSameness) -> bool:
         return sameness is DoseSameness.SAME or (sameness is DoseSameness.DOUBTFUL and self._answer is Answer.LINK)
+
+    def _contradicted(self, place: str | int, dose: Dose) -> bool:
+        """Whether a dose is not the one that other rows told of, though what stands there lacks what tells them apart."""
+        told = self._told[place]
+        if not all(self._same(same_dose(one, dose.resource, zone=self._zone).sameness) for one in told):
+            return True
+        told.append(dose.resource)
+        return False
 
     def _linked(self, record: SpooledRecord, dose: Dose, resource_id: str) -> DosePlan:
         existing = self._existing[resource_id]
