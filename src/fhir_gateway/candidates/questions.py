@@ -35,8 +35,8 @@ class Question:
     gender: str = ""
 
 
-def questions_of(probe: Probe, kind: Kind, *, by_gender: bool) -> Iterator[Question]:
-    """Yield what a probe asks by one kind of search; a name only where the birth date is unknown.
+def questions_of(probe: Probe, kind: Kind, *, by_gender: bool, by_birth_date: bool = True) -> Iterator[Question]:
+    """Yield what a probe asks by one kind of search; a name only where there is no birth date to search by.
 
     A name alone finds far too many, so its longest token stands for it.
     """
@@ -52,7 +52,7 @@ def questions_of(probe: Probe, kind: Kind, *, by_gender: bool) -> Iterator[Quest
             yield from (Question(kind, day, gender) for day in probe.birth_dates)
         case Kind.PHONE:
             yield from (Question(kind, number) for number in map(national_number, probe.phones) if number)
-        case Kind.NAME if not probe.birth_dates:
+        case Kind.NAME if not (by_birth_date and probe.birth_dates):
             longest = max(probe.names, key=len, default="")
             if len(longest) >= _SHORTEST_NAME:
                 yield Question(kind, longest.casefold())

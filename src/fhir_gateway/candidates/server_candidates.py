@@ -103,7 +103,10 @@ class ServerCandidates:
         self, kind: Kind, probes: Sequence[Probe], found: Mapping[int, dict[str, Resource]], *, by_gender: bool
     ) -> Mapping[Question, Answer]:
         """Ask one kind of question for all probes and add the masters of whom it finds to `found`; return the answers."""
-        asked = {probe.number: tuple(questions_of(probe, kind, by_gender=by_gender)) for probe in probes}
+        dated = Kind.BIRTH_DATE not in self.unavailable
+        asked = {
+            probe.number: tuple(questions_of(probe, kind, by_gender=by_gender, by_birth_date=dated)) for probe in probes
+        }
         questions = list(dict.fromkeys(question for several in asked.values() for question in several))
         if not questions or not await self._may_ask(kind):
             return {}

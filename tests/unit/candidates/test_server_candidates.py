@@ -250,6 +250,14 @@ async def test_other_searches_that_do_not_work_are_left_out_and_told(caplog):
     assert "628110000001" not in caplog.text
 
 
+async def test_people_are_searched_by_name_where_birth_dates_are_no_help():
+    probe = Probe(1, (), ((NIK, "x"),), ("2020-01-01",), "", names=("wijayanti",))
+    for broken, searched in (((), False), (("birthdate",), True)):
+        store = FakeFhirStore(patient(1), broken=list(broken))
+        await ServerCandidates(store).find([probe])
+        assert ({"name": ["wijayanti"]} in [{k: list(v) for k, v in one.items()} for one in store.searches]) is searched
+
+
 async def test_an_untrusted_identifier_search_is_never_an_answer():
     with pytest.raises(UntrustedAnswerError):
         await find(FakeFhirStore(untrusted=["identifier"]), by_nik(1))
