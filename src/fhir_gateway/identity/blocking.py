@@ -35,7 +35,8 @@ def blocking_keys(evidence: PersonEvidence) -> tuple[str, ...]:
 def _number_keys(evidence: PersonEvidence) -> list[str]:
     niks = evidence.niks + evidence.old_niks
     if evidence.damaged_niks:
-        niks += tuple([nik for nik in evidence.damaged_niks if len(nik) >= 15])
+        damaged = [nik for nik in evidence.damaged_niks if len(nik) >= 15]
+        niks += (*damaged, *(f"{int(nik[:15]) - 1:015}" for nik in damaged))  # it may have been rounded up
     keys = [f"n:{nik[:15]}" for nik in niks + evidence.parent_niks]
     if len(keys) > 1:  # the one kind of keys that two of a person's values may have in common
         keys = list(dict.fromkeys(keys))

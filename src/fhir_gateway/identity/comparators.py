@@ -16,6 +16,7 @@ from fhir_gateway.people.nik import decoded_birth_date, read_nik
 _NAME_RANK = {level: rank for rank, level in enumerate(NameLevel)}
 _UNKNOWN_NAME = NameAgreement(NameLevel.UNKNOWN)
 _LAST_DAY = date(9999, 12, 31)
+_DIGITS_OF_A_SPREADSHEET = 15
 _SERIAL_STARTS_AT = 12
 _CLOSE_DAYS = 3
 """So near lie a day of birth and a day of registration that is taken for it."""
@@ -130,11 +131,18 @@ def _compare_damaged(left: tuple[str, ...], right: tuple[str, ...]) -> NikLevel:
     for one in left:
         for other in right:
             length = min(len(one), len(other))
-            if one[:length] == other[:length]:
+            if one[:length] == other[:length] or _rounded(one, other) or _rounded(other, one):
                 if length >= 15 and one[_SERIAL_STARTS_AT:15] != "000":
                     return NikLevel.DAMAGED_AGREE_SERIAL
                 best = NikLevel.DAMAGED_AGREE
     return best
+
+
+def _rounded(damaged: str, whole: str) -> bool:
+    """Whether fifteen digits may be a whole number's rounded up; some programs cut off, others round."""
+    if len(damaged) != _DIGITS_OF_A_SPREADSHEET or len(whole) <= _DIGITS_OF_A_SPREADSHEET or whole[-1] < "5":
+        return False
+    return int(damaged) == int(whole[:_DIGITS_OF_A_SPREADSHEET]) + 1
 
 
 def _compare_odd(left: tuple[str, ...], right: tuple[str, ...]) -> NikLevel:

@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 from tests.fakes.invented_people import RIZKIS_NIK, TWINS_NIK, evidence, rizki
 
 from fhir_gateway.domain.identity import Grade
+from fhir_gateway.identity.blocking import blocking_keys
 from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.evidence import unmasked
 from fhir_gateway.identity.frequencies import Frequencies, count_frequencies
@@ -265,6 +266,15 @@ def test_a_nik_that_was_cut_off_within_its_serial_number_is_as_near_to_the_twins
     told = {"born": "2024-04-21", "gender": "female"}
     near = [evidence("Nayla Humaira", nik=f"332093610424000{last}", **told) for last in (1, 2)]
     assert [nik_of(compare(cut, child)) for child in near] == ["damaged_agree", "damaged_agree"]
+
+
+def test_a_nik_that_a_spreadsheet_rounded_up_is_what_is_left_of_the_whole_one():
+    told = {"born": "2024-04-21", "gender": "male"}
+    rounded = evidence("Naufal Hakim", nik="3320932104240020", **told)
+    niks = [f"33209321042400{last}" for last in (15, 19, 20, 14, 35)]
+    found = [nik_of(compare(rounded, evidence("Naufal Hakim", nik=nik, **told))) for nik in niks]
+    assert found == ["damaged_agree_serial"] * 3 + ["damaged_differs"] * 2
+    assert set(blocking_keys(rounded)) & set(blocking_keys(evidence("Agus", nik="3320932104240017")))
 
 
 def nik_of(comparison):
