@@ -203,7 +203,7 @@ def _correct_list(result: Resource, name: str, before: Sequence[str], new: Seque
     present = {digest(element) for element in current}
     arriving = [e for e, d in zip(new, now, strict=True) if d not in before and d not in present]
     if name == "identifier" and any(i.get("system") == systems.NIK for i in current):
-        arriving = [i for i in arriving if i.get("system") != systems.NIK_AS_WRITTEN]
+        arriving = [i for i in arriving if i.get("system") != systems.NIK_AS_WRITTEN and not _is_damaged(i, current)]
     if not arriving:
         return
     kept: list[Resource] = []

@@ -42,6 +42,17 @@ def test_a_match_never_overwrites():
     assert patients.enriched(current, addition) is None
 
 
+def test_a_nik_that_a_spreadsheet_damaged_replaces_no_whole_one():
+    nik = {"use": "official", "system": systems.NIK, "value": "3303015203200017"}
+    current, before = patient(identifier=[nik]), supplied(patient(identifier=[nik]))
+    for damaged in ("3303015203200010", "3303015203200020"):
+        wrong = patient(identifier=[{**nik, "value": damaged}])
+        assert patients.corrected(current, before, wrong) is None
+        assert patients.enriched(current, wrong) is None
+    other = patient(identifier=[{**nik, "value": "3303015203200025"}])
+    assert patients.corrected(current, before, other)["identifier"][0] == {**nik, "value": "3303015203200025"}
+
+
 def test_who_has_moved_has_an_address_more():
     current = patient(address=[{"text": "Desa Bukateja RT 1"}])
     moved = patients.enriched(current, patient(address=[{"text": "Kutasari"}]))
