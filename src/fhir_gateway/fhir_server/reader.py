@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import re
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 
 from fhir_gateway.domain.errors import PageExpiredError, PermanentServerError, UntrustedAnswerError
@@ -46,6 +47,7 @@ class ServerReader:
         self._proofs: dict[tuple[str, str], SearchProof] = {}
         self._takes_one_date: set[tuple[str, str]] = set()
         self._takes_lists: dict[str, bool] = {"identifier": True} if self._masked else {}  # masked numbers cannot tell
+        self._lists: Counter[str] = Counter()
         self._finding_out = asyncio.Lock()
 
     async def capabilities(self) -> Capabilities:
@@ -106,9 +108,15 @@ class ServerReader:
         return list(each_alone(parameters) if alone else cut(parameters, longest=longest))
 
     async def _lists_taken(self, kind: str) -> bool:
-        """Return whether lists may be asked of parameters like this one; found out once there is somebody to tell."""
+        """Return whether lists may be asked of parameters like this one; found out once there is somebody to tell.
+
+        As long as there is nobody, that is tried with the first list, the second, the fourth, the eighth and so on.
+        """
         async with self._finding_out:
             if kind not in self._takes_lists:
+                self._lists[kind] += 1
+                if self._lists[kind].bit_count() > 1:
+                    return True
                 taken = await prove_lists(self, kind)
                 if taken is None:
                     return True

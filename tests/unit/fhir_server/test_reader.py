@@ -344,6 +344,14 @@ async def test_nobody_tells_of_lists_until_somebody_is_there():
         assert [one["id"] async for one in reader.search("Patient", wanted)] == ["p2"]
 
 
+async def test_nobody_is_asked_about_lists_seldom():
+    server = holding([], lambda values: values)
+    async with server.reader() as reader:
+        for _ in range(40):
+            assert [one async for one in reader.search("Patient", {"identifier": [f"{NIK}|1", f"{NIK}|2"]})] == []
+    assert len(server.requests) == 40 + 6
+
+
 async def test_one_value_that_is_too_long_is_refused():
     server = ScriptedServer(lambda _: html(414))
     with pytest.raises(PermanentServerError, match="414"):
