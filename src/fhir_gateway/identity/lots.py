@@ -7,6 +7,7 @@ over the bar of a link, and says nothing of children who share mother and birth 
 import math
 from array import array
 from binascii import crc32
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -25,7 +26,7 @@ Received = Callable[[Vial], int | None]
 LOT = "lot"
 """The field of this evidence: a comparison shows it, and its sum leaves it out."""
 _PERSON_BITS = 32
-_PARTS = 4
+_PARTS = 32
 _TOLD = "the same lot, vaccine and day"
 _OTHER_PARENT = frozenset({NameLevel.UNKNOWN, NameLevel.DIFFERENT, NameLevel.PARTIAL})
 _ONE_LIST = Evidence(
@@ -94,11 +95,20 @@ class LotCount:
 
     def result(self) -> Received:
         """Return what was counted; of whom nobody was counted, nothing is known."""
-        counts: dict[int, int] = {}
-        for part in range(_PARTS):  # most vials are few people's: they are not in memory all at once
+        vials, people = [], []
+        for part in range(_PARTS):  # the numbers of all at once would take ten times as much memory as what is kept
             several = {value for value in self._said if (value >> _PERSON_BITS) % _PARTS == part}
-            counts.update(Counter(value >> _PERSON_BITS for value in several))
-        return lambda vial: counts.get(_checksum(vial))
+            counts = Counter(value >> _PERSON_BITS for value in several)
+            vials.append(array("Q", sorted(counts)))
+            people.append(array("I", (counts[vial] for vial in vials[part])))
+
+        def received(vial: Vial) -> int | None:
+            number = _checksum(vial)
+            known = vials[number % _PARTS]
+            place = bisect_left(known, number)
+            return people[number % _PARTS][place] if place < len(known) and known[place] == number else None
+
+        return received
 
 
 def _checksum(vial: Vial) -> int:
