@@ -54,7 +54,7 @@ def hides_numbers(resource: Resource) -> bool:
 
 def _may_be_hidden(identifiers: Sequence[Resource], systems: Container[str]) -> bool:
     """Return whether a server may hide the number that was asked for: one of its kind is covered, or all are or none is."""
-    covered = [one for one in identifiers if is_masked(str(one.get("value", "")))]
+    covered = [one for one in identifiers if not one.get("value") or is_masked(str(one["value"]))]
     return len(covered) == len(identifiers) or any(one.get("system") in systems for one in covered)
 
 

@@ -11,7 +11,7 @@ from fhir_gateway.identity.evidence import BirthDate, PersonEvidence, evidence_o
 from fhir_gateway.merging.elements import own_niks, text
 from fhir_gateway.merging.grouping import brings_together
 from fhir_gateway.people.names import tokens_of_key
-from fhir_gateway.people.nik import read_nik
+from fhir_gateway.people.nik import is_masked, read_nik
 
 _new = tuple.__new__
 """Makes a named tuple in a third of the time that its own _make() takes."""
@@ -55,7 +55,7 @@ def niks_of(patient: Resource) -> tuple[str, ...]:
 
 def hides_nik(patient: Resource) -> bool:
     """Say whether the server hides a NIK of this Patient."""
-    return any(value.startswith("#") for value in own_niks(patient, old=True))
+    return any(map(is_masked, own_niks(patient, old=True)))
 
 
 def pack(person: Person) -> bytes:

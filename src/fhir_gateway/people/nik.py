@@ -169,7 +169,7 @@ def _decode(digits: str, status: NikStatus, trusted: str, reason: str) -> Nik:
 
 def is_masked(value: str) -> bool:
     """Return whether a server covers a number, whole or in part (SATUSEHAT: ################)."""
-    return "##" in value or "**" in value or not value
+    return "##" in value or "**" in value
 
 
 def may_be_made_of(written: Nik, whole: str) -> bool:

@@ -71,10 +71,9 @@ def each_decision(
     groups = components(tools.ledger.spool.open_numbers(run), tools.ledger.spool.links(run))
     while window := list(islice(groups, _WINDOW)):
         yield [
-            decision
+            _held_by_rivals(decision, component, rivals, frequencies)
             for component in _components(run, window, tools)
-            for found in _decided(run, component, tools, frequencies, lots)
-            for decision in (_held_by_rivals(found, component, rivals, frequencies),)
+            for decision in _decided(run, component, tools, frequencies, lots)
         ]
 
 

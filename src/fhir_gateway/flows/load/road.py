@@ -122,7 +122,6 @@ async def _go(run: Run, tools: LoadTools) -> None:
             return _foretell(run, tools)
         run = tools.ledger.runs.get(run.id) or run
     await post(run, tools, total=_waiting(run, tools))
-    tools.tidy()
     await sweep_races(run, tools)
     return None
 
