@@ -20,7 +20,27 @@ def test_limit_and_dry_run_leave_the_other_rows_without_a_status(place):
     out = place.home / "report.csv"
     summary = place.load(place.sheet(RATNA, RATNA_POLIO, BAYU), "--limit", 2, "--dry-run", "--report", out)
     assert summary["read"] == 2
-    assert [row["gateway_status"] for row in place.report(out)] == ["loaded", "loaded", ""]
+    rows = place.report(out)
+    assert [row["gateway_status"] for row in rows] == ["loaded", "loaded", ""]
+    assert rows[-1]["gateway_reason"].startswith("not read")
+
+
+@pytest.mark.parametrize("command", [("load", "--dry-run"), ("convert", "--out", "out.ndjson")])
+def test_the_summary_tells_of_rows_that_a_limit_left_unread(place, command):
+    sheet = place.sheet(RATNA, RATNA_POLIO, BAYU)
+    _, out, err = place.run(*command, sheet, "--limit", 2, "--report", "report.csv")
+    assert "Only the first 2 rows were read (--limit); rows behind them stand in the report without a status." in out
+    assert "--limit" not in err
+    assert "Only the first 2 rows were read (--limit)." in place.run(*command, sheet, "--limit", 2, "--json")[2]
+    assert "Only" not in place.run(*command, sheet, "--limit", 4)[1]
+
+
+def test_another_encoding_than_utf8_is_told(place):
+    sheet = place.sheet(RATNA)
+    assert "was read as" not in place.run("load", "--dry-run", sheet)[1]
+    sheet.write_bytes(sheet.read_text().replace("Ratna", "Ratn\u00e9").encode("cp1252"))
+    assert "sheet.csv was read as CP1252." in place.run("load", "--dry-run", sheet)[1]
+    assert "sheet.csv was read as CP1252." in place.run("load", "--dry-run", sheet, "--json")[2]
 
 
 def test_limit_counts_over_all_files(place):

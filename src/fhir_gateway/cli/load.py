@@ -71,10 +71,13 @@ def load(
         if run.kind is RunKind.DRY_RUN:
             gateway.forget(run)
             summary = replace(summary, run=0)
+        read = list(_how_it_was_read([entry.source for entry in inputs], limit, summary.read, reported=bool(targets)))
+        for line in read if as_json else ():
+            progress.say(line)
     if as_json:
         print_summary_json(summary)
     else:
-        print_summary(summary, next_steps=_next_steps(summary, run, targets, environment))
+        print_summary(summary, next_steps=[*read, *_next_steps(summary, run, targets, environment)])
     return LEFT_OPEN if summary.open_rows else 0
 
 
@@ -102,13 +105,16 @@ def convert(
         books = conversion.run(out, report, progress)
         if not books.read:
             progress.say(_NO_ROWS.format(file.name))
+        read = list(_how_it_was_read([conversion.source], limit, books.read, reported=bool(report)))
+        for line in read if as_json else ():
+            progress.say(line)
     unmapped = sorted(books.unmapped.items(), key=lambda item: (-item[1], item[0].value))
     reasons = dict(sorted(books.reasons.items(), key=lambda item: (-item[1], item[0])))
     summary = bootstrap.Summary(0, books.read, books.outcomes, reasons, books.texts, unmapped, time.monotonic() - began)
     if as_json:
         print_summary_json(summary)
     else:
-        print_summary(summary, next_steps=_after_converting(summary, report))
+        print_summary(summary, next_steps=[*read, *_after_converting(summary, report)])
     return LEFT_OPEN if summary.open_rows else 0
 
 
@@ -123,6 +129,16 @@ def _tell_unread(source: Source, progress: ProgressDisplay) -> None:
             f"{source.path.name}: no column holds doses (as '{expected}' would), only persons are read:"
             " where the header has two rows, make one of them"
         )
+
+
+def _how_it_was_read(sources: Sequence[Source], limit: int, read: int, *, reported: bool) -> Iterator[str]:
+    """Tell what a user may not expect: another encoding than UTF-8, and rows that a limit left unread."""
+    for source in sources:
+        if source.encoding not in {"", "utf-8-sig"}:
+            yield f"{source.path.name} was read as {source.encoding.upper()}."
+    if limit and read == limit:
+        without = "; rows behind them stand in the report without a status" if reported else ""
+        yield f"Only the first {limit:,} row{'s' * (limit != 1)} were read (--limit){without}."
 
 
 def report_targets(report: Path | None, files: Sequence[Path]) -> list[Path]:

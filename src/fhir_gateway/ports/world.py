@@ -31,6 +31,8 @@ class Source(Protocol):
     """Whether a wide sheet has none of the columns that hold doses: only persons are read from it."""
     delimiter: str
     """What separates the cells of a CSV file, "" in other kinds."""
+    encoding: str
+    """The name of Python's codec that a text file is read with, "" in other kinds."""
     byte_order_mark: bool
     """Whether a CSV report of this file begins with a BOM: always, unless the file is UTF-8 without one."""
 

@@ -19,6 +19,7 @@ GATEWAY_COLUMNS = (
     "gateway_key",
 )
 _PREFIX = "gateway_"
+_NOT_READ = "not read: it stands behind the rows that --limit allowed"
 
 Rows = Iterator[SourceRecord | UnreadableRow]
 Restore = Callable[[Rows], Rows]
@@ -60,7 +61,7 @@ def column_names(source: Source) -> tuple[str, ...]:
 def report_rows(
     source: Source, outcomes: Iterator[RowOutcome], *, restore: Restore | None = None
 ) -> Iterator[ReportRow]:
-    """Yield every row of the input with its outcome; a row without one (a load with `--limit`) has no status.
+    """Yield every row of the input with its outcome; a row without one (a load with `--limit`) has no status, but a reason.
 
     Raises ReportError where outcomes and rows do not belong together.
     """
@@ -74,7 +75,7 @@ def report_rows(
             yield _report_row(record, kept, _gateway_cells(outcome))
             outcome = next(outcomes, None)
         else:
-            yield _report_row(record, kept, (str(row), *[""] * (len(GATEWAY_COLUMNS) - 1)))
+            yield _report_row(record, kept, (str(row), "", _NOT_READ, *[""] * (len(GATEWAY_COLUMNS) - 3)))
     if outcome is not None:
         raise ReportError(f"{source.path}: has no row {outcome.row} any more: restore the file that was loaded")
 

@@ -10,7 +10,7 @@ from fhir_gateway.domain.errors import SourceError
 from fhir_gateway.domain.records import Layout, SourceRecord, SourceRef, UnreadableRow
 from fhir_gateway.sources.columns import HEADER_WITHIN, Header, best_header, fitting_headers, misfit
 from fhir_gateway.sources.csv_rows import CsvRows
-from fhir_gateway.sources.encodings import detect_encoding, has_utf8_mark
+from fhir_gateway.sources.encodings import UTF8, Encoding, detect_encoding, has_utf8_mark
 from fhir_gateway.sources.file_source import FileSource
 from fhir_gateway.sources.text_lines import TextLines, readable
 
@@ -30,15 +30,15 @@ class CsvSource(FileSource):
         *,
         delimiter: str,
         blanks: bool,
-        encoding: str,
+        encoding: Encoding,
         terminator: str,
         title_lines: int,
     ) -> None:
         super().__init__(path, header)
         self.delimiter = delimiter
         self._blanks = blanks
-        self.encoding = encoding
-        self.byte_order_mark = encoding != "utf-8-sig" or has_utf8_mark(path)
+        self.encoding = encoding.codec
+        self.byte_order_mark = encoding.codec != UTF8 or has_utf8_mark(path)
         self._title_lines = title_lines
         self._lines = TextLines(path, encoding, terminator=terminator)
 
@@ -67,9 +67,9 @@ def open_csv(
     if delimiter and len(delimiter) != 1:
         raise SourceError(f"the delimiter must be one character, not {delimiter!r}")
     expected = {layout.encoding for layout in layouts}
-    codec = detect_encoding(path, given=encoding, expected=expected.pop() if len(expected) == 1 else "")
-    terminator = _terminator(path, codec)
-    lines = _not_blank(iter(TextLines(path, codec, terminator=terminator)))
+    detected = detect_encoding(path, given=encoding, expected=expected.pop() if len(expected) == 1 else "")
+    terminator = _terminator(path, detected)
+    lines = _not_blank(iter(TextLines(path, detected, terminator=terminator)))
     sample = [readable(line) for line in itertools.islice(lines, HEADER_WITHIN)]
     tables = {each: _table(sample, each) for each in ((delimiter,) if delimiter else _DELIMITERS)}
     found = {header: each for each, table in tables.items() for header in fitting_headers(table.rows, layouts)}
@@ -83,7 +83,7 @@ def open_csv(
         header,
         delimiter=found[header],
         blanks=table.blanks,
-        encoding=codec,
+        encoding=detected,
         terminator=terminator,
         title_lines=table.ends[header.row],
     )
@@ -124,7 +124,7 @@ def _not_blank(lines: Iterator[str]) -> Iterator[str]:
     return (line for line in lines if line.strip())
 
 
-def _terminator(path: Path, encoding: str) -> str:
+def _terminator(path: Path, encoding: Encoding) -> str:
     """Return what ends the file's lines: a carriage return alone only where no line feed is near."""
     first = next(iter(TextLines(path, encoding)), "")
     return "\r" if "\r" in first.removesuffix("\r") else "\n"

@@ -15,6 +15,7 @@ class FileSource(ABC):
     """An opened input file (fhir_gateway.ports.Source); the kinds say how its rows are read."""
 
     delimiter = ""
+    encoding = ""
     byte_order_mark = True
 
     def __init__(self, path: Path, header: Header) -> None:

@@ -12,7 +12,7 @@ import orjson
 from fhir_gateway.domain.errors import SourceError
 from fhir_gateway.domain.records import Layout, Problem, SourceRecord, SourceRef, UnreadableRow
 from fhir_gateway.sources.columns import Header, best_header, column_key, fitting_headers, misfit
-from fhir_gateway.sources.encodings import detect_encoding, has_utf8_mark
+from fhir_gateway.sources.encodings import UTF8, Encoding, has_utf8_mark, json_encoding
 from fhir_gateway.sources.file_source import FileSource
 from fhir_gateway.sources.text_lines import LONGEST_ROW, UNDECODABLE, TextLines, readable
 
@@ -32,9 +32,10 @@ class _Number(str):
 class NdjsonSource(FileSource):
     """An opened NDJSON file; its header are the keys of all its objects."""
 
-    def __init__(self, path: Path, header: Header, *, encoding: str) -> None:
+    def __init__(self, path: Path, header: Header, *, encoding: Encoding) -> None:
         super().__init__(path, header)
-        self.byte_order_mark = encoding != "utf-8-sig" or has_utf8_mark(path)
+        self.encoding = encoding.codec
+        self.byte_order_mark = encoding.codec != UTF8 or has_utf8_mark(path)
         self._lines = TextLines(path, encoding)
 
     def position(self) -> int:
@@ -67,16 +68,16 @@ class NdjsonSource(FileSource):
 
 def open_ndjson(path: Path, layouts: Sequence[Layout], *, encoding: str, others: Sequence[Layout]) -> NdjsonSource:
     """Open an NDJSON file; raises SourceError where no layout fits it."""
-    codec = detect_encoding(path, given=encoding, expected="utf-8")
-    names = _all_keys(path, codec)
+    detected = json_encoding(path, given=encoding)
+    names = _all_keys(path, detected)
     found = fitting_headers([names], layouts)
     if not found:
-        _refuse_what_is_no_ndjson(path, codec, names)
+        _refuse_what_is_no_ndjson(path, detected, names)
         raise misfit(str(path), [names], layouts, others=others, nothing="no key of its objects is a column's name")
-    return NdjsonSource(path, best_header(found, str(path)), encoding=codec)
+    return NdjsonSource(path, best_header(found, str(path)), encoding=detected)
 
 
-def _refuse_what_is_no_ndjson(path: Path, encoding: str, names: Sequence[str]) -> None:
+def _refuse_what_is_no_ndjson(path: Path, encoding: Encoding, names: Sequence[str]) -> None:
     """Raise SourceError for JSON whose rows do not stand one a line, with the command that writes them so."""
     start = "\n".join(itertools.islice(TextLines(path, encoding), _START))
     if "resourceType" in names:
@@ -91,7 +92,7 @@ def _refuse_what_is_no_ndjson(path: Path, encoding: str, names: Sequence[str]) -
         )
 
 
-def _all_keys(path: Path, encoding: str) -> list[str]:
+def _all_keys(path: Path, encoding: Encoding) -> list[str]:
     """Return every key that an object of the file has, in the order of their first appearance."""
     names: dict[str, str] = {}
     for line in TextLines(path, encoding):

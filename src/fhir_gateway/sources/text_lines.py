@@ -4,6 +4,8 @@ import codecs
 from collections.abc import Iterator
 from pathlib import Path
 
+from fhir_gateway.sources.encodings import Encoding, foreign_characters
+
 LONGEST_ROW = 131_072
 """Characters of a row, its embedded line breaks included; the same limit as Python's csv has for one cell."""
 
@@ -26,13 +28,14 @@ codecs.register_error(_ERRORS, _mark)
 class TextLines:
     """Iterates over the lines of a file without their terminator.
 
-    A line longer than LONGEST_ROW is cut to one character more, so that the reader sees that it is too long.
+    What is UTF-8 in a mixed file counts as undecodable: read as the file's encoding it would be other letters. A line longer than LONGEST_ROW is cut to one character more, so that the reader sees that it is too long.
     `position` is the number of bytes read so far.
     """
 
-    def __init__(self, path: Path, encoding: str, *, terminator: str = "\n") -> None:
+    def __init__(self, path: Path, encoding: Encoding, *, terminator: str = "\n") -> None:
         self._path = path
-        self._encoding = encoding
+        self._codec = encoding.codec
+        self._foreign = foreign_characters(encoding)
         self._terminator = terminator
         self.position = 0
 
@@ -42,12 +45,15 @@ class TextLines:
         for block in self._blocks():
             lines = (rest + block).split(self._terminator)
             rest = lines.pop()[: LONGEST_ROW + 1]
-            yield from lines
+            yield from map(self._marked, lines) if self._foreign else lines
         if rest:
-            yield rest
+            yield self._marked(rest)
+
+    def _marked(self, line: str) -> str:
+        return line if self._foreign is None or line.isascii() else self._foreign.sub(UNDECODABLE, line)
 
     def _blocks(self) -> Iterator[str]:
-        decoder = codecs.getincrementaldecoder(self._encoding)(_ERRORS)
+        decoder = codecs.getincrementaldecoder(self._codec)(_ERRORS)
         with self._path.open("rb") as file:
             while block := file.read(_BLOCK):
                 self.position += len(block)
