@@ -64,6 +64,10 @@ def test_undoing_twice_changes_nothing(merged):
     code, said, _ = undo(place)
     assert (code, said["state"], said["restored"]) == (0, "undone", 0)
     assert everything(place.home) == before
+    code, told, _ = place.run("merge", "undo", 1, "--preview")
+    assert (code, "nothing to do: merge 1 was undone already, by " in told) == (0, True)
+    code, _, told = place.run("merge", "undo", 1, "--move", "Observation/any=somebody")
+    assert (code, "merge 1 is undone already" in told) == (2, True)
 
 
 def test_a_provenance_tells_of_the_undoing(merged):

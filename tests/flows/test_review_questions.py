@@ -79,3 +79,24 @@ def test_the_version_of_a_question_is_no_number_to_a_spreadsheet(place):
     place.run("review", "export", sheet)
     text = sheet.read_text(encoding="utf-8-sig")
     assert text.rstrip().rpartition(",")[2].startswith("v")
+
+
+def test_an_answer_that_is_given_again_does_nothing_and_says_so(place):
+    place.load(place.sheet(RATNA))
+    place.load(place.sheet(SAME_NIK, name="next.csv"))
+    (item,) = place.json("review", "list")
+    number, (patient_id,) = item["id"], item["candidates"]
+    assert place.run("review", "reject", number, "--reason", "wrong")[0] == 0
+    code, said, _ = place.run("review", "reject", number, "--reason", "wrong")
+    assert (code, said.startswith(f"nothing to do: review {number} was answered so already (rejected)")) == (0, True)
+    code, _, told = place.run("review", "reject", number, "--reason", "another")
+    assert (code, f"`fhir-gateway review undo {number}` takes that back" in told) == (2, True)
+    place.json("review", "undo", number)
+    assert place.json("review", "undo", number)["done_before"] is True
+    done = place.json("review", "link", number, patient_id, "--user", "dewi")
+    assert place.json("review", "link", number, patient_id) == done
+    code, said, _ = place.run("review", "link", number, patient_id)
+    assert (code, "(linked), by dewi on 20" in " ".join(said.split())) == (0, True)
+    code, _, told = place.run("review", "create", number)
+    assert (code, f"settled already: linked (Patient {patient_id}) by dewi on 20" in told) == (2, True)
+    assert len(place.content()[0]) == 1

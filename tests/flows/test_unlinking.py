@@ -219,3 +219,30 @@ def test_of_a_run_that_read_several_files_the_one_is_named(place):
     assert owners(place) == before
     done = place.json("review", "unlink", 1, 1, "--file", 2, "--to", before["B1002020-04-15"])
     assert done["from"] == before["B1002019-08-20"]
+
+
+def test_the_same_unlinking_said_again_does_nothing_and_says_so(linked):
+    done = linked.json("review", "unlink", 1, 2)
+    content = linked.content()
+    assert linked.json("review", "unlink", 1, 2) == {**done, "done_before": True}
+    assert linked.json("review", "unlink", 1, 2, "--to", done["to"]) == {**done, "done_before": True}
+    code, said, _ = linked.run("review", "unlink", 1, 2)
+    assert (code, "nothing to do: 1 row with 1 dose went from Patient" in " ".join(said.split())) == (0, True)
+    assert linked.content() == content
+
+
+@pytest.mark.parametrize("other", [(1, 2, "--to", "wrong"), (1, 2, 3)])
+def test_an_unlinking_that_contradicts_the_one_before_is_refused(linked, other):
+    done = linked.json("review", "unlink", 1, 2)
+    code, _, err = linked.run("review", "unlink", *(done["from"] if word == "wrong" else word for word in other))
+    assert code == 2
+    assert f"row 2 of run 1 has been taken apart from Patient {done['from']} already (run 2)" in err
+    assert "`review undo 1` takes that back" in err
+
+
+def test_what_was_taken_back_can_be_taken_apart_again(linked):
+    linked.json("review", "unlink", 1, 2)
+    linked.json("review", "undo", 1)
+    done = linked.json("review", "unlink", 1, 2)
+    assert (done["rows"], done["done_before"]) == (1, False)
+    assert owners(linked)["P2002020-05-15"] == done["to"]

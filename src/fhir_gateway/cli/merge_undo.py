@@ -1,7 +1,7 @@
 """`merge undo`: takes a merge apart; what somebody changed again since is decided by a person."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,10 +17,12 @@ from fhir_gateway.cli.merge_words import tell, tell_unfinished
 from fhir_gateway.cli.printing import masked, print_json, print_table
 from fhir_gateway.cli.progress import ProgressDisplay
 from fhir_gateway.domain.errors import UsageError
-from fhir_gateway.domain.merges import Merge, UndoConflict
+from fhir_gateway.domain.history import MergeFilter
+from fhir_gateway.domain.merges import Merge, MergeState, UndoConflict
 from fhir_gateway.fhir import json_text
 from fhir_gateway.fhir.references import parse_literal
 from fhir_gateway.flows.merge import UndoDecisions, UndoOutcome
+from fhir_gateway.ledger.store import Ledger
 from fhir_gateway.merging.undoing import Decision
 from fhir_gateway.settings import EMBEDDED
 
@@ -61,7 +63,11 @@ def undo_merge(
         raise UsageError("--keep-now and --restore contradict each other")
     otherwise = Decision.KEEP if keep_now else Decision.RESTORE if restore else None
     with ProgressDisplay() as progress, bootstrap.opened(environment, progress) as gateway:
-        moves = _moves(move or (), gateway.ledger.merges.get(merge))
+        known = gateway.ledger.merges.get(merge)
+        moves = _moves(move or (), known)
+        if known and known.state is MergeState.UNDONE:
+            _print_undone_before(known, gateway.ledger, moves, as_json=as_json)
+            return 0
         decided = UndoDecisions(_read(decisions, merge), otherwise, moves)
 
         async def undone(road: merging.MergeRoad) -> UndoOutcome:
@@ -77,6 +83,18 @@ def undo_merge(
         tell(f"{decisions} names each conflict: write keep or restore as its decision, then undo again with it")
     _print(outcome, preview=preview, reveal=reveal, as_json=as_json)
     return LEFT_OPEN if outcome.conflicts or outcome.failed else 0
+
+
+def _print_undone_before(merge: Merge, ledger: Ledger, moves: Mapping[str, str], *, as_json: bool) -> None:
+    """Say that nothing is left to be undone; raises UsageError where something new is asked for."""
+    if moves:
+        raise UsageError(f"merge {merge.id} is undone already: --move is for while it is being undone")
+    if as_json:
+        print_json(_as_json(UndoOutcome(merge)))
+        return
+    (record,) = ledger.merges.search.find(MergeFilter(), before=merge.id + 1, limit=1)
+    when = f" on {record.undone:%Y-%m-%d %H:%M}" if record.undone else ""
+    print(f"nothing to do: merge {merge.id} was undone already, by {record.undo_user}{when}")
 
 
 def _moves(words: Sequence[str], merge: Merge | None) -> dict[str, str]:

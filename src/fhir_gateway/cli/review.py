@@ -85,6 +85,9 @@ def link(
 ) -> None:
     """Say that the rows are this Patient's and load them (of a doubtful dose: it is the one that is there)."""
     with ProgressDisplay() as progress, bootstrap.opened(environment, progress) as gateway:
+        if done := review_road.said_before(number, ReviewState.LINKED, gateway.ledger, patient_id=patient):
+            _print_again(gateway, done, as_json=as_json)
+            return
         run = gateway.link(number, patient, user=user or options.login(), note=note)
         _print_run(gateway, run, as_json=as_json)
 
@@ -99,6 +102,9 @@ def create(
 ) -> None:
     """Say that the rows are somebody new, create the person and load them (of a doubtful dose: it is another one)."""
     with ProgressDisplay() as progress, bootstrap.opened(environment, progress) as gateway:
+        if done := review_road.said_before(number, ReviewState.CREATED, gateway.ledger):
+            _print_again(gateway, done, as_json=as_json)
+            return
         run = gateway.create(number, user=user or options.login(), note=note)
         _print_run(gateway, run, as_json=as_json)
 
@@ -113,9 +119,13 @@ def reject(
 ) -> None:
     """Say that the rows are wrong and load none of them; later loads reject the same rows with this reason."""
     with ProgressDisplay() as progress, bootstrap.opened(environment, progress) as gateway:
-        rows = gateway.reject(number, user=user or options.login(), reason=reason)
+        done = review_road.said_before(number, ReviewState.REJECTED, gateway.ledger)
+        again = done is not None and done.note == reason
+        rows = done.rows if done and again else gateway.reject(number, user=user or options.login(), reason=reason)
     if as_json:
         print_json({"review": number, "rejected": rows})
+    elif done and again:
+        print_text(_said_already(done))
     else:
         print(f"review {number}: {rows} row{'s' * (rows != 1)} rejected")
 
@@ -173,6 +183,10 @@ def undo(
     """
     who = user or options.login()
     with ProgressDisplay() as progress, bootstrap.opened(environment, progress) as gateway:
+        history = gateway.ledger.reviews.history(number)
+        if history and (last := history[-1]).state is ReviewState.UNDONE and to in {"", last.patient_id}:
+            _print_undone_before(number, last, as_json=as_json)
+            return
         done = gateway.act(
             lambda tools: review_road.undo(number, to=to, user=who, note=note, tools=tools), to_post=True
         )
@@ -184,6 +198,14 @@ def undo(
         print_json({"review": number, "state": "open"})
     else:
         print(f"review {number} waits for a decision again")
+
+
+def _print_undone_before(number: int, undone: ReviewAnswer, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"review": number, "state": undone.state, "done_before": True})
+        return
+    when = f"{undone.decided:%Y-%m-%d %H:%M}"
+    print_text(f"nothing to do: the answer to review {number} was taken back already, by {undone.user} on {when}")
 
 
 def _print_dose_taken_back(done: DoseTakenBack, *, as_json: bool) -> None:
@@ -206,10 +228,17 @@ def _print_unlinked(done: Unlinked, *, as_json: bool) -> None:
                 "rows": done.rows,
                 "doses": done.doses,
                 "left": list(done.left),
+                "done_before": done.before,
             }
         )
         return
-    print(f"run {done.run.id}: {done.rows} rows with {done.doses} doses went from Patient {done.wrong} to {done.right}")
+    rows, doses = (f"{n} {name}{'s' * (n != 1)}" for n, name in ((done.rows, "row"), (done.doses, "dose")))
+    moved = f"{rows} with {doses} went from Patient {done.wrong} to {done.right}"
+    if done.before:
+        when = done.run.finished or done.run.started
+        print(f"nothing to do: {moved} already, in run {done.run.id} by {done.run.user} on {when:%Y-%m-%d %H:%M}")
+    else:
+        print(f"run {done.run.id}: {moved}")
     if done.left:
         print(
             f"Patient {done.wrong} keeps what cannot safely be told to be these rows' alone, look at its"
@@ -269,6 +298,20 @@ def _answer(answer: ReviewAnswer) -> dict[str, object]:
         "run": answer.run or None,
         "decided": answer.decided.isoformat(),
     }
+
+
+def _print_again(gateway: bootstrap.Gateway, item: ReviewItem, *, as_json: bool) -> None:
+    """Print the books of the answer that was given before; said again it does nothing."""
+    if not as_json:
+        print_text(_said_already(item))
+    answers = [answer for answer in gateway.ledger.reviews.history(item.id) if answer.state is item.state]
+    if run := gateway.ledger.runs.get(answers[-1].run):
+        _print_run(gateway, run, as_json=as_json)
+
+
+def _said_already(item: ReviewItem) -> str:
+    when = f" on {item.decided:%Y-%m-%d %H:%M}" if item.decided else ""
+    return f"nothing to do: review {item.id} was answered so already ({item.state}), by {item.user}{when}"
 
 
 def _print_run(gateway: bootstrap.Gateway, run: Run, *, as_json: bool) -> None:

@@ -134,6 +134,15 @@ class Settlement:
     written: tuple[WrittenResource, ...] = ()
 
 
+class LoadedSince(NamedTuple):
+    """A later run that loaded a record: which one, of what kind, with which content, and for which Patient."""
+
+    run: int
+    kind: RunKind
+    content: str
+    patient_id: str
+
+
 class ListedDose(NamedTuple):
     """A dose as a list has it: CVX code, number in its series and comparable lot ("" where not known), ISO day."""
 

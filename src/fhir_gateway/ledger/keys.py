@@ -9,7 +9,16 @@ from sqlalchemy import ColumnElement, Connection, delete, distinct, func, insert
 from sqlalchemy.engine import Row
 
 from fhir_gateway.domain.outcomes import Outcome
-from fhir_gateway.domain.runs import KnownKey, ListedDose, ListedRow, Provenance, Run, RunKind
+from fhir_gateway.domain.runs import (
+    KnownKey,
+    ListedDose,
+    ListedRow,
+    LoadedSince,
+    Provenance,
+    Run,
+    RunKind,
+    RunState,
+)
 from fhir_gateway.ledger import codec, tables
 from fhir_gateway.ledger.chunks import chunks
 from fhir_gateway.ledger.merges.journal import Merges
@@ -80,6 +89,26 @@ class Keys:
                 .order_by(records.c.run.desc())
             )
             found.update((key, (run, person)) for key, run, person in self._connection.execute(statement))
+        return found
+
+    def loaded_since(self, run: Run, keys: Iterable[str]) -> dict[str, list[LoadedSince]]:
+        """Return key → the finished runs after this one that loaded its record again or moved it, the newest last."""
+        records, runs = tables.records, tables.runs
+        found: dict[str, list[LoadedSince]] = {}
+        for chunk in chunks(keys):
+            statement = (
+                select(records.c.key, records.c.run, runs.c.kind, records.c.content, records.c.patient_id)
+                .join(runs, runs.c.id == records.c.run)
+                .where(
+                    records.c.key.in_(chunk),
+                    records.c.run > run.id,
+                    records.c.outcome == Outcome.LOADED,
+                    runs.c.state == RunState.FINISHED,
+                )
+                .order_by(records.c.run, records.c.number)
+            )
+            for key, number, kind, content, patient_id in self._connection.execute(statement):
+                found.setdefault(key, []).append(LoadedSince(number, RunKind(kind), content, patient_id))
         return found
 
     def estrange(self, patient_id: str, digests: Iterable[str], blocks: Iterable[int]) -> None:

@@ -1,6 +1,6 @@
 """The review road: an operator's answer posts at once, as a run of its own, and is remembered."""
 
-from fhir_gateway.flows.review.answering import create, link, reject
+from fhir_gateway.flows.review.answering import create, link, reject, said_before
 from fhir_gateway.flows.review.asking import candidate_ids, waiting_candidates
 from fhir_gateway.flows.review.parting_plan import UnlinkRequest, place_of_file
 from fhir_gateway.flows.review.sheets import (
@@ -14,7 +14,8 @@ from fhir_gateway.flows.review.sheets import (
     version_of,
 )
 from fhir_gateway.flows.review.undoing import DoseTakenBack, undo
-from fhir_gateway.flows.review.unlinking import Unlinked, unlink
+from fhir_gateway.flows.review.unlinked_before import Unlinked
+from fhir_gateway.flows.review.unlinking import unlink
 
 __all__ = [
     "AppliedLine",
@@ -32,6 +33,7 @@ __all__ = [
     "link",
     "place_of_file",
     "reject",
+    "said_before",
     "undo",
     "unlink",
     "version_of",

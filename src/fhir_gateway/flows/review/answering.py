@@ -139,13 +139,29 @@ def reject(number: int, *, user: str, reason: str, tools: LoadTools) -> int:
     return len(records)
 
 
+def said_before(number: int, state: ReviewState, ledger: Ledger, *, patient_id: str = "") -> ReviewItem | None:
+    """Return the question where it has this very answer already (a link: to this Patient), None where it has not."""
+    item = ledger.reviews.get(number)
+    same = item is not None and item.state is state and patient_id in {"", item.patient_id}
+    return item if same else None
+
+
 def _open_item(number: int, tools: LoadTools) -> ReviewItem:
     item = tools.ledger.reviews.get(number)
     if item is None:
         raise UsageError(f"there is no review {number}; `fhir-gateway review list` shows those that wait")
-    if item.state is not ReviewState.OPEN or not (item.rows or begun(number, tools.ledger)):
-        raise UsageError(f"review {number} has been settled already ({item.state})")
-    return item
+    if item.state is ReviewState.OPEN and (item.rows or begun(number, tools.ledger)):
+        return item
+    if item.state in {ReviewState.OPEN, ReviewState.SUPERSEDED}:
+        raise UsageError(
+            f"review {number} has nothing left to decide ({item.state}): its rows have been loaded meanwhile"
+        )
+    patient = f" (Patient {item.patient_id})" if item.patient_id else ""
+    when = f" on {item.decided:%Y-%m-%d %H:%M}" if item.decided else ""
+    words = f"review {number} has been settled already: {item.state}{patient} by {item.user}{when}"
+    if item.state is ReviewState.UNDONE:
+        raise UsageError(f"{words}: load the file again, and what is left to ask is asked anew")
+    raise UsageError(f"{words}; `fhir-gateway review undo {number}` takes that back")
 
 
 def begun(number: int, ledger: Ledger) -> Run | None:

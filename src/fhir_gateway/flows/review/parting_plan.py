@@ -51,7 +51,7 @@ def moving(request: UnlinkRequest, tools: LoadTools) -> Moving:
     What says the same of a person to the letter goes along: nothing could tell it from what was named.
     """
     ledger = tools.ledger
-    named = _named_keys(request, tools)
+    named = named_keys(request, tools)
     known = ledger.keys.known(named)
     missing = [f"{row}" for key, row in named.items() if key not in known or not known[key].patient_id]
     if missing:
@@ -140,7 +140,8 @@ class _Source:
     clinic: str
 
 
-def _named_keys(request: UnlinkRequest, tools: LoadTools) -> dict[str, int]:
+def named_keys(request: UnlinkRequest, tools: LoadTools) -> dict[str, int]:
+    """Return key → row of the records that were named; raises UsageError for a run or a row that is not there."""
     run = tools.ledger.runs.get(request.run)
     if run is None:
         raise UsageError(f"there is no run {request.run}; `fhir-gateway runs list` shows all")

@@ -8,7 +8,7 @@ from enum import StrEnum
 from fhir_gateway.domain.errors import ServerError, TransientServerError, UsageError
 from fhir_gateway.domain.runs import ReviewItem, ReviewState
 from fhir_gateway.flows.load.tools import LoadTools
-from fhir_gateway.flows.review.answering import begun, create, link, reject
+from fhir_gateway.flows.review.answering import begun, create, link, reject, said_before
 from fhir_gateway.ports import Ledger
 
 _MOST_PROBLEMS = 50
@@ -175,8 +175,8 @@ def _known(decision: SheetDecision, ledger: Ledger) -> AppliedLine | None:
         changed = item is None or (cut_off is None and version_of(item, ledger) != decision.version)
         words = f"review {decision.review} has changed since the sheet was exported: export it again and decide anew"
         return AppliedLine(decision, LineResult.STALE, words) if changed else None
-    same = item.state is _STATES[decision.choice]
-    if same and (decision.choice is not Choice.LINK or item.patient_id == decision.patient):
+    patient_id = decision.patient if decision.choice is Choice.LINK else ""
+    if said_before(decision.review, _STATES[decision.choice], ledger, patient_id=patient_id):
         return AppliedLine(decision, LineResult.ALREADY, f"decided so by {item.user}")
     words = f"review {decision.review} has been settled meanwhile: {item.state}" + f" by {item.user}" * bool(item.user)
     return AppliedLine(decision, LineResult.STALE, f"{words}; `review undo {decision.review}` takes that back")

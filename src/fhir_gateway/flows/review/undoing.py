@@ -8,7 +8,8 @@ from fhir_gateway.flows.load.dose_planning import OTHER_PERSON
 from fhir_gateway.flows.load.tools import LoadTools
 from fhir_gateway.flows.review.dose_undoing import take_back_dose
 from fhir_gateway.flows.review.parting_plan import UnlinkRequest
-from fhir_gateway.flows.review.unlinking import Unlinked, unlink
+from fhir_gateway.flows.review.unlinked_before import Unlinked
+from fhir_gateway.flows.review.unlinking import unlink
 
 _OF_PEOPLE = frozenset({ReviewKind.PERSON, ReviewKind.KEY, ReviewKind.UNLINK})
 

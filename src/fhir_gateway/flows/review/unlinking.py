@@ -6,7 +6,6 @@ and looks again, so that the same command after any interruption comes to the sa
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from fhir_gateway.bundling import patients
 from fhir_gateway.bundling.parting import Cleaned, without
@@ -28,45 +27,34 @@ from fhir_gateway.flows.review.parting_plan import PATIENT, UnlinkRequest, check
 from fhir_gateway.flows.review.recalling import changed_since, recall_changed
 from fhir_gateway.flows.review.remembering import remember, write_down, written_by
 from fhir_gateway.flows.review.sending import read_doses, send_all
+from fhir_gateway.flows.review.unlinked_before import Unlinked, unlinked_before
 
 _TRIES = 6
 _DECISIONS = 500
 _POSTING_KINDS = frozenset({RunKind.LOAD, RunKind.RETRY, RunKind.REVIEW})
 
 
-@dataclass(frozen=True, slots=True)
-class Unlinked:
-    """What was done: the run, whose the rows were and are, how many rows and doses went over.
-
-    `left` are fields of the wrong Patient that these rows supplied, but that could not be taken out safely.
-    """
-
-    run: Run
-    wrong: str
-    right: str
-    rows: int
-    doses: int
-    left: tuple[str, ...]
-
-
 async def unlink(request: UnlinkRequest, tools: LoadTools) -> Unlinked:
     """Move the rows' doses to Patient `to`, or to a new person; the rows are never linked to the wrong one again.
 
     Raises UsageError for rows or a Patient that cannot be, LedgerError where a load runs, and ServerError where the
-    server refuses or has gone: the same command goes on where this one stopped.
+    server refuses or has gone: the same command goes on where this one stopped, and does nothing where it is done.
     """
     fingerprint = _fingerprint(request)
     with tools.ledger.load_lock(f"unlinking rows of run {request.run}"):
-        run = tools.ledger.runs.unfinished(fingerprint) or await _begin(request, fingerprint, tools)
+        begun = tools.ledger.runs.unfinished(fingerprint)
+        if begun is None and (done := await unlinked_before(request, tools)):
+            return done
+        run = begun or await _begin(request, fingerprint, tools)
         move = journaled(run, tools)
         right = await _right_patient(move, tools)
         standing = await _move_doses(move, right, tools)
         cleaned = await _clean(move, request, tools)
         with tools.ledger.transaction():
-            begun, changed = as_begun(move, tools), [*standing.moved, cleaned.patient]
-            written = written_by(move, right, standing, changed_since(begun, changed))
+            before, changed = as_begun(move, tools), [*standing.moved, cleaned.patient]
+            written = written_by(move, right, standing, changed_since(before, changed))
             remember(move, right, standing.places, written, tools)
-            recall_changed(begun, changed, tools)
+            recall_changed(before, changed, tools)
             write_down(move, request, right, tools)
             tools.ledger.spool.sweep(run)
             tools.ledger.runs.finish(run, tools.clock.now())

@@ -160,6 +160,13 @@ class Reviews:
             .order_by(hanging.c.review.desc())
         ).scalar()
 
+    def of_unlinking(self, run: int) -> ReviewItem | None:
+        """Return what keeps who took rows apart by this run and why, None where it was no such run."""
+        table = tables.reviews
+        statement = select(table).where(table.c.run == run, table.c.kind == ReviewKind.UNLINK)
+        row = self._connection.execute(statement).first()
+        return self._item(row) if row else None
+
     def answer(self, number: int, answer: ReviewAnswer) -> None:
         """Write an operator's answer; earlier ones stay in the history."""
         told = {
