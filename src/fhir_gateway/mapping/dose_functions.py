@@ -19,6 +19,8 @@ _REFUSED = re.compile(
 _DEFERRED = re.compile(r"\b(?:ditunda|tunda|penundaan|deferred|menunda)\b", re.IGNORECASE)
 _NO_LOT = re.compile(r"BATCH-\d{14}", re.IGNORECASE)
 _DAMAGED_NUMBER = re.compile(r"\d[.,]?\d*E[+-]?\d+", re.IGNORECASE)
+_MIDNIGHT = re.compile(r"(?<![\d:.])0{1,2}[:.]00(?:[:.]00)?(?![\d:.]*[1-9])")
+"""What databases write where the time is not known."""
 _MEMORY = 16384
 
 
@@ -69,10 +71,17 @@ class _DateReader:
 
 def _build_date(setup: Setup) -> Apply:
     reader = _DateReader(setup)
+    # A birth date's hours are those that programs make of a day; a dose's are when it was given.
+    keeps_clock = setup.path == "Immunization.occurrenceDateTime"
 
     def apply(texts: tuple[str, ...], facts: Facts) -> Any:
-        found = reader.read(texts[0] or next(filter(None, texts), ""), facts)
-        return found.iso if isinstance(found, ReadDate) else found
+        number = 0 if texts[0] else next((number for number, text in enumerate(texts) if text), 0)
+        found = reader.read(texts[number], facts)
+        if not isinstance(found, ReadDate):
+            return found
+        if keeps_clock and _tells_time(texts[number]):
+            facts.kept.append(f"{setup.columns[number]}: {texts[number]}")
+        return found.iso
 
     return apply
 
@@ -84,10 +93,21 @@ def _build_date_time(setup: Setup) -> Apply:
         found = reader.read(texts[0], facts)
         if not isinstance(found, ReadDate):
             return found
-        clock = (read_clock(texts[1]) if len(texts) > 1 else "") or found.clock
+        second = texts[1] if len(texts) > 1 else ""
+        clock = read_clock(second)
+        if not clock and any(map(str.isalnum, second.strip("0:. "))):
+            facts.kept.append(f"{setup.columns[1]}: {second}")
+        if not found.clock and _tells_time(texts[0]):
+            facts.kept.append(f"{setup.columns[0]}: {texts[0]}")
+        clock = clock or found.clock
         return make_instant(found.iso, clock, facts.context.zone) if clock else found.iso
 
     return apply
+
+
+def _tells_time(written: str) -> bool:
+    """Tell whether a date's text tells a time of day, be it one that does not exist; midnight is none."""
+    return ":" in written and not _MIDNIGHT.search(written)
 
 
 def _build_concept_map(setup: Setup) -> Apply:

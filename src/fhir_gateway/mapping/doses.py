@@ -17,7 +17,7 @@ from fhir_gateway.domain.records import (
 from fhir_gateway.mapping.clinics import Clinic, DoseGroup
 from fhir_gateway.mapping.columns import Columns
 from fhir_gateway.mapping.functions import Facts
-from fhir_gateway.mapping.person_functions import as_written
+from fhir_gateway.mapping.general_functions import as_written
 from fhir_gateway.mapping.spellings import UNKNOWN_DOSE
 from fhir_gateway.people.names import PersonName
 

@@ -45,6 +45,23 @@ def _build_reference(setup: Setup) -> Apply:
     return lambda texts, facts: refer(texts, facts.safe_clinic)
 
 
+def _build_as_written(setup: Setup) -> Apply:
+    expected = frozenset(str(word).casefold() for word in setup.options.get("except") or ())
+    columns = setup.columns
+
+    def apply(texts: tuple[str, ...], facts: Facts) -> Any:  # noqa: ARG001 - the signature of all functions
+        told = zip(columns, texts, strict=True)
+        kept = [as_written(f"{column}: {text}") for column, text in told if text and text.casefold() not in expected]
+        return kept or None
+
+    return apply
+
+
+def as_written(text: str) -> Resource:
+    """Return the extension that keeps an original text."""
+    return {"url": systems.AS_WRITTEN, "valueString": text}
+
+
 def _build_clinic(setup: Setup) -> Apply:  # noqa: ARG001 - the signature of all functions
     def apply(texts: tuple[str, ...], facts: Facts) -> Any:  # noqa: ARG001 - the signature of all functions
         return clinic_reference(facts)
@@ -86,6 +103,13 @@ GENERAL_FUNCTIONS = (
         "a logical reference: identifier and display",
         _build_reference,
         {"type": Option(required=True, choices=_REFERENCE_TYPES), "except": Option("list")},
+        steadiness=Steadiness.STEADY,
+    ),
+    MappingFunction(
+        "as_written",
+        "the extensions that keep what the cells say, but for the words that are expected there",
+        _build_as_written,
+        {"except": Option("list")},
         steadiness=Steadiness.STEADY,
     ),
     MappingFunction(

@@ -7,6 +7,7 @@ from typing import Any
 from fhir_gateway.domain import systems
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.mapping.functions import Apply, Facts, MappingFunction, Option, Setup, Steadiness
+from fhir_gateway.mapping.general_functions import as_written
 from fhir_gateway.people.addresses import PARTS, AddressText, read_address
 from fhir_gateway.people.names import PersonName, read_name
 from fhir_gateway.people.nik import Nik, NikStatus, decoded_birth_date, read_nik
@@ -25,11 +26,8 @@ _MEDICAL_RECORD_TYPE: Resource = {
 _YOUNGEST_MOTHER, _OLDEST_MOTHER, _CHILD_UNTIL = 12, 55, 18
 _DAYS_A_YEAR = 365.2425
 _ADDRESSES = 2048
-
-
-def as_written(text: str) -> Resource:
-    """Return the extension that keeps an original text."""
-    return {"url": systems.AS_WRITTEN, "valueString": text}
+_NOTHING = frozenset({"tidak ada", "tdk ada", "belum ada", "tidak punya", "belum punya", "kosong", "nihil"})
+"""What stands for no number, in words."""
 
 
 def _build_person_name(setup: Setup) -> Apply:
@@ -97,15 +95,29 @@ def _build_nik(setup: Setup) -> Apply:
             return None
         nik = read_nik(texts[0], column in facts.numeric)
         status = nik.status
-        if status is NikStatus.MISSING or status is NikStatus.PLACEHOLDER:
-            return None
-        if _is_mothers(nik, facts):
-            return {"system": systems.NIK_IBU, "value": nik.digits} if nik.writable else None
+        placeholder = status is NikStatus.MISSING or status is NikStatus.PLACEHOLDER
+        if placeholder or _is_mothers(nik, facts):
+            return _mothers(texts[0], nik, column, facts)
         if status is NikStatus.VALID or nik.writable:
             return {"use": "official", "system": systems.NIK, "value": nik.digits}
         return {"system": systems.NIK_AS_WRITTEN, "value": texts[0]}
 
     return apply
+
+
+def _mothers(text: str, nik: Nik, column: str, facts: Facts) -> Resource | None:
+    """Return the mother's NIK as an identifier; what cannot be one is kept as it was written."""
+    if nik.writable:
+        return {"system": systems.NIK_IBU, "value": nik.digits}
+    if not _only_fills(text):
+        facts.kept.append(f"{column}: {text}")
+    return None
+
+
+def _only_fills(text: str) -> bool:
+    """Tell what fills a cell without saying anything: one digit over and over, counted up, words for nothing."""
+    digits = "".join(filter(str.isalnum, text))
+    return len(set(digits)) <= 1 or digits in "1234567890" * 2 or text.casefold() in _NOTHING
 
 
 def _is_mothers(nik: Nik, facts: Facts) -> bool:
@@ -131,9 +143,9 @@ def _build_parent_nik(setup: Setup) -> Apply:
 
     def apply(texts: tuple[str, ...], facts: Facts) -> Any:
         nik = read_nik(texts[0], column in facts.numeric)
-        if not nik.writable or nik.gender != "female":
+        if nik.writable and nik.gender != "female":
             return None  # a father's NIK has no place in nik-ibu
-        return {"system": systems.NIK_IBU, "value": nik.digits}
+        return _mothers(texts[0], nik, column, facts)
 
     return apply
 
@@ -166,6 +178,7 @@ def _build_address(setup: Setup) -> Apply:
 
 
 def _build_contact_person(setup: Setup) -> Apply:
+    column = setup.columns[0]
     relationship = str(setup.options.get("relationship") or "parent")
     code, display = _RELATIONSHIPS[relationship]
     coded = [{"coding": [{"system": systems.RELATIONSHIP, "code": code, "display": display}]}]
@@ -176,6 +189,8 @@ def _build_contact_person(setup: Setup) -> Apply:
             text = facts.name.newborn_of
         name = read_name(text) if text else None
         if name is None or not (name.words or name.newborn):
+            if any(map(str.isalnum, text)):
+                facts.kept.append(f"{column}: {text}")
             return None
         return {"relationship": coded, "name": human_name(name)}
 
