@@ -177,3 +177,49 @@ def test_a_faulty_mapping_is_named_and_passed_over_unless_it_is_asked_for(place,
     code, _, told = place.run("load", sheet, "--mapping", "own")
     assert code == 2
     assert "mapping.yaml:2:1" in told  # all of its faults
+
+
+def _since(place, run, row):
+    return place.json("runs", "show", run, "--row", row)["since"]
+
+
+def test_a_row_that_was_taken_apart_tells_whose_it_is_now(place):
+    place.load(place.sheet(RATNA, RATNA_POLIO.replace("081210001001", "081210009999")))
+    assert _since(place, 1, 2) == []
+    done = place.json("review", "unlink", 1, 2, "--user", "wati", "--note", "another child")
+    moved, way_back = _since(place, 1, 2)
+    assert moved.startswith(f"Patient {done['to']}'s, taken apart from Patient {done['from']} in run 2 by wati on 20")
+    assert moved.endswith(": another child")
+    assert way_back == "if that is wrong, `review undo 1` takes it back"
+    assert _since(place, 1, 1) == []
+    _, out, _ = place.run("runs", "show", 1, "--row", 2)
+    assert "since then: if that is wrong, `review undo 1`" in " ".join(out.split())
+    place.json("merge", "plan", done["from"], done["to"], "--out", place.home / "plan.json")
+    (merge,) = place.json("merge", "apply", place.home / "plan.json", "--accept-conflicts")["merges"]
+    (gone,) = merge["replaced"]
+    told = [line for row in (1, 2) for line in _since(place, 1, row) if "has been merged" in line]
+    assert told == [f"Patient {gone} has been merged into {merge['survivor']}: `merge history --patient {gone}`"]
+
+
+def test_a_row_in_review_tells_where_it_waits_and_how_it_was_answered(place):
+    place.load(place.sheet(RATNA))
+    place.load(place.sheet(BAYU.replace("3303021107190002", "3303015203200003"), name="next.csv"))
+    assert _since(place, 2, 1) == ["it waits in review 1: `review show 1`"]
+    place.json("review", "reject", 1, "--reason", "wrong clinic", "--user", "dewi")
+    (line,) = _since(place, 2, 1)
+    assert line.startswith("rejected by dewi on 20")
+    assert line.endswith("(review 1): wrong clinic")
+    place.json("review", "undo", 1)
+    place.json("review", "create", 1, "--user", "dewi")
+    (line,) = _since(place, 2, 1)
+    patient_id = place.json("review", "show", 1)["patient_id"]
+    assert line.startswith(f"loaded for Patient {patient_id} in run 3 by dewi on 20")
+    assert line.endswith(", as answered in review 1")
+
+
+def test_a_row_that_was_loaded_by_a_later_run_tells_so(place):
+    place.load(place.sheet(RATNA, RATNA.replace("B100", "B777")))
+    place.load(place.sheet(RATNA, name="next.csv"))
+    (patient_id,) = place.content()[0]
+    (line,) = _since(place, 1, 1)
+    assert line.startswith(f"loaded for Patient {patient_id} in run 2 by ")

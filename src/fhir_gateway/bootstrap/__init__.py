@@ -2,6 +2,7 @@
 
 from fhir_gateway.bootstrap.conversion import Conversion
 from fhir_gateway.bootstrap.gateway import Gateway, ledger_of, opened
+from fhir_gateway.bootstrap.told_since import told_since
 from fhir_gateway.bootstrap.views import (
     NOTHING,
     PatientWithDoses,
@@ -28,4 +29,5 @@ __all__ = [
     "of_its_time",
     "opened",
     "summary_of",
+    "told_since",
 ]

@@ -94,6 +94,7 @@ def _show_row(ledger: Ledger, run: Run, file: int | None, row: int, *, policy: M
     person, key, settlement = record
     stored = ledger.spool.decision_of(run, person)
     told = bootstrap.explained(ledger, run, stored.decision, policy) if stored else ()
+    since = bootstrap.told_since(ledger, run, key, settlement) if settlement else ()
     if as_json:
         print_json(
             {
@@ -106,6 +107,7 @@ def _show_row(ledger: Ledger, run: Run, file: int | None, row: int, *, policy: M
                 "patient_id": settlement.patient_id if settlement else "",
                 "immunization_ids": list(settlement.immunization_ids) if settlement else [],
                 "match_grade": settlement.grade if settlement else None,
+                "since": list(since),
                 "evidence": list(told),
             }
         )
@@ -114,6 +116,8 @@ def _show_row(ledger: Ledger, run: Run, file: int | None, row: int, *, policy: M
         print(f"row {row}: not settled yet, the run is unfinished")
     else:
         _print_settlement(row, settlement)
+    for line in since:
+        print_text(f"  since then: {line}")
     for line in told:
         print_text(f"  {line}")
 
