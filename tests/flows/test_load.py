@@ -1,5 +1,6 @@
 """A clinic's sheet becomes Patients and Immunizations, and every row is accounted for."""
 
+import json
 import os
 import re
 
@@ -182,15 +183,18 @@ def test_a_row_corrected_in_the_report_is_loaded_from_there(place):
 
 
 def test_unmapped_vaccines_are_counted_with_a_line_to_paste(place):
-    row = RATNA.replace("BCG", "Vaksin Antah")
-    summary = place.load(place.sheet(row, row.replace("15/04", "16/04")))
+    written = (("Vaksin Antah", 15), ("VAKSIN  ANTAH", 16), ("vaksin-antah ", 17), ("Vaksin Antah", 18))
+    rows = [RATNA.replace("BCG", name).replace("15/04", f"{day}/04") for name, day in written]
+    summary = place.load(place.sheet(*rows))
     (unmapped,) = summary["unmapped"]
-    assert (unmapped["value"], unmapped["count"], summary["reasons"]) == ("Vaksin Antah", 2, {"vaccine-unmapped": 2})
+    assert (unmapped["value"], unmapped["count"], summary["reasons"]) == ("Vaksin Antah", 4, {"vaccine-unmapped": 4})
+    converted = place.run("convert", place.home / "sheet.csv", "--out", "out.ndjson", "--json")[1]
+    assert json.loads(converted)["unmapped"] == [unmapped]
     maps = place.home / "mappings" / "concept_maps"
     maps.mkdir(parents=True)
     line = re.sub(r"\?", "19", unmapped["line"], count=1)
     (maps / f"{unmapped['concept_map']}.csv").write_text(line + "\n")
-    assert counts(place.load(place.home / "sheet.csv")) == {"loaded": 2}
+    assert counts(place.load(place.home / "sheet.csv")) == {"loaded": 4}
 
 
 def test_a_dry_run_sends_and_keeps_nothing(place):

@@ -11,11 +11,13 @@ import orjson
 
 from fhir_gateway.bootstrap.collecting import no_collections
 from fhir_gateway.bootstrap.inputs import open_inputs
+from fhir_gateway.bootstrap.views import Summary
 from fhir_gateway.domain.errors import InterruptedRunError
 from fhir_gateway.domain.outcomes import RowOutcome
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.flows.convert import ConversionBooks, convert
 from fhir_gateway.flows.load import LoadInput
+from fhir_gateway.mapping.concept_maps import by_spelling
 from fhir_gateway.ports import Progress, Source
 from fhir_gateway.reports import check_target, check_writable, write_report
 from fhir_gateway.settings import EMBEDDED, home, load_environment
@@ -88,6 +90,13 @@ class Conversion:
         finally:
             part.unlink(missing_ok=True)
         return books
+
+    @staticmethod
+    def summary(books: ConversionBooks, seconds: float) -> Summary:
+        """Return the books with the reasons and the unmapped values in order, the most frequent first."""
+        reasons = dict(sorted(books.reasons.items(), key=lambda item: (-item[1], item[0])))
+        unmapped = by_spelling(books.unmapped.items())
+        return Summary(0, books.read, books.outcomes, reasons, books.texts, unmapped, seconds)
 
     def _telling(self, outcomes: Iterator[RowOutcome], progress: Progress) -> Iterator[RowOutcome]:
         for number, outcome in enumerate(outcomes, start=1):

@@ -12,6 +12,7 @@ from fhir_gateway.flows.review import candidate_ids, waiting_candidates
 from fhir_gateway.identity.explain import explain_decision
 from fhir_gateway.identity.parameters import MatchingPolicy
 from fhir_gateway.ledger.store import Ledger
+from fhir_gateway.mapping.concept_maps import by_spelling
 from fhir_gateway.ports import FhirReader
 
 _MOST_ROWS = 5
@@ -202,6 +203,6 @@ def summary_of(ledger: Ledger, run: Run, seconds: float | None = None) -> Summar
         outcomes=totals.outcomes,
         reasons=totals.reasons,
         texts=totals.texts,
-        unmapped=ledger.runs.unmapped(run),
+        unmapped=by_spelling(ledger.runs.unmapped(run)),
         seconds=lasted if seconds is None else seconds,
     )

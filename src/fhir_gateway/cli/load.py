@@ -108,9 +108,7 @@ def convert(
         read = list(_how_it_was_read([conversion.source], limit, books.read, reported=bool(report)))
         for line in read if as_json else ():
             progress.say(line)
-    unmapped = sorted(books.unmapped.items(), key=lambda item: (-item[1], item[0].value))
-    reasons = dict(sorted(books.reasons.items(), key=lambda item: (-item[1], item[0])))
-    summary = bootstrap.Summary(0, books.read, books.outcomes, reasons, books.texts, unmapped, time.monotonic() - began)
+    summary = conversion.summary(books, time.monotonic() - began)
     if as_json:
         print_summary_json(summary)
     else:

@@ -18,7 +18,7 @@ from rapidfuzz import fuzz, process
 from fhir_gateway.domain import systems
 from fhir_gateway.domain.errors import ConfigurationProblem
 from fhir_gateway.domain.recent import remembered
-from fhir_gateway.domain.records import Resource
+from fhir_gateway.domain.records import Resource, UnmappedValue
 from fhir_gateway.mapping.document import Faults, Place, did_you_mean
 from fhir_gateway.mapping.spellings import UNKNOWN_DOSE, DoseNumber, halves, spelling_key, spellings
 
@@ -147,6 +147,24 @@ def unmapped_line(value: str) -> str:
     buffer = io.StringIO()
     csv.writer(buffer, lineterminator="").writerow([" ".join(value.split()), "?"])
     return buffer.getvalue()
+
+
+def by_spelling(counted: Iterable[tuple[UnmappedValue, int]]) -> list[tuple[UnmappedValue, int]]:
+    """Return one value for all that one line of a concept map would map, the most frequent first.
+
+    It is the one that was written most often, with the count of all.
+    """
+    alike: dict[tuple[str, str], list[tuple[UnmappedValue, int]]] = {}
+    for value, count in counted:
+        key = (value.concept_map, spelling_key(value.value) or value.value)
+        alike.setdefault(key, []).append((value, count))
+    usual = [(min(several, key=_usual_first)[0], sum(count for _, count in several)) for several in alike.values()]
+    return sorted(usual, key=_usual_first)
+
+
+def _usual_first(counted: tuple[UnmappedValue, int]) -> tuple[int, str, str]:
+    value, count = counted
+    return -count, value.value, value.concept_map
 
 
 def parse_concept_map(
