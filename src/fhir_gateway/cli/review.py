@@ -142,6 +142,7 @@ def unlink(
         int | None,
         typer.Option("--file", metavar="N", min=1, help="Which of the run's files; to be said where it read several."),
     ] = None,
+    only: Annotated[bool, typer.Option("--only", help="No row goes along that says the same of the person.")] = False,
     environment: options.Environment = EMBEDDED,
     user: options.User = "",
     note: Note = "",
@@ -149,14 +150,14 @@ def unlink(
 ) -> None:
     """Take a wrong link apart: move the rows' doses to the right or to a new person, and never link them so again.
 
-    Rows that say the same of the person to the letter go along. What only these rows had told of the wrong Patient is
+    Rows that say the same of the person to the letter go along, but with --only; who has such rows then is asked of each further one. What only these rows had told of the wrong Patient is
     taken out of it where that can be told safely. The same command after an interruption goes on where it stopped.
     """
     who = user or options.login()
 
     async def unlinked(tools: LoadTools) -> Unlinked:
         place = review_road.place_of_file(run, file, tools)
-        request = UnlinkRequest(run, tuple((place, row) for row in rows), to, who, note)
+        request = UnlinkRequest(run, tuple((place, row) for row in rows), to, who, note, only)
         return await review_road.unlink(request, tools)
 
     with ProgressDisplay() as progress, bootstrap.opened(environment, progress) as gateway:

@@ -182,13 +182,21 @@ def evidence_of_found(patients: Mapping[str, Resource]) -> tuple[dict[str, Perso
 def _own_patients(
     people: Sequence[_Person], keys: Mapping[int, Sequence[str]], tools: LoadTools
 ) -> dict[int, set[str]]:
-    """Return person → Patients that earlier runs loaded the same keys to, or the same words of the same source."""
+    """Return person → Patients that earlier runs loaded the same keys to, or the same words of the same source.
+
+    Once an operator took two people of the same words apart, their keys tell whose rows those are that were loaded before.
+    """
     known = tools.ledger.keys.known({key for own in keys.values() for key in own})
     recognised = tools.ledger.keys.recognise({name for _, name, _ in people})
-    return {
-        number: {known[key].patient_id for key in keys.get(number, ()) if key in known} | set(recognised.get(name, ()))
-        for number, name, _ in people
-    }
+    found: dict[int, set[str]] = {}
+    for number, name, _ in people:
+        own = keys.get(number, ())
+        mine, alike = {known[key].patient_id for key in own if key in known}, set(recognised.get(name, ()))
+        if not alike <= mine and all(key in known for key in own):
+            apart = tools.ledger.keys.kept_apart(mine | alike)
+            alike = {other for other in alike if not any(frozenset((one, other)) in apart for one in mine)}
+        found[number] = mine | alike
+    return found
 
 
 def _probe(number: int, evidence: PersonEvidence, keys: Iterable[str], ids: set[str]) -> Probe:

@@ -22,6 +22,8 @@ from fhir_gateway.identity.given import Listed
 from fhir_gateway.identity.vetoes import VetoCode
 from fhir_gateway.identity.weighing import weigh_household
 
+SAME_WORDS = "same-words"
+"""The reason of a question whose answer is one row's alone: the next one of the same words may be the other person's."""
 _WINDOW = 300
 _LARGEST_FULLY_COMPARED = 40
 """Members of a component up to which everybody is compared with everybody, so that no veto is overlooked."""
@@ -186,7 +188,8 @@ def _decided(
         received=lots.received,
     )
     awake = [_not_instead(decision, component, forbidden, tools, frequencies) for decision in decisions]
-    return [_to_the_living(_held_to_its_own(decision, component.own), component.replaced) for decision in awake]
+    held = [_of_two(_held_to_its_own(decision, component.own), component) for decision in awake]
+    return [_to_the_living(decision, component.replaced) for decision in held]
 
 
 def _to_compare(component: _Component) -> Iterator[tuple[Node, Node]]:
@@ -237,6 +240,30 @@ def _held_to_its_own(decision: PersonDecision, own: Mapping[int, frozenset[str]]
         " name, create a new person",
         patient_id="",
         candidates=tuple(dict.fromkeys((*sorted(before), *decision.candidates))),
+    )
+
+
+def _of_two(decision: PersonDecision, component: _Component) -> PersonDecision:
+    """Return the decision, or a review where these rows may be either of two people with the same words.
+
+    An operator took them apart, and only she can tell whose a further row is.
+    """
+    own = sorted(frozenset[str]().union(*(component.own.get(member, frozenset()) for member in decision.members)))
+    if decision.action is not PersonAction.LINK or not any(
+        frozenset(p) in component.apart for p in combinations(own, 2)
+    ):
+        return decision
+    return replace(
+        decision,
+        action=PersonAction.REVIEW,
+        grade=Grade.PROBABLE,
+        reason=SAME_WORDS,
+        text="an operator took two people apart whose rows say the same to the letter, and it may be either",
+        suggestion="link it to the right one of the two; corrected rows of both are loaded from a file for each",
+        patient_id="",
+        candidates=tuple(dict.fromkeys((*own, *decision.candidates))),
+        pairs=tuple(pair for pair in decision.pairs if pair.right not in own),
+        proposals=(),
     )
 
 

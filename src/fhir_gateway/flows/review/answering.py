@@ -18,6 +18,7 @@ from fhir_gateway.domain.runs import (
     SpooledRecord,
     Verdict,
 )
+from fhir_gateway.flows.load.deciding import SAME_WORDS
 from fhir_gateway.flows.load.dose_planning import Answer
 from fhir_gateway.flows.load.failing import WORTH_REPEATING
 from fhir_gateway.flows.load.posting import post
@@ -25,6 +26,7 @@ from fhir_gateway.flows.load.road import finish, respool, travel
 from fhir_gateway.flows.load.shared_keys import with_own_key
 from fhir_gateway.flows.load.tools import LoadTools
 from fhir_gateway.flows.review.asking import candidate_ids
+from fhir_gateway.flows.review.remembering import two_of_the_same_words
 from fhir_gateway.ports import Ledger
 
 
@@ -89,7 +91,8 @@ async def _answered_with_alike(
     patient: dict[str, object] | None,
 ) -> Run:
     """Post an answer, and the same one to questions of other loads about the very same people; each is a run of its own."""
-    alike = tools.ledger.reviews.alike(item.id) if item.kind is ReviewKind.PERSON else []
+    about_words = item.kind is ReviewKind.PERSON and item.code != SAME_WORDS
+    alike = tools.ledger.reviews.alike(item.id) if about_words else []
     done = await _answered(item, decision, said, tools=tools, patient=patient)
     answered = tools.ledger.reviews.get(item.id)
     for number in alike:
@@ -184,6 +187,11 @@ async def _answered(
     run = begun(item.id, tools.ledger)
     parked = tools.ledger.spool.parked_numbers(tools.ledger.reviews.records(item.id))
     others = _key_holders(item, parked, decision.patient_id, tools.ledger)
+    if others and item.code == SAME_WORDS:
+        raise UsageError(
+            f"review {item.id} has corrections of rows of Patient {' and '.join(sorted(set(others.values())))}, who are not"
+            " to be moved: load each person's rows from a file of its own"
+        )
     if run is None:
         records = [
             with_own_key(record, {decision.patient_id}, tools.ledger) if record.key in others else record
@@ -298,11 +306,14 @@ def _of(decision: PersonDecision, members: tuple[int, ...]) -> PersonDecision:
 
 def _verdicts(item: ReviewItem, run: Run, patient_id: str, tools: LoadTools, *, others: Iterable[str]) -> list[Verdict]:
     """Return what was said of each person: she is this Patient, and none of the other candidates."""
+    apart = sorted({*others, *candidate_ids(item, tools.ledger)} - {patient_id, ""})
+    if item.code == SAME_WORDS:
+        return two_of_the_same_words(item.id, patient_id, apart)
     stored = tools.ledger.spool.decision_of(run, 1)
     members = stored.decision.members if stored else ()
     digests = tools.ledger.spool.digests_of(run, members).values()
     return [
-        Verdict(digest, other, other == patient_id)
+        verdict
         for digest in digests
-        for other in sorted({patient_id, *others, *candidate_ids(item, tools.ledger)} - {""})
+        for verdict in (Verdict(digest, patient_id, same=True), *(Verdict(digest, one, same=False) for one in apart))
     ]

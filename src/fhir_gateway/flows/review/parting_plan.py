@@ -18,7 +18,8 @@ PATIENT = "patient"
 class UnlinkRequest:
     """Which rows of a run (numbered by file from 0) are not the Patient's they were linked to, and whose they are.
 
-    `to` is the right Patient, "" for somebody new. `undoing` is the review whose answer is taken back so, 0 for none.
+    `to` is the right Patient, "" for somebody new. `only`: no other row goes along. `undoing` is the review whose answer
+    is taken back so, 0 for none.
     """
 
     run: int
@@ -26,14 +27,19 @@ class UnlinkRequest:
     to: str
     user: str
     note: str
+    only: bool = False
     undoing: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Moving:
-    """The records to move, all of one Patient: those that were named and those that say the same of the person."""
+    """The records to move, all of one Patient: those that were named and those that say the same of the person.
+
+    `along` counts the others among them.
+    """
 
     wrong: str
+    along: int
     known: Mapping[str, KnownKey]
     others: Mapping[str, KnownKey]
     wording: Mapping[str, str]
@@ -48,7 +54,8 @@ def place_of_file(run_number: int, named: int | None, tools: LoadTools) -> int:
 def moving(request: UnlinkRequest, tools: LoadTools) -> Moving:
     """Find the records; raises UsageError for rows that were not loaded, or not for one Patient.
 
-    What says the same of a person to the letter goes along: nothing could tell it from what was named.
+    What says the same of a person to the letter goes along, as nothing could tell it from what was named: unless only
+    these are wanted, or the right Patient has rows of the same words already.
     """
     ledger = tools.ledger
     named = named_keys(request, tools)
@@ -65,9 +72,12 @@ def moving(request: UnlinkRequest, tools: LoadTools) -> Moving:
     everything = ledger.keys.of_patient(patient_id)
     newest = {key: said[-1] for key, said in ledger.keys.wordings(everything).items() if said}
     worded = {newest[key] for key in named if key in newest}
+    if request.only or not worded.isdisjoint(_words_of(request.to, tools)):
+        worded = set()
     moved = {key for key in everything if key in named or newest.get(key) in worded}
     return Moving(
         wrong=patient_id,
+        along=len(moved - named.keys()),
         known={key: entry for key, entry in everything.items() if key in moved},
         others={key: entry for key, entry in everything.items() if key not in moved},
         wording={key: newest.get(key, key[:16]) for key in moved},
@@ -80,9 +90,16 @@ def check_target(request: UnlinkRequest, found: Moving, patient: Resource) -> No
         raise UsageError(f"the rows are Patient {found.wrong}'s already")
     created = any(i.get("system") == systems.PERSON for i in patient.get("identifier", []))
     if not request.to and created and not found.others:
+        alone = ", or move the named ones alone with --only: the others say the same of the person" * bool(found.along)
         raise UsageError(
-            f"these are all rows of Patient {found.wrong}, who was created for them: name whose they are with --to"
+            f"these are all rows of Patient {found.wrong}, who was created for them: name whose they are with --to{alone}"
         )
+
+
+def _words_of(patient_id: str, tools: LoadTools) -> set[str]:
+    """Return what the records of a Patient say of the person by now, as digests."""
+    keys = tools.ledger.keys.of_patient(patient_id) if patient_id else {}
+    return {said[-1] for said in tools.ledger.keys.wordings(keys).values() if said}
 
 
 def journal(  # noqa: PLR0913, PLR0917 - a journal holds all that will be needed

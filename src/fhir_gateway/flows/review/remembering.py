@@ -1,6 +1,6 @@
 """What the ledger knows of rows that were moved: whose they are now, who decided so, and what it means for later loads."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from fhir_gateway.bundling.parting import dose_of_its_own, said_by
@@ -122,4 +122,14 @@ def write_down(move: Move, request: UnlinkRequest, right: str, tools: LoadTools)
     reviews.answer(number, ReviewAnswer(ReviewState.UNLINKED, request.user, request.note, right, move.run.id, now))
     apart = [Verdict(digest, move.wrong, same=False) for digest in sorted(mine - theirs)]
     apart += [Verdict(digest, right, same=False) for digest in sorted(theirs - mine)]
-    reviews.judge(number, [*apart, *(Verdict(digest, right, same=True) for digest in sorted(mine - theirs))])
+    apart += [Verdict(digest, right, same=True) for digest in sorted(mine - theirs)]
+    reviews.judge(number, apart or two_of_the_same_words(number, right, [move.wrong]))
+
+
+def two_of_the_same_words(review: int, patient_id: str, others: Iterable[str]) -> list[Verdict]:
+    """Return that a Patient is none of the others, of people whose rows say the same to the letter.
+
+    It is said of no words (the digest is the question's number), as they are all of theirs: it parts the Patients only.
+    """
+    words = f"={review}"
+    return [Verdict(words, patient_id, same=True), *(Verdict(words, other, same=False) for other in others)]

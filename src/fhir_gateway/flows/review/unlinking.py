@@ -70,7 +70,9 @@ async def unlink(request: UnlinkRequest, tools: LoadTools) -> Unlinked:
 
 def _fingerprint(request: UnlinkRequest) -> str:
     rows = " ".join(f"{file}:{row}" for file, row in sorted(request.rows))
-    return "unlink:" + hashlib.sha256(f"{request.run} {rows} {request.to} {request.undoing}".encode()).hexdigest()[:40]
+    only = " only" * request.only
+    told = f"{request.run} {rows} {request.to} {request.undoing}{only}"
+    return "unlink:" + hashlib.sha256(told.encode()).hexdigest()[:40]
 
 
 async def _begin(request: UnlinkRequest, fingerprint: str, tools: LoadTools) -> Run:
