@@ -13,6 +13,7 @@ from fhir_gateway.cli.app import command_line
 from fhir_gateway.domain.identity import Grade
 from fhir_gateway.domain.outcomes import Outcome
 from fhir_gateway.fhir_server.policy import FhirServerPolicy
+from fhir_gateway.flows.load.deciding import SAME_WORDS
 from fhir_gateway.flows.load.failing import Failure
 from fhir_gateway.identity.decision import _REASONS
 from fhir_gateway.identity.parameters import THRESHOLDS, MatchingPolicy
@@ -160,7 +161,7 @@ def texts_in(tree):
 
 def reason_codes():
     """Return every reason code of the code; those with a subject, as `birth-date-missing`, are made up here."""
-    found = {*_REASONS, *Failure}
+    found = {*_REASONS, *Failure, SAME_WORDS}
     for package in ("flows/load", "identity", "mapping", "sources"):
         for file in sorted((SOURCE / package).rglob("*.py")):
             found |= {code for code in codes_in(ast.parse(file.read_text("utf-8"))) if CODE.fullmatch(code)}
