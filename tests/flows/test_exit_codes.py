@@ -17,6 +17,7 @@ from tests.flows.server_content import canonical
 from tests.flows.test_load import counts
 
 from fhir_gateway.bootstrap import gateway
+from fhir_gateway.domain.errors import LedgerError
 from fhir_gateway.fhir_server import client
 from fhir_gateway.ledger import database, store
 
@@ -328,7 +329,7 @@ def test_a_full_disk_under_the_report_keeps_the_run_and_the_old_report(place, mo
         err = stopped(place, "load", path, "--report", report)
     assert "report could not be written" in err
     assert report.read_text() == "last month's"
-    assert [p.name for p in place.home.glob(".*report*")] == []
+    assert list(place.home.glob(".fhir-gateway-*")) == []
     code, _, _ = place.run("load", path, "--report", report)
     assert code == 3
     assert [row["gateway_status"] for row in place.report(report)] == ["unchanged"] * 3 + ["rejected"]
@@ -340,9 +341,31 @@ def test_a_full_disk_under_converted_resources_leaves_no_half_file(place):
     out.write_text("last month's")
     with full_disk(300):
         err = stopped(place, "convert", path, "--out", out)
-    assert "out.ndjson could not be written" in err
+    assert "out.ndjson: the resources could not be written" in err
     assert out.read_text() == "last month's"
-    assert [p.name for p in place.home.iterdir() if "part" in p.name] == []
+    assert list(place.home.glob(".fhir-gateway-*")) == []
+
+
+def test_no_report_tells_of_resources_that_a_full_disk_refused(place):
+    path = place.sheet(*ROWS)
+    with full_disk(1500):  # enough for the report
+        err = stopped(place, "convert", path, "--out", "out.ndjson", "--report", "report.csv")
+    assert "out.ndjson: the resources could not be written" in err
+    assert [p.name for p in place.home.iterdir() if p != path] == []
+
+
+def test_a_conversion_touches_no_file_but_its_own(place):
+    path = place.sheet(*ROWS, name="out.ndjson.part")
+    before = path.read_bytes()
+    assert place.run("convert", path, "--out", "out.ndjson")[0] == 3
+    assert path.read_bytes() == before
+
+
+def test_a_full_disk_under_the_lock_of_a_load_is_told(place):
+    place.load(place.sheet(*ROWS))
+    told = pytest.raises(LedgerError, match=r"the lock .* cannot be written: .*; what is done is kept")
+    with store.Ledger(f"sqlite:///{ledger(place)}") as opened, full_disk(0), told:
+        opened.load_lock("test").__enter__()
 
 
 def test_a_full_disk_under_the_report_of_a_conversion_leaves_no_half_file(place):

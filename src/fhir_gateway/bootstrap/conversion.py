@@ -1,11 +1,11 @@
 """`convert`, wired: a file, its mapping, an NDJSON file and a report."""
 
-import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import BinaryIO
 
 import orjson
 
@@ -19,9 +19,10 @@ from fhir_gateway.flows.convert import ConversionBooks, convert
 from fhir_gateway.flows.load import LoadInput
 from fhir_gateway.mapping.concept_maps import by_spelling
 from fhir_gateway.ports import Progress, Source
-from fhir_gateway.reports import check_target, check_writable, write_report
+from fhir_gateway.reports import check_target, check_writable, unwritten, whole_file, write_report
 from fhir_gateway.settings import EMBEDDED, home, load_environment
 
+_RESOURCES = "the resources"
 _ROWS_BETWEEN_NEWS = 1000
 _MARKS = 1 << 24
 _STORED_AT_ONCE = 4096
@@ -61,35 +62,39 @@ class Conversion:
         if report:
             check_target(report, [source.path, out])
         books = ConversionBooks()
-        part = out.with_name(f"{out.name}.part")
         progress.phase(f"converting {source.path.name}")
         try:
             with (
                 no_collections(),
-                open(part, "wb", buffering=_WRITTEN_AT_ONCE, opener=_for_owner_only) as file,
+                whole_file(out, _RESOURCES) as part,
+                part.open("wb", buffering=_WRITTEN_AT_ONCE) as file,
                 closing(_Seen()) as seen,
             ):
 
                 def write(resource: Resource) -> None:
-                    file.write(orjson.dumps(resource, option=orjson.OPT_APPEND_NEWLINE))
+                    try:
+                        file.write(orjson.dumps(resource, option=orjson.OPT_APPEND_NEWLINE))
+                    except OSError as error:
+                        raise unwritten(out, _RESOURCES, error) from error
 
                 outcomes = convert(self._entry, write, first_time=seen.first_time, books=books, limit=self._limit)
                 told = self._telling(outcomes, progress)
                 if report:
-                    write_report(source, told, report)
+                    write_report(source, self._when_flushed(told, file, out), report)
                 for _ in told:
                     pass
-            part.replace(out)
-        except OSError as error:
-            raise InterruptedRunError(
-                f"{out} could not be written: {error.strerror}; nothing is left of it, run the command again when that"
-                " is solved"
-            ) from error
         except sqlite3.Error as error:
             raise InterruptedRunError(f"the ids that were written cannot be remembered: {error}") from error
-        finally:
-            part.unlink(missing_ok=True)
         return books
+
+    @staticmethod
+    def _when_flushed(outcomes: Iterator[RowOutcome], file: BinaryIO, out: Path) -> Iterator[RowOutcome]:
+        """Yield the outcomes, and end only when the resources are written: no report tells of others."""
+        yield from outcomes
+        try:
+            file.flush()
+        except OSError as error:
+            raise unwritten(out, _RESOURCES, error) from error
 
     @staticmethod
     def summary(books: ConversionBooks, seconds: float) -> Summary:
@@ -104,10 +109,6 @@ class Conversion:
             if number % _ROWS_BETWEEN_NEWS == 0:
                 of_limit = number / self._limit if self._limit else 0.0
                 progress.advance(number, max(self._entry.source.progress(), of_limit))
-
-
-def _for_owner_only(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)  # it holds patients' data
 
 
 class _Seen:

@@ -91,8 +91,14 @@ class Ledger:
             raise LedgerError(f"the lock {path} of the ledger cannot be opened: {error.strerror}") from error
 
         def tell(words: str) -> None:
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, words.encode()[:_LONGEST_WORDS], 0)
+            try:
+                os.ftruncate(descriptor, 0)
+                os.pwrite(descriptor, words.encode()[:_LONGEST_WORDS], 0)
+            except OSError as error:
+                raise LedgerError(
+                    f"the lock {path} of the ledger cannot be written: {error.strerror}; what is done is kept,"
+                    " run the command again when that is solved"
+                ) from error
 
         try:
             try:

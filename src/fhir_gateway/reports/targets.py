@@ -37,17 +37,24 @@ def check_writable(target: Path, inputs: Iterable[Path] = ()) -> None:
         raise ReportError(f"{target}: cannot be written: {error.strerror or error}") from error
 
 
+def unwritten(target: Path, what: str, error: OSError) -> InterruptedRunError:
+    """Return what is told where writing `what` failed (disk full): it can be written when the command is run again."""
+    return InterruptedRunError(
+        f"{target}: {what} could not be written: {error.strerror or error}; run the command again when that is solved"
+    )
+
+
 @contextmanager
-def whole_file(target: Path) -> Iterator[Path]:
+def whole_file(target: Path, what: str = "the report") -> Iterator[Path]:
     """Yield the path of a temporary file beside `target` that takes its place when the block ends well.
 
     The file is readable by its owner only: it holds patients' data. Raises InterruptedRunError where writing fails
-    (disk full): the run's outcomes stand in the ledger, and loading the file again writes the report.
+    (disk full): what stood there before is kept.
     """
     final = target.resolve()
     temporary: Path | None = None
     try:
-        handle, name = tempfile.mkstemp(dir=final.parent, prefix=f".{final.stem}-", suffix=final.suffix)
+        handle, name = tempfile.mkstemp(dir=final.parent, prefix=".fhir-gateway-", suffix=final.suffix)
         os.close(handle)
         temporary = Path(name)
         yield temporary
@@ -55,9 +62,7 @@ def whole_file(target: Path) -> Iterator[Path]:
             os.fsync(file.fileno())
         temporary.replace(final)
     except OSError as error:
-        raise InterruptedRunError(
-            f"{target}: the report could not be written: {error.strerror or error}; run the command again when that is solved"
-        ) from error
+        raise unwritten(target, what, error) from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
