@@ -1,6 +1,7 @@
 """`fhir-gateway synth`: invented clinics with the truth beside them, and the score of a gateway's reports against it."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +15,7 @@ from fhir_gateway.synth.naming import POPULATIONS
 from fhir_gateway.synth.population import Region
 from fhir_gateway.synth.rates import Rates, rates_as_toml, read_rates
 from fhir_gateway.synth.reports import read_report
+from fhir_gateway.synth.same_region import check_same_region
 from fhir_gateway.synth.score import score
 from fhir_gateway.synth.score_words import score_as_json, score_as_text
 from fhir_gateway.synth.truth import read_truth
@@ -75,8 +77,15 @@ def score_(
     report: Annotated[list[str], typer.Option(metavar="SOURCE=FILE", help="A report of `load`, per source.")],
     as_json: options.Json = False,
 ) -> None:
-    """Score reports against the truth: who was merged or split and why, the review load, the doses."""
-    reports = {source: read_report(path) for source, path in _report_files(report).items()}
+    """Score reports against the truth: who was merged or split and why, the review load, the doses.
+
+    A report of another region's export is refused, where DIR has the export and the report the export's own columns.
+    """
+    files = _report_files(report)
+    for source, path in files.items():
+        if not check_same_region(truth, source, path):
+            print(f"{path}: it cannot be told whether it is of {truth / FILES[source]}", file=sys.stderr)
+    reports = {source: read_report(path) for source, path in files.items()}
     result = score(read_truth(truth), reports)
     print(json.dumps(score_as_json(result)) if as_json else score_as_text(result), end="\n" if as_json else "")
 

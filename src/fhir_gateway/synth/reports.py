@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from zipfile import BadZipFile
@@ -30,10 +30,15 @@ def read_report(path: Path) -> Iterator[ReportedRow]:
 
     Raises SourceError where it cannot be read, lacks a column, or holds a row number or status that is none.
     """
+    for number, cells in enumerate(read_cells(path), start=1):
+        yield _reported(cells, f"{path}: row {number} of the report")
+
+
+def read_cells(path: Path) -> Iterator[dict[str, str]]:
+    """Yield the cells of a report's rows by their columns; raises SourceError where it cannot be read."""
     rows = {".xlsx": _xlsx_rows, ".ndjson": _json_rows}.get(path.suffix.lower(), _csv_rows)(path)
     try:
-        for number, cells in enumerate(rows, start=1):
-            yield _reported(cells, f"{path}: row {number} of the report")
+        yield from rows
     except OSError as error:
         raise SourceError(f"{path}: cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
@@ -76,6 +81,17 @@ def _json_rows(path: Path) -> Iterator[dict[str, str]]:
 
 
 def _xlsx_rows(path: Path) -> Iterator[dict[str, str]]:
+    """Yield the rows below the one that names the gateway's columns: title rows may stand above it."""
+    header: list[str] = []
+    for cells in sheet_rows(path):
+        if header:
+            yield dict(zip(header, cells, strict=False))
+        elif "gateway_row" in cells:
+            header = cells
+
+
+def sheet_rows(path: Path) -> Iterator[list[str]]:
+    """Yield the texts of a workbook's rows but for blank ones; raises SourceError for what is no workbook."""
     import openpyxl  # noqa: PLC0415 - it takes 5 MiB, and every command of the program would pay them
 
     try:
@@ -83,21 +99,11 @@ def _xlsx_rows(path: Path) -> Iterator[dict[str, str]]:
     except (KeyError, ValueError, BadZipFile) as error:
         raise SourceError(f"{path}: cannot be read as XLSX") from error
     try:
-        yield from _below_header(book.worksheets[0].iter_rows(values_only=True))
+        for row in book.worksheets[0].iter_rows(values_only=True):
+            if any(cells := [_text(value) for value in row]):
+                yield cells
     finally:
         book.close()
-
-
-def _below_header(rows: Iterable[tuple[object, ...]]) -> Iterator[dict[str, str]]:
-    """Yield the rows below the one that names the gateway's columns: title rows may stand above it."""
-    header: list[str] = []
-    for row in rows:
-        cells = [_text(value) for value in row]
-        if header:
-            if any(cells):
-                yield dict(zip(header, cells, strict=False))
-        elif "gateway_row" in cells:
-            header = cells
 
 
 def _text(value: object) -> str:

@@ -3,6 +3,7 @@ import json
 import pytest
 
 from fhir_gateway.cli.app import run
+from fhir_gateway.synth.generate import FILES
 from fhir_gateway.synth.truth import read_truth
 
 
@@ -34,6 +35,38 @@ def test_a_perfect_report_scores_one(region, capsys):
 def test_the_score_is_a_table_without_json(region, capsys):
     assert run(["synth", "score", "--truth", str(region), "--report", perfect_report(region, "asik")]) == 0
     assert "B-cubed" in capsys.readouterr().out
+
+
+def own_report(region, source, name):
+    """Write a report with the export's own columns, as `load` does, and return how --report names it."""
+    path = region / "report.csv"
+    header, *lines = [line for line in (region / name).read_text("latin-1").splitlines() if line]
+    sign = ";" if ";" in header else ","
+    added = [f"{number}{sign}review{sign}{sign}" for number in range(1, len(lines) + 1)]
+    header += "".join(
+        f"{sign}{column}" for column in ("gateway_row", "gateway_status", "patient_id", "immunization_ids")
+    )
+    path.write_text("\n".join([header, *map(sign.join, zip(lines, added, strict=True))]), encoding="utf-8-sig")
+    return f"--report={source}={path}"
+
+
+@pytest.mark.parametrize("source", ["puskesmas", "simrs-khanza"])
+def test_a_report_of_another_region_is_refused(region, capsys, source):
+    other = region / "other"
+    assert run(["synth", str(other), "--persons", "40", "--seed", "5"]) == 0
+    word = own_report(region, source, FILES[source])
+    assert run(["synth", "score", "--truth", str(region), word]) == 0
+    assert "it cannot be told" not in capsys.readouterr().err
+    assert run(["synth", "score", "--truth", str(other), word]) == 2
+    told = capsys.readouterr().err
+    assert f"report.csv: this is no report of {other / FILES[source]}: row 1 of it says other things" in told
+    assert "with --truth the folder of the file that was loaded" in told
+
+
+def test_a_report_that_cannot_be_held_against_its_export_is_told(region, capsys):
+    words = ["synth", "score", "--truth", str(region), "--report", perfect_report(region, "asik")]
+    assert run(words) == 0
+    assert "asik.report.csv: it cannot be told whether it is of" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("report", ["asik", "asik=", "hospital=x.csv"])
