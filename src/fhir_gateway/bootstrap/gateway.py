@@ -11,7 +11,7 @@ import httpx
 
 from fhir_gateway.bootstrap.collecting import few_collections
 from fhir_gateway.bootstrap.inputs import open_inputs
-from fhir_gateway.bootstrap.memory import tidy_memory
+from fhir_gateway.bootstrap.memory import keep_large_blocks_apart, tidy_memory
 from fhir_gateway.bootstrap.views import (
     PatientWithDoses,
     PersonView,
@@ -86,6 +86,7 @@ class Gateway:
         Raises ConfigurationError, before anything is begun, where the server cannot be used as it is configured.
         """
         self._check_nobody_loads()
+        keep_large_blocks_apart()
         with few_collections():
             return self._with_tools(lambda tools: load(request, tools), to_post=True)
 

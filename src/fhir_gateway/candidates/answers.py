@@ -8,7 +8,7 @@ from cachetools import LRUCache
 from fhir_gateway.candidates.questions import Question
 from fhir_gateway.domain.records import Resource
 
-MOST_KEPT = 12_000
+MOST_KEPT = 6_000
 _WEIGHT_OF_A_PATIENT = 16  # a Patient weighs so many times what "nobody" does
 
 Answer = tuple[Resource, ...]

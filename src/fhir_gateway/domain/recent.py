@@ -14,8 +14,8 @@ Result = TypeVar("Result")
 _FORGETTING: list[Callable[[], None]] = []
 
 
-def remembered(size: int) -> Callable[[Callable[..., Result]], "_lru_cache_wrapper[Result]"]:
-    """Remember what a module's pure function returned lately, for `size` different arguments, until forget_all()."""
+def remembered(size: int | None) -> Callable[[Callable[..., Result]], "_lru_cache_wrapper[Result]"]:
+    """Remember what a module's pure function returned lately, for `size` different arguments (None: all), until forget_all()."""
 
     def decorate(function: Callable[..., Result]) -> "_lru_cache_wrapper[Result]":
         remembering = lru_cache(maxsize=size)(function)

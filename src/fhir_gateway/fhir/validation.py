@@ -1,19 +1,21 @@
 """Is this JSON a valid R4 resource? Structure, codes, dates, references' targets; in plain words and without values.
 
 The schema is compiled from the fhir.resources models (see compile_schema) and run by jsonschema-rs. A type's validator
-is compiled when it is first asked for: Patient and Immunization take some milliseconds, all types together seconds.
+is compiled when it is first asked for: Patient and Immunization take some milliseconds and 8 MiB, which forget_all()
+gives back, all types together seconds.
 """
 
 import difflib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache, lru_cache
+from functools import cache
 from importlib import resources
 from typing import Any
 
 import jsonschema_rs
 import orjson
 
+from fhir_gateway.domain.recent import remembered
 from fhir_gateway.domain.records import Problem, Resource
 from fhir_gateway.fhir.problem_words import ONE_CHOICE, explain
 
@@ -42,7 +44,7 @@ def resource_types() -> frozenset[str]:
     return frozenset(_value(_lines(), "resourceTypes"))
 
 
-@cache
+@remembered(None)
 def _schema(resource_type: str) -> dict[str, Any]:
     """Return a resource type's schema with just the definitions that it reaches."""
     lines = _lines()
@@ -56,7 +58,7 @@ def _schema(resource_type: str) -> dict[str, Any]:
     return {"$ref": f"#/$defs/{resource_type}", "$defs": reached}
 
 
-@cache
+@remembered(None)
 def _validator(resource_type: str) -> jsonschema_rs.Draft202012Validator:
     return _compiled(_schema(resource_type))
 
@@ -67,7 +69,7 @@ def _compiled(schema: dict[str, Any]) -> jsonschema_rs.Draft202012Validator:
     )
 
 
-@lru_cache(maxsize=512)
+@remembered(512)
 def _check(resource_type: str) -> Callable[[Resource], bool] | None:
     """Return what tells whether a resource of this type fits the schema, None for a type that R4 lacks."""
     return _validator(resource_type).is_valid if resource_type in resource_types() else None
@@ -109,7 +111,7 @@ def are_valid(resource_type: str, resources: Sequence[Resource]) -> bool:
     return True
 
 
-@lru_cache(maxsize=512)
+@remembered(512)
 def _may_have(resource_type: str, names: tuple[str, ...]) -> bool:
     """Tell whether a resource may have elements of just these names; False where their values count for that."""
     rules = dict(_schema(resource_type)["$defs"][resource_type])
@@ -126,7 +128,7 @@ def _is_about_names(rules: dict[str, Any]) -> bool:
     return rules.keys() <= _ABOUT_NAMES and all(map(_is_about_names, below))
 
 
-@cache
+@remembered(None)
 def _elements_validator(resource_type: str) -> jsonschema_rs.Draft202012Validator:
     """Return what judges lists of elements by their names."""
     definitions = _schema(resource_type)["$defs"]

@@ -34,6 +34,7 @@ _MOST_REDIRECTS = 3
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _NOTHING_DONE = frozenset({425, 429})
 _SIZE_STATUSES = frozenset({413, 414, 431})
+_READ = httpx.ByteStream(b"")
 
 # Both would write whole URLs (which may hold a patient's id) and headers (which hold tokens) into logs.
 logging.getLogger("httpx").setLevel(logging.WARNING)
@@ -160,6 +161,8 @@ class FhirClient:
             return await retrying(self._noted, request)
         except WebPageError as error:
             raise PermanentServerError(f"{error}; check base_url, and what stands before the server") from None
+        finally:
+            retrying.iter_state.reset()  # what it had to do refers to it: a cycle that would keep the request
 
     def _pause(self, request: Request, state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
@@ -251,6 +254,7 @@ class FhirClient:
             return response, await _bounded(response)
         finally:
             await response.aclose()
+            response.stream = _READ  # the stream refers to its response: a cycle that would keep all that was sent
 
     def _understood(self, request: Request, response: httpx.Response, raw: bytes) -> Answer:
         status = response.status_code

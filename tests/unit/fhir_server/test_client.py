@@ -1,4 +1,5 @@
 import asyncio
+import gc
 import logging
 import ssl
 from itertools import pairwise
@@ -362,3 +363,19 @@ async def test_the_real_transport_carries_request_and_answer():
     async with FhirClient(FhirServerPolicy(BASE)) as client:
         assert (await client.send(GET)).body == PATIENT
     assert route.calls.last.request.headers["Accept"] == "application/fhir+json"
+
+
+async def test_what_was_sent_is_freed_at_once_without_looking_for_cycles():
+    content = b'{"resourceType": "Patient"}'
+    server = ScriptedServer(lambda _: answer(body=PATIENT))
+    async with server.client() as client:
+        await client.send(GET)
+        gc.collect()
+        gc.disable()
+        try:
+            await client.send(Request("POST", "Patient", content=content))
+            server.requests.clear()
+            kept = [one for one in gc.get_objects() if isinstance(one, httpx.Request | Request)]
+        finally:
+            gc.enable()
+    assert [one for one in kept if one.content == content] == []
