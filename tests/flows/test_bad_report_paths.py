@@ -36,7 +36,8 @@ def test_resources_that_cannot_be_written_are_told_before_the_conversion(place, 
 
 
 def test_report_and_resources_may_not_be_one_file(place):
-    refused(place, "convert", place.sheet(RATNA), "--out", "o.ndjson", "--report", "o.ndjson")
+    options = ("--out", "o.ndjson", "--report", "o.ndjson")
+    assert "is where the resources go" in refused(place, "convert", place.sheet(RATNA), *options)
 
 
 def test_several_files_need_a_folder_and_get_a_report_each(place):

@@ -12,14 +12,14 @@ import orjson
 from fhir_gateway.bootstrap.collecting import no_collections
 from fhir_gateway.bootstrap.inputs import open_inputs
 from fhir_gateway.bootstrap.views import Summary
-from fhir_gateway.domain.errors import InterruptedRunError
+from fhir_gateway.domain.errors import InterruptedRunError, ReportError
 from fhir_gateway.domain.outcomes import RowOutcome
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.flows.convert import ConversionBooks, convert
 from fhir_gateway.flows.load import LoadInput
 from fhir_gateway.mapping.concept_maps import by_spelling
 from fhir_gateway.ports import Progress, Source
-from fhir_gateway.reports import check_target, check_writable, unwritten, whole_file, write_report
+from fhir_gateway.reports import check_target, check_writable, is_same_file, unwritten, whole_file, write_report
 from fhir_gateway.settings import EMBEDDED, home, load_environment
 
 _RESOURCES = "the resources"
@@ -60,7 +60,9 @@ class Conversion:
         source = self._entry.source
         check_writable(out, [source.path])
         if report:
-            check_target(report, [source.path, out])
+            check_target(report, [source.path])
+        if report and is_same_file(report, out):
+            raise ReportError(f"{report}: is where the resources go: name another file")
         books = ConversionBooks()
         progress.phase(f"converting {source.path.name}")
         try:

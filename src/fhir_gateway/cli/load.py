@@ -188,4 +188,7 @@ def _about_rejected(summary: bootstrap.Summary, targets: Sequence[Path], command
     elif rejected > rightly:
         yield f"Next: {command} with --report OUT.csv, correct the rejected rows there and {command} that file."
     elif rejected:
-        yield "About the rejected rows nothing has to be done: they are no immunizations, or an operator refused them."
+        yield (
+            "About the rejected rows nothing has to be done: they are no immunizations, a header that stands again,"
+            " or an operator refused them."
+        )

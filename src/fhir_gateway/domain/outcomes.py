@@ -28,7 +28,7 @@ class RowOutcome(NamedTuple):
     key: str = ""
 
 
-RIGHTLY_REJECTED = ("not-an-immunization", "operator-rejected")
+RIGHTLY_REJECTED = ("not-an-immunization", "row-header", "operator-rejected")
 """Reasons of rejected rows about which nothing has to be done."""
 
 _WORST_FIRST = (Outcome.FAILED, Outcome.REVIEW, Outcome.REJECTED, Outcome.LOADED, Outcome.UNCHANGED)

@@ -20,6 +20,7 @@ GATEWAY_KEY = "gateway_key"
 _IS_KEY = re.compile(r"[0-9a-f]{32}")
 _REMEMBERED = 2048
 _CLINICS = 32
+_HEADER_AGAIN = (Problem("row-header", "the header stands here again", "nothing to do: files were joined"),)
 _VALUES = 8_192
 """Values of elements and parts of keys that are remembered for all clinics together."""
 
@@ -140,6 +141,8 @@ class CompiledMapping:
         problems = person.problems
         if missing and not self.wide:
             problems = (*problems, *(one.problem for one in missing))
+        if problems and self._is_header(record):
+            return Rejected(record.ref, _HEADER_AGAIN)
         if problems:
             return Rejected(record.ref, tuple(dict.fromkeys(problems)), key, unmapped, person.nik_cells)
         return Converted(
@@ -154,6 +157,14 @@ class CompiledMapping:
             person.nik_cells,
             person.fingerprint,
             person.content_id,
+        )
+
+    def _is_header(self, record: SourceRecord) -> bool:
+        """Tell whether the header stands again, as in files that were joined: each required column says its own name."""
+        aliases = dict(self.layout.aliases)
+        return bool(self.layout.required) and all(
+            _letters(record.cells.get(name, "")) in {_letters(name), *map(_letters, aliases.get(name, ()))}
+            for name in self.layout.required
         )
 
     def _lost_for_all(self, lost: frozenset[str]) -> tuple[Problem, ...]:
@@ -214,6 +225,10 @@ class CompiledMapping:
             tuple(facts.problems),
             tuple(facts.unmapped),
         )
+
+
+def _letters(text: str) -> str:
+    return "".join(filter(str.isalnum, text)).casefold()
 
 
 def _given_key(record: SourceRecord) -> str:

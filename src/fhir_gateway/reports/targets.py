@@ -20,9 +20,8 @@ def check_target(target: Path, inputs: Iterable[Path] = ()) -> None:
 
 def check_writable(target: Path, inputs: Iterable[Path] = ()) -> None:
     """Raise ReportError where no file can be written to `target`, or it is one of the inputs."""
-    for path in inputs:
-        if target.resolve() == path.resolve() or (target.exists() and path.exists() and target.samefile(path)):
-            raise ReportError(f"{target}: is the input itself: name another file")
+    if any(is_same_file(target, path) for path in inputs):
+        raise ReportError(f"{target}: is the input itself: name another file")
     folder = target.resolve().parent
     if not folder.is_dir():
         raise ReportError(f"{target}: there is no folder {folder}: create it first")
@@ -35,6 +34,11 @@ def check_writable(target: Path, inputs: Iterable[Path] = ()) -> None:
             pass
     except OSError as error:
         raise ReportError(f"{target}: cannot be written: {error.strerror or error}") from error
+
+
+def is_same_file(one: Path, other: Path) -> bool:
+    """Tell whether two paths lead to one file, be it by a link, or would where it is not there yet."""
+    return one.resolve() == other.resolve() or (one.exists() and other.exists() and one.samefile(other))
 
 
 def unwritten(target: Path, what: str, error: OSError) -> InterruptedRunError:

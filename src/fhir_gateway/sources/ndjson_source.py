@@ -19,6 +19,8 @@ from fhir_gateway.sources.text_lines import LONGEST_ROW, UNDECODABLE, TextLines,
 _MOST_COLUMNS = 5_000
 _START = 50
 """Lines in which the beginning of a list of rows is looked for."""
+_MARK = "\ufeff"
+"""The byte order mark of a file that was joined to another one; JSON may not have it, and readers may pass over it."""
 _ROWS_IN_A_LIST = re.compile(r"""\s*\{(?:[^{}\[\]]*,)?\s*"(\w{1,40})"\s*:\s*\[\s*\{""")
 """`{"total": 12, "data": [{`: an object that holds the rows, as programming interfaces answer."""
 
@@ -46,7 +48,7 @@ class NdjsonSource(FileSource):
         name = self.path.name
         columns = {column_key(written): key for written, key in zip(self.header, self.keys, strict=True)}
         empty = dict.fromkeys(self.keys, "")
-        lines = (line for line in self._lines if line.strip())
+        lines = (line.removeprefix(_MARK) for line in self._lines if line.strip())
         for number, line in enumerate(lines, start=1):
             ref = SourceRef(name, number)
             item = _read(line)
@@ -97,7 +99,7 @@ def _all_keys(path: Path, encoding: Encoding) -> list[str]:
     names: dict[str, str] = {}
     for line in TextLines(path, encoding):
         try:
-            item = orjson.loads(line) if len(line) <= LONGEST_ROW else None
+            item = orjson.loads(line.removeprefix(_MARK)) if len(line) <= LONGEST_ROW else None
         except orjson.JSONDecodeError:
             continue
         for name in item if isinstance(item, dict) else ():

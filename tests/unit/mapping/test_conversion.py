@@ -159,6 +159,17 @@ def test_a_rejected_row_has_its_key_and_every_reason(puskesmas):
     assert all(problem.text and problem.suggestion and problem.column for problem in result.problems)
 
 
+def test_a_header_that_stands_again_is_rejected_as_such(puskesmas, asik):
+    again = {**dict.fromkeys(ROW, "x"), "Nama Lengkap": "\ufeffNAMA LENGKAP", "Tgl Lahir": "Tgl. Lahir"}
+    again |= {"Tgl Vaksin": "tgl_vaksin", "Vaksin": "Vaksin"}
+    rejected = _convert(puskesmas, again)
+    assert [problem.code for problem in rejected.problems] == ["row-header"]
+    assert not rejected.unmapped
+    assert [problem.code for problem in _convert(puskesmas, {**again, "Vaksin": "BCG"}).problems] != ["row-header"]
+    wide = {"Nama Anak": "Nama Anak", "Nama Orang Tua": "Nama Orang Tua", "Tanggal Lahir Anak": "Tanggal Lahir"}
+    assert [problem.code for problem in _convert(asik, wide).problems] == ["row-header"]
+
+
 def test_a_number_in_the_vaccines_place_is_not_told(puskesmas):
     for number in ("0812-1000-1000", "3303015203200003"):
         result = _convert(puskesmas, {**ROW, "Vaksin": number})
