@@ -76,7 +76,9 @@ def test_a_mark_in_the_middle_is_no_text(opened, told):
 
 
 def test_json_files_that_were_joined_are_read_on(opened, told):
-    content = '{"Nama":"Renée","NIK":"1"}\n'.encode("utf-8-sig") + '{"Nama":"Zoë","NIK":"2","Desa":"x"}\n'.encode("utf-8-sig")
+    content = '{"Nama":"Renée","NIK":"1"}\n'.encode("utf-8-sig") + '{"Nama":"Zoë","NIK":"2","Desa":"x"}\n'.encode(
+        "utf-8-sig"
+    )
     source = opened(content)
     assert told(source) == ["Renée", "Zoë"]
     assert source.header == ("Nama", "NIK", "Desa")
