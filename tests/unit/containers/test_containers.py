@@ -1,6 +1,9 @@
 """The container files hold what they promise; no container engine is needed to see that."""
 
 import re
+import socket
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -46,9 +49,40 @@ def test_services_wait_for_services_that_can_tell(services):
             assert condition["condition"] != "service_healthy" or "healthcheck" in services[name]
 
 
-def test_the_wait_for_hapi_is_python(services):
+def test_the_database_counts_as_ready_when_it_answers_over_the_network(services):
+    test = services["database"]["healthcheck"]["test"]
+    assert test[test.index("--host") + 1] == "127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("answers", "code"),
+    [
+        ([b'HTTP/1.1 200 OK\r\n\r\n{"resourceType": "CapabilityStatement"}'], 0),
+        ([b"", b"no HTTP\r\n", b"HTTP/1.1 503 not yet\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\nCapabilityStatement"], 0),
+        ([b"HTTP/1.1 200 OK\r\n\r\n<html>"], "that is no FHIR server"),
+    ],
+)
+def test_the_wait_for_hapi_ends_when_it_answers(services, monkeypatch, answers, code):
     *_, program = services["hapi-answers"]["entrypoint"]
-    compile(program, "hapi-answers", "exec")
+    waits: list[float] = []
+    monkeypatch.setattr(time, "sleep", waits.append)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        place = f"127.0.0.1:{listener.getsockname()[1]}"
+        serving = threading.Thread(target=_answer, args=(listener, answers), daemon=True)
+        serving.start()
+        with pytest.raises(SystemExit) as ended:
+            exec(compile(program.replace("hapi:8080", place), "hapi-answers", "exec"), {})
+        serving.join()
+    assert ended.value.code == code
+    assert len(waits) == len(answers) - 1
+
+
+def _answer(listener: socket.socket, answers: list[bytes]) -> None:
+    for answer in answers:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(4096)
+            connection.sendall(answer)
 
 
 def test_the_composed_environment_names_the_composed_server(services):
