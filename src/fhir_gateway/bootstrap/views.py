@@ -107,8 +107,13 @@ def of_its_time(policy: MatchingPolicy, run: Run | None) -> MatchingPolicy:
     )
 
 
-def explained(ledger: Ledger, run: Run | None, decision: PersonDecision, policy: MatchingPolicy) -> tuple[str, ...]:
-    """Return a run's decision in words, its people named by their rows; `policy` is the environment's."""
+def explained(
+    ledger: Ledger, run: Run | None, decision: PersonDecision, policy: MatchingPolicy, *, asked: int = 0
+) -> tuple[str, ...]:
+    """Return a run's decision in words, its people named by their rows; `policy` is the environment's.
+
+    `asked` is the person whose row is shown (0: none), who is named as this row.
+    """
     policy = of_its_time(policy, run)
 
     def rows(person: int) -> str:
@@ -116,7 +121,10 @@ def explained(ledger: Ledger, run: Run | None, decision: PersonDecision, policy:
         for file, row in ledger.runs.rows_of(run, person) if run else ():
             found.setdefault(file, []).append(row)
         names = [file.name for file in run.files] if run else []
-        return " and ".join(f"{_rows(n)} of {names[file]}" for file, n in found.items() if file < len(names))
+        told = " and ".join(f"{_rows(n)} of {names[file]}" for file, n in found.items() if file < len(names))
+        several = sum(map(len, found.values())) > 1
+        what = "this row and others that say the same of the person" if several else "this row"
+        return f"{what} ({told})" if told and person == asked else told
 
     settled = PairsSettled(ledger, run, decision, policy) if run else None
     told = explain_decision(decision, policy=policy, rows=rows, settled=settled)

@@ -158,6 +158,8 @@ def _side(side: str, people: Sequence[Resource], *, masked: bool) -> dict[str, s
 def _evidence(decision: PersonDecision | None, patient_id: str, policy: MatchingPolicy) -> Iterator[str]:
     for pair in decision.pairs if decision else ():
         if pair.right == patient_id:
+            if pair.of_persons:
+                yield "all rows of the person together:"
             yield from explain_comparison(pair.comparison, policy=policy)
             return
 

@@ -93,7 +93,7 @@ def _show_row(ledger: Ledger, run: Run, file: int | None, row: int, *, policy: M
         raise UsageError(f"run {run.id} has no row {row}" + (f" in file {file}" if file else ""))
     person, key, settlement = record
     stored = ledger.spool.decision_of(run, person)
-    told = bootstrap.explained(ledger, run, stored.decision, policy) if stored else ()
+    told = bootstrap.explained(ledger, run, stored.decision, policy, asked=person) if stored else ()
     since = bootstrap.told_since(ledger, run, key, settlement) if settlement else ()
     if as_json:
         print_json(

@@ -49,11 +49,22 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class ComparedPair:
-    """A comparison and the two that were compared."""
+    """A comparison and the two that were compared.
+
+    `left_with` and `right_with` are whose evidence was taken together with theirs, as they were one person by then; empty
+    where the two were compared by themselves.
+    """
 
     left: Node
     right: Node
     comparison: Comparison
+    left_with: tuple[Node, ...] = ()
+    right_with: tuple[Node, ...] = ()
+
+    @property
+    def of_persons(self) -> bool:
+        """Whether more was compared than the two by themselves."""
+        return bool(self.left_with or self.right_with)
 
 
 class PersonAction(StrEnum):

@@ -19,10 +19,9 @@ from fhir_gateway.identity.given import Listed, of_a_small_child
 from fhir_gateway.identity.lots import Received, raised_by_lot
 from fhir_gateway.identity.parameters import MatchingPolicy
 from fhir_gateway.identity.persons import Members, Persons
-from fhir_gateway.identity.told_by_doses import with_doses
+from fhir_gateway.identity.told_pairs import ToldPairs, pairs_as_asked, people_of
 from fhir_gateway.identity.vetoes import VetoCode
 
-_SHOWN_PAIRS = 8
 _NAME_DISAGREES = VetoCode.NIK_NAME_DISAGREES.value
 _GRADES = tuple(Grade)
 _SUGGESTION = "compare the two with `fhir-gateway review show`, then link it to the right Patient or create a new one"
@@ -59,11 +58,12 @@ _REASONS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class _Doubt:
-    """Why a cluster is not decided by itself: the pair, and the reason."""
+    """Why a cluster is not decided by itself: the pair, and the reason; `alone` where two records were compared alone."""
 
     edge: Edge
     reason: str
     text: str
+    alone: bool = False
 
 
 def decide(  # noqa: PLR0913 - what is known beside the evidence is named
@@ -128,9 +128,11 @@ class _Decisions:
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
-        self._asked: dict[frozenset[Node], Comparison] = {}
+        self._asked: dict[frozenset[Node], ComparedPair] = {}
         self._torn = {node: edges for node in graph.nodes if (edges := torn_between(graph, node))}
-        self._persons = Persons(graph, cluster(graph, frozenset(self._torn)))
+        parts = cluster(graph, frozenset(self._torn))
+        self._persons = Persons(graph, parts)
+        self._told = ToldPairs(graph, self._persons, parts)
         self._persons.join()
         self._clusters = [members for members in self._persons.all() if any(isinstance(node, int) for node in members)]
 
@@ -147,11 +149,7 @@ class _Decisions:
         """Return the decision with what is asked about as it stands in the question, so that both sides say the same."""
         if not self._asked:
             return decision
-        pairs = [
-            replace(pair, comparison=self._asked.get(frozenset((pair.left, pair.right)), pair.comparison))
-            for pair in decision.pairs
-        ]
-        return replace(decision, pairs=tuple(pairs))
+        return replace(decision, pairs=pairs_as_asked(decision.pairs, self._asked))
 
     def _rank(self, members: frozenset[Node]) -> tuple[object, ...]:
         """Clusters with Patients first, then those that know most of their person; content decides, not the order."""
@@ -178,7 +176,7 @@ class _Decisions:
     def _doubts(self, members: frozenset[Node], settled: set[Node]) -> list[_Doubt]:
         people = sorted(node for node in members if isinstance(node, int))
         if len(people) == 1 and people[0] in self._torn:
-            return [_Doubt(edge, "fits-two-people", _FITS_TWO) for edge in self._torn[people[0]]]
+            return [_Doubt(edge, "fits-two-people", _FITS_TWO, alone=True) for edge in self._torn[people[0]]]
         if any(pair <= members for pair in self._graph.confirmed):
             return []
         neighbours = self._persons.neighbours(members)
@@ -270,12 +268,14 @@ class _Decisions:
         own = sorted((node for node in members if isinstance(node, str)), key=self._graph.rank)
         candidates = [self._named(doubt.edge.other) for doubt in doubts]
         best = max((doubt.edge.comparison.grade for doubt in doubts), key=lambda grade: -_GRADES.index(grade))
-        pairs = self._pairs(members, [doubt.edge for doubt in doubts])
+        nobody: Members = frozenset()
+        persons = [(nobody, nobody) if one.alone else (members, self._persons.of(one.edge.other)) for one in doubts]
+        pairs = self._told.pairs(members, [(one.edge, *both) for one, both in zip(doubts, persons, strict=True)])
         doubtful = {frozenset((doubt.edge.node, doubt.edge.other)) for doubt in doubts}
-        told = {frozenset((pair.left, pair.right)): pair.comparison for pair in pairs}
+        told = {frozenset((pair.left, pair.right)): pair for pair in reversed(pairs)}
         self._asked = {key: told[key] for key in doubtful & told.keys()} | self._asked
         return PersonDecision(
-            _people(members),
+            people_of(members),
             PersonAction.REVIEW,
             Grade.PROBABLE if own or best is Grade.CERTAIN else best,
             first.reason,
@@ -291,7 +291,7 @@ class _Decisions:
         return min(patients) if patients and not isinstance(node, str) else node
 
     def _link(self, members: frozenset[Node], patients: list[str]) -> PersonDecision:
-        people = _people(members)
+        people = people_of(members)
         weights = {
             patient: max(self._graph.between(person, patient).weight for person in people) for patient in patients
         }
@@ -304,38 +304,25 @@ class _Decisions:
             "linked",
             _LINKED_TOGETHER if self._left_open(members) else _LINKED,
             patient_id=best,
-            pairs=self._pairs(members, []),
+            pairs=self._told.pairs(members, self._told.joined(members)),
             proposals=tuple((best, other) for other in others),
         )
 
     def _create(self, members: frozenset[Node]) -> PersonDecision:
         outside = [
             edge
-            for person in _people(members)
+            for person in people_of(members)
             for edge in self._graph.edges(person)
             if edge.other not in members and not edge.comparison.vetoes
         ]
         grades = [edge.comparison.grade for edge in outside if edge.comparison.grade is Grade.POSSIBLE]
         grade = grades[0] if grades else Grade.CERTAINLY_NOT
         text = _NEW_TOGETHER if self._left_open(members) else _NEW
-        return _new_person(_people(members), grade, text, self._pairs(members, []))
+        return _new_person(people_of(members), grade, text, self._told.pairs(members, self._told.joined(members)))
 
     def _left_open(self, members: frozenset[Node]) -> bool:
         """Say whether two of these would not be taken for one person if nothing else were known of them."""
         return any(not joins(self._graph.between(one, other)) for one, other in combinations(members, 2))
-
-    def _pairs(self, members: frozenset[Node], first: list[Edge]) -> tuple[ComparedPair, ...]:
-        """Return the comparisons that decided: those in doubt, then the cluster's own, then the best outside."""
-        edges = list(first)
-        for person in _people(members):
-            edges.extend(sorted(self._graph.edges(person), key=lambda edge: edge.other not in members))
-        chosen: dict[frozenset[Node], tuple[Edge, Comparison]] = {}
-        for edge in edges:
-            chosen.setdefault(frozenset((edge.node, edge.other)), (edge, edge.comparison))
-        return tuple(
-            ComparedPair(edge.node, edge.other, with_doses(self._graph, edge.node, edge.other, comparison))
-            for edge, comparison in list(chosen.values())[:_SHOWN_PAIRS]
-        )
 
 
 def _new_person(members: tuple[int, ...], grade: Grade, text: str, pairs: tuple[ComparedPair, ...]) -> PersonDecision:
@@ -344,10 +331,6 @@ def _new_person(members: tuple[int, ...], grade: Grade, text: str, pairs: tuple[
 
 def _same_nik(comparison: Comparison) -> bool:
     return any(one.field == "nik" and one.agreement == "agree" for one in comparison.evidence)
-
-
-def _people(members: frozenset[Node]) -> tuple[int, ...]:
-    return tuple(sorted(node for node in members if isinstance(node, int)))
 
 
 def _richness(evidence: PersonEvidence) -> int:

@@ -1,8 +1,8 @@
 """Explaining comparisons and decisions: a waterfall of evidence in plain English, without a patient's data."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from fhir_gateway.domain.identity import ComparedPair, Comparison, Grade, PersonAction, PersonDecision
+from fhir_gateway.domain.identity import ComparedPair, Comparison, Grade, Node, PersonAction, PersonDecision
 from fhir_gateway.identity.clustering import CONFIRMED
 from fhir_gateway.identity.comparison import DEFAULT_POLICY
 from fhir_gateway.identity.lots import LOT
@@ -27,14 +27,19 @@ _ACTIONS = {
     PersonAction.CREATE: "a new person",
     PersonAction.REVIEW: "left to an operator",
 }
+_MOST_NAMED = 5
 _CAUTION = "caution"
+_BY_OTHERS = "[told by other rows, too]"
 _BESIDE_THE_SUM = frozenset({_CAUTION, LOT, DOSES})
 
 
-def explain_comparison(comparison: Comparison, *, policy: MatchingPolicy | None = None) -> tuple[str, ...]:
+def explain_comparison(
+    comparison: Comparison, *, policy: MatchingPolicy | None = None, alone: Comparison | None = None
+) -> tuple[str, ...]:
     """Return a comparison as a waterfall, line by line: the prior, each piece of evidence in bits, the sum, the verdict.
 
-    A bit doubles the odds that the two are one person; 10 bits are about 1,000 to 1.
+    A bit doubles the odds that the two are one person; 10 bits are about 1,000 to 1. Of two persons with several rows
+    `alone` is the comparison of the two rows by themselves: what it does not say is marked as told by other rows.
     """
     policy = policy or DEFAULT_POLICY
     if abs(comparison.weight) >= CONFIRMED:
@@ -43,7 +48,9 @@ def explain_comparison(comparison: Comparison, *, policy: MatchingPolicy | None 
     summed = [one for one in comparison.evidence if one.field not in _BESIDE_THE_SUM]
     prior = comparison.weight - sum(one.weight for one in summed)
     lines = [_line(prior, "before any evidence: one person among many")]
-    lines += [_line(one.weight, one.words) for one in sorted(summed, key=lambda one: -one.weight)]
+    own = frozenset(alone.evidence if alone else comparison.evidence)
+    summed.sort(key=lambda one: -one.weight)
+    lines += [_line(one.weight, one.words if one in own else f"{one.words} {_BY_OTHERS}") for one in summed]
     if comparison.vetoes:
         lines.append(_line(comparison.weight, "in sum, but here a rule decides, whatever the sum is:"))
         lines += [f"        {veto.words}" for veto in comparison.vetoes]
@@ -100,9 +107,14 @@ def explain_decision(
     if members > 1:
         told = [text for member in decision.members if rows and (text := rows(member))]
         lines.append(f"{members} records of the run are this person" + (f": {'; '.join(told)}" if told else ""))
+    alone = {(pair.left, pair.right): pair.comparison for pair in decision.pairs if not pair.of_persons}
+    alike = {(pair.left, pair.right) for pair in decision.pairs if pair.of_persons and _adds_nothing(pair, alone)}
     for pair in decision.pairs:
-        lines.append(f"{_who(pair, decision, rows)}:")
-        lines += [f"  {line}" for line in explain_comparison(pair.comparison, policy=policy)]
+        if not pair.of_persons and (pair.left, pair.right) in alike:
+            continue
+        single = alone.get((pair.left, pair.right))
+        lines.append(f"{_who(pair, decision, rows or _unnamed, as_alone=(pair.left, pair.right) in alike)}:")
+        lines += [f"  {line}" for line in explain_comparison(pair.comparison, policy=policy, alone=single)]
         words = settled(pair) if settled else settled_words(pair, decision, policy)
         lines.append(f"  settled: {words}")
     if decision.proposals:
@@ -110,18 +122,51 @@ def explain_decision(
     return tuple(lines)
 
 
-def _who(pair: ComparedPair, decision: PersonDecision, rows: RowsOf | None) -> str:
-    """Name the two who were compared; the left one, whose decision it is, only where other rows are this person, too."""
-    left = rows(pair.left) if rows and isinstance(pair.left, int) else ""
-    compared = f"compared {left}" if left and len(decision.members) > 1 else "compared"
-    if isinstance(pair.right, str):
-        return f"{compared} with Patient/{pair.right}"
-    right = rows(pair.right) if rows else ""
-    if pair.right not in decision.members:
-        return f"{compared} with {right or f'person {pair.right} of this run'}"
-    if left and right:
-        return f"{compared} with {right}, both this person"
-    return "compared with another record of this person"
+def _adds_nothing(pair: ComparedPair, alone: Mapping[tuple[Node, Node], Comparison]) -> bool:
+    """Say whether two persons' rows tell no more together than the two that were compared by themselves."""
+    single = alone.get((pair.left, pair.right))
+    return single is not None and (single.evidence, single.vetoes) == (pair.comparison.evidence, pair.comparison.vetoes)
+
+
+def _who(pair: ComparedPair, decision: PersonDecision, rows: RowsOf, *, as_alone: bool) -> str:
+    """Name the two who were compared, and whose evidence it is: that of two rows alone, or of all rows of a person.
+
+    `as_alone`: the other rows add nothing to it.
+    """
+    left, right = _named(pair.left, rows), _named(pair.right, rows)
+    of_one = isinstance(pair.right, int) and pair.right in decision.members
+    both = ", both this person" if of_one and left and right else ""
+    right = right or ("another record of this person" if of_one else f"person {pair.right} of this run")
+    if pair.of_persons:
+        mine = _together(left or "this record", pair.left_with, rows)
+        how = (
+            "compared by themselves and as whole persons, which adds nothing"
+            if as_alone
+            else "compared as whole persons"
+        )
+        return f"{how}: {mine} against {_together(right, pair.right_with, rows)}{both}"
+    if left and len(decision.members) > 1:
+        return f"compared by themselves: {left} with {right}{both}"
+    return f"compared with {right}"
+
+
+def _named(node: Node, rows: RowsOf) -> str:
+    return rows(node) if isinstance(node, int) else f"Patient/{node}"
+
+
+def _together(first: str, others: Sequence[Node], rows: RowsOf) -> str:
+    """Name all whose evidence was taken together, the first one first."""
+    if not others:
+        return first
+    named = [text for other in others[:_MOST_NAMED] if (text := _named(other, rows))]
+    more = len(others) - len(named)
+    if more:
+        named.append(f"{more} more" if named else f"{more} other record{'s' * (more > 1)}")
+    return f"{first} together with {', '.join(named)}"
+
+
+def _unnamed(_person: int) -> str:
+    return ""
 
 
 def _line(weight: float, words: str) -> str:

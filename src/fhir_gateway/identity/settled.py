@@ -38,14 +38,14 @@ def settled_by(pair: ComparedPair, decision: PersonDecision) -> SettledBy:
 
 def settled_words(pair: ComparedPair, decision: PersonDecision, policy: MatchingPolicy) -> str:
     """Return in words what settled a pair, as far as the decision itself tells."""
-    how, comparison = settled_by(pair, decision), pair.comparison
+    how = settled_by(pair, decision)
     if how is SettledBy.KNOWN:
         return "one person, as an earlier load or an operator's decision says"
     if how is SettledBy.REFUSED:
         return "two people, as an operator decided"
     if how is SettledBy.JOINED:
         asked = ", and asked about together" if decision.action is PersonAction.REVIEW else ""
-        return f"one person, {_why_joined(comparison, policy)}{asked}"
+        return f"one person, {_why_joined(pair, policy)}{asked}"
     if how is SettledBy.ASKED:
         return "nothing yet: an operator is asked"
     return _why_apart(pair, decision, policy)
@@ -61,11 +61,14 @@ def of_other_birth(comparison: Comparison) -> bool:
     return any((one.field, one.agreement) == ("birth_date", "different") for one in comparison.evidence)
 
 
-def _why_joined(comparison: Comparison, policy: MatchingPolicy) -> str:
+def _why_joined(pair: ComparedPair, policy: MatchingPolicy) -> str:
+    comparison = pair.comparison
     if joins(comparison) and comparison.weight >= policy.certain:
         return f"by the threshold: {comparison.weight:.1f} is not less than {policy.certain:g}"
     if joins(comparison):
         return f"by the threshold {_OF_THEN}"
+    if pair.of_persons:
+        return f"as {'their rows settle the doubt, and ' * bool(comparison.vetoes)}nobody else comes into question"
     if comparison.vetoes:
         return "by the other records of the two: together they settle the doubt, and nobody else comes into question"
     return "by the other records of the two, which join them, or as nobody else comes into question"

@@ -69,10 +69,18 @@ def unpack_decision(payload: bytes) -> PersonDecision:
         suggestion=body["suggestion"],
         patient_id=body["patient_id"],
         candidates=tuple(body["candidates"]),
-        pairs=tuple(
-            ComparedPair(pair["left"], pair["right"], _comparison(pair["comparison"])) for pair in body["pairs"]
-        ),
+        pairs=tuple(map(_pair, body["pairs"])),
         proposals=tuple((left, right) for left, right in body["proposals"]),
+    )
+
+
+def _pair(body: dict[str, Any]) -> ComparedPair:
+    return ComparedPair(
+        left=body["left"],
+        right=body["right"],
+        comparison=_comparison(body["comparison"]),
+        left_with=tuple(body.get("left_with", ())),  # not kept at first
+        right_with=tuple(body.get("right_with", ())),
     )
 
 

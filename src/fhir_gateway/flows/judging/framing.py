@@ -102,9 +102,9 @@ def _with_patients(
         own = {decision.patient_id, people[number].patient_id}
         if decision.action is PersonAction.LINK and own.isdisjoint(made):
             yield DecidedPair(number, decision.patient_id, linked=True, moment=run.started)
-        for pair in decision.pairs:
-            if pair.left == spooled and isinstance(pair.right, str) and pair.right not in own | groups.keys():
-                yield DecidedPair(number, pair.right, linked=False, weight=pair.comparison.weight, moment=run.started)
+        for patient_id, pair in {pair.right: pair for pair in reversed(decision.pairs) if pair.left == spooled}.items():
+            if isinstance(patient_id, str) and patient_id not in own | groups.keys():
+                yield DecidedPair(number, patient_id, linked=False, weight=pair.comparison.weight, moment=run.started)
 
 
 def _decisions(people: Mapping[int, DecidedPerson], decided: Ledger) -> Iterator[tuple[int, int, Run, PersonDecision]]:
