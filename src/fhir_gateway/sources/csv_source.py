@@ -12,7 +12,7 @@ from fhir_gateway.sources.columns import HEADER_WITHIN, Header, best_header, fit
 from fhir_gateway.sources.csv_rows import CsvRows
 from fhir_gateway.sources.encodings import UTF8, Encoding, detect_encoding, has_utf8_mark
 from fhir_gateway.sources.file_source import FileSource
-from fhir_gateway.sources.text_lines import TextLines, readable
+from fhir_gateway.sources.text_lines import TextLines, readable, terminator_of
 
 _DELIMITERS = (",", ";", "\t", "|", "^", "~")
 
@@ -68,7 +68,7 @@ def open_csv(
         raise SourceError(f"the delimiter must be one character, not {delimiter!r}")
     expected = {layout.encoding for layout in layouts}
     detected = detect_encoding(path, given=encoding, expected=expected.pop() if len(expected) == 1 else "")
-    terminator = _terminator(path, detected)
+    terminator = terminator_of(path, detected)
     lines = _not_blank(iter(TextLines(path, detected, terminator=terminator)))
     sample = [readable(line) for line in itertools.islice(lines, HEADER_WITHIN)]
     tables = {each: _table(sample, each) for each in ((delimiter,) if delimiter else _DELIMITERS)}
@@ -122,9 +122,3 @@ def _table(sample: Sequence[str], delimiter: str) -> _Table:
 
 def _not_blank(lines: Iterator[str]) -> Iterator[str]:
     return (line for line in lines if line.strip())
-
-
-def _terminator(path: Path, encoding: Encoding) -> str:
-    """Return what ends the file's lines: a carriage return alone only where no line feed is near."""
-    first = next(iter(TextLines(path, encoding)), "")
-    return "\r" if "\r" in first.removesuffix("\r") else "\n"

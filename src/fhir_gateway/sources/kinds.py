@@ -27,6 +27,8 @@ _FOREIGN = (
 _OLD_WORKBOOKS = (b"\x09\x00\x04\x00", b"\x09\x02\x06\x00", b"\x09\x04\x06\x00", b"ID;PWXL", b"MIME-Version:")
 """How workbooks begin that are older than OLE files, SYLK files and web archives."""
 _MARKUP = re.compile(rb"\s*<(?:[!?]|[a-z]+[\s>])", re.IGNORECASE)
+_OBJECT_BELOW = re.compile(rb"(?!\[)[^\r\n]*[\r\n]+\s*\{\s*\"[^\r\n]*\}\s*(?:[\r\n]|\Z)")
+"""A first line, whatever it is, and an object in the second: NDJSON whose first row is broken."""
 _CONTROLS = re.compile(rb"[\x01-\x08\x0e-\x19\x1b-\x1f\x7f]")
 
 
@@ -97,7 +99,7 @@ def _text_kind(path: Path, sample: bytes) -> Kind:
     text = sample.removeprefix(b"\xef\xbb\xbf").lstrip(b"\xff\xfe").replace(b"\0", b"").lstrip()
     if not text:
         raise SourceError(f"{path}: the file holds nothing but blanks")
-    if text.startswith(b"{"):
+    if text.startswith(b"{") or _OBJECT_BELOW.match(text):
         return Kind.NDJSON
     if text.startswith(b"[") and text[1:].lstrip()[:1] in {b"{", b"]", b'"', b"["}:
         raise SourceError(f"{path}: a JSON array: write one object a line (NDJSON), as `jq -c '.[]'` does")

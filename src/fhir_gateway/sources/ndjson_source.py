@@ -14,7 +14,7 @@ from fhir_gateway.domain.records import Layout, Problem, SourceRecord, SourceRef
 from fhir_gateway.sources.columns import Header, best_header, column_key, fitting_headers, misfit
 from fhir_gateway.sources.encodings import UTF8, Encoding, has_utf8_mark, json_encoding
 from fhir_gateway.sources.file_source import FileSource
-from fhir_gateway.sources.text_lines import LONGEST_ROW, UNDECODABLE, TextLines, readable
+from fhir_gateway.sources.text_lines import LONGEST_ROW, UNDECODABLE, TextLines, readable, terminator_of
 
 _MOST_COLUMNS = 5_000
 _START = 50
@@ -38,7 +38,7 @@ class NdjsonSource(FileSource):
         super().__init__(path, header)
         self.encoding = encoding.codec
         self.byte_order_mark = encoding.codec != UTF8 or has_utf8_mark(path)
-        self._lines = TextLines(path, encoding)
+        self._lines = _lines(path, encoding)
 
     def position(self) -> int:
         """Return the number of bytes read."""
@@ -79,9 +79,13 @@ def open_ndjson(path: Path, layouts: Sequence[Layout], *, encoding: str, others:
     return NdjsonSource(path, best_header(found, str(path)), encoding=detected)
 
 
+def _lines(path: Path, encoding: Encoding) -> TextLines:
+    return TextLines(path, encoding, terminator=terminator_of(path, encoding))
+
+
 def _refuse_what_is_no_ndjson(path: Path, encoding: Encoding, names: Sequence[str]) -> None:
     """Raise SourceError for JSON whose rows do not stand one a line, with the command that writes them so."""
-    start = "\n".join(itertools.islice(TextLines(path, encoding), _START))
+    start = "\n".join(itertools.islice(_lines(path, encoding), _START))
     if "resourceType" in names:
         raise SourceError(f"{path}: FHIR resources; the gateway reads exports of other systems and makes them")
     if rows := _ROWS_IN_A_LIST.match(start):
@@ -97,7 +101,7 @@ def _refuse_what_is_no_ndjson(path: Path, encoding: Encoding, names: Sequence[st
 def _all_keys(path: Path, encoding: Encoding) -> list[str]:
     """Return every key that an object of the file has, in the order of their first appearance."""
     names: dict[str, str] = {}
-    for line in TextLines(path, encoding):
+    for line in _lines(path, encoding):
         try:
             item = orjson.loads(line.removeprefix(_MARK)) if len(line) <= LONGEST_ROW else None
         except orjson.JSONDecodeError:

@@ -61,6 +61,12 @@ class TextLines:
         yield decoder.decode(b"", final=True)
 
 
+def terminator_of(path: Path, encoding: Encoding) -> str:
+    """Return what ends the file's lines: a carriage return alone only where no line feed is near."""
+    first = next(iter(TextLines(path, encoding)), "")
+    return "\r" if "\r" in first.removesuffix("\r") else "\n"
+
+
 def readable(line: str) -> str:
     """Return a line as text that can be written again: what was no text, and NUL, became U+FFFD."""
     return line.replace(UNDECODABLE, "\N{REPLACEMENT CHARACTER}").replace("\0", "\N{REPLACEMENT CHARACTER}").strip("\r")

@@ -42,6 +42,7 @@ OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600
         (b"\x09\x04\x06\x00\x00\x00\x10\x00", "an old workbook"),
         (b"MIME-Version: 1.0\r\nX-Document-Type: Workbook\r\n", "a web archive"),
         (b'[\n{"Nama": "Ani"}]', "a JSON array"),
+        (b'[\n{"Nama": "Ani"}\n]', "a JSON array"),
         (b'[["Nama", "NIK"], ["Ani", "1"]]', "a JSON array"),
         (b'{\n "Nama": "Ani",\n "NIK": "1"\n}', "one object a line"),
         (b'{"total": 1, "data": [{"Nama": "Ani", "NIK": "1"}]}', r"""as `jq -c '\."data"\[\]'` does"""),

@@ -45,6 +45,16 @@ def test_bad_line_is_an_unreadable_row(opened, told, line, code):
     assert rows == ["Ani", code, "Budi"]
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_each_kind_of_line_end_is_read(opened, told, end):
+    assert told(opened(end.join(['{"Nama":"Ani","NIK":"1"}', '{"Nama":"Budi","NIK":"2"}', ""]))) == ["Ani", "Budi"]
+
+
+@pytest.mark.parametrize("line", ["rubbish", '"Nama":"Ani"}', "# comment"])
+def test_a_broken_first_line_is_a_row_as_well(opened, told, line):
+    assert told(opened(line + '\n{"Nama":"Budi","NIK":"2"}')) == ["row-json", "Budi"]
+
+
 def test_undecodable_bytes_break_only_their_line(opened, told):
     good = '{"Nama":"Ré","NIK":"1"}\n'.encode()
     assert told(opened(good * 2 + b'{"Nama":"\xff"}\n' + good)) == ["Ré", "Ré", "row-encoding", "Ré"]
