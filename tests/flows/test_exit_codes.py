@@ -15,6 +15,7 @@ from tests.fakes.disturbed_server import holds
 from tests.flows.conftest import BAYU, RATNA, RATNA_POLIO, VITAMIN
 from tests.flows.server_content import canonical
 from tests.flows.test_load import counts
+from tests.flows.wrong_usage import refused
 
 from fhir_gateway.bootstrap import gateway
 from fhir_gateway.domain.errors import LedgerError
@@ -333,6 +334,38 @@ def test_a_full_disk_under_the_report_keeps_the_run_and_the_old_report(place, mo
     code, _, _ = place.run("load", path, "--report", report)
     assert code == 3
     assert [row["gateway_status"] for row in place.report(report)] == ["unchanged"] * 3 + ["rejected"]
+
+
+@pytest.mark.parametrize("dry", [(), ("--dry-run",)])
+def test_a_file_that_changes_before_its_report_is_written_ends_with_1(place, monkeypatch, dry):
+    path = place.sheet(*ROWS)
+    write = gateway.write_report
+
+    def changed_meanwhile(*arguments, **options):
+        path.write_text(path.read_text() + "\n")
+        write(*arguments, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(gateway, "write_report", changed_meanwhile)
+        err = stopped(place, "load", path, "--report", "report.csv", *dry)
+    assert "has changed since it was opened" in err
+    assert "the load itself is finished" in err
+    assert [run["state"] for run in place.json("runs", "list")] == ([] if dry else ["finished"])
+    again = place.load(path, "--report", place.home / "report.csv", *dry)
+    assert again["read"] == len(place.report(place.home / "report.csv"))
+
+
+def test_a_file_that_vanishes_before_it_is_read_ends_with_2(place, monkeypatch):
+    path = place.sheet(*ROWS)
+    opened = gateway.open_inputs
+
+    def gone(*arguments, **options):
+        inputs = opened(*arguments, **options)
+        path.unlink()
+        return inputs
+
+    monkeypatch.setattr(gateway, "open_inputs", gone)
+    assert "cannot be read" in refused(place, "load", path)
 
 
 def test_a_full_disk_under_converted_resources_leaves_no_half_file(place):

@@ -65,11 +65,13 @@ def load(
             ) from None
         for name in gateway.files_without_rows(run) if not limit else ():
             progress.say(_NO_ROWS.format(name))
-        for number, target in enumerate(targets):
-            gateway.write_report(run, inputs[number].source, file=number, target=target)
-        summary = gateway.summary(run, time.monotonic() - began)
+        try:
+            _write_reports(run, [entry.source for entry in inputs], targets, gateway)
+            summary = gateway.summary(run, time.monotonic() - began)
+        finally:
+            if run.kind is RunKind.DRY_RUN:
+                gateway.forget(run)
         if run.kind is RunKind.DRY_RUN:
-            gateway.forget(run)
             summary = replace(summary, run=0)
         read = list(_how_it_was_read([entry.source for entry in inputs], limit, summary.read, reported=bool(targets)))
         for line in read if as_json else ():
@@ -114,6 +116,15 @@ def convert(
     else:
         print_summary(summary, next_steps=[*read, *_after_converting(summary, report)])
     return LEFT_OPEN if summary.open_rows else 0
+
+
+def _write_reports(run: Run, sources: Sequence[Source], targets: Sequence[Path], gateway: bootstrap.Gateway) -> None:
+    """Write each file's report; raises InterruptedRunError where a file is another one by now, the run itself is done."""
+    for number, target in enumerate(targets):
+        try:
+            gateway.write_report(run, sources[number], file=number, target=target)
+        except UsageError as error:
+            raise InterruptedRunError(f"{error}; the load itself is finished, but not its report") from error
 
 
 def _tell_unread(source: Source, progress: ProgressDisplay) -> None:

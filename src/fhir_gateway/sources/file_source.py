@@ -3,6 +3,7 @@
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -36,10 +37,8 @@ class FileSource(ABC):
     def records(self) -> Iterator[SourceRecord | UnreadableRow]:
         """Yield every data row (see fhir_gateway.ports.Source)."""
         self._check_unchanged()
-        try:
+        with _told(self.path):
             yield from self._rows()
-        except OSError as error:
-            raise SourceError(f"{self.path}: cannot be read on: {error.strerror or error}") from error
         self._check_unchanged()
 
     @abstractmethod
@@ -48,7 +47,7 @@ class FileSource(ABC):
 
     def fingerprint(self) -> str:
         """Return the SHA-256 of the file's bytes, in hex."""
-        with self.path.open("rb") as file:
+        with _told(self.path), self.path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
     @abstractmethod
@@ -66,6 +65,15 @@ class FileSource(ABC):
     def _check_unchanged(self) -> None:
         if _state(self.path) != self._state:
             raise SourceError(f"{self.path}: the file has changed since it was opened: run the command again")
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Turn what the file system refuses into a SourceError."""
+    try:
+        yield
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read on: {error.strerror or error}") from error
 
 
 def _state(path: Path) -> tuple[int, int]:
