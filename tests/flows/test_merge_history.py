@@ -81,6 +81,24 @@ def test_a_merge_tells_who_why_and_what_changed(merged):
     assert {one["resource"] for one in told["changes"]} >= {"Patient/p1", "Patient/p2", "Patient/p3"}
 
 
+def test_a_merge_is_explained_with_the_thresholds_that_it_was_made_with(merged):
+    def evidence():
+        told = json.loads(merged.run("merge", "show", "1", "--json")[1])["plan"]["evidence"]
+        return [line for pair in told for line in pair["words"]]
+
+    before = evidence()
+    (merged.home / "environments").mkdir(exist_ok=True)
+    settings = '[fhir_server]\nbase_url = "embedded"\n[matching]\ncertain = 90\nprobable = 50\n'
+    (merged.home / "environments" / "embedded.toml").write_text(settings)
+    assert evidence() == before
+    assert not any("those of today" in line for line in before)
+    with sqlite3.connect(merged.home / ".fhir-gateway/embedded/ledger.db") as ledger:
+        ledger.execute("update runs set thresholds = ''")  # as ledgers of before have it
+    told = evidence()
+    assert "the thresholds named here are those of today; those of this run were not kept" in told
+    assert told != before
+
+
 def test_an_undone_and_an_erased_merge_are_told_as_what_they_are(merged):
     merged.run("merge", "undo", "1", "--user", "Dewi", "--reason", "two people")
     said = merged.run("merge", "show", "1")[1]

@@ -117,10 +117,10 @@ async def show(
     Changes come 200 at a time, each with its resource before and after; `more` is the number to go on `after`.
     """
     record = _existing(environment, merge)
-    plan = environment.ledger.merges.plan_of(merge)
+    plan, run = environment.ledger.merges.plan_of(merge), environment.ledger.runs.get(record.merge.run)
     changes = environment.merges.changes(merge, after=after, limit=_CHANGES_A_PAGE)
     body = told_record(record) | {
-        "plan": told_plan(plan, environment.settings.matching) if plan else None,
+        "plan": told_plan(plan, run, environment.settings.matching) if plan else None,
         "entries": [
             {
                 "number": each.entry.number,

@@ -16,6 +16,7 @@ from fhir_gateway.bootstrap.kept_results import kept_finding
 from fhir_gateway.domain.errors import ConfigurationError, ConfigurationProblem, LedgerError, UsageError
 from fhir_gateway.domain.history import Erasure, HistoryEvent, MergeFilter, MergeRecord, Parting, ToldEntry
 from fhir_gateway.domain.merges import GroupPlan, JournalledChange
+from fhir_gateway.domain.runs import Run
 from fhir_gateway.ledger.merges.history import Addition
 from fhir_gateway.ledger.store import Ledger
 from fhir_gateway.reports import check_writable
@@ -39,9 +40,10 @@ _KEYLESS = (
 
 @dataclass(frozen=True, slots=True)
 class MergeView:
-    """A merge with all that is kept of it; `plan` is None where it was erased."""
+    """A merge with all that is kept of it, and the run that made it; `plan` is None where it was erased."""
 
     record: MergeRecord
+    run: Run | None
     plan: GroupPlan | None
     entries: Sequence[ToldEntry]
     changes: Sequence[JournalledChange]
@@ -101,7 +103,10 @@ class MergeHistory:
         if record is None:
             return None
         journal = self._ledger.merges
-        return MergeView(record, journal.plan_of(merge), journal.search.entries(merge), list(journal.changes(merge)))
+        run = self._ledger.runs.get(record.merge.run)
+        return MergeView(
+            record, run, journal.plan_of(merge), journal.search.entries(merge), list(journal.changes(merge))
+        )
 
     def verify(self, checkpoints: Mapping[str, str], keys: Sequence[PublicKey] = ()) -> Verification:
         """Recompute everything and hold it against checkpoints that were kept elsewhere: name → note.

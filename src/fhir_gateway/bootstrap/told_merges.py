@@ -4,12 +4,16 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from fhir_gateway.bootstrap.history import Verification
+from fhir_gateway.bootstrap.views import THRESHOLDS_OF_TODAY, of_its_time
 from fhir_gateway.domain.history import MergeRecord, Parting
 from fhir_gateway.domain.identity import ComparedPair
 from fhir_gateway.domain.merges import DuplicateGroup, GroupPlan, JournalledChange, MergeConflict, UndoConflict
+from fhir_gateway.domain.runs import Run
 from fhir_gateway.flows.merge import UndoOutcome
 from fhir_gateway.identity.explain import explain_comparison
 from fhir_gateway.identity.parameters import MatchingPolicy
+
+Waterfall = tuple[ComparedPair, tuple[str, ...]]
 
 
 def told_record(record: MergeRecord) -> dict[str, Any]:
@@ -55,10 +59,14 @@ def told_parting(parting: Parting) -> dict[str, Any]:
     }
 
 
-def told_plan(plan: GroupPlan, policy: MatchingPolicy) -> dict[str, Any]:
-    """Return why a group is one person, who stays, and what was decided of each field and dose."""
+def told_plan(plan: GroupPlan, run: Run | None, policy: MatchingPolicy) -> dict[str, Any]:
+    """Return why a group that was merged is one person, who stays, and what was decided of each field and dose.
+
+    `run` is the one that merged it, `policy` the environment's as it is today.
+    """
     return {
         **told_group(plan.group, policy),
+        "evidence": _evidence(waterfalls_of_then(plan.group, run, policy)),
         "survivor": plan.survivor,
         "survivor_words": plan.survivor_words,
         "scores": dict(plan.scores),
@@ -83,16 +91,25 @@ def told_group(group: DuplicateGroup, policy: MatchingPolicy) -> dict[str, Any]:
         "rule": group.rule,
         "grade": group.grade,
         "conflicts": _conflicts(group.conflicts),
-        "evidence": [
-            {"pair": [pair.left, pair.right], "words": list(words)} for pair, words in waterfalls(group, policy)
-        ],
+        "evidence": _evidence(waterfalls(group, policy)),
     }
 
 
-def waterfalls(group: DuplicateGroup, policy: MatchingPolicy) -> Iterator[tuple[ComparedPair, tuple[str, ...]]]:
+def _evidence(told: Iterable[Waterfall]) -> list[dict[str, Any]]:
+    return [{"pair": [pair.left, pair.right], "words": list(words)} for pair, words in told]
+
+
+def waterfalls(group: DuplicateGroup, policy: MatchingPolicy) -> Iterator[Waterfall]:
     """Yield each comparison that holds a group together, in words, line by line."""
     for pair in group.pairs:
         yield pair, explain_comparison(pair.comparison, policy=policy)
+
+
+def waterfalls_of_then(group: DuplicateGroup, run: Run | None, policy: MatchingPolicy) -> Iterator[Waterfall]:
+    """Yield the comparisons of a group that a run merged, with the thresholds of then; where they were not kept it is said."""
+    kept = run is not None and bool(run.thresholds)
+    for pair, words in waterfalls(group, of_its_time(policy, run)):
+        yield pair, words if kept else (*words, THRESHOLDS_OF_TODAY)
 
 
 def told_change(change: JournalledChange) -> dict[str, Any]:

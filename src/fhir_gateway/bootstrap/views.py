@@ -16,7 +16,7 @@ from fhir_gateway.mapping.concept_maps import by_spelling
 from fhir_gateway.ports import FhirReader
 
 _MOST_ROWS = 5
-_THRESHOLDS_OF_TODAY = "the thresholds named here are those of today; those of this run were not kept"
+THRESHOLDS_OF_TODAY = "the thresholds named here are those of today; those of this run were not kept"
 
 OPEN = (Outcome.REVIEW, Outcome.REJECTED, Outcome.FAILED)
 
@@ -128,7 +128,7 @@ def explained(
 
     settled = PairsSettled(ledger, run, decision, policy) if run else None
     told = explain_decision(decision, policy=policy, rows=rows, settled=settled)
-    return (*told, _THRESHOLDS_OF_TODAY) if decision.pairs and not (run and run.thresholds) else told
+    return (*told, THRESHOLDS_OF_TODAY) if decision.pairs and not (run and run.thresholds) else told
 
 
 def _rows(numbers: Sequence[int]) -> str:

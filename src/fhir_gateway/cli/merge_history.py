@@ -116,7 +116,7 @@ def show(
     if view is None:
         raise UsageError(f"there is no merge {merge}; `fhir-gateway merge history` lists them")
     if as_json:
-        plan = told_plan(view.plan, policy) if view.plan else None
+        plan = told_plan(view.plan, view.run, policy) if view.plan else None
         changes = [told_change(one) for one in view.changes]
         entries = [
             {"entry": one.entry.number, "event": one.entry.event, "at": one.entry.at, "user": one.user, "via": one.via}
@@ -127,7 +127,7 @@ def show(
     _print_heading(view.record, reveal=reveal)
     if view.plan:
         print_text(f"  {view.plan.survivor_words}")
-        for pair in told_plan(view.plan, policy)["evidence"]:
+        for pair in told_plan(view.plan, view.run, policy)["evidence"]:
             print(f"  {' and '.join(map(str, pair['pair']))}:")
             for words in pair["words"]:
                 print_text(f"    {words}")

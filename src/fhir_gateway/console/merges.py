@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Form, Path, Query, Request
 from starlette.responses import RedirectResponse, Response
 
-from fhir_gateway.bootstrap.told_merges import waterfalls
+from fhir_gateway.bootstrap.told_merges import waterfalls_of_then
 from fhir_gateway.console.comparing import compared
 from fhir_gateway.console.exporting import as_csv, as_json
 from fhir_gateway.console.guarding import Environment, Guarded, GuardedOperating, LoggedIn, Operating, PageRefusedError
@@ -100,7 +100,7 @@ async def show(
     record = existing(environment, merge)
     plan = environment.ledger.merges.plan_of(merge)
     changes = environment.merges.changes(merge, after=after, limit=_CHANGES_A_PAGE)
-    policy = environment.settings.matching
+    policy, run = environment.settings.matching, environment.ledger.runs.get(record.merge.run)
     return page(
         request,
         "merge.html",
@@ -108,7 +108,7 @@ async def show(
         record=record,
         merge=record.merge,
         plan=plan,
-        evidence=list(waterfalls(plan.group, policy)) if plan else [],
+        evidence=list(waterfalls_of_then(plan.group, run, policy)) if plan else [],
         entries=environment.merges.entries(merge),
         changes=[(change, compared(change.before, change.after)) for change in changes],
         more=changes[-1].number if len(changes) == _CHANGES_A_PAGE else 0,

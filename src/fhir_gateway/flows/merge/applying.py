@@ -249,9 +249,11 @@ def _begin(anew: GroupPlan, work: _Applying) -> Merge:
 
 def _run(work: _Applying) -> Run:
     started, user = work.tools.clock.now(), work.request.user
-    return work.tools.ledger.runs.start(
+    run = work.tools.ledger.runs.start(
         kind=RunKind.MERGE, fingerprint=work.fingerprint, files=(), clinic="", user=user, started=started
     )
+    work.tools.ledger.runs.decide_by(run, work.tools.matching.thresholds())
+    return run
 
 
 def _fingerprint(plan: MergePlan) -> str:
