@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from fhir_gateway.domain.records import Problem
 from fhir_gateway.sources.columns import as_typed
-from fhir_gateway.sources.text_lines import LONGEST_ROW, UNDECODABLE, readable
+from fhir_gateway.sources.text_lines import LONGEST_ROW, TOO_LONG, UNDECODABLE, readable
 
 _TYPED = frozenset("'=")
 """What as_typed takes off begins with one of these."""
@@ -178,9 +178,7 @@ _LONE_RETURN = Problem(
 
 def _unusable(text: str) -> Problem | None:
     if len(text) > LONGEST_ROW:
-        return Problem(
-            "row-too-long", f"the row is longer than {LONGEST_ROW} characters", "correct the row in the export"
-        )
+        return TOO_LONG
     if UNDECODABLE in text:
         return Problem(
             "row-encoding", "the row holds bytes that are no text in the file's encoding", "correct or retype the row"

@@ -14,7 +14,7 @@ from fhir_gateway.domain.records import Layout, Problem, SourceRecord, SourceRef
 from fhir_gateway.sources.columns import Header, best_header, column_key, fitting_headers, misfit
 from fhir_gateway.sources.encodings import UTF8, Encoding, has_utf8_mark, json_encoding
 from fhir_gateway.sources.file_source import FileSource
-from fhir_gateway.sources.text_lines import LONGEST_ROW, UNDECODABLE, TextLines, readable, terminator_of
+from fhir_gateway.sources.text_lines import LONGEST_ROW, TOO_LONG, UNDECODABLE, TextLines, readable, terminator_of
 
 _MOST_COLUMNS = 5_000
 _START = 50
@@ -116,7 +116,7 @@ def _all_keys(path: Path, encoding: Encoding) -> list[str]:
 
 def _read(line: str) -> dict[str, Any] | Problem:
     if len(line) > LONGEST_ROW:
-        return _TOO_LONG
+        return TOO_LONG
     if UNDECODABLE in line:
         return _NO_TEXT
     try:
@@ -131,7 +131,6 @@ def _read(line: str) -> dict[str, Any] | Problem:
     return item if sound else _NO_TEXT
 
 
-_TOO_LONG = Problem("row-too-long", f"the row is longer than {LONGEST_ROW} characters", "correct the row in the export")
 _NO_OBJECT = Problem("row-json", "the line is no JSON object with distinct, named keys", "write one JSON object a line")
 _NO_TEXT = Problem("row-encoding", "the row holds characters that are no text", "correct or retype the row")
 

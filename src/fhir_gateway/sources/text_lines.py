@@ -4,10 +4,13 @@ import codecs
 from collections.abc import Iterator
 from pathlib import Path
 
+from fhir_gateway.domain.records import Problem
 from fhir_gateway.sources.encodings import Encoding, foreign_characters
 
 LONGEST_ROW = 131_072
 """Characters of a row, its embedded line breaks included; the same limit as Python's csv has for one cell."""
+
+TOO_LONG = Problem("row-too-long", f"the row is longer than {LONGEST_ROW} characters", "correct the row in the export")
 
 UNDECODABLE = "\udc80"
 """Stands in a line for bytes that are no text in the file's encoding; no codec yields it for real text."""

@@ -32,7 +32,7 @@ from openpyxl.xml.constants import SHEET_MAIN_NS
 from fhir_gateway.domain.errors import SourceError
 from fhir_gateway.domain.records import Problem
 from fhir_gateway.sources.csv_rows import BrokenRow
-from fhir_gateway.sources.text_lines import readable
+from fhir_gateway.sources.text_lines import LONGEST_ROW, TOO_LONG, readable
 from fhir_gateway.sources.xlsx_archive import SheetStream, check_archive
 from fhir_gateway.sources.xlsx_cells import EMPTY, LOST, Cell, CellFormats, as_cell, text_cell
 from fhir_gateway.sources.xlsx_strict import WorkbookArchive
@@ -134,7 +134,9 @@ class Workbook:
             cells = parser.row(element)
         except (ValueError, IndexError, KeyError, TypeError, OverflowError):
             text = " ".join(text for text in element.itertext() if text.strip())
-            return BrokenRow(readable(text), _UNREADABLE)
+            return BrokenRow(readable(text[:LONGEST_ROW]), _UNREADABLE)
+        if sum(len(cell.text) for cell in cells) > LONGEST_ROW:
+            return BrokenRow(readable(" ".join(cell.text for cell in cells)[:LONGEST_ROW]), TOO_LONG)
         return cells if any(cell.lost or cell.text.strip() for cell in cells) else None
 
     def _damaged(self) -> SourceError:

@@ -179,6 +179,13 @@ def test_part_that_would_unpack_to_too_much_is_refused_before_it_is(opened, part
         opened(content)
 
 
+def test_row_that_is_longer_than_any_is_breaks_alone(opened, told):
+    content = _bytes(_book(HEAD, ["Ani", "1", "A"], ["Budi", "2", "?"], ["Citra", "3", "C"]))
+    source = opened(_edited(content, SHEET1, lambda part: part.replace(b"<t>?</t>", b"<t>" + b"x" * 140_000 + b"</t>")))
+    assert told(source) == ["Ani", "row-too-long", "Citra"]
+    assert list(source.records())[1].text.startswith("Budi 2 xxx")
+
+
 def test_row_that_never_ends_is_refused(tmp_path):
     stream = SheetStream(tmp_path / "x.xlsx", io.BytesIO(b"x" * (40 << 20)))
     with pytest.raises(SourceError, match="a row of more than 32 MiB"):
