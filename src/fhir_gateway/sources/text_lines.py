@@ -43,6 +43,9 @@ class TextLines:
         self.position = 0
 
     def __iter__(self) -> Iterator[str]:
+        if self._codec.startswith(("utf-16", "utf-32")):
+            yield from self._wide_lines()
+            return
         rest = ""
         self.position = 0
         for block in self._blocks():
@@ -51,6 +54,21 @@ class TextLines:
             yield from map(self._marked, lines) if self._foreign else lines
         if rest:
             yield self._marked(rest)
+
+    def _wide_lines(self) -> Iterator[str]:
+        """Yield lines of two or four bytes a character, each decoded by itself: a lost byte shifts no other line."""
+        with self._path.open("rb") as file:
+            codec, mark = _byte_order(self._codec, file.read(4))
+            file.seek(mark)
+            self.position = mark
+            end, rest = self._terminator.encode(codec), b""
+            while block := file.read(_BLOCK):
+                self.position += len(block)
+                lines = (rest + block).split(end)
+                rest = lines.pop()[: 4 * (LONGEST_ROW + 1)]
+                yield from (line.decode(codec, _ERRORS) for line in lines)
+        if rest:
+            yield rest.decode(codec, _ERRORS)
 
     def _marked(self, line: str) -> str:
         return line if self._foreign is None or line.isascii() else self._foreign.sub(UNDECODABLE, line)
@@ -62,6 +80,15 @@ class TextLines:
                 self.position += len(block)
                 yield decoder.decode(block)
         yield decoder.decode(b"", final=True)
+
+
+def _byte_order(codec: str, start: bytes) -> tuple[str, int]:
+    """Return the codec with its byte order, which a mark tells, and the mark's bytes."""
+    marks = {"utf-16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE), "utf-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)}
+    little, big = marks[codec[:6]]
+    if codec in marks:
+        codec += "-be" if start.startswith(big) else "-le"
+    return codec, len(little) if start.startswith((little, big)) else 0
 
 
 def terminator_of(path: Path, encoding: Encoding) -> str:

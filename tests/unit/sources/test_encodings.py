@@ -82,3 +82,19 @@ def test_json_files_that_were_joined_are_read_on(opened, told):
     source = opened(content)
     assert told(source) == ["Renée", "Zoë"]
     assert source.header == ("Nama", "NIK", "Desa")
+
+
+@pytest.mark.parametrize(
+    ("codec", "place"),
+    [("utf-16", 101), ("utf-16", 700_001), ("utf-16-le", 700_000), ("utf-16-be", 700_001), ("utf-32", 700_000)],
+)
+def test_a_lost_byte_of_wide_characters_shifts_no_other_row(opened, told, codec, place):
+    content = (HEAD + "Renée;1;BCG\n" * 60_000).encode(codec)
+    names = told(opened(content[:place] + content[place + 1 :]))
+    assert set(names) == {"Renée", "row-encoding"}
+    assert (len(names), names.count("row-encoding")) in {(60_000, 1), (59_999, 1)}
+
+
+def test_a_byte_order_may_be_given_with_its_mark(opened, told):
+    content = codecs.BOM_UTF16_BE + (HEAD + "Renée;1;BCG\n").encode("utf-16-be")
+    assert told(opened(content)) == told(opened(content, encoding="utf-16-be")) == ["Renée"]
