@@ -22,7 +22,7 @@ from fhir_gateway.identity.frequencies import Frequencies
 from fhir_gateway.identity.parameters import MatchingParameters, MatchingPolicy
 from fhir_gateway.identity.vetoes import LIKE_NAME, OTHER_NAME, SAME_DAY, SAME_NAME
 from fhir_gateway.identity.weighing import weigh_household, weigh_name, weigh_same_birth_date
-from fhir_gateway.people.name_agreement import NameAgreement, NameLevel
+from fhir_gateway.people.name_agreement import WORDS_MISSING, NameAgreement, NameLevel
 from fhir_gateway.people.name_contradiction import surely_contradict
 
 _VETOED = frozenset({NikLevel.DIFFERENT, NikLevel.TYPO, NikLevel.DAMAGED_DIFFERS})
@@ -101,14 +101,15 @@ class Screen:
         return self._any_birth_date if damaged else self._birth_date[born]
 
     def _least_bits(self, nik: NikLevel, born: BirthDateLevel, *, same_number: bool) -> tuple[float, float, float]:
-        """Return what must be there before name and household are added: at all, under names that are near, under others."""
+        """Return what must be there before name and household are added: at all, under names that may be nearly typed alike, under others."""
         missing = {
             name: self._needed_with(nik, born, name, same_number=same_number)
             - self._name[name]
             - self._most_of_household(born, name)
             for name in NameLevel
         }
-        return min(missing.values()), missing[NameLevel.NEAR], min(missing[name] for name in OTHER_NAME)
+        as_typed = min(missing[name] for name in (NameLevel.NEAR, *WORDS_MISSING))
+        return min(missing.values()), as_typed, min(missing[name] for name in OTHER_NAME)
 
     def _most_of_household(self, born: BirthDateLevel, name: NameLevel) -> float:
         """Return the most that the household weighs: born the same day in one family under another name are twins."""

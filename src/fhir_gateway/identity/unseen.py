@@ -7,8 +7,8 @@ most of the name agree. Only a number of its own or the very name then tells who
 from fhir_gateway.domain.identity import Comparison
 from fhir_gateway.identity.comparators import compare_own_names
 from fhir_gateway.identity.evidence import PersonEvidence
-from fhir_gateway.identity.vetoes import SAME_NAME, WORDS_MISSING, has_label
-from fhir_gateway.people.name_agreement import NameLevel, compare_keys, may_be_paired
+from fhir_gateway.identity.vetoes import SAME_NAME, has_label
+from fhir_gateway.people.name_agreement import WORDS_MISSING, NameLevel, compare_keys, may_be_paired
 from fhir_gateway.people.name_slips import parents_choose_between
 from fhir_gateway.people.name_words import WEAK_WORDS
 from fhir_gateway.people.names import tokens_of_key

@@ -23,7 +23,7 @@ from fhir_gateway.identity.evidence import PersonEvidence
 from fhir_gateway.identity.frequencies import Frequencies
 from fhir_gateway.identity.parameters import MatchingParameters
 from fhir_gateway.identity.weighing import Household
-from fhir_gateway.people.name_agreement import NameAgreement, NameLevel
+from fhir_gateway.people.name_agreement import WORDS_MISSING, NameAgreement, NameLevel
 from fhir_gateway.people.name_slips import is_slip
 from fhir_gateway.people.name_sounds import same_sound
 
@@ -55,7 +55,6 @@ SAME_DAY = frozenset({BirthDateLevel.EXACT, BirthDateLevel.DEFAULT_DAY, BirthDat
 SAME_NAME = frozenset({NameLevel.EXACT, NameLevel.EQUIVALENT})
 LIKE_NAME = frozenset({NameLevel.EXACT, NameLevel.EQUIVALENT, NameLevel.SUBSET, NameLevel.INITIALS})
 _LIKE_OR_NEAR = LIKE_NAME | {NameLevel.NEAR}
-WORDS_MISSING = frozenset({NameLevel.SUBSET, NameLevel.INITIALS, NameLevel.WEAK})
 OTHER_NAME = frozenset({NameLevel.DIFFERENT, NameLevel.PARTIAL})
 
 

@@ -88,7 +88,9 @@ def _compare(left: str, right: str) -> NameAgreement:
         as_typed = _compare_words(plain_left, plain_right, exact=False, cut=(cut_left, cut_right))
         # "M." is Muhammad's, where it is not the initial of a word that stands there: M. Siregar and Melda Siregar.
         initial = as_typed.level is NameLevel.INITIALS and (abbreviates(plain_left) or abbreviates(plain_right))
-        if as_typed.level is NameLevel.NEAR or initial:
+        # Of a name that is called by its end some letters are not heard: Inah, who is Aminah.
+        lacking = as_typed.level in WORDS_MISSING and (as_typed.near or as_typed.shortened)
+        if as_typed.level is NameLevel.NEAR or initial or lacking:
             agreement = _in_compared_forms(as_typed)
     if father_left and father_right:
         return _with_fathers(
@@ -100,6 +102,7 @@ def _compare(left: str, right: str) -> NameAgreement:
     return agreement
 
 
+WORDS_MISSING = frozenset({NameLevel.SUBSET, NameLevel.INITIALS, NameLevel.WEAK})
 _CONTRADICT = frozenset({NameLevel.PARTIAL, NameLevel.DIFFERENT, NameLevel.WEAK})
 _RANK = {level: rank for rank, level in enumerate(NameLevel)}
 
@@ -319,6 +322,13 @@ _BEGINNINGS: Mapping[str, frozenset[str]] = {
         "i": "iy",
         "u": "uo",
         "o": "ou",
+        "x": "k",
+        "d": "dj",
+        "t": "tc",
+        "f": "fpv",
+        "p": "pf",
+        "v": "vf",
+        "z": "zjs",
     }.items()
 }
 """Letter → the letters with which a compared form may begin that is abbreviated by it: C. for Chaniago, which is kaniago."""

@@ -24,8 +24,8 @@ _LONG_WORD = 8
 def surely_contradict(left: str, right: str, *, as_typed: bool = True) -> bool:
     """Say whether comparing two names' keys (PersonName.key) surely tells PARTIAL or DIFFERENT; symmetric.
 
-    Without `as_typed` it may tell NEAR as well: by letters that were mistyped so that the spelling is another one. False
-    tells nothing.
+    Without `as_typed` it may be NEAR or lack words as well: by letters that were mistyped so that the spelling is another
+    one. False tells nothing.
     """
     plain_left, own_left, father_left, cut_left = tokens_of_key(left)
     plain_right, own_right, father_right, cut_right = tokens_of_key(right)

@@ -140,6 +140,27 @@ def test_m_is_muhammad_or_the_initial_of_the_word_that_stands_there(one, other, 
     assert compare_names(read_name(other), read_name(one)).level is level
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Alfian X.", "Alfian Xavier"),
+        ("Mikayla F", "Mikayla Paranisa"),
+        ("Aqila Z", "Aqila Jahra"),
+        ("Budi D.", "Budi Djatmiko"),
+        ("Budi T.", "Budi Tjahjono"),
+    ],
+)
+def test_an_initial_stands_for_a_word_that_is_spelled_by_ear(one, other):
+    assert compare_names(read_name(one), read_name(other)).level is NameLevel.INITIALS
+    assert compare_names(read_name(other), read_name(one)).level is NameLevel.INITIALS
+
+
+@pytest.mark.parametrize(("one", "other"), [("Inah", "Siti Aminah"), ("Asya", "Raffasya Elfathan")])
+def test_who_is_called_by_the_end_of_her_name_may_be_anybody_of_that_end(one, other):
+    agreement = compare_names(read_name(one), read_name(other))
+    assert (agreement.level, agreement.shortened) == (NameLevel.WEAK, True)
+
+
 def test_balinese_names_of_birth_order_still_tell_brothers_apart():
     assert compare_names(read_name("I Wayan Rai"), read_name("I Made Rai")).level is NameLevel.PARTIAL
 
