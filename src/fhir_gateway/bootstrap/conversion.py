@@ -1,7 +1,7 @@
 """`convert`, wired: a file, its mapping, an NDJSON file and a report."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -73,13 +73,13 @@ class Conversion:
                 closing(_Seen()) as seen,
             ):
 
-                def write(resource: Resource) -> None:
+                def write(resources: Sequence[Resource]) -> None:
                     try:
-                        file.write(orjson.dumps(resource, option=orjson.OPT_APPEND_NEWLINE))
+                        file.write(b"\n".join([*map(orjson.dumps, resources), b""]))
                     except OSError as error:
                         raise unwritten(out, _RESOURCES, error) from error
 
-                outcomes = convert(self._entry, write, first_time=seen.first_time, books=books, limit=self._limit)
+                outcomes = convert(self._entry, write, new_ids=seen.new_ids, books=books, limit=self._limit)
                 told = self._telling(outcomes, progress)
                 if report:
                     write_report(source, self._when_flushed(told, file, out), report)
@@ -127,27 +127,30 @@ class _Seen:
         self._database.execute("CREATE TABLE seen (id BLOB PRIMARY KEY) WITHOUT ROWID")
         self._database.execute("BEGIN")
         self._marks = bytearray(_MARKS // 8)
-        self._waiting: set[bytes] = set()
+        self._waiting: set[str] = set()
 
-    def first_time(self, value: str) -> bool:
-        """Tell whether the value (32 hex digits) is new."""
-        known = bytes.fromhex(value)
-        mark = hash(known) % _MARKS
-        marks, waiting = self._marks, self._waiting
-        place, bit = mark >> 3, 1 << (mark & 7)
-        if marks[place] & bit and (known in waiting or self._is_stored(known)):
-            return False
-        marks[place] |= bit
-        waiting.add(known)
-        if len(waiting) == _STORED_AT_ONCE:
+    def new_ids(self, ids: Iterable[str]) -> set[str]:
+        """Return those ids (32 hex digits) that are given for the first time."""
+        marks, count, waiting = self._marks, _MARKS, self._waiting
+        new: set[str] = set()
+        for each in ids:
+            mark = hash(each) % count
+            place, bit = mark >> 3, 1 << (mark & 7)
+            if marks[place] & bit and (each in waiting or self._is_stored(each)):
+                continue
+            marks[place] |= bit
+            waiting.add(each)
+            new.add(each)
+        if len(waiting) >= _STORED_AT_ONCE:
             self._store()
-        return True
+        return new
 
-    def _is_stored(self, known: bytes) -> bool:
-        return self._database.execute("SELECT 1 FROM seen WHERE id = ?", (known,)).fetchone() is not None
+    def _is_stored(self, each: str) -> bool:
+        found = self._database.execute("SELECT 1 FROM seen WHERE id = ?", (bytes.fromhex(each),)).fetchone()
+        return found is not None
 
     def _store(self) -> None:
-        self._database.execute(_STORE, {"ids": b"".join(sorted(self._waiting))})
+        self._database.execute(_STORE, {"ids": bytes.fromhex("".join(sorted(self._waiting)))})
         self._waiting.clear()
 
     def close(self) -> None:

@@ -1,6 +1,6 @@
 """A bounded memory of what was worked out lately: rows of one person, one vaccine, one day repeat in every export."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -51,6 +51,13 @@ class Recent(Generic[Key, Value]):
         if value is None and (value := self._older.get(key)) is not None:
             self.keep(key, value)
         return value
+
+    def get_all(self, keys: Sequence[Key]) -> list[Value | None]:
+        """Return what was kept for each of the keys, as get() does."""
+        found = list(map(self._younger.get, keys))
+        if self._older:
+            found = [self.get(key) if value is None else value for key, value in zip(keys, found, strict=True)]
+        return found
 
     def forget(self) -> None:
         """Forget everything."""

@@ -4,9 +4,18 @@ What is made for every row is a named tuple: it takes a quarter of the time of a
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
+
+Made = TypeVar("Made", bound=tuple[Any, ...])
+
+
+def maker(kind: type[Made]) -> Callable[[Iterable[Any]], Made]:
+    """Return what makes a named tuple of all its fields' values, in their order: a third of the time that its class takes."""
+    return partial(tuple.__new__, kind)
+
 
 Resource = dict[str, Any]
 """A FHIR resource as plain JSON: the hot path knows no classes (see docs/decisions)."""
@@ -114,7 +123,7 @@ class MissingDose:
 class Converted(NamedTuple):
     """A record as FHIR: a Patient without `id`, its doses, and the doses that could not be converted.
 
-    `key` is the record's key (see record_key). `patient` holds everything that the source says of the person; what
+    `key` is the record's key (see record_keys). `patient` holds everything that the source says of the person; what
     identity needs is read from it, so that a record and a Patient of a server are compared alike. `corrected` says
     that the row came from a report that the gateway wrote (it carried its `gateway_key`). `nik_cells` are the columns
     that hold a NIK with their text, so that a NIK which a spreadsheet damages later can be restored. `fingerprint` is
@@ -148,10 +157,10 @@ class Rejected:
     nik_cells: tuple[tuple[str, str], ...] = ()
 
 
-def record_key(*, clinic: str, source: str, natural_key: tuple[str, ...]) -> str:
-    """Return a record's opaque key, 32 hex digits, from its clinic, source (mapping's name) and natural key."""
-    text = "\x1f".join((clinic, source, *natural_key))
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+def record_keys(clinics: Iterable[str], sources: Iterable[str], *natural_keys: Iterable[str]) -> list[str]:
+    """Return records' opaque keys, 32 hex digits each, from their clinics, sources (mappings' names) and the parts of their natural keys."""
+    sha256, texts = hashlib.sha256, map("\x1f".join, zip(clinics, sources, *natural_keys, strict=True))
+    return [sha256(text.encode()).hexdigest()[:32] for text in texts]
 
 
 def key_beside(key: str, place: int) -> str:
@@ -166,4 +175,10 @@ def person_identifier(key: str) -> str:
 
 def dose_identifier(key: str, name: str) -> str:
     """Return the value of the gateway's own identifier for dose `name` of the record `key`."""
-    return hashlib.sha256(f"dose\x1f{key}\x1f{name}".encode()).hexdigest()[:32]
+    return dose_identifiers((key,), name)[0]
+
+
+def dose_identifiers(keys: Iterable[str], name: str) -> list[str]:
+    """Return the values of the gateway's own identifiers for the doses `name` of the records `keys`."""
+    sha256 = hashlib.sha256
+    return [sha256(f"dose\x1f{key}\x1f{name}".encode()).hexdigest()[:32] for key in keys]

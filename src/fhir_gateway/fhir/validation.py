@@ -7,7 +7,7 @@ gives back, all types together seconds.
 
 import difflib
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -24,6 +24,7 @@ _HOLDS_RESOURCES = frozenset({"Bundle", "Parameters"})
 _ABOUT_NAMES = frozenset({"type", "required", "additionalProperties", "allOf", "anyOf", "not", "dependentSchemas"})
 """What a schema may say so that names alone, and no values, decide whether an object fits."""
 
+_NOTHING: Mapping[str, Any] = {}
 _DEFINITION = re.compile(r'"#/\$defs/([^"]+)"')
 _NAME = re.compile(r"_?[A-Za-z][A-Za-z0-9]{0,63}")
 
@@ -91,8 +92,8 @@ def is_valid(resource: Resource) -> bool:
     return all(not _misplaced(path, held) and is_valid(held) for path, held in _held_resources(resource, ""))
 
 
-def are_valid(resource_type: str, resources: Sequence[Resource]) -> bool:
-    """Tell whether all these resources of a type are valid R4 resources, as is_valid() would say of each.
+def are_valid(resource_type: str, resources: Iterable[Resource], *, beside: Mapping[str, Any] = _NOTHING) -> bool:
+    """Tell whether all these resources of a type are valid R4 resources, each with the elements `beside`, as is_valid() would say.
 
     What stands under an element's name is judged by that name's schema alone, and all else in a type's schema is about
     which names there are. So resources with the same names are judged a name at a time, and a value that they share once.
@@ -101,10 +102,11 @@ def are_valid(resource_type: str, resources: Sequence[Resource]) -> bool:
     for resource in resources:
         by_names.setdefault(tuple(resource), []).append(resource)
     for names, several in by_names.items():
-        columns = zip(*map(dict.values, several), strict=True)
-        values = {name: list({id(v): v for v in column}.values()) for name, column in zip(names, columns, strict=True)}
+        columns = zip(names, zip(*map(dict.values, several), strict=True), strict=True)
+        values = {name: list(dict(zip(map(id, column), column, strict=True)).values()) for name, column in columns}
+        values.update({name: [value] for name, value in beside.items()})
         try:
-            if not (_may_have(resource_type, names) and _elements_validator(resource_type).is_valid(values)):
+            if not (_may_have(resource_type, tuple(values)) and _elements_validator(resource_type).is_valid(values)):
                 return False
         except (ValueError, RecursionError):
             return False

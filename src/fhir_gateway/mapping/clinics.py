@@ -1,13 +1,14 @@
 """Whose record a row is, and what is remembered for a clinic: elements' values and parts of keys."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
 
 from fhir_gateway.domain import systems
 from fhir_gateway.domain.records import Resource, SourceRecord
-from fhir_gateway.mapping.columns import Columns
-from fhir_gateway.mapping.elements import Element, Elements, Known
+from fhir_gateway.mapping.columns import Columns, cells_of
+from fhir_gateway.mapping.elements import Element, Elements, Known, NewFacts, Spend
 from fhir_gateway.mapping.functions import ConversionContext, Facts
 from fhir_gateway.mapping.general_functions import uri_safe
 from fhir_gateway.mapping.values import Cells, Evaluate, Read
@@ -40,9 +41,12 @@ class KeyReader(NamedTuple):
 
 
 class Clinic:
-    """Whose record it is, and what is known of its elements' values; `spend` is called for each that is remembered."""
+    """Whose record it is, and what is known of its elements' values; `spend` is called for each that is remembered.
 
-    __slots__ = ("_context", "_key_parts", "_spend", "_today", "display", "doses", "id", "meta", "safe")
+    `facts` returns what is known of a row, whose numeric columns it may be given, before anything of it was read.
+    """
+
+    __slots__ = ("_key_parts", "_spend", "display", "doses", "facts", "id", "meta", "safe")
 
     def __init__(
         self,
@@ -51,36 +55,33 @@ class Clinic:
         named: str,
         *,
         doses: Iterable[DoseGroup],
-        spend: Callable[[], None],
+        spend: Spend,
     ) -> None:
-        self._context = context
-        self._today = context.today.isoformat()
         self.id = context.clinic or _clinic_id(named) or mapping
         self.display = " ".join(named.split()) or self.id
         self.safe = uri_safe(self.id)
         self.meta: Resource = {"source": f"{systems.SOURCE}:{self.safe}:{mapping}"}
-        self.doses = tuple([(group, Elements(group.elements, spend)) for group in doses])
+        self.facts = partial(Facts, context, context.today.isoformat(), self.id, self.display, self.safe)
+        self.doses = tuple([(group, Elements(group.elements, self.facts, spend)) for group in doses])
         self._spend = spend
         self._key_parts: dict[KeyReader, Known] = {}
-
-    def facts(self, numeric: frozenset[str] = frozenset()) -> Facts:
-        """Return what is known of a row before anything of it was read."""
-        return Facts(self._context, self._today, self.id, self.display, self.safe, numeric)
 
     def key_parts(self, part: KeyReader, records: Sequence[SourceRecord], columns: Columns) -> Sequence[str]:
         """Return a part of the rows' keys."""
         if part.evaluate is None and len(part.columns) == 1:
-            return [_words(text) for text in columns[part.columns[0]]]
+            return _all_words(columns[part.columns[0]])
         if not part.steady:
             rows = zip(records, columns.rows(part.columns), strict=True)
             return [_key_part(part, cells, self.facts(record.numeric)) for record, cells in rows]
-        known, texts = self._key_parts.setdefault(part, {}), columns.texts(part.columns)
-        if not known.keys() >= set(texts):
-            for place, text in enumerate(texts):
-                if text not in known:
-                    known[text] = _key_part(part, columns.row(part.columns, place), self.facts())
-                    self._spend()
-        return list(map(known.__getitem__, texts))
+        known = self._key_parts.get(part)
+        if known is None:
+            known = self._key_parts[part] = Known(partial(_learned_key_part, part, self.facts, self._spend))
+        return list(map(known.__getitem__, columns.texts(part.columns)))
+
+
+def _learned_key_part(part: KeyReader, facts: NewFacts, spend: Spend, texts: Any) -> str:
+    spend()
+    return _key_part(part, cells_of(part.columns, texts), facts())
 
 
 def _key_part(part: KeyReader, cells: Cells, facts: Facts) -> str:
@@ -91,6 +92,12 @@ def _key_part(part: KeyReader, cells: Cells, facts: Facts) -> str:
 
 def _words(text: str) -> str:
     return " ".join(text.casefold().split())
+
+
+def _all_words(texts: Sequence[str]) -> Sequence[str]:
+    """Return the words of each text as _words does; none holds a line break or another blank than " " (see columns.said)."""
+    folded = "\n".join(texts).casefold()
+    return list(map(_words, texts)) if "  " in folded else folded.split("\n")
 
 
 def _clinic_id(display: str) -> str:

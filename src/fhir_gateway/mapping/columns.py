@@ -3,6 +3,7 @@
 import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from itertools import repeat
+from typing import Any
 
 EMPTY = frozenset({"", "-", "--", "---", "–", "—", "null", "NULL", "Null", "\\N", "n/a", "N/A", "?"})  # noqa: RUF001 - dashes as sheets have them; \\N is MySQL's
 LOST = frozenset(
@@ -24,8 +25,12 @@ class Columns(dict[str, list[str]]):
         self._written = written
         self._conditions = conditions
 
+    def written(self, name: str) -> list[str]:
+        """Return what each row's cell in a column holds."""
+        return [cells.get(name, "") for cells in self._written]
+
     def __missing__(self, name: str) -> list[str]:
-        texts = said_in([cells.get(name, "") for cells in self._written])
+        texts = said_in(self.written(name))
         if name not in self._conditions and not LOST.isdisjoint(texts):
             texts = ["" if text in LOST else text for text in texts]
         self[name] = texts
@@ -49,6 +54,11 @@ class Columns(dict[str, list[str]]):
     def row(self, names: tuple[str, ...], place: int) -> dict[str, str]:
         """Return one row's cells in these columns."""
         return {name: self[name][place] for name in names}
+
+
+def cells_of(names: tuple[str, ...], texts: Any) -> dict[str, str]:
+    """Return as cells what a row says in these columns (see Columns.texts)."""
+    return {names[0]: texts} if len(names) == 1 else dict(zip(names, texts, strict=True))
 
 
 def said_in(cells: Sequence[str]) -> list[str]:

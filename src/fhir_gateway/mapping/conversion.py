@@ -4,37 +4,36 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import repeat
-from typing import NamedTuple
+from typing import Any
 
 from fhir_gateway.domain.recent import Recent
-from fhir_gateway.domain.records import Converted, Layout, Problem, Rejected, Resource, SourceRecord, record_key
+from fhir_gateway.domain.records import (
+    Converted,
+    Layout,
+    MissingDose,
+    Problem,
+    Rejected,
+    Resource,
+    SourceRecord,
+    maker,
+    record_keys,
+)
 from fhir_gateway.fhir.json_text import fingerprint_and_id
 from fhir_gateway.mapping.clinics import Clinic, DoseGroup, KeyReader
 from fhir_gateway.mapping.columns import Columns
-from fhir_gateway.mapping.doses import Person, Row, keep_originals, lost_cell, tell_doses
+from fhir_gateway.mapping.doses import Person, Rows, keep_originals, lost_cell, tell_doses
 from fhir_gateway.mapping.elements import Element
 from fhir_gateway.mapping.functions import ConversionContext, Facts
 from fhir_gateway.mapping.values import Cells, Read
 
 GATEWAY_KEY = "gateway_key"
+_converted = maker(Converted)
 _IS_KEY = re.compile(r"[0-9a-f]{32}")
 _REMEMBERED = 2048
 _CLINICS = 32
 _HEADER_AGAIN = (Problem("row-header", "the header stands here again", "nothing to do: files were joined"),)
 _VALUES = 8_192
 """Values of elements and parts of keys that are remembered for all clinics together."""
-
-
-class _Begun(NamedTuple):
-    """A Patient in the making, what its cells say, and what is known of its row."""
-
-    resource: Resource
-    cells: Cells
-    facts: Facts
-
-
-_Asked = tuple[str, frozenset[str], tuple[str | None, ...]]
-"""All that the reading of a person depends on: the clinic's name, the columns with numbers, and the cells."""
 
 
 class _Memory:
@@ -49,7 +48,8 @@ class _Memory:
         self.forget()
 
     def forget(self) -> None:
-        self.people: Recent[_Asked, Person] = Recent(_REMEMBERED)
+        self.people: Recent[tuple[Any, ...], Person] = Recent(_REMEMBERED)
+        """By all that the reading of a person depends on: the clinic's name, the columns with numbers, and the cells."""
         self._forget_clinics()
 
     def _forget_clinics(self) -> None:
@@ -127,37 +127,30 @@ class CompiledMapping:
     def _convert(self, clinic: Clinic, records: Sequence[SourceRecord]) -> list[Converted | Rejected]:
         """Convert rows of one clinic."""
         columns = Columns([record.cells for record in records], self.conditions)
-        people = self._people(clinic, records)
+        people = self._people(clinic, records, columns)
+        given = _given_keys(columns)
         keys = self._keys(clinic, records, columns, people)
-        rows = [Row(record, person, key, [], [], []) for record, person, key in zip(records, people, keys, strict=True)]
-        tell_doses(clinic, rows, columns)
-        return [self._finish(clinic, row) for row in rows]
-
-    def _finish(self, clinic: Clinic, row: Row) -> Converted | Rejected:
-        record, person, key, doses, missing, told_unmapped = row
-        if record.lost and (lost := self._lost_for_all(record.lost)):
-            return Rejected(record.ref, lost, _given_key(record), nik_cells=person.nik_cells)
-        unmapped = (*person.unmapped, *told_unmapped)
-        problems = person.problems
-        if missing and not self.wide:
-            problems = (*problems, *(one.problem for one in missing))
-        if problems and self._is_header(record):
-            return Rejected(record.ref, _HEADER_AGAIN)
-        if problems:
-            return Rejected(record.ref, tuple(dict.fromkeys(problems)), key, unmapped, person.nik_cells)
-        return Converted(
-            record.ref,
-            key,
-            clinic.id,
-            person.patient,
-            tuple(doses),
-            tuple(missing),
-            unmapped,
-            bool(_given_key(record)),
-            person.nik_cells,
-            person.fingerprint,
-            person.content_id,
-        )
+        for place, key in given.items():
+            keys[place] = key
+        told = tell_doses(clinic, Rows(records, people, keys, columns))
+        results: list[Converted | Rejected] = []
+        for place, (record, person, key, doses) in enumerate(zip(records, people, keys, told.doses, strict=True)):
+            patient, fingerprint, content_id, _, nik_cells, _, _, _, problems, unmapped = person
+            missing: tuple[MissingDose, ...] = ()
+            if place in told.missing or place in told.unmapped:
+                missing = tuple(told.missing.get(place, ()))
+                unmapped = (*unmapped, *told.unmapped.get(place, ()))
+                problems = problems if self.wide else (*problems, *(one.problem for one in missing))
+            if record.lost and (lost := self._lost_for_all(record.lost)):
+                results.append(Rejected(record.ref, lost, given.get(place, ""), nik_cells=nik_cells))
+            elif problems and self._is_header(record):
+                results.append(Rejected(record.ref, _HEADER_AGAIN))
+            elif problems:
+                results.append(Rejected(record.ref, tuple(dict.fromkeys(problems)), key, unmapped, nik_cells))
+            else:
+                told_first = (record.ref, key, clinic.id, patient, doses, missing, unmapped, place in given)
+                results.append(_converted((*told_first, nik_cells, fingerprint, content_id)))
+        return results
 
     def _is_header(self, record: SourceRecord) -> bool:
         """Tell whether the header stands again, as in files that were joined: each required column says its own name."""
@@ -177,16 +170,13 @@ class CompiledMapping:
         """Return the records' keys: of each the one that the row itself carries, from a report, else of its cells."""
         of_person = zip(*[person.key_parts for person in people], strict=True)
         parts = [next(of_person) if part.of_person else clinic.key_parts(part, records, columns) for part in self.key]
-        return [
-            _given_key(record) or record_key(clinic=clinic.id, source=self.name, natural_key=natural_key)
-            for record, natural_key in zip(records, zip(*parts, strict=True), strict=True)
-        ]
+        return record_keys([clinic.id] * len(records), [self.name] * len(records), *parts)
 
-    def _people(self, clinic: Clinic, records: Sequence[SourceRecord]) -> list[Person]:
+    def _people(self, clinic: Clinic, records: Sequence[SourceRecord], columns: Columns) -> list[Person]:
         """Return the rows' people; rows of one repeat, so what the same cells said lately is remembered."""
-        names, recent = self.person_columns, self.memory.people
-        asked = [(clinic.display, record.numeric, tuple(map(record.cells.get, names))) for record in records]
-        known = list(map(recent.get, asked))
+        recent, written = self.memory.people, map(columns.written, self.person_columns)
+        asked = list(zip(repeat(clinic.display), [record.numeric for record in records], *written, strict=False))
+        known = recent.get_all(asked)
         new = {one: record for one, record, person in zip(asked, records, known, strict=True) if person is None}
         people = dict(zip(new, self._read_people(clinic, list(new.values())), strict=True)) if new else {}
         for one, person in people.items():
@@ -196,7 +186,7 @@ class CompiledMapping:
     def _read_people(self, clinic: Clinic, records: Sequence[SourceRecord]) -> list[Person]:
         columns = Columns([record.cells for record in records], self.conditions)
         begun = [
-            _Begun({"resourceType": "Patient", "meta": clinic.meta}, cells, clinic.facts(record.numeric))
+            ({"resourceType": "Patient", "meta": clinic.meta}, cells, clinic.facts(record.numeric))
             for record, cells in zip(records, columns.rows(self.person_columns), strict=True)
         ]
         for name, evaluate, _, _ in self.patient:
@@ -210,7 +200,7 @@ class CompiledMapping:
         key_parts = zip(*parts, strict=True) if parts else repeat(())
         return list(map(self._person, records, begun, key_parts))
 
-    def _person(self, record: SourceRecord, begun: _Begun, key_parts: tuple[str, ...]) -> Person:
+    def _person(self, record: SourceRecord, begun: tuple[Resource, Cells, Facts], key_parts: tuple[str, ...]) -> Person:
         patient, _, facts = begun
         written = record.cells
         keep_originals(patient, facts.kept)
@@ -231,7 +221,7 @@ def _letters(text: str) -> str:
     return "".join(filter(str.isalnum, text)).casefold()
 
 
-def _given_key(record: SourceRecord) -> str:
-    """Return the key that a row of a report carries, "" for any other row."""
-    given = record.cells.get(GATEWAY_KEY)
-    return given.strip() if given and _IS_KEY.fullmatch(given.strip()) else ""
+def _given_keys(columns: Columns) -> dict[int, str]:
+    """Return the keys that rows of a report carry, by their places."""
+    stripped = [text.strip() for text in columns.written(GATEWAY_KEY)]
+    return {place: text for place, text in enumerate(stripped) if text and _IS_KEY.fullmatch(text)}

@@ -63,7 +63,7 @@ class _DateReader:
 
     def _read(self, text: str, facts: Facts) -> ReadDate | Problem | None:
         context = facts.context
-        found = read_date(text, self._formats, today=context.today, zone=context.zone, future=self._future)
+        found = read_date(text, self._formats, context.today, context.zone, self._future)
         if found.fault is None:
             return self._in_future if not self._future and found.iso > facts.today else found
         return None if found.fault is DateFault.MISSING else self._faults[found.fault]

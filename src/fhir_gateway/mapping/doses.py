@@ -1,7 +1,7 @@
 """The doses of some rows of a clinic: one group of columns after the other, one element of all rows after the other."""
 
-from collections.abc import Sequence
-from itertools import repeat
+from collections.abc import Iterable, Sequence
+from itertools import compress, count
 from typing import Any, NamedTuple
 
 from fhir_gateway.domain import systems
@@ -12,7 +12,8 @@ from fhir_gateway.domain.records import (
     Resource,
     SourceRecord,
     UnmappedValue,
-    dose_identifier,
+    dose_identifiers,
+    maker,
 )
 from fhir_gateway.mapping.clinics import Clinic, DoseGroup
 from fhir_gateway.mapping.columns import Columns
@@ -25,6 +26,7 @@ _BEFORE_BIRTH = Problem(
     "dose-before-birth", "the dose lies before the birth", "correct the dose's date or the birth date"
 )
 _NO_DOSE_DATE = "dose-date-missing"
+_dose = maker(Dose)
 
 
 class Person(NamedTuple):
@@ -42,27 +44,47 @@ class Person(NamedTuple):
     unmapped: tuple[UnmappedValue, ...]
 
 
-class Row(NamedTuple):
-    """A row whose person and key are known, and what it tells of its doses."""
+class Rows(NamedTuple):
+    """Some rows of a clinic whose people and keys are known."""
 
-    record: SourceRecord
-    person: Person
-    key: str
-    doses: list[Dose]
-    missing: list[MissingDose]
-    unmapped: list[UnmappedValue]
+    records: Sequence[SourceRecord]
+    people: Sequence[Person]
+    keys: Sequence[str]
+    columns: Columns
+
+    def chosen(self, places: Sequence[int]) -> "Rows":
+        """Return the rows at these places."""
+        if len(places) == len(self.records):
+            return self
+        records = [self.records[place] for place in places]
+        people, keys = [self.people[place] for place in places], [self.keys[place] for place in places]
+        return Rows(records, people, keys, self.columns.of([record.cells for record in records]))
+
+
+class Told:
+    """What rows tell of their doses, by the rows' places."""
+
+    __slots__ = ("doses", "missing", "unmapped")
+
+    def __init__(self, count: int) -> None:
+        self.doses: list[tuple[Dose, ...]] = [()] * count
+        self.missing: dict[int, list[MissingDose]] = {}
+        self.unmapped: dict[int, list[UnmappedValue]] = {}
+
+    def miss(self, place: int, name: str, problem: Problem) -> None:
+        """Note a dose of a row that there cannot be."""
+        self.missing.setdefault(place, []).append(MissingDose(name, problem))
 
 
 class _DoseRows:
     """Rows with a dose each in one group of columns (elements.Rows); `values` are the elements' by name, in their order."""
 
-    def __init__(self, clinic: Clinic, columns: Columns, rows: Sequence[Row]) -> None:
-        count = len(rows)
+    def __init__(self, clinic: Clinic, rows: Rows) -> None:
+        count = len(rows.records)
         self.rows = rows
-        self.columns = columns
+        self.columns = rows.columns
         self.doses = [UNKNOWN_DOSE] * count
         self.told: dict[int, Facts] = {}
-        self.blank = clinic.facts()
         self.values: dict[str, list[Any]] = {"resourceType": ["Immunization"] * count, "meta": [clinic.meta] * count}
         self.dates: list[Any] = [None] * count
         self._clinic = clinic
@@ -70,15 +92,15 @@ class _DoseRows:
     def facts(self, place: int) -> Facts:
         if place in self.told:
             return self.told[place]
-        record, person, *_ = self.rows[place]
-        facts = self._clinic.facts(record.numeric)
+        person = self.rows.people[place]
+        facts = self._clinic.facts(self.rows.records[place].numeric)
         facts.birth_date, facts.gender, facts.name = person.birth_date, person.gender, person.name
         facts.occurrence = self.dates[place] or ""
         facts.dose = self.doses[place]
         return facts
 
     def made(self, name: str, values: list[Any]) -> None:
-        if values.count(None) == len(values):
+        if all(value is None for value in values):
             return
         self.values[name] = values
         if name == "occurrenceDateTime":
@@ -86,49 +108,72 @@ class _DoseRows:
             for place, facts in self.told.items():
                 facts.occurrence = values[place] or ""
 
+    def resources(self) -> list[Resource]:
+        """Return the rows' resources, with the original texts that were told."""
+        names = tuple(self.values)
+        made = [
+            {name: value for name, value in zip(names, values) if value is not None}  # noqa: B905 - the keyword alone takes 0.1 µs
+            for values in zip(*self.values.values(), strict=True)
+        ]
+        for place, facts in self.told.items():
+            keep_originals(made[place], facts.kept)
+        return made
 
-def tell_doses(clinic: Clinic, rows: Sequence[Row], columns: Columns) -> None:
-    """Note in the rows what has become of their doses; `columns` are the rows'."""
+    def problems(self) -> dict[int, Sequence[Problem]]:
+        """Return what is wrong with rows' doses, by place; that there is no date comes first."""
+        born = [person.birth_date for person in self.rows.people]
+        dates = enumerate(zip(self.dates, born, strict=True))
+        found: dict[int, Sequence[Problem]] = {
+            place: (_BEFORE_BIRTH,) for place, (date, birth) in dates if date and date[:10] < birth
+        }
+        for place, facts in self.told.items():
+            if facts.problems:
+                problems = (*facts.problems, *found.get(place, ()))
+                found[place] = sorted(problems, key=lambda problem: problem.code != _NO_DOSE_DATE)
+        return found
+
+
+def tell_doses(clinic: Clinic, rows: Rows) -> Told:
+    """Return what has become of the rows' doses."""
+    told = Told(len(rows.records))
+    with_lost = [(place, record) for place, record in enumerate(rows.records) if record.lost]
     for group, elements in clinic.doses:
-        chosen = _with_dose(group, rows, columns)
-        if chosen:
-            of_chosen = columns if len(chosen) == len(rows) else columns.of([row.record.cells for row in chosen])
-            dose_rows = _DoseRows(clinic, of_chosen, chosen)
+        lost = {place: cell for place, record in with_lost if (cell := _lost_cell(group, record))}
+        for place, cell in lost.items():
+            told.miss(place, group.name, lost_cell(cell))
+        places = [place for place in _with_dose(group, rows) if place not in lost]
+        if places:
+            dose_rows = _DoseRows(clinic, rows.chosen(places))
             elements.fill(dose_rows)
-            _end(group, dose_rows)
+            _tell(group, dose_rows, places, told)
+    return told
 
 
-def _with_dose(group: DoseGroup, rows: Sequence[Row], columns: Columns) -> Sequence[Row]:
-    """Return the rows that have a dose in these columns; where a cell of it was lost, that is told instead."""
-    texts = zip(*[columns[name] for name in group.conditions], strict=True) if group.conditions else repeat(("always",))
-    chosen = []
-    for row, of_row in zip(rows, texts, strict=False):
-        record = row.record
-        if record.lost and (cell := _lost_cell(group, record)):
-            row.missing.append(MissingDose(group.name, lost_cell(cell)))
-        elif any(of_row):
-            chosen.append(row)
-    return chosen
+def _with_dose(group: DoseGroup, rows: Rows) -> Iterable[int]:
+    """Return the places of rows that have a dose in these columns."""
+    if not group.conditions:
+        return range(len(rows.records))
+    filled = [any(texts) for texts in zip(*[rows.columns[name] for name in group.conditions], strict=True)]
+    return compress(count(), filled)
 
 
-def _end(group: DoseGroup, dose_rows: _DoseRows) -> None:
-    names = tuple(dose_rows.values)
-    all_values = zip(*dose_rows.values.values(), strict=True)
-    for place, (row, date, values) in enumerate(zip(dose_rows.rows, dose_rows.dates, all_values, strict=True)):
-        resource = {name: value for name, value in zip(names, values, strict=True) if value is not None}
-        problems: Sequence[Problem] = (_BEFORE_BIRTH,) if date and date[:10] < row.person.birth_date else ()
-        if place in dose_rows.told:
-            facts = dose_rows.told[place]
-            keep_originals(resource, facts.kept)
-            row.unmapped.extend(facts.unmapped)
-            problems = sorted((*facts.problems, *problems), key=lambda problem: problem.code != _NO_DOSE_DATE)
-        if not problems:
-            own = {"system": systems.DOSE, "value": dose_identifier(row.key, group.name)}
-            resource["identifier"] = [own, *resource.get("identifier", ())]
-            row.doses.append(Dose(group.name, resource))
-        elif not (group.name and problems[0].code == _NO_DOSE_DATE):
+def _tell(group: DoseGroup, dose_rows: _DoseRows, places: Sequence[int], told: Told) -> None:
+    """Note what has become of the rows that have a dose in a group of columns; `places` are theirs among all rows."""
+    problems = dose_rows.problems()
+    for number, facts in dose_rows.told.items():
+        if facts.unmapped:
+            told.unmapped.setdefault(places[number], []).extend(facts.unmapped)
+    identifiers = dose_identifiers(dose_rows.rows.keys, group.name)
+    made = zip(places, dose_rows.resources(), identifiers, strict=True)
+    for number, (place, resource, identifier) in enumerate(made):
+        if number not in problems:
+            own = {"system": systems.DOSE, "value": identifier}
+            resource["identifier"] = [own, *resource["identifier"]] if "identifier" in resource else [own]
+            told.doses[place] += (_dose((group.name, resource)),)
+        elif not (group.name and problems[number][0].code == _NO_DOSE_DATE):
             # In a wide row a date that says "not yet" is no dose; in a narrow one the row says nothing without it.
-            row.missing.extend(MissingDose(group.name, each) for each in (problems[:1] if group.name else problems))
+            for each in problems[number][:1] if group.name else problems[number]:
+                told.miss(place, group.name, each)
 
 
 def _lost_cell(group: DoseGroup, record: SourceRecord) -> str:

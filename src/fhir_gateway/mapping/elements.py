@@ -4,10 +4,9 @@ What the same cells became lately is remembered, and looked up for all rows by o
 """
 
 from collections.abc import Callable, Iterable
-from itertools import repeat
 from typing import Any, NamedTuple, Protocol
 
-from fhir_gateway.mapping.columns import Columns
+from fhir_gateway.mapping.columns import Columns, cells_of
 from fhir_gateway.mapping.functions import Facts, Steadiness
 from fhir_gateway.mapping.spellings import DoseNumber
 from fhir_gateway.mapping.values import Evaluate
@@ -15,8 +14,29 @@ from fhir_gateway.mapping.values import Evaluate
 _NEW: Any = object()
 """Stands for a value that has to be worked out for its row."""
 
-Known = dict[Any, Any]
 Spend = Callable[[], None]
+NewFacts = Callable[[], Facts]
+"""Returns what is known of a row before anything of it was read."""
+
+
+class Known(dict[Any, Any]):
+    """What cells became; what is not known yet is learned when it is asked for.
+
+    `tells` says whether something is told beside a value, which has to be told each time. What learns must not hold what holds
+    this: memories are dropped while nobody looks for cycles.
+    """
+
+    __slots__ = ("_learn", "tells")
+
+    def __init__(self, learn: Callable[[Any], Any]) -> None:
+        super().__init__()
+        self._learn = learn
+        self.tells = False
+
+    def __missing__(self, asked: Any) -> Any:
+        value = self[asked] = self._learn(asked)
+        self.tells = self.tells or value is _NEW
+        return value
 
 
 class Element(NamedTuple):
@@ -38,9 +58,6 @@ class Rows(Protocol):
     told: dict[int, Facts]
     """The facts of those rows of which more was told, by place."""
 
-    blank: Facts
-    """Facts of no row, for functions that heed none."""
-
     def facts(self, place: int) -> Facts:
         """Return a row's facts: those that were told, else just its person, date and dose number."""
         ...
@@ -55,9 +72,9 @@ class Elements:
 
     __slots__ = ("_elements",)
 
-    def __init__(self, elements: Iterable[Element], spend: Spend) -> None:
+    def __init__(self, elements: Iterable[Element], facts: NewFacts, spend: Spend) -> None:
         """Build them from compiled ones; `spend` is called for each value that is remembered from now on."""
-        self._elements = tuple([_AT_WORK[element.steadiness](element, spend) for element in elements])
+        self._elements = tuple([_AT_WORK[element.steadiness](element, facts, spend) for element in elements])
 
     def fill(self, rows: Rows) -> None:
         """Work out all elements of all rows; problems and what cannot be read are told to the rows' facts."""
@@ -68,12 +85,10 @@ class Elements:
 class _Unsteady:
     """An element that may heed anything and tell anything: each row has its facts from then on."""
 
-    def __init__(self, element: Element, spend: Spend) -> None:
-        self.name, self._evaluate, self._columns, _ = element
+    def __init__(self, element: Element, facts: NewFacts, spend: Spend) -> None:
+        self.name, self._evaluate, self._columns, _ = self._element = element
+        self._facts = facts
         self._spend = spend
-        self._known: Known = {}
-        self._tells = False
-        """Whether a known value is _NEW, since something is told beside it, which has to be told each time."""
 
     def values(self, rows: Rows) -> list[Any]:
         """Return the element's value in each row."""
@@ -93,74 +108,72 @@ class _Unsteady:
         return values
 
 
+def _by_cells(element: Element, texts: Any, facts: Facts) -> Any:
+    """Return what an element's cells become, _NEW where something is told beside it."""
+    value = element.evaluate(cells_of(element.columns, texts), facts)
+    return _NEW if facts.told else value
+
+
 class _Steady(_Unsteady):
     """An element that its cells alone decide, whatever was told of the row."""
 
+    def __init__(self, element: Element, facts: NewFacts, spend: Spend) -> None:
+        super().__init__(element, facts, spend)
+
+        def learn(texts: Any) -> Any:
+            spend()
+            return _by_cells(element, texts, facts())
+
+        self._known = Known(learn)
+
     def values(self, rows: Rows) -> list[Any]:
-        known, texts = self._known, rows.columns.texts(self._columns)
-        if not known.keys() >= set(texts):
-            for place, text in enumerate(texts):
-                if text not in known:
-                    known[text] = self._by_cells(rows, place)
-                    self._spend()
-        values = list(map(known.__getitem__, texts))
-        return self._completed(values, rows) if self._tells else values
-
-    def _by_cells(self, rows: Rows, place: int) -> Any:
-        told = rows.blank.told
-        value = self._evaluate(rows.columns.row(self._columns, place), rows.blank)
-        if rows.blank.told == told:
-            return value
-        self._tells = True
-        return _NEW
+        values = list(map(self._known.__getitem__, rows.columns.texts(self._columns)))
+        return self._completed(values, rows) if self._known.tells else values
 
 
-class _Seldom(_Steady):
+class _Seldom(_Unsteady):
     """An element that its cells alone decide, but seldom the same ones."""
 
     def values(self, rows: Rows) -> list[Any]:
-        return self._completed([self._by_cells(rows, place) for place in range(len(rows.doses))], rows)
+        texts = rows.columns.texts(self._columns)
+        return self._completed([_by_cells(self._element, each, self._facts()) for each in texts], rows)
 
 
 class _Heeding(_Unsteady):
     """An element that its cells and the dose's number decide in rows of which nothing else was told."""
 
-    def __init__(self, element: Element, spend: Spend) -> None:
-        super().__init__(element, spend)
-        self._doses: dict[Any, DoseNumber] = {}
+    def __init__(self, element: Element, facts: NewFacts, spend: Spend) -> None:
+        super().__init__(element, facts, spend)
+        doses: dict[Any, DoseNumber] = {}
+
+        def learn(asked: Any) -> Any:
+            spend()
+            texts, dose = asked
+            of_row = facts()
+            of_row.dose = dose
+            value = _by_cells(element, texts, of_row)
+            if value is not _NEW and of_row.dose is not dose:
+                doses[asked] = of_row.dose
+            return value
+
+        self._known = Known(learn)
+        self._doses = doses
 
     def values(self, rows: Rows) -> list[Any]:
-        known = self._known
         asked = list(zip(rows.columns.texts(self._columns), rows.doses, strict=True))
-        if not known.keys() >= set(asked):
-            for place, one in enumerate(asked):
-                if one not in known:
-                    self._learn(one, rows, place)
-        values = list(map(known.get, asked, repeat(_NEW)))
+        values = list(map(self._known.__getitem__, asked))
         if self._doses:
             rows.doses = list(map(self._doses.get, asked, rows.doses))
         for place in rows.told:
             values[place] = _NEW
-        return self._completed(values, rows) if rows.told or self._tells else values
-
-    def _learn(self, asked: Any, rows: Rows, place: int) -> None:
-        if place in rows.told:
-            return
-        facts = rows.facts(place)
-        value = self._evaluate(rows.columns.row(self._columns, place), facts)
-        if facts.told:
-            value, self._tells = _NEW, True
-        elif facts.dose is not rows.doses[place]:
-            self._doses[asked] = facts.dose
-        self._known[asked] = value
-        self._spend()
+        return self._completed(values, rows) if rows.told or self._known.tells else values
 
 
 class _Each(_Unsteady):
     """An element that has its usual value where no text tells anything, in rows of which nothing was told."""
 
-    def __init__(self, element: Element, spend: Spend) -> None:
-        super().__init__(element, spend)
+    def __init__(self, element: Element, facts: NewFacts, spend: Spend) -> None:
+        super().__init__(element, facts, spend)
         self._usual: set[str] = set()
         self._value = _NEW
 
@@ -170,16 +183,16 @@ class _Each(_Unsteady):
         if new := set().union(*texts) - self._usual:
             for place, of_row in enumerate(zip(*texts, strict=True)):
                 if not new.isdisjoint(of_row):
-                    values[place] = _NEW if place in rows.told else self._learned(of_row, rows, place)
+                    values[place] = self._learned(of_row)
         for place in rows.told:
             values[place] = _NEW
         return self._completed(values, rows) if new or rows.told or self._value is _NEW else values
 
-    def _learned(self, texts: tuple[str, ...], rows: Rows, place: int) -> Any:
+    def _learned(self, texts: tuple[str, ...]) -> Any:
         if self._value is not _NEW and self._usual.issuperset(texts):
             return self._value  # a row before this one had the same texts
-        facts = rows.facts(place)
-        value = self._evaluate(rows.columns.row(self._columns, place), facts)
+        facts = self._facts()
+        value = self._evaluate(dict(zip(self._columns, texts, strict=True)), facts)
         if facts.told:
             return _NEW
         self._value = value

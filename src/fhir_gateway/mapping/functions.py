@@ -76,7 +76,7 @@ class Facts:
     clinic: str
     clinic_display: str
     safe_clinic: str
-    numeric: frozenset[str]
+    numeric: frozenset[str] = frozenset()
     name: PersonName | None = None
     birth_date: str = ""
     gender: str = ""

@@ -23,6 +23,7 @@ _MEDICAL_RECORD_TYPE: Resource = {
         {"system": "http://terminology.hl7.org/CodeSystem/v2-0203", "code": "MR", "display": "Medical record number"}
     ]
 }
+_NO_NIK = (NikStatus.MISSING, NikStatus.PLACEHOLDER)
 _YOUNGEST_MOTHER, _OLDEST_MOTHER, _CHILD_UNTIL = 12, 55, 18
 _DAYS_A_YEAR = 365.2425
 _ADDRESSES = 2048
@@ -34,7 +35,7 @@ def _build_person_name(setup: Setup) -> Apply:
     unreadable = setup.problem("name-unreadable", "the name holds no letters", "write the person's name")
 
     def apply(texts: tuple[str, ...], facts: Facts) -> Any:
-        text = next(filter(None, texts), "")
+        text = texts[0] or next(filter(None, texts), "")
         if not text:
             return None
         name = read_name(text)
@@ -48,8 +49,9 @@ def _build_person_name(setup: Setup) -> Apply:
 
 def human_name(name: PersonName) -> Resource:
     """Return a HumanName without use; Indonesian names have no family name, so all words are given names."""
-    if name.original == name.text and name.given and not (name.prefix or name.suffix):
-        return {"text": name.text, "given": list(name.given)}
+    original, text, prefix, suffix, given, *_ = name
+    if given and not (prefix or suffix) and (original == text or original.casefold() == text.casefold()):
+        return {"text": text, "given": list(given)}
     written = " ".join(name.original.split())
     if name.newborn or not name.text:
         return {"text": written}
@@ -94,11 +96,9 @@ def _build_nik(setup: Setup) -> Apply:
         if not texts[0]:
             return None
         nik = read_nik(texts[0], column in facts.numeric)
-        status = nik.status
-        placeholder = status is NikStatus.MISSING or status is NikStatus.PLACEHOLDER
-        if placeholder or _is_mothers(nik, facts):
+        if nik.status in _NO_NIK or _is_mothers(nik, facts):
             return _mothers(texts[0], nik, column, facts)
-        if status is NikStatus.VALID or nik.writable:
+        if nik.writable:
             return {"use": "official", "system": systems.NIK, "value": nik.digits}
         return {"system": systems.NIK_AS_WRITTEN, "value": texts[0]}
 

@@ -39,8 +39,9 @@ _TWIN = re.compile(
 )
 _NUMBER_BEHIND = re.compile(r"[(\[]\s*(iii|ii|iv|i|[1-4]|a|b)\s*[)\]]\s*$", re.IGNORECASE)
 """The number of a twin behind its mother's name: "By. Ny. Siti (2)"."""
-_REMARK_SIGNS = (" al", " ak", "kembar", "kmbr", "twin", "gemel")
-"""One of these stands in every name of letters alone that _ALIAS or _TWIN finds something in."""
+_REMARK_SIGNS = (" alias ", " als ", " als. ", " aka ", " aka. ", " a.k", " ak.a", "kembar", "kmbr", "twin", "gemel")
+"""One of these stands in every name without _REMARK_CHARACTERS that _ALIAS or _TWIN finds something in."""
+_REMARK_CHARACTERS = frozenset("([{/0123456789")
 
 _TELLING_WORDS = TITLES | DEGREES | CERTAIN_DEGREES | FATHER_WORDS | NEWBORN_WORDS | {"anak", "an"}
 """A name without any of them is all given names."""
@@ -124,10 +125,11 @@ def _read_plain(original: str, cleaned: str) -> PersonName | None:
     words = tuple(lowered.split())
     if not _TELLING_WORDS.isdisjoint(words) or _may_have_remarks(lowered):
         return None
-    text = cleaned.title() if cleaned.isupper() or cleaned == lowered else cleaned
+    text = cleaned.title() if cleaned == lowered or cleaned.isupper() else cleaned
     truncated = _may_be_cut(original)
-    key = _key(words, (), truncated=truncated)
-    return PersonName(original, text, (), (), tuple(text.split()), words, "", False, "", 0, truncated, key)  # noqa: FBT003 - in the fields' order, a third quicker than by name
+    key = f"{lowered}||{'cut' if truncated else ''}" if words else ""
+    values = (original, text, (), (), tuple(text.split()), words, "", False, "", 0, truncated, key)
+    return tuple.__new__(PersonName, values)  # a third of the time that PersonName() takes
 
 
 def _read_any(text: str, cleaned: str) -> PersonName:
@@ -202,7 +204,7 @@ def _may_be_cut(original: str) -> bool:
 
 def _split_remarks(cleaned: str) -> tuple[int, str]:
     """Return a twin's number and the name without it, without brackets and without other names."""
-    if cleaned.isascii() and cleaned.replace(" ", "").isalpha() and not _may_have_remarks(cleaned.lower()):
+    if cleaned.isascii() and _REMARK_CHARACTERS.isdisjoint(cleaned) and not _may_have_remarks(cleaned.lower()):
         return 0, cleaned
     found = _TWIN.search(cleaned)
     bare = _BLANKS.sub(" ", _ALIAS.sub("", _TWIN.sub(" ", _PARENTHESIS.sub(" ", cleaned)))).strip(" ,;-")
@@ -211,8 +213,11 @@ def _split_remarks(cleaned: str) -> tuple[int, str]:
 
 
 def _may_have_remarks(lowered: str) -> bool:
-    """Say whether a name of letters alone may hold an alias or a twin's number; cheaper than looking for them."""
-    return any(map(lowered.__contains__, _REMARK_SIGNS))
+    """Say whether a name may hold an alias or a twin's number; cheaper than looking for them."""
+    for sign in _REMARK_SIGNS:  # noqa: SIM110 - a third quicker than any()
+        if sign in lowered:
+            return True
+    return False
 
 
 def _read_newborn(original: str, words: list[str], order: int) -> PersonName | None:

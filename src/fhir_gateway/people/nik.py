@@ -79,9 +79,9 @@ class Nik(NamedTuple):
     @property
     def writable(self) -> bool:
         """Whether it may stand as a NIK identifier: a valid one, or one whose last digit 0 is merely suspicious."""
-        if self.status is NikStatus.VALID:
+        if self.status is _VALID:
             return True
-        return self.status is NikStatus.TRUNCATED and len(self.digits) == 16 and self.reason == _ENDS_IN_ZERO
+        return self.status is _TRUNCATED and len(self.digits) == 16 and self.reason == _ENDS_IN_ZERO
 
 
 @remembered(4096)

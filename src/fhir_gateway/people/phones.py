@@ -15,17 +15,18 @@ _SCIENTIFIC = re.compile(r"\d[.,]?\d*\s*[eE]\s*\+?\d+")
 _EMPTY = frozenset({"", "-", "--", "0", "null", "none", "n/a", "na", "?", "tidak ada", "tdk ada", "kosong"})
 _PLACEHOLDER = re.compile(r"(?:62|0)?8?(\d)\1{6,}")
 _PUNCTUATION = str.maketrans("", "", " -.")
-_MOBILE_WRITTEN = re.compile(r"(?:\+62|62|0)?(8\d+)", re.ASCII)
+_PLAIN = re.compile(r"\+?\d+(?:[ -]\d+)*", re.ASCII)
+"""One number and nothing beside it."""
 
 
 def _mobile_pattern() -> re.Pattern[str]:
     metadata = phonenumbers.PhoneMetadata.metadata_for_region("ID")
     pattern = metadata.mobile.national_number_pattern if metadata and metadata.mobile else None
-    return re.compile(str(pattern))
+    return re.compile(rf"(?:\+62|62|0)?(?=8)({pattern})", re.ASCII)
 
 
 _MOBILE = _mobile_pattern()
-"""phonenumbers' own pattern of Indonesian mobile numbers: what fits it needs not its slower way through all regions."""
+"""phonenumbers' own pattern of Indonesian mobile numbers, as they are written: what fits it needs not its slower way through all regions."""
 
 _LETTER_AMONG_DIGITS = re.compile(r"[^\W\d_]")
 
@@ -44,8 +45,10 @@ def read_phones(text: str) -> ReadPhones:
     Letters are never dialled: `0812… (ibu)` is a number with a remark, `O812…` is no number. Numbers that only fill
     the cell (081111111111) are left out, those that a spreadsheet has rounded (8.12E+11) cannot be restored.
     """
-    if text.isdigit() and (number := _plain_mobile(text)):
-        return ReadPhones((number,))
+    if _PLAIN.fullmatch(text):
+        digits = text.translate(_PUNCTUATION)
+        if number := _plain_mobile(digits[1:] if digits.startswith("+62") else digits):
+            return ReadPhones((number,))
     stripped = " ".join(text.replace("\n", " / ").split()).strip("'\u2019`\"").strip()
     if stripped.lower() in _EMPTY:
         return ReadPhones()
@@ -67,8 +70,8 @@ def read_phones(text: str) -> ReadPhones:
 
 def _plain_mobile(text: str) -> str:
     """Return an Indonesian mobile number in E.164, "" for other numbers and for those that only fill the cell."""
-    mobile = _MOBILE_WRITTEN.fullmatch(text)
-    return f"+62{mobile[1]}" if mobile and _MOBILE.fullmatch(mobile[1]) and not _PLACEHOLDER.fullmatch(text) else ""
+    mobile = _MOBILE.fullmatch(text)
+    return f"+62{mobile[1]}" if mobile and not _PLACEHOLDER.fullmatch(text) else ""
 
 
 def _pieces(text: str) -> list[str]:

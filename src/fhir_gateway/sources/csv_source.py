@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fhir_gateway.domain.errors import SourceError
-from fhir_gateway.domain.records import Layout, SourceRecord, SourceRef, UnreadableRow
+from fhir_gateway.domain.records import Layout, SourceRecord, SourceRef, UnreadableRow, maker
 from fhir_gateway.sources.columns import HEADER_WITHIN, Header, best_header, fitting_headers, misfit
 from fhir_gateway.sources.csv_rows import CsvRows
 from fhir_gateway.sources.encodings import UTF8, Encoding, detect_encoding, has_utf8_mark
 from fhir_gateway.sources.file_source import FileSource
 from fhir_gateway.sources.text_lines import TextLines, readable, terminator_of
 
+_NONE: frozenset[str] = frozenset()
+_ref, _record = maker(SourceRef), maker(SourceRecord)
 _DELIMITERS = (",", ";", "\t", "|", "^", "~")
 
 
@@ -53,9 +55,9 @@ class CsvSource(FileSource):
             pass
         rows = CsvRows(lines, delimiter=self.delimiter, width=len(keys), blanks=self._blanks)
         for number, row in enumerate(rows, start=1):
-            ref = SourceRef(name, number)
+            ref = _ref((name, number))
             if isinstance(row, list):
-                yield SourceRecord(ref, dict(zip(keys, row, strict=False)))
+                yield _record((ref, dict(zip(keys, row)), _NONE, "", _NONE))  # noqa: B905 - the keyword alone takes 0.1 µs
             else:
                 yield UnreadableRow(ref, row.text, row.problem)
 

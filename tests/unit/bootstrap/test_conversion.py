@@ -21,9 +21,9 @@ def test_an_id_is_new_exactly_once_whatever_marks_it_shares(small, numbers):
     ids = [f"{number:032x}"[::-1] for number in numbers]
 
     with closing(conversion._Seen()) as seen:
-        told = [seen.first_time(each) for each in ids]
+        told = [seen.new_ids(ids[place : place + 2]) for place in range(0, len(ids), 2)]
 
-    assert told == [each not in ids[:place] for place, each in enumerate(ids)]
+    assert told == [set(ids[place : place + 2]).difference(ids[:place]) for place in range(0, len(ids), 2)]
 
 
 class _Silence:

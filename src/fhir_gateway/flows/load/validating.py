@@ -8,16 +8,16 @@ from fhir_gateway.domain.records import (
     Converted,
     Dose,
     MissingDose,
-    Problem,
     Rejected,
     SourceRecord,
     UnreadableRow,
 )
+from fhir_gateway.fhir.json_text import fingerprint
 from fhir_gateway.fhir.validation import are_valid, is_valid, validate
 from fhir_gateway.flows.load.tools import Converter
 
 _ANY_PATIENT = "pending"
-_OF_ANY_PATIENT = {"reference": f"Patient/{_ANY_PATIENT}"}
+_OF_ANY_PATIENT = for_patient({}, _ANY_PATIENT)
 _VALID_PATIENTS: Recent[str, bool] = Recent(4096)
 """Fingerprints of Patients that were found valid: all rows of a person have the same one."""
 
@@ -34,22 +34,32 @@ def converted(records: Sequence[SourceRecord | UnreadableRow], convert: Converte
         next(results) if isinstance(record, SourceRecord) else Rejected(record.ref, (record.problem,))
         for record in records
     ]
-    doses = [dose.resource for result in told if isinstance(result, Converted) for dose in result.doses]
-    doses_are_valid = are_valid("Immunization", [{**dose, "patient": _OF_ANY_PATIENT} for dose in doses])
-    return [_checked(result, doses_are_valid=doses_are_valid) for result in told]
+    kept = [result for result in told if isinstance(result, Converted)]
+    if _are_valid(kept):
+        return told
+    return [validated(result) for result in told]
+
+
+def _are_valid(results: Sequence[Converted]) -> bool:
+    """Tell whether all resources of records are valid; Patients that were found valid lately are not checked again."""
+    patients = {result.fingerprint or fingerprint(result.patient): result.patient for result in results}
+    found = _VALID_PATIENTS.get_all(list(patients))
+    new = {one: patients[one] for one, valid in zip(patients, found, strict=True) if not valid}
+    doses = [dose.resource for result in results for dose in result.doses]
+    if not (are_valid("Patient", new.values()) and are_valid("Immunization", doses, beside=_OF_ANY_PATIENT)):
+        return False
+    for one in new:
+        _VALID_PATIENTS.keep(one, True)  # noqa: FBT003 - the value kept
+    return True
 
 
 def validated(result: Converted | Rejected) -> Converted | Rejected:
     """Return the record if its resources are valid FHIR R4: an invalid Patient rejects it, an invalid dose the dose."""
-    return _checked(result, doses_are_valid=False)
-
-
-def _checked(result: Converted | Rejected, *, doses_are_valid: bool) -> Converted | Rejected:
     if isinstance(result, Rejected):
         return result
-    if problems := _patient_problems(result):
+    if problems := validate(result.patient):
         return Rejected(result.ref, problems, key=result.key, unmapped=result.unmapped, nik_cells=result.nik_cells)
-    for dose in () if doses_are_valid else result.doses:
+    for dose in result.doses:
         if not is_valid(for_patient(dose.resource, _ANY_PATIENT)):
             return _with_valid_doses(result)
     return result
@@ -62,13 +72,3 @@ def _with_valid_doses(result: Converted) -> Converted | Rejected:
     if len(result.doses) == 1 and not result.doses[0].name:
         return Rejected(result.ref, checked[0][1], key=result.key, unmapped=result.unmapped, nik_cells=result.nik_cells)
     return result._replace(doses=valid, missing=(*result.missing, *missing))
-
-
-def _patient_problems(result: Converted) -> tuple[Problem, ...]:
-    fingerprint = result.fingerprint
-    if fingerprint and _VALID_PATIENTS.get(fingerprint):
-        return ()
-    problems = validate(result.patient)
-    if fingerprint and not problems:
-        _VALID_PATIENTS.keep(fingerprint, True)  # noqa: FBT003 - the value kept
-    return problems
