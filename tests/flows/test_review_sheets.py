@@ -136,7 +136,7 @@ def test_a_question_decided_on_two_lines_is_a_fault(asked):
     filled(path, {"decision": "link"}, {"decision": "create"})
     code, _, err = asked.run("review", "import", path)
     assert code == 2
-    assert "decided in row 1 already" in err
+    assert "decided in row 1 otherwise" in err
 
 
 def test_a_link_to_nobody_is_refused_and_the_rest_applied(place):
@@ -159,3 +159,44 @@ def test_a_sheet_without_decisions_applies_nothing(asked):
     code, out, _ = asked.run("review", "import", exported(asked, "out.csv"))
     assert code == 0
     assert "no decision on the sheet" in out
+
+
+def test_the_same_decision_in_several_lines_of_a_question_counts_once(asked):
+    path = exported(asked, "out.csv")
+    (line,) = lines_of(path)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(line))
+        writer.writeheader()
+        writer.writerows([{**line, "decision": "create"}, {**line, "decision": "CREATE", "patient": "another"}])
+    assert results(asked, path) == [("applied", "create")]
+
+
+def test_what_is_half_filled_in_is_told(asked):
+    path = filled(exported(asked, "out.csv"), {"reason": "ask the mother first"})
+    code, said, _ = asked.run("review", "import", path)
+    assert code == 0
+    assert "row 1: reason or decided_by is filled in, but decision is empty" in " ".join(said.split())
+    assert asked.json("review", "import", path) == {"lines": [], "undecided": 1, "half_filled": [1]}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("decision", "choice"), "out.csv: lacks columns of the sheet that `review export` writes: 'decision'"),
+        (("\n1,", f"\n{'9' * 30},"), f"there is no review {'9' * 30} in this environment"),
+    ],
+)
+def test_a_sheet_that_lacks_what_was_exported_is_told(asked, change, message):
+    path = filled(exported(asked, "out.csv"), {"decision": "create"})
+    path.write_bytes(path.read_bytes().replace(b"\r\n", b"\n").replace(*(word.encode() for word in change), 1))
+    code, _, err = asked.run("review", "import", path)
+    assert code == 2
+    assert message in err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("review", "show"), ("review", "link", "x"), ("review", "unlink", "1"), ("runs", "show"), ("runs", "retry")],
+)
+def test_a_number_that_nothing_has_is_wrong_usage(place, words):
+    assert place.run(*words[:2], "9" * 22, *words[2:])[0] == 2

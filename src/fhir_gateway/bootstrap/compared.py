@@ -18,7 +18,7 @@ from fhir_gateway.identity.given import Listed, Vial, listed
 from fhir_gateway.identity.lots import raised_by_lot
 from fhir_gateway.identity.told_by_doses import with_doses
 
-_RUN = re.compile(r"([0-9]+)(?::([0-9]+))?")
+_RUN = re.compile(r"([0-9]{1,9})(?::([0-9]{1,9}))?")
 _NOT_OF_A_LOT = re.compile(r"[^A-Z0-9\n]+")
 
 

@@ -19,7 +19,8 @@ from fhir_gateway.settings import EMBEDDED, home, load_environment
 app = typer.Typer()
 
 Merge = Annotated[
-    int, typer.Argument(metavar="MERGE", min=1, max=2**31, help="The merge's number, as `merge history` shows it.")
+    int,
+    typer.Argument(metavar="MERGE", min=1, max=options.MOST, help="The merge's number, as `merge history` shows it."),
 ]
 Patient = Annotated[str, typer.Option("--patient", metavar="ID", help="A Patient's id, surviving or replaced.")]
 Nik = Annotated[str, typer.Option("--nik", metavar="NIK", help="A person's NIK.")]
@@ -30,7 +31,7 @@ def list_merges(
     nik: Nik = "",
     patient: Patient = "",
     run: Annotated[
-        int | None, typer.Option("--run", metavar="RUN", min=1, max=2**31, help="The run that merged.")
+        int | None, typer.Option("--run", metavar="RUN", min=1, max=options.MOST, help="The run that merged.")
     ] = None,
     user: Annotated[str, typer.Option("--user", metavar="WHO", help="Who merged or undid.")] = "",
     since: Annotated[

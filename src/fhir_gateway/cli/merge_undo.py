@@ -32,7 +32,7 @@ app = typer.Typer()
 @app.command("undo")
 def undo_merge(
     merge: Annotated[
-        int, typer.Argument(metavar="MERGE", min=1, max=2**31, help="The merge's number, see `merge history`.")
+        int, typer.Argument(metavar="MERGE", min=1, max=options.MOST, help="The merge's number, see `merge history`.")
     ],
     reason: Annotated[str, typer.Option("--reason", help="Why; kept in the history.")] = "",
     preview: Annotated[bool, typer.Option("--preview", help="Show what would be done, and write nothing.")] = False,

@@ -10,6 +10,8 @@ import typer
 from fhir_gateway.domain.errors import UsageError
 
 _CLINIC = re.compile(r"\w(?:[\w.-]| (?! )){0,62}(?<! )")
+MOST = 2**31
+"""No run, row, review or merge has a larger number."""
 
 
 def _clinic(context: typer.Context, parameter: typer.CallbackParam, value: str) -> str:

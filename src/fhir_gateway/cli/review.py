@@ -21,7 +21,7 @@ from fhir_gateway.settings import EMBEDDED
 app = typer.Typer(no_args_is_help=True, help="Doubtful rows, which wait for a person's decision.")
 app.add_typer(review_sheets.app)
 
-Number = Annotated[int, typer.Argument(metavar="ID", help="The review's number.")]
+Number = Annotated[int, typer.Argument(metavar="ID", min=1, max=options.MOST, help="The review's number.")]
 Note = Annotated[str, typer.Option("--note", metavar="TEXT", help="Why, for those who ask later.")]
 
 
@@ -132,8 +132,11 @@ def reject(
 
 @app.command()
 def unlink(
-    run: Annotated[int, typer.Argument(metavar="RUN", help="The run that loaded the rows, see `runs list`.")],
-    rows: Annotated[list[int], typer.Argument(metavar="ROW", min=1, help="Data rows of its file.")],
+    run: Annotated[
+        int,
+        typer.Argument(metavar="RUN", min=1, max=options.MOST, help="The run that loaded the rows, see `runs list`."),
+    ],
+    rows: Annotated[list[int], typer.Argument(metavar="ROW", min=1, max=options.MOST, help="Data rows of its file.")],
     to: Annotated[
         str,
         typer.Option("--to", metavar="PATIENT", help="Whose the rows are; else a new person's.", show_default=False),

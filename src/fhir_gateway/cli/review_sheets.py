@@ -10,7 +10,7 @@ from fhir_gateway import bootstrap
 from fhir_gateway.cli import options
 from fhir_gateway.cli.exit_codes import LEFT_OPEN
 from fhir_gateway.cli.persons import dose_words, person_columns
-from fhir_gateway.cli.printing import print_json, print_table
+from fhir_gateway.cli.printing import print_json, print_table, print_text
 from fhir_gateway.cli.progress import ProgressDisplay
 from fhir_gateway.domain.errors import SourceError
 from fhir_gateway.domain.identity import PersonDecision
@@ -118,7 +118,9 @@ def import_sheet(
             return [line async for line in applied]
 
         results = gateway.act(apply, to_post=True) if decisions else []
-    _print_results(results, undecided=len({line.review for line in lines}) - len(results), as_json=as_json)
+    decided = {str(decision.review) for decision in decisions}
+    left = [line for line in lines if line.review.strip() not in decided]
+    _print_results(results, left, as_json=as_json)
     return LEFT_OPEN if any(line.result not in _SETTLED for line in results) else 0
 
 
@@ -165,7 +167,12 @@ def _evidence(decision: PersonDecision | None, patient_id: str, policy: Matching
 
 
 def _read(sheet: Path) -> Iterator[SheetLine]:
-    for record in open_source(sheet, [_LAYOUT]).records():
+    try:
+        source = open_source(sheet, [_LAYOUT])
+    except SourceError as error:
+        words = str(error).replace(f"mapping {_LAYOUT.mapping}", "the sheet that `review export` writes")
+        raise SourceError(words) from None
+    for record in source.records():
         if isinstance(record, UnreadableRow):
             raise SourceError(f"{record.ref}: {record.problem.text}; nothing was applied")
         if lost := sorted(record.lost & _READ):
@@ -179,9 +186,13 @@ def _read(sheet: Path) -> Iterator[SheetLine]:
         )
 
 
-def _print_results(results: Sequence[AppliedLine], *, undecided: int, as_json: bool) -> None:
+def _print_results(results: Sequence[AppliedLine], left: Sequence[SheetLine], *, as_json: bool) -> None:
+    """Print what became of the decisions; `left` are the lines of questions that were left undecided."""
+    undecided = len({line.review for line in left})
+    half_filled = [line.number for line in left if line.reason or line.decided_by]
     if as_json:
-        print_json({"lines": [_as_json(line) for line in results], "undecided": undecided})
+        lines = [_as_json(line) for line in results]
+        print_json({"lines": lines, "undecided": undecided, "half_filled": half_filled})
         return
     print_table(
         ("row", "review", "decision", "result", "run", ""),
@@ -190,7 +201,10 @@ def _print_results(results: Sequence[AppliedLine], *, undecided: int, as_json: b
     counts = {result: sum(line.result is result for line in results) for result in LineResult}
     print(", ".join(f"{count} {result}" for result, count in counts.items() if count) or "no decision on the sheet")
     if undecided:
-        print(f"{undecided} questions were left undecided")
+        print("1 question was left undecided" if undecided == 1 else f"{undecided} questions were left undecided")
+    if half_filled:
+        rows = ", ".join(map(str, half_filled))
+        print_text(f"row {rows}: reason or decided_by is filled in, but decision is empty: nothing was done")
 
 
 def _as_json(line: AppliedLine) -> dict[str, object]:

@@ -65,8 +65,12 @@ def list_runs(environment: options.Environment = EMBEDDED, as_json: options.Json
 
 @app.command()
 def show(
-    run: Annotated[int, typer.Argument(metavar="RUN", help="The run's number, see `runs list`.")],
-    row: Annotated[int, typer.Option("--row", metavar="N", help="What became of data row N, and why.")] = 0,
+    run: Annotated[
+        int, typer.Argument(metavar="RUN", min=1, max=options.MOST, help="The run's number, see `runs list`.")
+    ],
+    row: Annotated[
+        int, typer.Option("--row", metavar="N", min=0, max=options.MOST, help="What became of data row N, and why.")
+    ] = 0,
     file: Annotated[
         int | None,
         typer.Option("--file", metavar="N", min=1, help="Which of the run's files; to be said where it read several."),
@@ -132,7 +136,9 @@ def _print_settlement(row: int, settled: Settlement) -> None:
 
 @app.command()
 def retry(
-    run: Annotated[int, typer.Argument(metavar="RUN", help="The run's number, see `runs list`.")],
+    run: Annotated[
+        int, typer.Argument(metavar="RUN", min=1, max=options.MOST, help="The run's number, see `runs list`.")
+    ],
     environment: options.Environment = EMBEDDED,
     user: options.User = "",
     as_json: options.Json = False,

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from fhir_gateway.domain.errors import ServerError, TransientServerError, UsageError
@@ -12,6 +12,8 @@ from fhir_gateway.flows.review.answering import begun, create, link, reject, sai
 from fhir_gateway.ports import Ledger
 
 _MOST_PROBLEMS = 50
+_LARGEST = 2**31
+"""No question has a larger number, and the ledger takes none."""
 
 
 class Choice(StrEnum):
@@ -98,9 +100,11 @@ def check_sheet(lines: Iterable[SheetLine], ledger: Ledger) -> list[SheetDecisio
         found = _fault(line) or _decision(line, ledger)
         if isinstance(found, str):
             problems.append(f"row {line.number}: {found}")
-        elif found.review in decisions:
+        elif (before := decisions.get(found.review)) and _as_before(found, before):
+            continue  # said in the lines of several candidates, as is easily done where they stand below each other
+        elif before:
             problems.append(
-                f"row {line.number}: review {found.review} is decided in row {decisions[found.review].line} already:"
+                f"row {line.number}: review {found.review} is decided in row {before.line} otherwise:"
                 " leave one of the two empty"
             )
         else:
@@ -109,6 +113,12 @@ def check_sheet(lines: Iterable[SheetLine], ledger: Ledger) -> list[SheetDecisio
         more = [f"… and {len(problems) - _MOST_PROBLEMS} more"] if len(problems) > _MOST_PROBLEMS else []
         raise UsageError("\n".join(["nothing was applied:", *problems[:_MOST_PROBLEMS], *more]))
     return list(decisions.values())
+
+
+def _as_before(one: SheetDecision, before: SheetDecision) -> bool:
+    """Say whether two lines of a question hold the very same decision; the Patient counts where she is linked."""
+    other = replace(before, line=one.line)
+    return one == (other if one.choice is Choice.LINK else replace(other, patient=one.patient))
 
 
 def _fault(line: SheetLine) -> str:
@@ -129,7 +139,7 @@ def _fault(line: SheetLine) -> str:
 
 def _decision(line: SheetLine, ledger: Ledger) -> SheetDecision | str:
     number = int(line.review)
-    if ledger.reviews.get(number) is None:
+    if number > _LARGEST or ledger.reviews.get(number) is None:
         return f"there is no review {number} in this environment"
     return SheetDecision(
         line=line.number,
