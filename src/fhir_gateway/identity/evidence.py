@@ -158,7 +158,7 @@ def unmasked(evidence: PersonEvidence, nik: str) -> PersonEvidence:
     return evidence._replace(niks=(nik,), masked=True)
 
 
-@remembered(4096)
+@remembered(2048)
 def read_birth_date(text: str) -> BirthDate:
     """Read FHIR's date (YYYY, YYYY-MM, YYYY-MM-DD); what is none, or no day of the calendar, is unknown."""
     if text[4:5] == text[7:8] == "-":
@@ -291,7 +291,7 @@ def _phones(telecom: Any) -> list[str]:
     return [number for value in points if (number := comparable_phone(value))]
 
 
-@remembered(4096)
+@remembered(2048)
 def comparable_phone(text: str) -> str:
     """Return a phone's national digits without 0 and country code, "" where they cannot be a number of their own."""
     plain = text if text.isdecimal() else _NOT_A_DIGIT.sub("", text)

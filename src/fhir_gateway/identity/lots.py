@@ -26,7 +26,9 @@ Received = Callable[[Vial], int | None]
 LOT = "lot"
 """The field of this evidence: a comparison shows it, and its sum leaves it out."""
 _PERSON_BITS = 32
-_PARTS = 32
+_ARRAYS = 8
+_PARTS = 64
+"""Vials are counted by parts, and each array has an equal number of these."""
 _TOLD = "the same lot, vaccine and day"
 _OTHER_PARENT = frozenset({NameLevel.UNKNOWN, NameLevel.DIFFERENT, NameLevel.PARTIAL})
 _ONE_LIST = Evidence(
@@ -84,31 +86,47 @@ def raised_by_lot(comparison: Comparison, lot: Evidence, policy: MatchingPolicy)
 
 
 class LotCount:
-    """Counts of how many people lists say a lot, vaccine and day; eight bytes for each person's."""
+    """Counts of how many people lists say a lot, vaccine and day; eight bytes for each person's, and fewer once they are counted."""
 
     def __init__(self) -> None:
-        self._said = array("Q")
+        self._said = [array("Q") for _ in range(_ARRAYS)]
 
     def add(self, person: int, said: Listed) -> None:
         """Count what lists say of a person, whose number has 32 bits at most; what is added again counts once."""
-        self._said.extend(_checksum(vial) << _PERSON_BITS | person for vial in said.vials)
+        for vial in said.vials:
+            number = _checksum(vial)
+            self._said[number % _ARRAYS].append(number << _PERSON_BITS | person)
 
     def result(self) -> Received:
-        """Return what was counted; of whom nobody was counted, nothing is known."""
-        vials, people = [], []
-        for part in range(_PARTS):  # the numbers of all at once would take ten times as much memory as what is kept
-            several = {value for value in self._said if (value >> _PERSON_BITS) % _PARTS == part}
-            counts = Counter(value >> _PERSON_BITS for value in several)
-            vials.append(array("Q", sorted(counts)))
-            people.append(array("I", (counts[vial] for vial in vials[part])))
+        """Return what was counted and drop what was added; of whom nobody was counted, nothing is known.
+
+        Most vials were received by one person alone: of these the number is kept, of others how many there were, too.
+        """
+        alone, shared, people = {}, {}, {}
+        for place in range(_ARRAYS):
+            said, self._said[place] = self._said[place], array("Q")
+            for part in range(place, _PARTS, _ARRAYS):  # the numbers of all at once would take ten times as much memory
+                several = {value for value in said if (value >> _PERSON_BITS) % _PARTS == part}
+                counts = Counter(value >> _PERSON_BITS for value in several)
+                alone[part] = array("I", sorted(vial for vial, count in counts.items() if count == 1))
+                shared[part] = array("I", sorted(counts.keys() - alone[part]))
+                people[part] = array("I", (counts[vial] for vial in shared[part]))
 
         def received(vial: Vial) -> int | None:
             number = _checksum(vial)
-            known = vials[number % _PARTS]
-            place = bisect_left(known, number)
-            return people[number % _PARTS][place] if place < len(known) and known[place] == number else None
+            part = number % _PARTS
+            place = _place(number, shared[part])
+            if place is not None:
+                return people[part][place]
+            return None if _place(number, alone[part]) is None else 1
 
         return received
+
+
+def _place(number: int, numbers: "array[int]") -> int | None:
+    """Return where a number stands among sorted ones, None where it does not."""
+    place = bisect_left(numbers, number)
+    return place if place < len(numbers) and numbers[place] == number else None
 
 
 def _checksum(vial: Vial) -> int:

@@ -9,7 +9,7 @@ from fhir_gateway.people.name_sounds import compared_form
 from fhir_gateway.people.name_words import ABDUL_WITH, BALINESE_WORDS
 
 
-@remembered(4096)
+@remembered(2048)
 def compared_words(plain: tuple[str, ...]) -> tuple[str, ...]:
     """Return the compared forms of a name's plain words (small letters, no accents), without marks of sex and rank."""
     forms: list[str] = []

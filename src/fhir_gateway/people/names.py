@@ -160,7 +160,7 @@ def _read_any(text: str, cleaned: str) -> PersonName:
     )
 
 
-@remembered(4096)
+@remembered(2048)
 def tokens_of_key(key: str) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], bool]:
     """Return what a name's `key` holds: its plain words, their compared forms, the father's compared forms, cut off."""
     own, father, cut = key.split("|")

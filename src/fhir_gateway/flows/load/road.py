@@ -122,6 +122,7 @@ async def _go(run: Run, tools: LoadTools) -> None:
             return _foretell(run, tools)
         run = tools.ledger.runs.get(run.id) or run
     await post(run, tools, total=_waiting(run, tools))
+    tools.tidy()
     await sweep_races(run, tools)
     return None
 
@@ -131,6 +132,7 @@ async def _identify(run: Run, tools: LoadTools) -> None:
     frequencies = await compare_people(run, tools)
     tools.tidy()
     await look_up(run, tools, frequencies=frequencies)
+    tools.tidy()
     await decide_people(run, tools, frequencies=frequencies)
 
 
