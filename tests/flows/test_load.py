@@ -197,6 +197,20 @@ def test_unmapped_vaccines_are_counted_with_a_line_to_paste(place):
     assert counts(place.load(place.home / "sheet.csv")) == {"loaded": 4}
 
 
+def test_a_conversion_writes_a_record_once_and_asks_about_another_content(place):
+    other = RATNA.replace("B100", "B200")
+    sheet = place.sheet(RATNA, BAYU, RATNA, other, BAYU.replace("190002", "190003"), other)
+    code, out, _ = place.run("convert", sheet, "--out", "out.ndjson", "--report", "report.csv", "--json")
+    assert (code, counts(json.loads(out))) == (3, {"loaded": 3, "review": 3})
+    assert json.loads(out)["reasons"] == {"key-conflict": 3}
+    rows = place.report(place.home / "report.csv")
+    assert [row["gateway_status"] for row in rows] == ["loaded", "loaded", "loaded", "review", "review", "review"]
+    assert not any(row["patient_id"] or row["immunization_ids"] for row in rows[3:])
+    written = [json.loads(line) for line in (place.home / "out.ndjson").read_text().splitlines()]
+    assert [each["resourceType"] for each in written] == ["Patient", "Immunization"] * 2
+    assert [each["lotNumber"] for each in written if "lotNumber" in each][:1] == ["B100"]
+
+
 def test_a_dry_run_sends_and_keeps_nothing(place):
     path = place.sheet(RATNA, VITAMIN)
     assert counts(place.load(path, "--dry-run")) == {"loaded": 1, "rejected": 1}

@@ -4,9 +4,11 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
 
+import orjson
+
 from fhir_gateway.domain.outcomes import Outcome, RowOutcome
 from fhir_gateway.domain.recent import Recent
-from fhir_gateway.domain.records import Converted, Rejected, Resource, UnmappedValue, maker
+from fhir_gateway.domain.records import Converted, Rejected, UnmappedValue, maker
 from fhir_gateway.fhir.json_text import fingerprint_and_id
 from fhir_gateway.flows.load.reading import leading_code, missing_text, rejection
 from fhir_gateway.flows.load.tools import LoadInput
@@ -22,9 +24,24 @@ _DOSES_AT_ONCE = 1200
 _LOADED = Outcome.LOADED
 _row_outcome = maker(RowOutcome)
 
-Write = Callable[[Sequence[Resource]], None]
-NewIds = Callable[[Iterable[str]], set[str]]
-"""Returns those ids that are given for the first time; must stay small for millions of them."""
+Claim = tuple[str, int]
+"""An id and what stands for the content that it is given for."""
+
+Write = Callable[[Sequence[bytes]], None]
+"""Writes resources as JSON."""
+
+Take = Callable[[Iterable[Claim]], tuple[set[str], set[Claim]]]
+"""Returns those ids that are given for the first time, and those claims whose id was given for another content; must stay
+small for millions of them."""
+
+_ANY_CONTENT = 0
+"""What stands for the content of an id that is made of it."""
+
+_CONFLICT = (
+    "key-conflict",
+    "the same record stands in this file more than once, with different contents: only the first was written",
+    "correct or remove the wrong row and convert again",
+)
 
 
 @dataclass(slots=True)
@@ -43,22 +60,23 @@ class ConversionBooks:
             self.read += rows
             self.outcomes[outcome] = self.outcomes.get(outcome, 0) + rows
 
-    def count_rejected(self, code: str, reason: str) -> None:
-        """Count a rejected row under a code."""
-        self.count(Outcome.REJECTED, 1)
+    def count_left(self, outcome: Outcome, code: str, reason: str) -> None:
+        """Count a row of which something is left to do under a code."""
+        self.count(outcome, 1)
         self.reasons[code] = self.reasons.get(code, 0) + 1
         self.texts.setdefault(code, reason)
 
 
 def convert(
-    entry: LoadInput, write: Write, *, new_ids: NewIds, books: ConversionBooks, limit: int = 0
+    entry: LoadInput, write: Write, *, take: Take, books: ConversionBooks, limit: int = 0
 ) -> Iterator[RowOutcome]:
     """Convert row by row: `write` gets every resource, the caller every row's outcome, `books` the counts.
 
     Ids are deterministic: a Patient's from everything that the row says of the person, so equal people are written
-    once; an Immunization's from the row's key. Who is who across different spellings is not decided here.
+    once; an Immunization's from the row's key: another content under it is no second one, but for review. Who is who
+    across different spellings is not decided here.
     """
-    out = _Out(write, new_ids, books)
+    out = _Out(write, take, books)
     records = islice(entry.source.records(), limit or None)
     size = _AT_ONCE // 4
     while rows := list(islice(records, size)):
@@ -71,61 +89,102 @@ def convert(
 class _Out:
     """Writes each resource once, and remembers the ids of the Patients that were written lately."""
 
-    def __init__(self, write: Write, new_ids: NewIds, books: ConversionBooks) -> None:
+    def __init__(self, write: Write, take: Take, books: ConversionBooks) -> None:
         self._write = write
-        self._new_ids = new_ids
+        self._take = take
         self._books = books
         self._patients: Recent[str, bool] = Recent(_REMEMBERED)
 
     def settle(self, results: Sequence[Converted | Rejected]) -> list[RowOutcome]:
         """Write what is new of records, a Patient before the doses; returns their outcomes, which are counted."""
-        kept = [result for result in results if isinstance(result, Converted)]
-        patients = [result.content_id or fingerprint_and_id(result.patient)[1] for result in kept]
-        # A dose's first identifier is the gateway's own, made of the row's key.
-        doses = [tuple([dose[1]["identifier"][0]["value"] for dose in result.doses]) for result in kept]
-        new = self._new_ids(chain(self._new_lately(set(patients)), chain.from_iterable(doses)))
-        ids = zip(patients, doses, strict=True)
-        written: list[Resource] = []
+        rows = [_Row(result) for result in results if isinstance(result, Converted)]
+        new, conflicts = self._take(chain.from_iterable([row.claims for row in rows]))
+        for row in rows if conflicts else ():
+            row.conflicts = frozenset(conflicts.intersection(row.claims))
+        new |= self._new_patients({row.patient_id for row in rows if row.writes()})
+        waiting = iter(rows)
+        written: list[bytes] = []
         outcomes: list[RowOutcome] = []
         for result in results:
             if isinstance(result, Rejected):
                 outcomes.append(self._rejected(result))
                 continue
-            patient_id, dose_ids = next(ids)
+            row = next(waiting)
+            patient_id = row.patient_id
             if patient_id in new:
                 new.remove(patient_id)
-                written.append({"resourceType": "Patient", "id": patient_id, **result.patient})
-            reference = {"reference": f"Patient/{patient_id}"}
-            for dose_id, (_, resource) in zip(dose_ids, result.doses):  # noqa: B905 - the keyword takes longer than the rest
+                written.append(orjson.dumps({"resourceType": "Patient", "id": patient_id, **result.patient}))
+            for dose_id, text in zip(row.dose_ids, row.doses):  # noqa: B905 - the keyword takes longer than the rest
                 if dose_id in new:
                     new.remove(dose_id)
-                    written.append({"resourceType": "Immunization", "id": dose_id, **resource, "patient": reference})
-            if result.missing:
-                outcomes.append(self._with_missing(result, patient_id, dose_ids))
+                    written.append(text)
+            if result.missing or row.conflicts:
+                outcomes.append(self._with_missing(row))
             else:
-                outcomes.append(_row_outcome((result.ref.row, _LOADED, "", "", patient_id, dose_ids, "", result.key)))
+                told = (result.ref.row, _LOADED, "", "", patient_id, row.dose_ids, "", result.key)
+                outcomes.append(_row_outcome(told))
         self._write(written)
         self._books.count(_LOADED, sum([outcome.outcome is _LOADED for outcome in outcomes]))
         for value in chain.from_iterable([result.unmapped for result in results if result.unmapped]):
             self._books.unmapped[value] = self._books.unmapped.get(value, 0) + 1
         return outcomes
 
-    def _new_lately(self, patients: Collection[str]) -> list[str]:
-        """Return the ids of Patients that were not written lately, and remember them."""
-        new = [each for each in patients if self._patients.get(each) is None]
-        for each in new:
+    def _new_patients(self, patients: Collection[str]) -> set[str]:
+        """Return the ids of Patients that were not written yet; those of lately are remembered."""
+        lately = [each for each in patients if self._patients.get(each) is None]
+        for each in lately:
             self._patients.keep(each, True)  # noqa: FBT003 - the value kept
-        return new
+        return self._take([(each, _ANY_CONTENT) for each in lately])[0]
 
     def _rejected(self, result: Rejected) -> RowOutcome:
         told = rejection(result.ref.row, result.problems)
-        self._books.count_rejected(told.code, told.reason)
+        self._books.count_left(told.outcome, told.code, told.reason)
         return RowOutcome(told.number, told.outcome, told.reason, told.suggestion, key=result.key)
 
-    def _with_missing(self, result: Converted, patient_id: str, ids: tuple[str, ...]) -> RowOutcome:
-        missing = result.missing
-        reason = "; ".join(dict.fromkeys(missing_text(dose) for dose in missing))
-        suggestion = "; ".join(dict.fromkeys(dose.problem.suggestion for dose in missing if dose.problem.suggestion))
-        self._books.count_rejected(leading_code([dose.problem for dose in missing]), reason)
-        row = result.ref.row
-        return RowOutcome(row, Outcome.REJECTED, reason, suggestion, patient_id, ids, key=result.key)
+    def _with_missing(self, row: "_Row") -> RowOutcome:
+        """Return the outcome of a row of which not all doses were written."""
+        result, missing = row.result, row.result.missing
+        reasons = [missing_text(dose) for dose in missing]
+        suggestions = [dose.problem.suggestion for dose in missing if dose.problem.suggestion]
+        if row.conflicts:
+            outcome, (code, reason, suggestion) = Outcome.REVIEW, _CONFLICT
+            reasons, suggestions = [reason, *reasons], [suggestion, *suggestions]
+        else:
+            outcome, code = Outcome.REJECTED, leading_code([dose.problem for dose in missing])
+        text = "; ".join(dict.fromkeys(reasons))
+        self._books.count_left(outcome, code, text)
+        return RowOutcome(
+            result.ref.row,
+            outcome,
+            text,
+            "; ".join(dict.fromkeys(suggestions)),
+            "" if row.conflicts else row.patient_id,
+            tuple([each for each, claim in zip(row.dose_ids, row.claims, strict=True) if claim not in row.conflicts]),
+            key=result.key,
+        )
+
+
+class _Row:
+    """A converted record with its ids, and its doses as they would be written."""
+
+    __slots__ = ("claims", "conflicts", "dose_ids", "doses", "patient_id", "result")
+
+    def __init__(self, result: Converted) -> None:
+        self.result = result
+        self.patient_id = result.content_id or fingerprint_and_id(result.patient)[1]
+        reference = {"reference": f"Patient/{self.patient_id}"}
+        # A dose's first identifier is the gateway's own, made of the row's key.
+        self.dose_ids = tuple([dose[1]["identifier"][0]["value"] for dose in result.doses])
+        self.doses = [
+            orjson.dumps({"resourceType": "Immunization", "id": dose_id, **resource, "patient": reference})
+            for dose_id, (_, resource) in zip(self.dose_ids, result.doses)  # noqa: B905 - the keyword takes longer
+        ]
+        self.claims = list(zip(self.dose_ids, map(hash, self.doses)))  # noqa: B905 - the keyword takes longer
+        self.conflicts: frozenset[Claim] = _NO_CONFLICTS
+
+    def writes(self) -> bool:
+        """Tell whether the row's person is written: nothing is of a row all whose doses are in conflict."""
+        return not self.doses or len(self.conflicts) < len(self.claims)
+
+
+_NO_CONFLICTS: frozenset[Claim] = frozenset()

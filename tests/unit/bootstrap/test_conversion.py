@@ -16,14 +16,19 @@ def small(monkeypatch):
 
 
 @settings(derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.integers(0, 40)))
-def test_an_id_is_new_exactly_once_whatever_marks_it_shares(small, numbers):
-    ids = [f"{number:032x}"[::-1] for number in numbers]
+@given(st.lists(st.tuples(st.integers(0, 40), st.integers(-1, 1))))
+def test_an_id_is_new_exactly_once_and_its_content_is_remembered_whatever_marks_it_shares(small, given_claims):
+    claims = [(f"{number:032x}"[::-1], content) for number, content in given_claims]
+    first: dict[str, int] = {}
 
     with closing(conversion._Seen()) as seen:
-        told = [seen.new_ids(ids[place : place + 2]) for place in range(0, len(ids), 2)]
-
-    assert told == [set(ids[place : place + 2]).difference(ids[:place]) for place in range(0, len(ids), 2)]
+        for place in range(0, len(claims), 2):
+            asked = claims[place : place + 2]
+            expected = {each for each, _ in asked if each not in first}
+            for each, content in asked:
+                first.setdefault(each, content)
+            conflicts = {(each, content) for each, content in asked if first[each] != content}
+            assert seen.take(asked) == (expected, conflicts)
 
 
 class _Silence:
