@@ -48,8 +48,10 @@ def _told(order: list[str], together: dict[Row, str], found: dict[Row, str], tru
     persons = {truth[row].person for pair in outcome.joined_in_one_only for row in pair}
     here = {truth[row].person for row in outcome.waiting_in_one_only if not found[row]}
     there = {truth[row].person for row in outcome.waiting_in_one_only if not together[row]}
+    either = sum(truth[row].person in here & there for row in outcome.waiting_in_one_only)
     return (
         f"         {', '.join(order)}: {len(persons)} persons joined otherwise ({len(parted)} pairs of rows parted, "
         f"{len(outcome.joined_in_one_only) - len(parted)} joined, {wrong} of two persons); persons in review "
-        f"only in this order {len(here - there)}, only together {len(there - here)}, with other rows {len(here & there)}"
+        f"only in this order {len(here - there)}, only together {len(there - here)}, with other rows {len(here & there)} "
+        f"({either} of {len(outcome.waiting_in_one_only)} rows)"
     )
