@@ -43,7 +43,7 @@ def fingerprint(value: Any) -> str:
 
 def fingerprint_and_id(value: Any) -> tuple[str, str]:
     """Return a JSON value's fingerprint and an id of 32 hex digits made of it."""
-    text = dump(value, ordered=True)
+    text = orjson.dumps(value, default=_decimal, option=orjson.OPT_SORT_KEYS)
     whole = hashlib.sha256(text).hexdigest()
     return whole, whole[:_HALF_OF_ID] + hashlib.sha256(b'[%b,"id"]' % text).hexdigest()[:_HALF_OF_ID]
 

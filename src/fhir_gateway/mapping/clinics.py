@@ -30,7 +30,7 @@ class KeyReader(NamedTuple):
     """A part of the key: the cell, or what a function makes of it where it can be read.
 
     `steady` says that the cells alone decide it, `of_person` that its columns are all the person's, so that it is the same
-    in all rows of a person.
+    in all rows of a person. `element` has the same value where that is a text.
     """
 
     cell: Read
@@ -38,6 +38,7 @@ class KeyReader(NamedTuple):
     columns: tuple[str, ...]
     steady: bool = True
     of_person: bool = False
+    element: Element | None = None
 
 
 class Clinic:
@@ -46,7 +47,7 @@ class Clinic:
     `facts` returns what is known of a row, whose numeric columns it may be given, before anything of it was read.
     """
 
-    __slots__ = ("_key_parts", "_spend", "display", "doses", "facts", "id", "meta", "safe")
+    __slots__ = ("_key_parts", "_known", "_spend", "display", "doses", "facts", "id", "meta", "safe")
 
     def __init__(
         self,
@@ -65,6 +66,7 @@ class Clinic:
         self.doses = tuple([(group, Elements(group.elements, self.facts, spend)) for group in doses])
         self._spend = spend
         self._key_parts: dict[KeyReader, Known] = {}
+        self._known = {element: known for _, elements in self.doses for element, known in elements.known().items()}
 
     def key_parts(self, part: KeyReader, records: Sequence[SourceRecord], columns: Columns) -> Sequence[str]:
         """Return a part of the rows' keys."""
@@ -73,10 +75,20 @@ class Clinic:
         if not part.steady:
             rows = zip(records, columns.rows(part.columns), strict=True)
             return [_key_part(part, cells, self.facts(record.numeric)) for record, cells in rows]
+        if part.element in self._known:
+            texts = columns.texts(part.columns)
+            return self.key_parts_of(part, list(map(self._known[part.element].__getitem__, texts)), texts)
         known = self._key_parts.get(part)
         if known is None:
             known = self._key_parts[part] = Known(partial(_learned_key_part, part, self.facts, self._spend))
         return list(map(known.__getitem__, columns.texts(part.columns)))
+
+    def key_parts_of(self, part: KeyReader, values: Sequence[Any], texts: Sequence[Any]) -> Sequence[str]:
+        """Return a part of the rows' keys that an element has the values of, where they are texts."""
+        return [
+            value if value.__class__ is str else _key_part(part, cells_of(part.columns, text), self.facts())
+            for value, text in zip(values, texts, strict=True)
+        ]
 
 
 def _learned_key_part(part: KeyReader, facts: NewFacts, spend: Spend, texts: Any) -> str:

@@ -49,7 +49,7 @@ class Columns(dict[str, list[str]]):
     def rows(self, names: tuple[str, ...]) -> list[dict[str, str]]:
         """Return each row's cells in these columns."""
         columns = zip(*map(self.__getitem__, names), strict=True) if names else repeat((), len(self._written))
-        return [dict(zip(names, texts, strict=True)) for texts in columns]
+        return list(map(dict, map(zip, repeat(names), columns)))
 
     def row(self, names: tuple[str, ...], place: int) -> dict[str, str]:
         """Return one row's cells in these columns."""

@@ -138,7 +138,9 @@ def _key(node: Node | None, compiling: Compiling) -> tuple[KeyReader, ...]:
             continue
         value = compile_value(child, "key", compiling) if child.is_mapping else None
         evaluate, steady = (value.evaluate, value.steadiness >= Steadiness.SELDOM) if value else (None, True)
-        readers.append(KeyReader(compiling.reader(raw.text), evaluate, compiling.names(raw.text), steady))
+        names = compiling.names(raw.text)
+        element = compiling.elements.get(_written_value(child, names))
+        readers.append(KeyReader(compiling.reader(raw.text), evaluate, names, steady, element=element))
     return tuple(readers)
 
 
@@ -212,7 +214,20 @@ def _element(name: str, node: Node, path: str, compiling: Compiling) -> Element:
     compiled = _compile(node, path, compiling)
     columns = tuple(compiling.columns)
     compiling.columns = before | compiling.columns
-    return Element(name, compiled.evaluate, columns, compiled.steadiness)
+    element = Element(name, compiled.evaluate, columns, compiled.steadiness)
+    if (
+        compiled.steadiness is Steadiness.STEADY
+        and not compiling.variables
+        and (written := _written_value(node, columns))
+    ):
+        compiling.elements.setdefault(written, element)
+    return element
+
+
+def _written_value(node: Node, columns: tuple[str, ...]) -> str:
+    """Return how a value is written, without what is told where it is missing; "" where no function makes it of one column."""
+    column, through = (node.value.get(key) if node.is_mapping else None for key in ("column", "through"))
+    return repr((column.text, columns, through.plain())) if column is not None and through is not None else ""
 
 
 def _compile(node: Node, path: str, compiling: Compiling) -> Compiled:

@@ -27,7 +27,7 @@ from fhir_gateway.mapping.functions import ConversionContext, Facts
 from fhir_gateway.mapping.values import Cells, Read
 
 GATEWAY_KEY = "gateway_key"
-_converted = maker(Converted)
+_converted, _new_person = maker(Converted), maker(Person)
 _IS_KEY = re.compile(r"[0-9a-f]{32}")
 _REMEMBERED = 2048
 _CLINICS = 32
@@ -196,7 +196,15 @@ class CompiledMapping:
                     patient[name] = value
                     if name == "birthDate":
                         facts.birth_date = value
-        parts = [clinic.key_parts(part, records, columns) for part in self.key if part.of_person]
+        of_person = [part for part in self.key if part.of_person]
+        parts = [
+            clinic.key_parts_of(
+                part, [patient.get(part.element.name) for patient, _, _ in begun], columns.texts(part.columns)
+            )
+            if part.element in self.patient
+            else clinic.key_parts(part, records, columns)
+            for part in of_person
+        ]
         key_parts = zip(*parts, strict=True) if parts else repeat(())
         return list(map(self._person, records, begun, key_parts))
 
@@ -204,17 +212,10 @@ class CompiledMapping:
         patient, _, facts = begun
         written = record.cells
         keep_originals(patient, facts.kept)
-        return Person(
-            patient,
-            *(("", "") if facts.problems else fingerprint_and_id(patient)),
-            key_parts,
-            tuple([(c, written[c]) for c in self.nik_columns if written.get(c, "").strip()]),
-            facts.birth_date,
-            facts.gender,
-            facts.name,
-            tuple(facts.problems),
-            tuple(facts.unmapped),
-        )
+        fingerprint, content_id = ("", "") if facts.problems else fingerprint_and_id(patient)
+        nik_cells = tuple([(c, written[c]) for c in self.nik_columns if written.get(c, "").strip()])
+        told = (facts.birth_date, facts.gender, facts.name, tuple(facts.problems), tuple(facts.unmapped))
+        return _new_person((patient, fingerprint, content_id, key_parts, nik_cells, *told))
 
 
 def _letters(text: str) -> str:
@@ -223,5 +224,7 @@ def _letters(text: str) -> str:
 
 def _given_keys(columns: Columns) -> dict[int, str]:
     """Return the keys that rows of a report carry, by their places."""
-    stripped = [text.strip() for text in columns.written(GATEWAY_KEY)]
-    return {place: text for place, text in enumerate(stripped) if text and _IS_KEY.fullmatch(text)}
+    written = columns.written(GATEWAY_KEY)
+    if not any(written):
+        return {}
+    return {place: text for place, text in enumerate(map(str.strip, written)) if _IS_KEY.fullmatch(text)}

@@ -9,7 +9,7 @@ from fhir_gateway.domain import systems
 from fhir_gateway.domain.recent import Recent
 from fhir_gateway.domain.records import Problem, Resource, UnmappedValue
 from fhir_gateway.mapping.concept_maps import ConceptMap, Match, unmapped_line
-from fhir_gateway.mapping.functions import Apply, ConversionContext, Facts, MappingFunction, Option, Setup, Steadiness
+from fhir_gateway.mapping.functions import Apply, Facts, MappingFunction, Option, Setup, Steadiness
 from fhir_gateway.mapping.spellings import UNKNOWN_DOSE, DoseNumber, read_dose_number
 from fhir_gateway.people.dates import FORMATS, DateFault, ReadDate, make_instant, read_clock, read_date
 
@@ -32,8 +32,6 @@ class _DateReader:
         self._future = bool(setup.options.get("future"))
         self._column = setup.columns[0]
         self._keeps = setup.options.get("unreadable") == "keep"
-        self._context: ConversionContext | None = None
-        self._known: dict[str, ReadDate | Problem | None] = {}
         subject, words = setup.subject, setup.subject.replace("-", " ")
         formats = ", ".join(self._formats)
         self._faults = {
@@ -50,23 +48,16 @@ class _DateReader:
 
     def read(self, text: str, facts: Facts) -> ReadDate | Problem | None:
         """Return the date, None where there is none, or what is wrong with it."""
-        if facts.context is not self._context or len(self._known) > _MEMORY:
-            self._context, self._known = facts.context, {}
-        try:
-            found = self._known[text]
-        except KeyError:
-            found = self._known[text] = self._read(text, facts)
-        if self._keeps and found.__class__ is Problem:
+        context, future = facts.context, self._future
+        iso, _, fault = found = read_date(text, self._formats, context.today, context.zone, future)
+        if fault is None and (future or iso <= facts.today):
+            return found
+        if fault is DateFault.MISSING:
+            return None
+        if self._keeps:
             facts.kept.append(f"{self._column}: {text}")
             return None
-        return found
-
-    def _read(self, text: str, facts: Facts) -> ReadDate | Problem | None:
-        context = facts.context
-        found = read_date(text, self._formats, context.today, context.zone, self._future)
-        if found.fault is None:
-            return self._in_future if not self._future and found.iso > facts.today else found
-        return None if found.fault is DateFault.MISSING else self._faults[found.fault]
+        return self._in_future if fault is None else self._faults[fault]
 
 
 def _build_date(setup: Setup) -> Apply:

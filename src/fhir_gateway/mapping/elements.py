@@ -3,7 +3,7 @@
 What the same cells became lately is remembered, and looked up for all rows by one call.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from fhir_gateway.mapping.columns import Columns, cells_of
@@ -76,6 +76,10 @@ class Elements:
         """Build them from compiled ones; `spend` is called for each value that is remembered from now on."""
         self._elements = tuple([_AT_WORK[element.steadiness](element, facts, spend) for element in elements])
 
+    def known(self) -> Mapping[Element, Known]:
+        """Return what is known of steady elements, by their cells."""
+        return {element.element: element.known for element in self._elements if isinstance(element, _Steady)}
+
     def fill(self, rows: Rows) -> None:
         """Work out all elements of all rows; problems and what cannot be read are told to the rows' facts."""
         for element in self._elements:
@@ -86,7 +90,7 @@ class _Unsteady:
     """An element that may heed anything and tell anything: each row has its facts from then on."""
 
     def __init__(self, element: Element, facts: NewFacts, spend: Spend) -> None:
-        self.name, self._evaluate, self._columns, _ = self._element = element
+        self.name, self._evaluate, self._columns, _ = self.element = element
         self._facts = facts
         self._spend = spend
 
@@ -124,11 +128,11 @@ class _Steady(_Unsteady):
             spend()
             return _by_cells(element, texts, facts())
 
-        self._known = Known(learn)
+        self.known = Known(learn)
 
     def values(self, rows: Rows) -> list[Any]:
-        values = list(map(self._known.__getitem__, rows.columns.texts(self._columns)))
-        return self._completed(values, rows) if self._known.tells else values
+        values = list(map(self.known.__getitem__, rows.columns.texts(self._columns)))
+        return self._completed(values, rows) if self.known.tells else values
 
 
 class _Seldom(_Unsteady):
@@ -136,7 +140,7 @@ class _Seldom(_Unsteady):
 
     def values(self, rows: Rows) -> list[Any]:
         texts = rows.columns.texts(self._columns)
-        return self._completed([_by_cells(self._element, each, self._facts()) for each in texts], rows)
+        return self._completed([_by_cells(self.element, each, self._facts()) for each in texts], rows)
 
 
 class _Heeding(_Unsteady):

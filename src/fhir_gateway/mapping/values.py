@@ -4,13 +4,16 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fhir_gateway.domain.records import Problem
 from fhir_gateway.mapping.concept_maps import ConceptMap
 from fhir_gateway.mapping.document import Faults, Node, did_you_mean
 from fhir_gateway.mapping.functions import Facts, MappingFunction, Setup, Steadiness, steadiness_of
 from fhir_gateway.people.dates import FORMATS, format_name
+
+if TYPE_CHECKING:
+    from fhir_gateway.mapping.elements import Element
 
 Cells = Mapping[str, str]
 """What columns that the mapping reads say (see columns.said); columns that the file lacks say ""."""
@@ -37,6 +40,8 @@ class Compiling:
     date_columns: set[str] = field(default_factory=set)
     conditions: set[str] = field(default_factory=set)
     variables: Mapping[str, str] = field(default_factory=dict)
+    elements: dict[str, "Element"] = field(default_factory=dict)
+    """Steady elements that a function makes of one column, by how they are written."""
 
     def fill(self, text: str) -> str:
         """Replace `{each}` and the other variables of a `for_each` item."""

@@ -23,3 +23,13 @@ def test_what_is_asked_for_again_and_again_is_never_forgotten():
     for number in range(1000):
         recent.keep(number, number)
         assert recent.get("often") == 1
+
+
+def test_values_asked_for_together_are_those_asked_for_one_by_one():
+    together, alone = Recent(2), Recent(2)
+    for recent in (together, alone):
+        for number in range(4):
+            recent.keep(number, str(number))
+    keys = [0, 9, 3, 2, 0]
+    assert together.get_all(keys) == [alone.get(key) for key in keys]
+    assert [together.get(key) for key in range(4)] == [alone.get(key) for key in range(4)]

@@ -439,3 +439,15 @@ def test_what_the_same_cells_became_is_one_object_and_their_problems_are_told_ea
 @given(st.recursive(st.text() | st.integers(0, 9), lambda inner: st.dictionaries(st.text(), inner)))
 def test_a_patients_id_is_made_of_its_digests(value):
     assert fingerprint_and_id(value) == (fingerprint(value), digest(value) + digest([value, "id"]))
+
+
+def test_a_date_in_the_key_is_the_same_whether_or_not_something_is_told_beside_it(puskesmas):
+    cells = [
+        ROW,
+        {**ROW, "Tgl Vaksin": f"{ROW['Tgl Vaksin']} 08:15"},
+        {**ROW, "Tgl Lahir": f"{ROW['Tgl Lahir']} 00:00"},
+    ]
+    puskesmas.forget()
+    records = [SourceRecord(SourceRef("sheet.csv", row), each) for row, each in enumerate(cells, start=1)]
+    for together in (records, records[::-1]):
+        assert len({result.key for result in puskesmas.convert_all(together, CONTEXT)}) == 1
