@@ -31,7 +31,12 @@ _converted, _new_person = maker(Converted), maker(Person)
 _IS_KEY = re.compile(r"[0-9a-f]{32}")
 _REMEMBERED = 2048
 _CLINICS = 32
-_HEADER_AGAIN = (Problem("row-header", "the header stands here again", "nothing to do: files were joined"),)
+_HEADER_AGAIN = Problem("row-header", "the header stands here again", "nothing to do: files were joined")
+_OTHER_HEADER = Problem(
+    "row-other-header",
+    "another header stands here: the rows below it were read by the first one",
+    "files with different columns were joined: load each by itself",
+)
 _VALUES = 8_192
 """Values of elements and parts of keys that are remembered for all clinics together."""
 
@@ -143,8 +148,8 @@ class CompiledMapping:
                 problems = problems if self.wide else (*problems, *(one.problem for one in missing))
             if record.lost and (lost := self._lost_for_all(record.lost)):
                 results.append(Rejected(record.ref, lost, given.get(place, ""), nik_cells=nik_cells))
-            elif problems and self._is_header(record):
-                results.append(Rejected(record.ref, _HEADER_AGAIN))
+            elif problems and (header := self._as_header(record)):
+                results.append(Rejected(record.ref, (header,)))
             elif problems:
                 results.append(Rejected(record.ref, tuple(dict.fromkeys(problems)), key, unmapped, nik_cells))
             else:
@@ -152,13 +157,18 @@ class CompiledMapping:
                 results.append(_converted((*told_first, nik_cells, fingerprint, content_id)))
         return results
 
-    def _is_header(self, record: SourceRecord) -> bool:
-        """Tell whether the header stands again, as in files that were joined: each required column says its own name."""
-        aliases = dict(self.layout.aliases)
-        return bool(self.layout.required) and all(
-            _letters(record.cells.get(name, "")) in {_letters(name), *map(_letters, aliases.get(name, ()))}
-            for name in self.layout.required
-        )
+    def _as_header(self, record: SourceRecord) -> Problem | None:
+        """Return what is told of a header that stands below the first one, as in files that were joined; None for any other row."""
+        aliases, required = dict(self.layout.aliases), self.layout.required
+        said = {name: _letters(text) for name, text in record.cells.items()}
+
+        def names(column: str) -> set[str]:
+            return {_letters(name) for name in (column, *aliases.get(column, ()))}
+
+        if not required or any(names(column).isdisjoint(said.values()) for column in required):
+            return None
+        in_place = all(said[column] in names(column) for column in self.layout.known | required if column in said)
+        return _HEADER_AGAIN if in_place else _OTHER_HEADER
 
     def _lost_for_all(self, lost: frozenset[str]) -> tuple[Problem, ...]:
         """Return the problems of lost cells without which the row says too little: of the key, a NIK, what is required."""
