@@ -76,3 +76,26 @@ def test_corrections_of_both_are_loaded_from_a_file_for_each(apart):
 def test_taking_apart_is_taken_back(apart):
     apart.json("review", "undo", 1)
     assert len(set(owners(apart).values())) == 1
+
+
+OTHER_PHONE = POLIO.replace("081210001001", "081210009999")
+
+
+@pytest.mark.parametrize(
+    "corrected", [(BCG, POLIO), (BCG.replace("081210001001", "081210009999"), OTHER_PHONE)], ids=["moved", "left"]
+)
+def test_a_row_that_is_corrected_to_the_words_of_those_from_whom_it_was_taken_apart_is_asked_about(place, corrected):
+    place.load(place.sheet(BCG, OTHER_PHONE))
+    done = place.json("review", "unlink", 1, 2)
+    of = owners(place)
+    assert place.load(place.sheet(*corrected))["reasons"] == {"correction-other-person": 1}
+    assert owners(place) == of
+    (item,) = place.json("review", "list")
+    own = done["to"] if corrected[1] == POLIO else done["from"]
+    place.json("review", "link", item["id"], own)
+    assert (owners(place), len(place.content()[1])) == (of, 2)
+    lots = [row.replace("B100", "B111") for row in corrected]
+    place.load(place.sheet(*lots))
+    assert len(place.content()[1]) == 2
+    further = corrected[0].replace("1;Siti", "9;Siti").replace("15/04/2020;BCG;1;B100", "15/09/2020;MR;1;M100")
+    assert place.load(place.sheet(further, name="next.csv"))["reasons"] == {"same-words": 1}

@@ -16,14 +16,18 @@ from fhir_gateway.ports import Ledger
 
 
 def kept_apart(records: Sequence[SpooledRecord], known: Mapping[str, KnownKey], ledger: Ledger) -> list[SpooledRecord]:
-    """Return the records as read, those that operators said are not their key's Patient's under keys of their own."""
+    """Return the records as read, those that operators said are not their key's Patient's under keys of their own.
+
+    What was said of other rows when some were taken apart does not count here: a row that was corrected to the words of
+    those from whom it was taken apart would come back to them, with its dose doubled. It is asked about.
+    """
     persons = {
         record.number: digest(record.patient)
         for record in records
         if record.key in known and known[record.key].content != record.content
     }
     said: dict[str, dict[str, bool]] = {}
-    for verdict in ledger.reviews.verdicts(set(persons.values())):
+    for verdict in ledger.reviews.verdicts(set(persons.values()), of_answers=True):
         said.setdefault(verdict.digest, {})[verdict.patient_id] = verdict.same
 
     def own(record: SpooledRecord) -> SpooledRecord:

@@ -304,14 +304,20 @@ def _of(decision: PersonDecision, members: tuple[int, ...]) -> PersonDecision:
     )
 
 
+def _words_of_another(patient_id: str, digests: Iterable[str], tools: LoadTools) -> bool:
+    """Say whether somebody has rows of these very words who was taken apart from this Patient."""
+    known = {one for ids in tools.ledger.keys.recognise(digests).values() for one in ids}
+    return any(patient_id in pair for pair in tools.ledger.keys.kept_apart(known | {patient_id}))
+
+
 def _verdicts(item: ReviewItem, run: Run, patient_id: str, tools: LoadTools, *, others: Iterable[str]) -> list[Verdict]:
     """Return what was said of each person: she is this Patient, and none of the other candidates."""
     apart = sorted({*others, *candidate_ids(item, tools.ledger)} - {patient_id, ""})
-    if item.code == SAME_WORDS:
-        return two_of_the_same_words(item.id, patient_id, apart)
     stored = tools.ledger.spool.decision_of(run, 1)
     members = stored.decision.members if stored else ()
     digests = tools.ledger.spool.digests_of(run, members).values()
+    if item.code == SAME_WORDS or _words_of_another(patient_id, digests, tools):
+        return two_of_the_same_words(item.id, patient_id, apart)
     return [
         verdict
         for digest in digests

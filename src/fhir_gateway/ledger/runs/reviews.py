@@ -220,13 +220,17 @@ class Reviews:
                 )
             )
 
-    def verdicts(self, digests: Iterable[str]) -> list[Verdict]:
-        """Return what operators said of these people."""
+    def verdicts(self, digests: Iterable[str], *, of_answers: bool = False) -> list[Verdict]:
+        """Return what operators said of these people; with `of_answers` not what follows from taking rows apart."""
         table = tables.verdicts
+        statement = select(table)
+        if of_answers:
+            statement = statement.join(tables.reviews, tables.reviews.c.id == table.c.review)
+            statement = statement.where(tables.reviews.c.kind != ReviewKind.UNLINK)
         return [
             Verdict(row.digest, row.patient_id, row.same)
             for chunk in chunks(digests)
-            for row in self._connection.execute(select(table).where(table.c.digest.in_(chunk)))
+            for row in self._connection.execute(statement.where(table.c.digest.in_(chunk)))
         ]
 
     def judged(self, digest: str, patient_id: str) -> tuple[bool, int] | None:
