@@ -99,8 +99,9 @@ def test_applying_again_changes_nothing_and_tells_the_same_merge(people):
     plan, _ = planned(people)
     _, (merge,), _ = applied(people, plan)
     before = everything(people.home)
-    code, (again,), _ = applied(people, plan)
+    code, (again,), told = applied(people, plan)
     assert (code, again) == (0, merge)
+    assert "1 merge was made before: nothing to do" in told
     assert everything(people.home) == before
 
 

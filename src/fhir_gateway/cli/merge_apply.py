@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -85,6 +86,7 @@ def apply_plan(
 ) -> int:
     """Merge as planned. Said again, it goes on where it stopped and tries again what failed."""
     wanted = None if plan is None else _read(plan, environment)
+    began = datetime.now(UTC)
     request = ApplyRequest(user or options.login(), scan=scan, accept_conflicts=accept_conflicts)
     with ProgressDisplay() as progress, bootstrap.opened(environment, progress) as gateway:
 
@@ -98,6 +100,8 @@ def apply_plan(
         print_json({"merges": [_outcome_as_json(outcome) for outcome in outcomes]})
     else:
         _print_outcomes(outcomes)
+    if not scan and (before := sum(_made_before(outcome, began) for outcome in outcomes)):
+        tell(f"{'1 merge was' if before == 1 else f'{before} merges were'} made before: nothing to do")
     groups = wanted.groups if wanted else ()
     for outcome in outcomes:
         for line in (*outcome.refused, *outcome.messages):
@@ -106,6 +110,11 @@ def apply_plan(
         if outcome.refused:
             tell(f"{group.survivor}: nothing of this group was written; {_what_to_do(group, outcome, environment)}")
     return 0 if all(outcome.whole for outcome in outcomes) else LEFT_OPEN
+
+
+def _made_before(outcome: GroupOutcome, began: datetime) -> bool:
+    finished = outcome.merge.finished if outcome.merge else None
+    return outcome.whole and finished is not None and finished < began
 
 
 def planned_words(groups: Sequence[GroupPlan], out: Path) -> str:
