@@ -10,6 +10,7 @@ from typing import Any
 
 from fhir_gateway.identity.comparators import birth_date_fits_nik
 from fhir_gateway.identity.evidence import UNKNOWN_BIRTH_DATE, BirthDate, PersonEvidence
+from fhir_gateway.people.nik import read_nik
 
 
 def combine(records: Sequence[PersonEvidence]) -> PersonEvidence:
@@ -47,11 +48,16 @@ def _union(values: Iterable[tuple[Any, ...]]) -> tuple[Any, ...]:
 
 
 def _gender(records: Sequence[PersonEvidence]) -> str:
-    """Return the sex that most records say, "" where as many say the other."""
+    """Return the sex that most records say, counting twice those whose NIK tells it; "" where as many say the other."""
     said = Counter(record.gender for record in records if record.gender)
+    said.update(record.gender for record in records if record.gender and record.gender in _told_sexes(record))
     if said["male"] == said["female"]:
         return ""
     return "male" if said["male"] > said["female"] else "female"
+
+
+def _told_sexes(record: PersonEvidence) -> set[str]:
+    return {read_nik(digits).gender for digits in record.niks}
 
 
 def _birth_date(records: Sequence[PersonEvidence]) -> BirthDate:

@@ -35,7 +35,7 @@ from fhir_gateway.people.name_agreement import NameLevel
 Members = frozenset[Node]
 _DOUBTS = frozenset({VetoCode.POSSIBLE_TWINS.value})
 """Vetoes of two records that a person's other records may settle."""
-_OF_NAMES = frozenset({VetoCode.POSSIBLE_TWINS.value, VetoCode.NIK_NAME_DISAGREES.value})
+_OF_NAMES = frozenset({VetoCode.POSSIBLE_TWINS.value, VetoCode.TWINS.value, VetoCode.NIK_NAME_DISAGREES.value})
 """Vetoes of two records that hold no longer where the person is known under the other's name as well."""
 _OF_MOTHERS = frozenset({VetoCode.PARENT.value})
 """The veto of a newborn's row that has a mother's name or number: nobody is born on her child's day."""
@@ -135,12 +135,14 @@ class Persons:
         """Say whether what stands between two records is settled by all that is known of `one` and `other`."""
         codes = veto_codes(self._graph.between(left, right))
         mine, theirs = self._graph.nodes[left], self._graph.nodes[right]
+        if codes >= _TWO_NUMBERS and self._one_number(self._cluster_of[left], self._cluster_of[right]):
+            codes -= _TWO_NUMBERS
+            if not codes:
+                return True
         if codes <= _DOUBTS and mistyped(mine, theirs, self._graph.frequencies):
             return bool(codes) or known_under_name(mine, theirs, one, other)
         if codes == _DOUBTS and self._parts_of_one(self._cluster_of[left], self._cluster_of[right]):
             return True
-        if codes == _TWO_NUMBERS:
-            return self._one_number(self._cluster_of[left], self._cluster_of[right])
         if codes == _OF_MOTHERS and of_one_birth(mine, theirs):
             return known_as(mine, theirs, one, other)
         return codes <= _OF_NAMES and known_under_name(mine, theirs, one, other)

@@ -103,7 +103,8 @@ def _other_number_explained(  # noqa: PLR0913, PLR0917 - what is known beside th
     if said.get("birth_date", ("", 0.0))[0] != "exact" or weight - bits < policy.certain:
         return False
     if level == NikLevel.TYPO.value:
-        return household >= bars.supporting and mistyped(left, right, frequencies)
+        same_words = mistyped(left, right, frequencies) and not compare_own_names(left, right).near
+        return household >= bars.supporting and same_words
     another = level == NikLevel.DIFFERENT.value and birth_date_fits_nik(left) != birth_date_fits_nik(right)
     same_name = said.get("name", ("", 0.0))[0] in _SAME_NAME and max(left.birth_order, right.birth_order) <= 0
     return another and same_name and household >= bars.whole_family
@@ -213,11 +214,14 @@ def known_under_name(left: PersonEvidence, right: PersonEvidence, one: PersonEvi
 
     `one` is the person of `left`, `other` that of `right`. With a NIK in common any name that agrees is enough, as it is
     where a Patient carries several names; without one, or where the sex is another, it must be the same name: a brother
-    under his twin sister's NIK agrees with a row of hers that has the family's name alone.
+    under his twin sister's NIK agrees with a row of hers that has the family's name alone. Two odd spellings contradict
+    nothing where both persons have the same name beside them.
     """
     if max(left.birth_order, right.birth_order) > 0:
         return False
     other_sex = bool(left.gender and right.gender and left.gender != right.gender)
+    if compare_own_names(one, other).level in SAME_NAME:
+        return True
     for record, person in ((left, other), (right, one)):
         level = compare_own_names(record, person).level
         if level in SAME_NAME:

@@ -363,8 +363,18 @@ def test_number_one_typing_error_apart_under_a_name_a_sound_apart_is_asked_about
     assert waiting(rizki(name="Rizki", nik=RIZKIS_NIK), rizki(name="Rizka", nik=elsewhere))
 
 
-def test_a_person_whom_one_record_of_hers_keeps_from_rows_of_her_very_name_is_asked_about():
+def test_an_odd_spelling_of_a_person_does_not_keep_rows_of_her_very_name_away():
     numbered = [rizki(name="Laoode", nik=RIZKIS_NIK), rizki(name="Laode Mapiase", nik=RIZKIS_NIK)]
     joined = rizki(name="Laodemapiase", nik="", phone="")
     others = [rizki(name="Laode Mapiase", nik="", phone=""), rizki(name="Laode Mapiase", nik="", village="Bojong")]
-    assert waiting(*numbered, joined, *others) == [1, 2]
+    assert members(*numbered, joined, *others) == [(1, 2, 3, 4, 5)]
+    twins = [rizki(name="Laoode", nik=TWINS_NIK), rizki(name="Laode Mapiaze", nik=TWINS_NIK)]
+    assert (3, 4) not in members(*numbered, *twins)
+
+
+def test_the_sex_that_a_nik_tells_settles_a_tie():
+    boys = RIZKIS_NIK
+    assert combine([rizki(nik=boys), rizki(gender="female")]).gender == "male"
+    assert combine([rizki(), rizki(gender="female")]).gender == ""
+    at_birth = newborn(phone="+6281234567890", village="Kalimanah")
+    assert members(rizki(nik=boys), rizki(nik=boys, gender="female", phone=""), at_birth) == [(1, 2, 3)]
