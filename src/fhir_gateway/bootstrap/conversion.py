@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from struct import Struct
+from struct import pack, unpack
 from typing import BinaryIO
 
 from fhir_gateway.bootstrap.collecting import no_collections
@@ -25,12 +25,10 @@ _ROWS_BETWEEN_NEWS = 1000
 _MARKS = 1 << 24
 _STORED_AT_ONCE = 4096
 _STORE = """
-    WITH RECURSIVE place (n) AS (VALUES (1) UNION ALL SELECT n + 24 FROM place WHERE n + 24 < length(:claims))
-    INSERT INTO seen SELECT substr(:claims, n, 16), substr(:claims, n + 16, 8) FROM place
+    WITH RECURSIVE place (n) AS (VALUES (0) UNION ALL SELECT n + 1 FROM place WHERE (n + 1) * 16 < length(:ids))
+    INSERT INTO seen SELECT substr(:ids, n * 16 + 1, 16), substr(:contents, n * 8 + 1, 8) FROM place
 """
-"""Ids of 16 bytes, each with 8 of its content, from one value that holds them all: a third of the time of a statement for each."""
-
-_CONTENT = Struct(">q")
+"""Ids of 16 bytes, and 8 of each one's content, from values that hold them all: a third of the time of a statement for each."""
 
 _WRITTEN_AT_ONCE = 1 << 18
 """Bytes."""
@@ -155,11 +153,12 @@ class _Seen:
 
     def _stored(self, each: str) -> int | None:
         found = self._database.execute("SELECT content FROM seen WHERE id = ?", (bytes.fromhex(each),)).fetchone()
-        return _CONTENT.unpack(found[0])[0] if found else None
+        return int(unpack(">q", found[0])[0]) if found else None
 
     def _store(self) -> None:
-        ordered = [bytes.fromhex(each) + _CONTENT.pack(self._waiting[each]) for each in sorted(self._waiting)]
-        self._database.execute(_STORE, {"claims": b"".join(ordered)})
+        ids = sorted(self._waiting)
+        contents = pack(f">{len(ids)}q", *map(self._waiting.__getitem__, ids))
+        self._database.execute(_STORE, {"ids": bytes.fromhex("".join(ids)), "contents": contents})
         self._waiting.clear()
 
     def close(self) -> None:

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, islice
+from itertools import accumulate, chain, islice
+from typing import NamedTuple
 
 import orjson
 
@@ -97,32 +98,34 @@ class _Out:
 
     def settle(self, results: Sequence[Converted | Rejected]) -> list[RowOutcome]:
         """Write what is new of records, a Patient before the doses; returns their outcomes, which are counted."""
-        rows = [_Row(result) for result in results if isinstance(result, Converted)]
+        rows = _rows([result for result in results if isinstance(result, Converted)])
         new, conflicts = self._take(chain.from_iterable([row.claims for row in rows]))
-        for row in rows if conflicts else ():
-            row.conflicts = frozenset(conflicts.intersection(row.claims))
-        new |= self._new_patients({row.patient_id for row in rows if row.writes()})
-        waiting = iter(rows)
+        of_rows = [conflicts.intersection(row.claims) for row in rows] if conflicts else [_NO_CONFLICTS] * len(rows)
+        # Nothing is written of a row all whose doses are in conflict.
+        patients = {
+            row.patient_id for row, own in zip(rows, of_rows, strict=True) if not own or len(own) < len(row.claims)
+        }
+        new |= self._new_patients(patients)
+        waiting = zip(rows, of_rows, strict=True)
         written: list[bytes] = []
         outcomes: list[RowOutcome] = []
         for result in results:
             if isinstance(result, Rejected):
                 outcomes.append(self._rejected(result))
                 continue
-            row = next(waiting)
-            patient_id = row.patient_id
+            row, own = next(waiting)
+            _, patient_id, dose_ids, texts, _ = row
             if patient_id in new:
                 new.remove(patient_id)
                 written.append(orjson.dumps({"resourceType": "Patient", "id": patient_id, **result.patient}))
-            for dose_id, text in zip(row.dose_ids, row.doses):  # noqa: B905 - the keyword takes longer than the rest
+            for dose_id, text in zip(dose_ids, texts):  # noqa: B905 - the keyword takes longer than the rest
                 if dose_id in new:
                     new.remove(dose_id)
                     written.append(text)
-            if result.missing or row.conflicts:
-                outcomes.append(self._with_missing(row))
+            if result.missing or own:
+                outcomes.append(self._with_missing(row, own))
             else:
-                told = (result.ref.row, _LOADED, "", "", patient_id, row.dose_ids, "", result.key)
-                outcomes.append(_row_outcome(told))
+                outcomes.append(_row_outcome((result.ref.row, _LOADED, "", "", patient_id, dose_ids, "", result.key)))
         self._write(written)
         self._books.count(_LOADED, sum([outcome.outcome is _LOADED for outcome in outcomes]))
         for value in chain.from_iterable([result.unmapped for result in results if result.unmapped]):
@@ -141,12 +144,12 @@ class _Out:
         self._books.count_left(told.outcome, told.code, told.reason)
         return RowOutcome(told.number, told.outcome, told.reason, told.suggestion, key=result.key)
 
-    def _with_missing(self, row: "_Row") -> RowOutcome:
+    def _with_missing(self, row: "_Row", conflicts: Collection[Claim]) -> RowOutcome:
         """Return the outcome of a row of which not all doses were written."""
         result, missing = row.result, row.result.missing
         reasons = [missing_text(dose) for dose in missing]
         suggestions = [dose.problem.suggestion for dose in missing if dose.problem.suggestion]
-        if row.conflicts:
+        if conflicts:
             outcome, (code, reason, suggestion) = Outcome.REVIEW, _CONFLICT
             reasons, suggestions = [reason, *reasons], [suggestion, *suggestions]
         else:
@@ -158,33 +161,41 @@ class _Out:
             outcome,
             text,
             "; ".join(dict.fromkeys(suggestions)),
-            "" if row.conflicts else row.patient_id,
-            tuple([each for each, claim in zip(row.dose_ids, row.claims, strict=True) if claim not in row.conflicts]),
+            "" if conflicts else row.patient_id,
+            tuple([each for each, claim in zip(row.dose_ids, row.claims, strict=True) if claim not in conflicts]),
             key=result.key,
         )
 
 
-class _Row:
-    """A converted record with its ids, and its doses as they would be written."""
+class _Row(NamedTuple):
+    """A converted record with its ids, and its doses as they would be written, each with a claim to its id."""
 
-    __slots__ = ("claims", "conflicts", "dose_ids", "doses", "patient_id", "result")
+    result: Converted
+    patient_id: str
+    dose_ids: tuple[str, ...]
+    doses: Sequence[bytes]
+    claims: Sequence[Claim]
 
-    def __init__(self, result: Converted) -> None:
-        self.result = result
-        self.patient_id = result.content_id or fingerprint_and_id(result.patient)[1]
-        reference = {"reference": f"Patient/{self.patient_id}"}
-        # A dose's first identifier is the gateway's own, made of the row's key.
-        self.dose_ids = tuple([dose[1]["identifier"][0]["value"] for dose in result.doses])
-        self.doses = [
-            orjson.dumps({"resourceType": "Immunization", "id": dose_id, **resource, "patient": reference})
-            for dose_id, (_, resource) in zip(self.dose_ids, result.doses)  # noqa: B905 - the keyword takes longer
-        ]
-        self.claims = list(zip(self.dose_ids, map(hash, self.doses)))  # noqa: B905 - the keyword takes longer
-        self.conflicts: frozenset[Claim] = _NO_CONFLICTS
 
-    def writes(self) -> bool:
-        """Tell whether the row's person is written: nothing is of a row all whose doses are in conflict."""
-        return not self.doses or len(self.conflicts) < len(self.claims)
+_row = maker(_Row)
+
+
+def _rows(results: Sequence[Converted]) -> list[_Row]:
+    patients = [result.content_id or fingerprint_and_id(result.patient)[1] for result in results]
+    # A dose's first identifier is the gateway's own, made of the row's key.
+    ids = [tuple([dose[1]["identifier"][0]["value"] for dose in result.doses]) for result in results]
+    resources = [
+        {"resourceType": "Immunization", "id": dose_id, **resource, "patient": {"reference": f"Patient/{patient_id}"}}
+        for result, patient_id, dose_ids in zip(results, patients, ids, strict=True)
+        for dose_id, (_, resource) in zip(dose_ids, result.doses)  # noqa: B905 - the keyword takes longer than the rest
+    ]
+    texts = list(map(orjson.dumps, resources))
+    claims = list(zip(chain.from_iterable(ids), map(hash, texts), strict=True))
+    ends = list(accumulate(map(len, ids)))
+    return [
+        _row((result, patient_id, dose_ids, texts[end - len(dose_ids) : end], claims[end - len(dose_ids) : end]))
+        for result, patient_id, dose_ids, end in zip(results, patients, ids, ends, strict=True)
+    ]
 
 
 _NO_CONFLICTS: frozenset[Claim] = frozenset()
