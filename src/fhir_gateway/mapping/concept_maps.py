@@ -2,8 +2,9 @@
 
 `<map>.csv` holds lines `value,<system>,…,from,until,clinic`: a column for every code system, the dates between which
 the line holds where a name meant different things at different times (`until` is the first day on which it no longer
-holds), and the clinic where the value is a clinic's own code. `<map>_codes.csv` holds lines `system,code,display,with`: the codes that may be used, with the codes that always
-go along. The word `not-an-immunization` in a code's place rejects what is no vaccine at all.
+holds), and the clinic where the value is a clinic's own code. `<map>_codes.csv` holds lines
+`system,code,display,with,doses`: the codes that may be used, with the codes that always go along, and the highest
+number that a name can tell as a dose's. The word `not-an-immunization` in a code's place rejects what is no vaccine at all.
 """
 
 import csv
@@ -20,7 +21,7 @@ from fhir_gateway.domain.errors import ConfigurationProblem
 from fhir_gateway.domain.recent import remembered
 from fhir_gateway.domain.records import Resource, UnmappedValue
 from fhir_gateway.mapping.document import Faults, Place, did_you_mean
-from fhir_gateway.mapping.spellings import UNKNOWN_DOSE, DoseNumber, halves, spelling_key, spellings
+from fhir_gateway.mapping.spellings import HIGHEST_DOSE, UNKNOWN_DOSE, DoseNumber, halves, spelling_key, spellings
 
 NOT_AN_IMMUNIZATION = "not-an-immunization"
 SYSTEMS = {"cvx": systems.CVX, "kfa": systems.KFA}
@@ -45,6 +46,8 @@ class Code:
     code: str
     display: str
     along: tuple[str, ...] = ()
+    doses: int = HIGHEST_DOSE
+    """The highest number in a name that is a dose's; a higher one is a valence, an age or a vial's content."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +123,7 @@ class ConceptMap:
         for spelling in spellings(text):
             meanings = self.meanings.get(_at(clinic, spelling.key)) or self.meanings.get(spelling.key)
             if meanings:
-                return Match(meanings, spelling.dose)
+                return _match(meanings, spelling.dose)
         return self._find_twice(text)
 
     def _find_twice(self, text: str) -> Match | None:
@@ -128,8 +131,14 @@ class ConceptMap:
         for first, second in halves(text):
             left, right = self.meanings.get(first.key), self.meanings.get(second.key)
             if left and right and {m.codes for m in left} & {m.codes for m in right}:
-                return Match(min(left, right, key=len), second.dose)
+                return _match(min(left, right, key=len), second.dose or first.dose)
         return None
+
+
+def _match(meanings: tuple[Meaning, ...], dose: DoseNumber) -> Match:
+    """Return the match, with the number that stood in the name where it can be a dose's."""
+    highest = max(min((code.doses for code in meaning.codes), default=HIGHEST_DOSE) for meaning in meanings)
+    return Match(meanings, UNKNOWN_DOSE if dose.number > highest else dose)
 
 
 def _at(clinic: str, key: str) -> str:
@@ -175,7 +184,7 @@ def parse_concept_map(
     known: dict[str, Code] = {}
     for source in codes:
         faults = Faults(source.file)
-        for line, row in _rows(source, faults, ("system", "code", "display", "with")):
+        for line, row in _rows(source, faults, ("system", "code", "display", "with", "doses")):
             code = _read_code(line, row, faults)
             if code:
                 known[f"{code.system}:{code.code}"] = code
@@ -234,7 +243,11 @@ def _read_code(line: int, row: Mapping[str, str], faults: Faults) -> Code | None
     if system not in SYSTEMS:
         faults.unknown(Place(line, 1), "code system", system, SYSTEMS)
         return None
-    return Code(system, row.get("code", ""), row.get("display", ""), tuple(row.get("with", "").split()))
+    doses = row.get("doses") or str(HIGHEST_DOSE)
+    if not doses.isdecimal():
+        faults.add(Place(line, 1), f"'{doses}' in column doses is no number", "write the highest dose number, as 3")
+        return None
+    return Code(system, row.get("code", ""), row.get("display", ""), tuple(row.get("with", "").split()), int(doses))
 
 
 def _read_meanings(source: CsvText, known: Mapping[str, Code], faults: Faults) -> dict[str, tuple[Meaning, ...]]:

@@ -10,21 +10,25 @@ from fhir_gateway.domain.recent import remembered
 
 _BRACKETS = re.compile(r"[(\[{]([^)\]}]*)[)\]}]?")
 _NOISE = re.compile(
-    r"\b(?:vaksin|vaksinasi|vaccine|vaccin|vacc|vac|imunisasi|imun|injeksi|inj|injection|program|bias|lanjutan|rutin|"
+    r"\b(?:vaksin|vaksinasi|vaccine|vaccin|vacc|vac|vaks|vak|vc|imunisasi|imun|injeksi|inj|injection|program|bias|lanjutan|"
+    r"rutin|ori|kampanye|massal|masal|catch\s*up|ulang|"
     r"dasar|tambahan|baduta|balita|bayi|kejar|ditolak|menolak|tolak|ditunda|tunda|bio\s*farma|biofarma|"
     r"wus|bumil|catin|caten|ibu\s+hamil|anak\s+sekolah|pfs|vial|flash|ampul|amp|fls|botol)\b"
 )
+_TO_INJECT = re.compile(r"^\W*suntik(?:an)?\b")
+"""What goes before any vaccine; behind a name it tells one from drops, as in "Polio suntik"."""
 _UNITS = re.compile(
-    r"(?<![a-z\d])\d+(?:[.,]\d+)*\s*(?:ml|cc|mcg|ug|µg|mg|iu|ui|lf|dss?|dosis|doses|dose|gtt|vial|amp|ampul)(?![a-z])"
+    r"(?<![a-z\d])0[.,]\d+(?!\d|\s*[a-zµ])|(?<![a-z\d])\d+(?:[.,]\d+)*\s*(?:ml|cc|mcg|ug|µg|mg|iu|ui|lf|dss?|dosis|doses|dose|gtt|vial|amp|ampul)(?![a-z])"
     r"(?!\s*(?:ke\b|\d))"
 )
 _AGES = re.compile(
-    r"[<>]?\s*(?<![a-z\d])\d+(?:\s*-\s*\d+)?\s*(?:hari|jam|bulan|bln|bl|tahun|thn|th|minggu|mgg|kelas)\b|\bkelas\s*\w+"
+    r"[<>]?\s*(?<![a-z\d])\d+(?:\s*-\s*\d+)?\s*(?:hari|jam|jm|bulan|bln|bl|tahun|thn|th|minggu|mgg|kelas|kls)\b|\b(?:kelas|kls)\s*\w+"
 )
+_NOL = re.compile(r"\bnol\b")
 _TOKENS = re.compile(r"[^\W\d_]+|\d+")
 _ROMAN = {
     roman: number for number, roman in enumerate(("i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x"), start=1)
-}
+} | {"ll": 2, "lll": 3}
 _WORDS = {"pertama": 1, "kedua": 2, "ketiga": 3, "keempat": 4, "kelima": 5, "satu": 1, "dua": 2, "tiga": 3, "empat": 4}
 _DOSE_WORDS = frozenset({"dosis", "ke", "dose", "suntikan", "d", "no", "nomor"})
 _BOOSTERS = frozenset({"booster", "boster", "ulangan", "penguat"})
@@ -76,11 +80,13 @@ def spellings(text: str) -> tuple[Spelling, ...]:
     taken off, a name in brackets (often the brand) goes before the one outside.
     """
     folded = _fold(text)
-    bare = _bare(folded)
+    measured = _measured(folded)
+    bare = _bare(measured)
     outside = _BRACKETS.sub(" ", bare)
     within = " ".join(match[1] for match in _BRACKETS.finditer(bare))
     found = {Spelling("".join(_tokens(folded))): None}
-    found.update(dict.fromkeys(_without_dose(_tokens(bare))))
+    for words in (measured, bare):
+        found.update(dict.fromkeys(_without_dose(_tokens(words))))
     found.update(dict.fromkeys(_without_booster(_tokens(bare))))
     dose = next((reading.dose for reading in (*_without_dose(_tokens(outside)), *found) if reading.dose), UNKNOWN_DOSE)
     for variant in (within, outside):
@@ -89,12 +95,12 @@ def spellings(text: str) -> tuple[Spelling, ...]:
 
 
 def halves(text: str) -> Iterator[tuple[Spelling, Spelling]]:
-    """Yield a text as two names beside each other, as in "bOPV Polio Tetes", with all ways to read the second one."""
-    tokens = _tokens(_bare(_fold(text)))
+    """Yield a text as two names beside each other, as in "bOPV Polio Tetes" or "OPV4/bOPV", with all ways to read them."""
+    tokens = _tokens(_bare(_measured(_fold(text))))
     for place in range(1, len(tokens)):
-        first = Spelling("".join(tokens[:place]))
-        for second in _without_dose(tokens[place:]):
-            yield first, second
+        for first in _without_dose(tokens[:place]):
+            for second in _without_dose(tokens[place:]):
+                yield first, second
 
 
 @remembered(4096)
@@ -114,11 +120,17 @@ def read_dose_number(text: str, *, own_column: bool) -> DoseNumber:
 
 
 def _fold(text: str) -> str:
-    return unicodedata.normalize("NFKC", text).casefold()
+    return _NOL.sub("0", unicodedata.normalize("NFKC", text).casefold())
 
 
-def _bare(folded: str) -> str:
-    return " ".join(_NOISE.sub(" ", _UNITS.sub(" ", _AGES.sub(" ", folded))).split())
+def _measured(folded: str) -> str:
+    """Return a name without ages and packing, by which no vaccine is told from another."""
+    return _UNITS.sub(" ", _AGES.sub(" ", folded))
+
+
+def _bare(measured: str) -> str:
+    """Return a name without words that any vaccine may have around it."""
+    return " ".join(_NOISE.sub(" ", _TO_INJECT.sub(" ", measured)).split())
 
 
 def _tokens(text: str) -> list[str]:

@@ -74,6 +74,13 @@ def vaccines():
         *((text, "510") for text in ("Sinopharm",)),
         *((text, "213") for text in ("COVID-19", "Indovac", "COVID-19 Booster")),
         *((text, "03") for text in ("MMR",)),
+        *((text, "45") for text in ("Hepatitis B 0,5", "HB 0.5")),
+        *((text, "04") for text in ("Suntik MR", "ORI MR", "kampanye MR", "MR 9")),
+        *((text, "10") for text in ("fIPV 1", "Polio injeksi 2")),
+        *((text, "178") for text in ("OPV4/bOPV", "bOPV 10")),
+        *((text, "137") for text in ("HPV kls 5", "HPV 9")),
+        *((text, "216") for text in ("Prevenar 20", "PCV20 2")),
+        ("Prevenar 7", "100"),
     ],
 )
 def test_a_name_means_its_cvx_code_however_it_is_spelled(vaccines, text, cvx):
@@ -112,6 +119,12 @@ def test_oral_polio_depends_on_the_date(vaccines):
         ("vaksin polio tetes (bOPV) dosis ke-2", DoseNumber(2)),
         ("DPT-HB-Hib Booster", DoseNumber(booster=True)),
         ("Polio 0", DoseNumber()),
+        ("Polio lll", DoseNumber(3)),
+        ("OPV4/bOPV", DoseNumber(4)),
+        ("Polio suntik 2", DoseNumber(2)),
+        *((text, DoseNumber()) for text in ("BCG 0,05", "HB0 0-7", "Verorab 0,5")),
+        *((text, DoseNumber()) for text in ("HPV 9", "RV5", "PCV 7", "Synflorix 10", "ROTAVAC 5D", "Influenza 4")),
+        *((text, DoseNumber()) for text in ("Pentabio 5", "IPV 10", "TT 10", "MR (10)", "MR 9")),
     ],
 )
 def test_the_dose_number_behind_a_name_is_read(vaccines, text, dose):
@@ -163,6 +176,12 @@ def test_a_site_goes_over_what_is_shipped():
     concept_map, problems = parse_concept_map("vaccine", [shipped, own], [CODES])
     assert problems == ()
     assert concept_map.match("VAKSIN X").on("").codes[0].code == "178"
+
+
+def test_a_faulty_number_of_doses_is_told():
+    codes = CsvText("codes.csv", "system,code,display,with,doses\ncvx,19,BCG,,few\n")
+    _, problems = parse_concept_map("vaccine", [], [codes])
+    assert [problem.message for problem in problems] == ["'few' in column doses is no number"]
 
 
 def test_a_clinics_own_code_counts_at_that_clinic_only_and_as_a_whole():
