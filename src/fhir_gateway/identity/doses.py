@@ -12,13 +12,11 @@ from typing import Any
 
 from rapidfuzz.distance import OSA
 
+from fhir_gateway.domain.lot_numbers import plain_lot
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.identity.vaccines import VaccineLevel, compare_vaccines
 
 _DATE = re.compile(r"\d{4}(-\d{2}(-\d{2})?)?")
-_INVENTED_LOT = re.compile(r"BATCH-?\d{14}")
-"""mlite writes BATCH- and a time stamp where no lot was entered."""
-_NO_LOT = frozenset({"", "0", "NA", "NONE", "NULL", "TIDAKADA", "UNKNOWN"})
 _DAY_LENGTH = 10
 
 
@@ -127,9 +125,6 @@ def _lots_agree(left: Resource, right: Resource) -> bool:
 
 
 def lot_of(immunization: Resource) -> str:
-    """Return a dose's lot without punctuation, in capitals; "" where none is known or a program has invented it."""
+    """Return a dose's lot as it is compared, see plain_lot(); "" where none is known."""
     lot = immunization.get("lotNumber")
-    if not isinstance(lot, str) or _INVENTED_LOT.fullmatch(lot.strip().upper()):
-        return ""
-    plain = "".join(character for character in lot.upper() if character.isalnum())
-    return "" if plain in _NO_LOT else plain
+    return plain_lot(lot) if isinstance(lot, str) else ""

@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from fhir_gateway.domain import systems
+from fhir_gateway.domain.lot_numbers import plain_lot
 from fhir_gateway.domain.recent import Recent
 from fhir_gateway.domain.records import Problem, Resource, UnmappedValue
 from fhir_gateway.mapping.concept_maps import ConceptMap, Match, unmapped_line
@@ -17,8 +18,6 @@ _REFUSED = re.compile(
     r"\b(?:menolak|ditolak|tolak|refused?|tidak (?:mau|bersedia|diberikan)|tdk mau|penolakan)\b", re.IGNORECASE
 )
 _DEFERRED = re.compile(r"\b(?:ditunda|tunda|penundaan|deferred|menunda)\b", re.IGNORECASE)
-_NO_LOT = re.compile(r"BATCH-\d{14}", re.IGNORECASE)
-_DAMAGED_NUMBER = re.compile(r"\d[.,]?\d*E[+-]?\d+", re.IGNORECASE)
 _MIDNIGHT = re.compile(r"(?<![\d:.])0{1,2}[:.]00(?:[:.]00)?(?![\d:.]*[1-9])")
 """What databases write where the time is not known."""
 _MEMORY = 16384
@@ -225,19 +224,13 @@ def _build_lot_number(setup: Setup) -> Apply:
             return text
         if not text.strip("0-. "):
             return None
-        if _is_no_lot(text):
+        if not plain_lot(text):
             facts.kept.append(f"{column}: {text}")
             return None
         _note(usual, (text,))
         return text
 
     return apply
-
-
-def _is_no_lot(text: str) -> bool:
-    """Tell what a program invented or a spreadsheet damaged: it is no evidence of a lot."""
-    folded = text.upper()  # both have an E or a B-A-T-C-H, whatever the case; most lots have neither
-    return ("E" in folded or "BATCH" in folded) and bool(_NO_LOT.fullmatch(text) or _DAMAGED_NUMBER.fullmatch(text))
 
 
 def _note(known: set[str], texts: tuple[str, ...]) -> None:
@@ -321,7 +314,7 @@ DOSE_FUNCTIONS = (
     ),
     MappingFunction(
         "lot_number",
-        "a lot number; those that programs invent are kept aside",
+        'a lot number; what names none, such as a program\'s own or "tidak ada", is kept aside',
         _build_lot_number,
         steadiness=Steadiness.HEEDING,
     ),
