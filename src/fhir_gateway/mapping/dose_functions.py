@@ -12,14 +12,21 @@ from fhir_gateway.domain.records import Problem, Resource, UnmappedValue
 from fhir_gateway.mapping.concept_maps import ConceptMap, Match, unmapped_line
 from fhir_gateway.mapping.functions import Apply, Facts, MappingFunction, Option, Setup, Steadiness
 from fhir_gateway.mapping.spellings import UNKNOWN_DOSE, DoseNumber, read_dose_number
-from fhir_gateway.people.dates import FORMATS, DateFault, ReadDate, make_instant, read_clock, read_date
+from fhir_gateway.people.dates import FORMATS, DateFault, ReadDate, make_instant, read_clock, read_date, written_offset
 
+_NOT = r"(?:tidak|tdk|tak|ga?k|nggak|belum|blm)"
+_GIVEN = r"(?:jadi|mau|bersedia|diberi(?:kan)?|disuntik(?:kan)?|diimunisasi|divaksin(?:asi)?|datang|hadir|dilakukan)"
+_NOT_REFUSED = re.compile(
+    rf"\b{_NOT}\s+(?:pernah\s+|akan\s+|ada\s+)?(?:menolak|ditolak|tolak|penolakan)\b|\btolak\s+angin\b", re.IGNORECASE
+)
 _REFUSED = re.compile(
-    r"\b(?:menolak|ditolak|tolak|refused?|tidak (?:mau|bersedia|diberikan)|tdk mau|penolakan)\b", re.IGNORECASE
+    rf"\b(?:menolak|ditolak|tolak|refused?|penolakan|batal|dibatalkan|{_NOT}\s+(?:jadi\s+)?{_GIVEN})\b",
+    re.IGNORECASE,
 )
 _DEFERRED = re.compile(r"\b(?:ditunda|tunda|penundaan|deferred|menunda)\b", re.IGNORECASE)
 _MIDNIGHT = re.compile(r"(?<![\d:.])0{1,2}[:.]00(?:[:.]00)?(?![\d:.]*[1-9])")
 """What databases write where the time is not known."""
+_DOTTED_CLOCK = re.compile(r"\s\d{1,2}\.\d{2}(?!\d)")
 _MEMORY = 16384
 
 
@@ -89,6 +96,8 @@ def _build_date_time(setup: Setup) -> Apply:
             facts.kept.append(f"{setup.columns[1]}: {second}")
         if not found.clock and _tells_time(texts[0]):
             facts.kept.append(f"{setup.columns[0]}: {texts[0]}")
+        if clock and (offset := written_offset(second)):
+            return f"{found.iso}T{clock}{offset}"
         clock = clock or found.clock
         return make_instant(found.iso, clock, facts.context.zone) if clock else found.iso
 
@@ -97,7 +106,7 @@ def _build_date_time(setup: Setup) -> Apply:
 
 def _tells_time(written: str) -> bool:
     """Tell whether a date's text tells a time of day, be it one that does not exist; midnight is none."""
-    return ":" in written and not _MIDNIGHT.search(written)
+    return (":" in written or bool(_DOTTED_CLOCK.search(written))) and not _MIDNIGHT.search(written)
 
 
 def _build_concept_map(setup: Setup) -> Apply:
@@ -242,6 +251,7 @@ def _note(known: set[str], texts: tuple[str, ...]) -> None:
 
 @lru_cache(maxsize=8192)
 def _refusal(text: str) -> tuple[str, str] | None:
+    text = _NOT_REFUSED.sub(" ", text)
     if _REFUSED.search(text):
         return "IS000002", "Tidak Diberikan"
     return ("IS000001", "Tunda") if _DEFERRED.search(text) else None

@@ -14,7 +14,9 @@ from fhir_gateway.people.nik import Nik, NikStatus, decoded_birth_date, read_nik
 from fhir_gateway.people.phones import read_phones
 
 _GENDERS = {
-    **dict.fromkeys(("l", "lk", "laki", "laki laki", "lelaki", "pria", "male", "m", "1", "cowok", "putra"), "male"),
+    **dict.fromkeys(
+        ("l", "lk", "laki", "laki laki", "laki2", "lelaki", "pria", "male", "m", "1", "cowok", "putra"), "male"
+    ),
     **dict.fromkeys(("p", "pr", "perempuan", "wanita", "female", "f", "2", "cewek", "putri"), "female"),
 }
 _RELATIONSHIPS = {"mother": ("MTH", "mother"), "father": ("FTH", "father"), "parent": ("PRN", "parent")}

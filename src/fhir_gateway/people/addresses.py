@@ -19,7 +19,7 @@ _NOISE = re.compile(
     r"\b(?:desa|ds|dsn|dusun|kelurahan|kel|kecamatan|kec|kabupaten|kab|kota|jalan|jln|jl|no|rt|rw)\b|[^a-z]+"
 )
 _RT_RW = re.compile(
-    r"\brt\b\s*[.:/]?\s*(?P<rt>\d{1,3})\s*[,/\-]?\s*(?:\brw\b)?\s*[.:/]?\s*(?P<rw>\d{1,3})?\b", re.IGNORECASE
+    r"\brt\s*[.:/]?\s*(?P<rt>\d{1,3})(?!\d)\s*[,/\-]?\s*(?:rw)?\s*[.:/]?\s*(?P<rw>\d{1,3}(?!\d))?", re.IGNORECASE
 )
 _NAME = r"([A-Za-z][A-Za-z ]*?)\s*(?=$|[,.;/()\d-]|\b(?:kec|kab|kota|prov|rt|rw|desa|ds|kel|dusun|dsn)\b)"
 _DISTRICT = re.compile(rf"\bkec(?:amatan|\.)?\s*[.:]?\s*{_NAME}", re.IGNORECASE)

@@ -36,11 +36,15 @@ _PLAIN = re.compile(r"\d{1,4}([-/.])(?!0{1,2}\1)\d{1,2}\1\d{1,4}")
 """Three numbers, of which the second is not 0."""
 
 _CLOCK = re.compile(
-    r"(?P<day>.*?\d{4}.*?|\d[\d/.\-]*)[ T]+(?P<clock>\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:\s*[ap]m)?)\s*(?P<zone>Z|[+-]\d{2}:?\d{2})?",
+    r"(?P<day>.*?\d{4}.*?|\d[\d/.\-]*(?=[ T]+\d{1,2}:))[ T]+(?:(?:pukul|jam|pkl)\.?\s*)?"
+    r"(?P<clock>\d{1,2}[:.]\d{2}(?:[:.]\d{2}(?:\.\d+)?)?(?:\s*[ap]m)?)\s*(?P<zone>Z|[+-]\d{2}:?\d{2}|wib|wita|wit)?",
     re.IGNORECASE,
 )
+_ISO_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_OFFSETS = {"WIB": "+07:00", "WITA": "+08:00", "WIT": "+09:00"}
+_OFFSET = re.compile(r"\d\s*(wib|wita|wit|[+-]\d{2}:\d{2})\s*", re.IGNORECASE)
 _PLAIN_CLOCK = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]")
-_TIME = re.compile(r"\s*(\d{1,2})[:.](\d{2})(?:[:.](\d{2})(?:\.\d+)?)?\s*(wib|wita|wit|am|pm)?\s*")
+_TIME = re.compile(r"\s*(\d{1,2})[:.](\d{2})(?:[:.](\d{2})(?:\.\d+)?)?\s*(wib|wita|wit|am|pm|[+-]\d{2}:\d{2})?\s*")
 _FRACTION = re.compile(r"\s*0[.,](\d{3,})\s*")
 _WEEKDAY = re.compile(
     r"(?:senin|selasa|rabu|kamis|jum'?at|sabtu|minggu|ahad|monday|tuesday|wednesday|thursday|friday|saturday|sunday)"
@@ -124,7 +128,7 @@ def read_date(  # lru_cache is twice as fast with positions
         day_text, clock, offset = _split_clock(stripped)
     if not day_text[:1].isdigit():
         day_text = _WEEKDAY.sub("", day_text, count=1) if _WEEKDAY.match(day_text) else day_text
-    if offset:
+    if offset and _ISO_DAY.fullmatch(day_text):
         return _read_instant(day_text, clock, offset, zone)
     matched = False
     for name in formats:
@@ -134,7 +138,7 @@ def read_date(  # lru_cache is twice as fast with positions
         matched = True
         day = _make_day(*parts, today=today, future=future)
         if day is not None and day.year <= latest_year:
-            return ReadDate(day.isoformat(), clock)
+            return _read_instant(day.isoformat(), clock, offset, zone) if offset else ReadDate(day.isoformat(), clock)
     return _IMPOSSIBLE if matched else _UNREADABLE
 
 
@@ -172,6 +176,12 @@ def read_clock(text: str) -> str:
     return "" if clock == time() else clock.isoformat()
 
 
+def written_offset(clock: str) -> str:
+    """Return the offset from UTC that a time of day names by an Indonesian zone or in digits, "" where it names none."""
+    match = _OFFSET.search(clock)
+    return _OFFSETS.get(match[1].upper(), match[1]) if match else ""
+
+
 def _clock_of_fraction(text: str) -> str:
     """Return the time that a spreadsheet stores as a part of a day (0.3125), "" for anything else; 0.50 may be fifty minutes past midnight."""
     match = _FRACTION.fullmatch(text)
@@ -196,11 +206,12 @@ def _written(iso: str, clock: str, zone: tzinfo) -> str:
 
 
 def _split_clock(text: str) -> tuple[str, str, str]:
-    match = _CLOCK.fullmatch(text) if ":" in text else None
+    match = _CLOCK.fullmatch(text) if ":" in text or "." in text else None
     if not match:
         return text, "", ""
-    clock = read_clock(match["clock"])
-    return match["day"].strip(" ,"), clock, (match["zone"] or "").upper()
+    clock, zone = read_clock(match["clock"]), (match["zone"] or "").upper()
+    named = _OFFSETS.get(zone)
+    return match["day"].strip(" ,"), clock, (named if clock else "") if named else zone
 
 
 def _read_instant(day: str, clock: str, offset: str, zone: tzinfo) -> ReadDate:

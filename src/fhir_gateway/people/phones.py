@@ -8,6 +8,7 @@ import phonenumbers
 from fhir_gateway.domain.recent import remembered
 
 _SEPARATORS = re.compile(r"[/;|&\n,\\]|\s+(?:atau|dan|or)\s+|(?<=\d)\s{2,}(?=[0+])", re.IGNORECASE)
+_NEXT_MOBILE = re.compile(r"\s+(?=(?:\+?62|0)8)")
 _REMARK = re.compile(r"\([^)0-9]*[A-Za-z][^)0-9]*\)|\[[^\]]*\]")
 _LABEL = re.compile(r"(?:^|(?<=\s))[A-Za-z.'\u2019]+\s*[:.]?(?=\s|$)|^[A-Za-z .]+[:.]\s*")
 _DECIMALS = re.compile(r"(?<=\d)[.,]0+$")
@@ -61,10 +62,9 @@ def read_phones(text: str) -> ReadPhones:
         lossy = lossy or bare != piece
         if bare.lower() in _EMPTY or _is_placeholder(bare):
             continue
-        number = _normalise(bare)
-        lossy = lossy or not number
-        if number and number not in numbers:
-            numbers.append(number)
+        found = _normalised(bare)
+        lossy = lossy or not found
+        numbers += [number for number in found if number not in numbers]
     return ReadPhones(tuple(numbers), stripped if lossy else "")
 
 
@@ -84,6 +84,15 @@ def _pieces(text: str) -> list[str]:
 def _is_placeholder(text: str) -> bool:
     digits = text if text.isdigit() else "".join(character for character in text if character.isdigit())
     return not digits.strip("0") or bool(_PLACEHOLDER.fullmatch(digits))
+
+
+def _normalised(text: str) -> list[str]:
+    """Return a number in E.164, or several that only blanks part; none where it is no number."""
+    number = _normalise(text)
+    if number:
+        return [number]
+    parts = [_normalise(part) for part in _NEXT_MOBILE.split(text)] if " " in text else []
+    return parts if all(parts) else []
 
 
 def _normalise(text: str) -> str:

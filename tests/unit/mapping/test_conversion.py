@@ -418,6 +418,23 @@ def test_why_a_dose_was_not_given_may_stand_in_another_column(tmp_path):
     assert ["statusReason" in dose for dose in doses] == [False, True, False]
 
 
+@pytest.mark.parametrize(
+    ("remark", "status"),
+    [
+        *(
+            (text, "not-done")
+            for text in ("Ditolak ortu", "batal", "tidak jadi", "blm diberikan", "pasien tidak datang")
+        ),
+        *(
+            (text, "completed")
+            for text in ("Orang tua tidak menolak", "Tolak angin 1x1", "tidak ada reaksi", "tertunda")
+        ),
+    ],
+)
+def test_a_remark_tells_whether_a_dose_was_given(puskesmas, remark, status):
+    assert _convert(puskesmas, {**ROW, "Dosis Ke": remark}).doses[0].resource["status"] == status
+
+
 def test_a_dose_before_the_birth_is_rejected(puskesmas):
     result = _convert(puskesmas, {**ROW, "Tgl Vaksin": "2024-02-08"})
     assert [problem.code for problem in result.problems] == ["dose-before-birth"]

@@ -1,3 +1,4 @@
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +15,14 @@ def test_a_whole_address_tells_its_administrative_codes():
     assert address["extension"][0]["url"] == systems.ADMINISTRATIVE_CODE
     assert _codes(address) == {"province": "33", "city": "3303", "district": "330315", "rt": "2", "rw": "3"}
     assert address["text"] == "Desa Gemuruh RT 02/RW 03, Kec. Padamara, Kab. Purbalingga"
+
+
+@pytest.mark.parametrize(
+    ("text", "codes"),
+    [("Majapura RT02/RW04", {"rt": "2", "rw": "4"}), ("RT 1000 RW 03", {}), ("RT 2 RW 1000", {"rt": "2"})],
+)
+def test_rt_and_rw_have_three_digits_at_most(text, codes):
+    assert _codes(read_address(AddressText(text=text))) == codes
 
 
 def test_columns_tell_their_codes():

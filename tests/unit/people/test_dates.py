@@ -5,7 +5,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fhir_gateway.people.dates import FORMATS, DateFault, format_name, make_instant, read_clock, read_date
+from fhir_gateway.people.dates import (
+    FORMATS,
+    DateFault,
+    format_name,
+    make_instant,
+    read_clock,
+    read_date,
+    written_offset,
+)
 
 TODAY = date(2026, 1, 15)
 JAKARTA = ZoneInfo("Asia/Jakarta")
@@ -77,6 +85,23 @@ def test_an_expiry_may_lie_in_the_future():
 def test_an_instant_of_another_zone_becomes_the_local_day():
     read = _read("2024-01-11T17:30:00Z")
     assert (read.iso, read.clock) == ("2024-01-12", "00:30:00")
+
+
+@pytest.mark.parametrize(
+    ("text", "clock"),
+    [
+        *((text, "08:30:00") for text in ("01/05/2021 08.30", "1 Mei 2021 pukul 08.30", "01-05-2021 08:30 WIB")),
+        ("01/05/2021 08:30 WITA", "07:30:00"),
+        ("01/05/2021 00.00 WITA", ""),
+    ],
+)
+def test_a_time_behind_a_date_is_local_whatever_zone_it_names(text, clock):
+    assert (_read(text).iso, _read(text).clock) == ("2021-05-01", clock)
+
+
+def test_a_time_of_day_may_name_its_zone():
+    named = ("08.15 WIB", "08.15 wita", "08:15 WIT", "08:15+08:00", "08:15", "pagi")
+    assert [written_offset(text) for text in named] == ["+07:00", "+08:00", "+09:00", "+08:00", "", ""]
 
 
 def test_midnight_is_no_time_of_day():

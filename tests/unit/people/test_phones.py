@@ -26,7 +26,11 @@ def test_a_number_is_normalised_from_every_spelling(text):
 
 
 @pytest.mark.parametrize(
-    "text", ["081200117523/085700123456", "081200117523, 0857-0012-3456", "081200117523 atau 085700123456"]
+    "text",
+    [
+        *("081200117523/085700123456", "081200117523, 0857-0012-3456", "081200117523 atau 085700123456"),
+        *("081200117523 085700123456", "0812 0011 7523 0857 0012 3456", "081200117523 (ibu) 085700123456 (ayah)"),
+    ],
 )
 def test_every_number_of_a_cell_is_taken(text):
     assert read_phones(text).numbers == ("+6281200117523", "+6285700123456")
