@@ -263,11 +263,23 @@ def _read_meanings(source: CsvText, known: Mapping[str, Code], faults: Faults) -
         for column, text in (("from", since), ("until", until)):
             if text and not _is_iso(text):
                 faults.add(Place(line, 1), f"'{text}' in column {column} is no date", "write it as 2016-04-04")
+        if since and until and since >= until:
+            faults.add(Place(line, 1), f"the line ends on {until}, before it begins", "exchange from and until")
+            continue
         key = _at(row["clinic"], key) if row.get("clinic") else key
-        known_already = found.get(key, ())
-        if not any((one.codes, one.since, one.until) == (codes, since, until) for one in known_already):
-            found[key] = (*known_already, Meaning(codes, since, until, row["value"], _coding(codes)))
+        meaning = Meaning(codes, since, until, row["value"], _coding(codes))
+        before = next((one for one in found.get(key, ()) if _overlap(one, meaning)), None)
+        if before is None:
+            found[key] = (*found.get(key, ()), meaning)
+        elif before.codes != codes:
+            words = f"'{row['value']}' is '{before.value}', which has other codes in a line above"
+            faults.add(Place(line, 1), words, "keep one of the two, or write in from and until when each holds")
     return found
+
+
+def _overlap(one: Meaning, other: Meaning) -> bool:
+    """Say whether there are days on which both hold."""
+    return not (one.until and one.until <= other.since) and not (other.until and other.until <= one.since)
 
 
 def _read_codes(

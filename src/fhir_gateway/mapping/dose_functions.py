@@ -298,6 +298,7 @@ DOSE_FUNCTIONS = (
         },
         date=True,
         steadiness=Steadiness.STEADY,
+        makes=("date", "dateTime"),
     ),
     MappingFunction(
         "date_time",
@@ -306,6 +307,7 @@ DOSE_FUNCTIONS = (
         {"formats": Option("list", choices=FORMATS)},
         date=True,
         steadiness=Steadiness.SELDOM,
+        makes=("dateTime",),
     ),
     MappingFunction(
         "concept_map",
@@ -313,6 +315,7 @@ DOSE_FUNCTIONS = (
         _build_concept_map,
         {"map": Option(required=True), "codes": Option("list")},
         steadiness=Steadiness.HEEDING,
+        makes=("CodeableConcept",),
     ),
     MappingFunction(
         "dose_number",
@@ -321,23 +324,27 @@ DOSE_FUNCTIONS = (
         {"free_text": Option("list")},
         needs_columns=False,
         steadiness=Steadiness.HEEDING,
+        makes=("ImmunizationProtocolApplied",),
     ),
     MappingFunction(
         "lot_number",
         'a lot number; what names none, such as a program\'s own or "tidak ada", is kept aside',
         _build_lot_number,
         steadiness=Steadiness.HEEDING,
+        makes=("string",),
     ),
     MappingFunction(
         "dose_status",
         "completed, or not-done where a refusal or a deferral is written",
         _build_dose_status,
         steadiness=Steadiness.EACH,
+        makes=("code",),
     ),
     MappingFunction(
         "dose_status_reason",
         "why a dose was not given, as written",
         _build_dose_status_reason,
         steadiness=Steadiness.EACH,
+        makes=("CodeableConcept",),
     ),
 )

@@ -141,7 +141,7 @@ class MappingFunction:
 
     `free_options` says that any key may stand among the options; `needs_columns` that it makes no sense without one;
     `nik` that its columns hold NIKs, `date` that a number in them is a spreadsheet's day. `steadiness` says which values
-    may be remembered.
+    may be remembered. `makes` names the FHIR types of its values, () where they may be of any.
     """
 
     name: str
@@ -153,3 +153,4 @@ class MappingFunction:
     nik: bool = False
     steadiness: Steadiness = Steadiness.UNSTEADY
     date: bool = False
+    makes: tuple[str, ...] = ()

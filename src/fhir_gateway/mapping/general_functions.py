@@ -30,6 +30,25 @@ def _build_word(setup: Setup) -> Apply:
     return lambda texts, facts: decide(texts)  # noqa: ARG005 - the signature of all functions
 
 
+_NUMBER = re.compile(r"-?\d{1,15}(?:[.,]\d{1,9})?")
+
+
+def _build_number(setup: Setup) -> Apply:
+    column = setup.columns[0]
+
+    def apply(texts: tuple[str, ...], facts: Facts) -> Any:
+        text = texts[0]
+        if not text:
+            return None
+        if not _NUMBER.fullmatch(text):
+            facts.kept.append(f"{column}: {text}")
+            return None
+        value = float(text.replace(",", "."))
+        return int(value) if value.is_integer() else value
+
+    return apply
+
+
 def _build_reference(setup: Setup) -> Apply:
     kind = str(setup.options["type"])
     excluded = tuple(str(word).casefold() for word in setup.options.get("except") or ())
@@ -99,11 +118,19 @@ GENERAL_FUNCTIONS = (
         steadiness=Steadiness.STEADY,
     ),
     MappingFunction(
+        "number",
+        "a number, with a comma or a point before its decimals; anything else is kept aside",
+        _build_number,
+        steadiness=Steadiness.STEADY,
+        makes=("decimal", "integer", "positiveInt", "unsignedInt"),
+    ),
+    MappingFunction(
         "reference",
         "a logical reference: identifier and display",
         _build_reference,
         {"type": Option(required=True, choices=_REFERENCE_TYPES), "except": Option("list")},
         steadiness=Steadiness.STEADY,
+        makes=("Reference",),
     ),
     MappingFunction(
         "as_written",
@@ -111,6 +138,7 @@ GENERAL_FUNCTIONS = (
         _build_as_written,
         {"except": Option("list")},
         steadiness=Steadiness.STEADY,
+        makes=("Extension",),
     ),
     MappingFunction(
         "clinic",
@@ -118,5 +146,6 @@ GENERAL_FUNCTIONS = (
         _build_clinic,
         needs_columns=False,
         steadiness=Steadiness.STEADY,
+        makes=("Reference",),
     ),
 )

@@ -218,30 +218,62 @@ def _build_medical_record(setup: Setup) -> Apply:  # noqa: ARG001 - the signatur
 
 
 PERSON_FUNCTIONS = (
-    MappingFunction("person_name", "a HumanName without titles, degrees apart, the original kept", _build_person_name),
-    MappingFunction("gender", "FHIR's gender from L/P, laki-laki/perempuan and the like", _build_gender),
     MappingFunction(
-        "nik", "the identifier that a NIK is: the person's own, the mother's, or damaged", _build_nik, nik=True
+        "person_name",
+        "a HumanName without titles, degrees apart, the original kept",
+        _build_person_name,
+        makes=("HumanName",),
     ),
     MappingFunction(
-        "parent_nik", "the mother's NIK from a parent's column; a father's is left out", _build_parent_nik, nik=True
+        "gender", "FHIR's gender from L/P, laki-laki/perempuan and the like", _build_gender, makes=("code",)
     ),
-    MappingFunction("phones", "every phone number of a cell in E.164", _build_phones, steadiness=Steadiness.STEADY),
+    MappingFunction(
+        "nik",
+        "the identifier that a NIK is: the person's own, the mother's, or damaged",
+        _build_nik,
+        nik=True,
+        makes=("Identifier",),
+    ),
+    MappingFunction(
+        "parent_nik",
+        "the mother's NIK from a parent's column; a father's is left out",
+        _build_parent_nik,
+        nik=True,
+        makes=("Identifier",),
+    ),
+    MappingFunction(
+        "phones",
+        "every phone number of a cell in E.164",
+        _build_phones,
+        steadiness=Steadiness.STEADY,
+        makes=("ContactPoint",),
+    ),
     MappingFunction(
         "address",
         "an Address with Indonesia's administrative codes where they can be told",
         _build_address,
         {"parts": Option("list", choices=PARTS)},
         steadiness=Steadiness.STEADY,
+        makes=("Address",),
     ),
     MappingFunction(
         "contact_person",
         "a contact with name and relationship",
         _build_contact_person,
         {"relationship": Option(required=True, choices=tuple(_RELATIONSHIPS))},
+        makes=("PatientContact",),
     ),
-    MappingFunction("birth_order", "the number of a twin where the name tells it", _build_birth_order),
     MappingFunction(
-        "medical_record", "the clinic's medical record number", _build_medical_record, steadiness=Steadiness.STEADY
+        "birth_order",
+        "the number of a twin where the name tells it",
+        _build_birth_order,
+        makes=("integer", "positiveInt"),
+    ),
+    MappingFunction(
+        "medical_record",
+        "the clinic's medical record number",
+        _build_medical_record,
+        steadiness=Steadiness.STEADY,
+        makes=("Identifier",),
     ),
 )

@@ -137,3 +137,62 @@ def test_elements_that_fhir_does_not_have_are_told():
         "own/mapping.yaml:7:3: Patient has no element 'birthdate' in FHIR R4 (did you mean 'birthDate'?)",
         "own/mapping.yaml:10:5: Immunization.status is no list in FHIR R4 (leave the dash out)",
     ]
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "expected"),
+    [
+        ("    status: completed\n", "", "11:5: Immunization.status is missing, which FHIR R4 demands"),
+        (
+            "occurrenceDateTime: {column: Tanggal, through: date}",
+            "lotNumber: {column: Batch}",
+            "11:5: Immunization.occurrence[x] is missing, which FHIR R4 demands (write occurrenceDateTime or occurrenceString)",
+        ),
+        (
+            "status: completed",
+            "status: completed\n    occurrenceString: {column: Tanggal}",
+            "12:5: Immunization has one occurrence[x] in FHIR R4, not occurrenceDateTime and occurrenceString",
+        ),
+        (
+            "status: completed",
+            "status: completed\n    primarySource: {column: Sendiri}",
+            "12:20: Immunization.primarySource is true or false in FHIR R4, and a column's text is not (pass it through word)",
+        ),
+        (
+            "status: completed",
+            "status: completed\n    doseQuantity: {value: {column: ml}}",
+            "12:27: Immunization.doseQuantity.value is a number in FHIR R4, and a column's text is not (pass it through number)",
+        ),
+        (
+            "{column: Nama, through: person_name, required: true}",
+            "{column: Nama, through: nik}",
+            "7:31: Patient.name is a HumanName in FHIR R4, which nik does not make (what makes one: person_name)",
+        ),
+        (
+            "status: completed",
+            "status: completed\n    location: {column: Pos, through: {reference: {type: Practitioner}}}",
+            "12:57: Immunization.location refers to Location in FHIR R4, not to a Practitioner",
+        ),
+        (
+            "key: [Nama]",
+            "key: [Namaa]",
+            "4:7: the key's column 'Namaa' stands nowhere else in the mapping (did you mean 'Nama'?)",
+        ),
+    ],
+)
+def test_what_would_make_every_rows_resource_invalid_is_told(right, wrong, expected):
+    text = GOOD.replace(right, wrong)
+    assert text != GOOD
+    assert [str(problem) for problem in check_elements(text, "m.yaml")] == [f"m.yaml:{expected}"]
+
+
+@pytest.mark.parametrize(
+    "good", ["doseQuantity: {value: {column: ml, through: number}, unit: ml}", "key: [Nama, Faktur]"]
+)
+def test_what_fhir_has_is_no_fault(good):
+    text = (
+        GOOD.replace("key: [Nama]", good)
+        if good.startswith("key")
+        else GOOD.replace("    status:", f"    {good}\n    status:")
+    )
+    assert check_elements(text, "m.yaml") == ()

@@ -435,6 +435,20 @@ def test_a_remark_tells_whether_a_dose_was_given(puskesmas, remark, status):
     assert _convert(puskesmas, {**ROW, "Dosis Ke": remark}).doses[0].resource["status"] == status
 
 
+def test_a_number_is_read_with_a_comma_or_a_point_and_kept_where_it_is_none(tmp_path):
+    folder = tmp_path / "mappings" / "volumes"
+    folder.mkdir(parents=True)
+    text = SHIPPED["puskesmas"].file.read_text(encoding="utf-8").replace("mapping: puskesmas", "mapping: volumes")
+    text = text.replace(
+        "    status: {col", "    doseQuantity: {value: {column: ml, through: number}, unit: ml}\n    status: {col"
+    )
+    (folder / "mapping.yaml").write_text(text, encoding="utf-8")
+    volumes = load_found(find_mapping("volumes", tmp_path), tmp_path)
+    doses = [_convert(volumes, {**ROW, "ml": ml}).doses[0].resource for ml in ("0,5", "2", "1.25", "sedikit")]
+    assert [dose.get("doseQuantity", {}).get("value") for dose in doses] == [0.5, 2, 1.25, None]
+    assert "ml: sedikit" in [extension["valueString"] for extension in doses[3]["extension"]]
+
+
 def test_a_dose_before_the_birth_is_rejected(puskesmas):
     result = _convert(puskesmas, {**ROW, "Tgl Vaksin": "2024-02-08"})
     assert [problem.code for problem in result.problems] == ["dose-before-birth"]

@@ -184,6 +184,20 @@ def test_a_faulty_number_of_doses_is_told():
     assert [problem.message for problem in problems] == ["'few' in column doses is no number"]
 
 
+@pytest.mark.parametrize(
+    ("lines", "faults"),
+    [
+        ("X,19,,\nx!,02,,", ["'x!' is 'X', which has other codes in a line above"]),
+        ("X,19,,2020-01-02\nX,02,2020-01-01,", ["'X' is 'X', which has other codes in a line above"]),
+        ("X,19,2020-01-02,2019-01-01", ["the line ends on 2019-01-01, before it begins"]),
+        ("X,19,,2020-01-01\nX,02,2020-01-01,\nx,02,2020-01-01,", []),
+    ],
+)
+def test_lines_that_contradict_each_other_are_told(lines, faults):
+    _, problems = parse_concept_map("vaccine", [CsvText("a.csv", f"value,cvx,from,until\n{lines}\n")], [CODES])
+    assert [problem.message for problem in problems] == faults
+
+
 def test_a_clinics_own_code_counts_at_that_clinic_only_and_as_a_whole():
     own = CsvText("b.csv", "value;cvx;clinic\nB0002;19;rs-a\n")
     concept_map, _ = parse_concept_map("vaccine", [own], [CODES])
