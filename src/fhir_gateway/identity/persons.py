@@ -11,12 +11,7 @@ from itertools import combinations
 from fhir_gateway.domain.identity import Comparison, Grade, Node
 from fhir_gateway.identity.clustering import Edge, Graph, fits, joins, nameless, veto_codes, without_family
 from fhir_gateway.identity.combining import combine
-from fhir_gateway.identity.comparators import (
-    compare_keys_of,
-    compare_own_names,
-    no_number_in_common,
-    numbered_as_twins,
-)
+from fhir_gateway.identity.comparators import compare_keys_of, compare_own_names, no_number_in_common, numbered_as_twins
 from fhir_gateway.identity.evidence import PersonEvidence
 from fhir_gateway.identity.given import doses_part
 from fhir_gateway.identity.settling import (
@@ -41,8 +36,6 @@ _OF_MOTHERS = frozenset({VetoCode.PARENT.value})
 """The veto of a newborn's row that has a mother's name or number: nobody is born on her child's day."""
 _OF_NUMBERS = frozenset({frozenset({VetoCode.NIK_DIFFERENT.value}), frozenset({VetoCode.NIK_NAME_DISAGREES.value})})
 """Vetoes that one mistyped number or one nickname explains where all else agrees."""
-_NAME_DISAGREES = VetoCode.NIK_NAME_DISAGREES.value
-_TWO_NUMBERS = frozenset({VetoCode.NIK_DIFFERENT.value})
 _ONE_DAY = frozenset({"exact", "swapped"})
 _MANY_DOSES = 4
 """So many of a list's doses tell that names a sound apart are one child's: of a twin it may have a few yet, or none."""
@@ -135,10 +128,6 @@ class Persons:
         """Say whether what stands between two records is settled by all that is known of `one` and `other`."""
         codes = veto_codes(self._graph.between(left, right))
         mine, theirs = self._graph.nodes[left], self._graph.nodes[right]
-        if codes >= _TWO_NUMBERS and self._one_number(self._cluster_of[left], self._cluster_of[right]):
-            codes -= _TWO_NUMBERS
-            if not codes:
-                return True
         if codes <= _DOUBTS and mistyped(mine, theirs, self._graph.frequencies):
             return bool(codes) or known_under_name(mine, theirs, one, other)
         if codes == _DOUBTS and self._parts_of_one(self._cluster_of[left], self._cluster_of[right]):
@@ -146,13 +135,6 @@ class Persons:
         if codes == _OF_MOTHERS and of_one_birth(mine, theirs):
             return known_as(mine, theirs, one, other)
         return codes <= _OF_NAMES and known_under_name(mine, theirs, one, other)
-
-    def _one_number(self, one: Members, other: Members) -> bool:
-        """Say whether two persons have one NIK, or two of which the one is the other mistyped."""
-        comparison = self.compared(one, other)
-        return not comparison.vetoes or (
-            veto_codes(comparison) == _TWO_NUMBERS and self._settled_alone(one, other, comparison)
-        )
 
     def neighbours(self, members: Members) -> dict[Members, Edge]:
         """Return the clusters that share a comparison worth looking at with this one, each with the best such edge."""
@@ -201,24 +183,15 @@ class Persons:
             return _born_that_day(comparison) and self._of_one_mother(one, other, comparison)
         if veto_codes(comparison) == _DOUBTS and self._parts_of_one(one, other):
             return comparison.weight >= policy.certain - policy.parameters.rivals.nobody
-        settled = certain or self._settled_alone(one, other, comparison)
-        if settled and comparison.vetoes and (self._has_anothers_number(one) or self._has_anothers_number(other)):
-            return False
-        return settled and not self._rivalled(one, other) and not self._rivalled(other, one)
-
-    def _has_anothers_number(self, members: Members) -> bool:
-        """Say whether the NIK stands under another name, too: whose it is an operator decides, of these records alone."""
-        return any(_NAME_DISAGREES in veto_codes(self.compared(members, third)) for third in self.neighbours(members))
-
-    def _settled_alone(self, one: Members, other: Members, comparison: Comparison) -> bool:
-        return settled_alone(
+        settled = certain or settled_alone(
             self._evidence(one),
             self._evidence(other),
             comparison,
-            policy=self._graph.policy,
+            policy=policy,
             frequencies=self._graph.frequencies,
             in_different_lists=self._graph.in_different_lists(one, other),
         )
+        return settled and not self._rivalled(one, other) and not self._rivalled(other, one)
 
     def twin_unseen(self, one: Members, other: Members) -> bool:
         """Say whether two may be twins of whom one is in no file yet."""

@@ -6,7 +6,6 @@ from fhir_gateway.domain.identity import ComparedPair, Comparison, Grade, Node, 
 from fhir_gateway.identity.clustering import CONFIRMED, fits, joins
 from fhir_gateway.identity.parameters import MatchingPolicy
 from fhir_gateway.identity.told_by_doses import DOSES
-from fhir_gateway.identity.vetoes import VetoCode
 
 
 class SettledBy(StrEnum):
@@ -70,8 +69,6 @@ def _why_joined(pair: ComparedPair, policy: MatchingPolicy) -> str:
         return f"by the threshold {_OF_THEN}"
     if pair.of_persons:
         return f"as {'their rows settle the doubt, and ' * bool(comparison.vetoes)}nobody else comes into question"
-    if {veto.code for veto in comparison.vetoes} == {VetoCode.NIK_DIFFERENT.value}:
-        return "by all that is known of the two but the NIKs, and nobody else comes into question"
     if comparison.vetoes:
         return "by the other records of the two: together they settle the doubt, and nobody else comes into question"
     return "by the other records of the two, which join them, or as nobody else comes into question"

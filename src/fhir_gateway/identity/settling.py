@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from fhir_gateway.domain.identity import Comparison
 from fhir_gateway.identity.comparators import (
     NikLevel,
-    birth_date_fits_nik,
     compare_keys_of,
     compare_niks,
     compare_own_names,
@@ -26,7 +25,6 @@ from fhir_gateway.people.name_sounds import same_sound
 
 _Said = Mapping[str, tuple[str, float]]
 _POSSIBLE_TWINS = {VetoCode.POSSIBLE_TWINS.value}
-_TWO_NUMBERS = {VetoCode.NIK_DIFFERENT.value}
 _SAME_NAME = frozenset({"exact", "equivalent"})
 _LIKE = frozenset(level.value for level in LIKE_NAME)
 _AGREEING = LIKE_NAME | {NameLevel.NEAR}
@@ -60,54 +58,13 @@ def settled_alone(  # noqa: PLR0913 - what is known beside the evidence is named
         bar = policy.certain - (parameters.rivals.nobody if nobody_else else parameters.rivals.no_namesake)
         alone = comparison.weight >= bar and _no_namesake(left, right, comparison, policy, frequencies)
         return alone and mistyped(left, right, frequencies) and (family or not compare_own_names(left, right).near)
-    if comparison.vetoes:
-        return not caution and _doubt_settled(left, right, comparison, said, policy, frequencies)
     if comparison.weight < policy.certain:
         return False
+    if comparison.vetoes:
+        codes = {veto.code for veto in comparison.vetoes}
+        one_folder = said.get("record_number", ("", 0.0))[0] != "different"
+        return codes == _POSSIBLE_TWINS and not caution and one_folder and mistyped(left, right, frequencies)
     return _birth_date_settled(left, right, said, parameters.household, frequencies)
-
-
-def _doubt_settled(  # noqa: PLR0913, PLR0917 - what is known beside the evidence is named
-    left: PersonEvidence,
-    right: PersonEvidence,
-    comparison: Comparison,
-    said: _Said,
-    policy: MatchingPolicy,
-    frequencies: Frequencies,
-) -> bool:
-    """Say whether all else that agrees settles the only veto: a name that may be a twin's, or another number."""
-    codes = {veto.code for veto in comparison.vetoes}
-    if codes == _TWO_NUMBERS:
-        return _other_number_explained(left, right, said, comparison.weight, policy, frequencies)
-    if codes != _POSSIBLE_TWINS or comparison.weight < policy.certain:
-        return False
-    return said.get("record_number", ("", 0.0))[0] != "different" and mistyped(left, right, frequencies)
-
-
-def _other_number_explained(  # noqa: PLR0913, PLR0917 - what is known beside the evidence is named
-    left: PersonEvidence,
-    right: PersonEvidence,
-    said: _Said,
-    weight: float,
-    policy: MatchingPolicy,
-    frequencies: Frequencies,
-) -> bool:
-    """Say whether two NIKs are no two children's, as all else agrees without them: the one was mistyped, or is another's.
-
-    The numbers of children who are born on one day in one place differ in the serial number, twins' most of all, so one
-    typing error in place or birthday is no twin's; nor is a number that tells another birthday than the record that has it.
-    Namesakes of two districts may have numbers one digit apart: they have no family in common.
-    """
-    level, bits = said["nik"]
-    household, bars = said.get("household", ("", 0.0))[1], policy.parameters.household
-    if said.get("birth_date", ("", 0.0))[0] != "exact" or weight - bits < policy.certain:
-        return False
-    if level == NikLevel.TYPO.value:
-        same_words = mistyped(left, right, frequencies) and not compare_own_names(left, right).near
-        return household >= bars.supporting and same_words
-    another = level == NikLevel.DIFFERENT.value and birth_date_fits_nik(left) != birth_date_fits_nik(right)
-    same_name = said.get("name", ("", 0.0))[0] in _SAME_NAME and max(left.birth_order, right.birth_order) <= 0
-    return another and same_name and household >= bars.whole_family
 
 
 def _birth_date_settled(

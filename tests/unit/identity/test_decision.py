@@ -1,7 +1,6 @@
 import random
 from itertools import combinations
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.fakes.invented_people import RIZKIS_NIK, TWINS_NIK, evidence, rizki
@@ -123,39 +122,9 @@ def test_review_names_the_patient_of_a_linked_record():
     assert decisions[1].candidates == ("a",)
 
 
-def test_nik_that_was_mistyped_once_is_linked_where_all_else_agrees():
+def test_mistyped_nik_is_asked_about():
     (decision,) = decided({1: rizki(nik="3303131503200001")}, {"a": rizki(nik=RIZKIS_NIK)})
-    assert (decision.action, decision.patient_id) == (PersonAction.LINK, "a")
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        rizki(nik="3303121503200003"),  # as twins' differ
-        rizki(nik="3303131503200001", phone="", mother="", village=""),  # a namesake of the next district
-        rizki(nik="3303131503200001", phone="+6281999999999", mother="", village=""),
-        rizki(nik="3303131503200001", order=2),
-        rizki(nik="3303131503200001", born="2020-03-16"),
-        rizki(nik="5201071503200004"),  # two numbers, both of that birthday
-        rizki(nik="5201072109180004", phone="", mother=""),  # a number of another birthday, in the same village
-        rizki(nik="5201072109180004", name="Rizki"),
-    ],
-)
-def test_other_nik_is_asked_about_where_it_may_be_anothers(other):
-    (decision,) = decided({1: other}, {"a": rizki(nik=RIZKIS_NIK)})
-    assert decision.action is not PersonAction.LINK
-
-
-def test_nik_of_another_birthday_than_the_records_own_is_not_a_twins():
-    (decision,) = decided({1: rizki(nik="5201072109180004")}, {"a": rizki(nik=RIZKIS_NIK)})
-    assert (decision.action, decision.patient_id) == (PersonAction.LINK, "a")
-
-
-def test_of_a_nik_that_stands_under_another_name_its_own_row_alone_is_asked_about():
-    owner = rizki(name="Agus Setiawan", born="2018-09-21", nik="5201072109180004")
-    decisions = decided({1: rizki(nik=RIZKIS_NIK), 2: rizki(nik="5201072109180004"), 3: owner, 4: owner})
-    assert actions(decisions)[(2,)] is PersonAction.REVIEW
-    assert actions(decisions)[(1,)] is PersonAction.CREATE
+    assert (decision.action, decision.reason) == (PersonAction.REVIEW, "nik-different")
 
 
 def test_forbidden_pair_is_not_linked():

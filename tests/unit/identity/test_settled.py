@@ -20,7 +20,6 @@ from fhir_gateway.identity.settled import settled_words
 from fhir_gateway.identity.told_by_doses import DOSES
 
 _VETO = (Veto("possible-twins", "possibly twins"),)
-_NUMBERS = (Veto("nik-different", "two NIKs"),)
 _DOSES = (Evidence(DOSES, "two_people", 0.0, "the doses speak for two people"),)
 _BORN = (Evidence("birth_date", "different", -7.0, "different birth dates"),)
 _CREATED = PersonDecision((1, 2), PersonAction.CREATE, Grade.CERTAINLY_NOT, "new-person", "")
@@ -39,11 +38,6 @@ def _pair(weight: float, grade: Grade, right: Node = 2, vetoes: tuple[Veto, ...]
         (_pair(-CONFIRMED, Grade.CERTAINLY_NOT, "b"), _LINKED, "two people, as an operator decided"),
         (_pair(12.0, Grade.CERTAIN), _CREATED, "one person, by the threshold: 12.0 is not less than 10"),
         (_pair(12.0, Grade.PROBABLE, vetoes=_VETO), _CREATED, "one person, by the other records"),
-        (
-            _pair(12.0, Grade.PROBABLE, vetoes=_NUMBERS),
-            _CREATED,
-            "one person, by all that is known of the two but the NIKs",
-        ),
         (_pair(5.0, Grade.PROBABLE), _CREATED, "one person, by the other records"),
         (_pair(5.0, Grade.PROBABLE, "a"), _ASKED, "nothing yet: an operator is asked"),
         (_pair(12.0, Grade.CERTAIN), replace(_ASKED, members=(1, 2)), "one person, by the threshold: 12.0 is not less"),
