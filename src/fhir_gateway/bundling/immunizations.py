@@ -1,6 +1,7 @@
 """What an Immunization becomes: new for a person, corrected by its own source, improved by a better one."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from fhir_gateway.bundling.digests import digest, supplied
 from fhir_gateway.domain.records import Resource
@@ -24,9 +25,7 @@ def corrected(current: Resource, before: Mapping[str, Sequence[str]], new: Resou
     for name, digests in now.items():
         if name in _OWN or digests == tuple(before.get(name, ())):
             continue
-        value = current.get(name)
-        untouched = value is None or _digests(value) == tuple(before.get(name, ()))
-        if untouched:
+        if _is_untouched(current, name, before) and not _is_same_instant(current.get(name), new[name]):
             if name.startswith("occurrence"):  # a choice type: one of its forms at a time
                 result.pop("occurrenceString", None)
                 result.pop("occurrenceDateTime", None)
@@ -47,6 +46,21 @@ def improved(existing: Resource, better: Resource) -> Resource | None:
     if missing:
         result["identifier"] = [*result.get("identifier", []), *missing]
     return None if result == existing else result
+
+
+def _is_untouched(current: Resource, name: str, before: Mapping[str, Sequence[str]]) -> bool:
+    value = current.get(name)
+    return value is None or _digests(value) == tuple(before.get(name, ()))
+
+
+def _is_same_instant(one: object, other: object) -> bool:
+    """Tell whether two texts are one instant, as of a server that keeps all times in UTC."""
+    if not (isinstance(one, str) and isinstance(other, str) and "T" in one and "T" in other):
+        return False
+    try:
+        return datetime.fromisoformat(one) == datetime.fromisoformat(other)
+    except ValueError:
+        return False
 
 
 def _digests(value: object) -> tuple[str, ...]:

@@ -79,6 +79,19 @@ def corrected(current: Resource, before: Mapping[str, Sequence[str]], new: Resou
     return None if result == current else result
 
 
+def recreated(current: Resource, new: Resource) -> Resource | None:
+    """Return a Patient as its own records say it now, None where they say the same; nobody else has written to it.
+
+    Singles and the name are corrected; phones and addresses that are not said any more stay, as other records may have
+    brought them.
+    """
+    told = {name: new[name] for name in _SINGLES if name in new}
+    names = new.get("name", [])
+    if names and _name_key(names[0]) not in {_name_key(name) for name in current.get("name", ())}:
+        told["name"] = names
+    return corrected(current, supplied(current), told)
+
+
 def _fullest_first(said: Said) -> tuple[int, str]:
     return -_fullness(said.patient), digest(said.patient)
 

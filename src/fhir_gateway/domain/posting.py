@@ -5,6 +5,9 @@ from enum import StrEnum
 
 from fhir_gateway.domain.records import Resource
 
+FIRST_VERSION = "1"
+"""The version of a resource that nobody has written to since it was created; what servers count otherwise does not tell."""
+
 
 @dataclass(frozen=True, slots=True)
 class BundleEntry:

@@ -8,7 +8,9 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from fhir_gateway.bundling import immunizations
+from fhir_gateway.bundling.digests import supplied
 from fhir_gateway.domain import systems
+from fhir_gateway.domain.posting import FIRST_VERSION
 from fhir_gateway.domain.records import Dose, Resource, dose_identifier
 from fhir_gateway.domain.runs import KnownKey, SpooledRecord
 from fhir_gateway.fhir.references import id_referred_to
@@ -60,7 +62,7 @@ class DosePlan:
     version: str = ""
     """Of a dose that this very record brought before, and that is kept: the version that the server has."""
     posted: bool = False
-    """Whether a dose that is kept was created for this very record, by a run that was cut off before it noted that."""
+    """Whether a dose that is kept or updated was created for this very record, by a run that did not come to note that."""
     code: str = ""
     text: str = ""
     suggestion: str = ""
@@ -153,33 +155,18 @@ class _Planning:
 
     def _of_another(self, record: SpooledRecord, dose: Dose, known: KnownKey, there: Resource) -> DosePlan:
         """Plan for a dose whose row was loaded for another person before: nothing is moved unless an operator says so."""
-        dose_id, owner = str(there["id"]), id_referred_to(there.get("patient"), "Patient")
         has_it = any(
             same_dose(one, dose.resource, zone=self._zone).sameness is DoseSameness.SAME
             for one in self._existing.values()
         )
-        if self._answer is Answer.CREATE and not has_it:
-            return DosePlan(record.number, dose.name, DoseAction.CREATE, _again(record, dose, dose_id))
-        if self._answer is Answer.LINK and not has_it:
-            moved = immunizations.corrected(there, known.supplied.get(dose.name, {}), dose.resource) or there
-            return DosePlan(record.number, dose.name, DoseAction.UPDATE, moved, dose_id)
-        return DosePlan(
-            record.number,
-            dose.name,
-            DoseAction.REVIEW,
-            immunization_id=dose_id,
-            code=OTHER_PERSON,
-            text=f"the row was loaded before for Patient {owner}, with whom its dose stands"
-            + (", and this person has the same dose already" if has_it else ""),
-            suggestion=_TAKE_APART if has_it else _MOVE,
-        )
+        told = known.supplied.get(dose.name, {})
+        return of_another(record, dose, there, supplied_before=told, has_it=has_it, answer=self._answer)
 
     def _posted_before(self, record: SpooledRecord, dose: Dose, own: str) -> DosePlan:
-        if self._existing[own].get("status") == _WRONG:
-            if self._answer is Answer.CREATE:
-                return DosePlan(record.number, dose.name, DoseAction.CREATE, _again(record, dose, own))
-            return _gone(record, dose, own, deleted=False)
-        return DosePlan(record.number, dose.name, DoseAction.KEEP, immunization_id=own, posted=True)
+        plan = posted_before(record, dose, self._existing[own], answer=self._answer)
+        if plan.action is DoseAction.UPDATE and plan.resource:
+            self._existing[own] = plan.resource
+        return plan
 
     def _after_death(self, record: SpooledRecord, dose: Dose) -> DosePlan | None:
         given = str(dose.resource.get("occurrenceDateTime", ""))[:10]
@@ -233,6 +220,64 @@ class _Planning:
                 self._existing[resource_id] = better
                 return DosePlan(record.number, dose.name, DoseAction.UPDATE, better, resource_id)
         return DosePlan(record.number, dose.name, DoseAction.KEEP, immunization_id=resource_id)
+
+
+def posted_before(record: SpooledRecord, dose: Dose, current: Resource, *, answer: Answer | None) -> DosePlan:
+    """Plan for a dose that stands under the identifier of this very record, though the ledger does not know it.
+
+    A run was cut off before it noted that it had posted the dose, or the ledger is lost; the row may say something else
+    by now. The first version of what stands is what the record said then, so it is corrected. Later ones others may
+    have written: what differs there is asked about, unless a better source says it.
+    """
+    own = str(current["id"])
+    if current.get("status") == _WRONG:
+        if answer is Answer.CREATE:
+            return DosePlan(record.number, dose.name, DoseAction.CREATE, _again(record, dose, own))
+        return _gone(record, dose, own, deleted=False)
+    changed = immunizations.corrected(current, supplied(current), dose.resource)
+    if changed is None or prefer(dose.resource, current) is current:
+        return DosePlan(record.number, dose.name, DoseAction.KEEP, immunization_id=own, posted=True)
+    if current.get("meta", {}).get("versionId") == FIRST_VERSION or answer is Answer.LINK:
+        return DosePlan(record.number, dose.name, DoseAction.UPDATE, changed, own, posted=True)
+    if answer is Answer.CREATE:
+        return DosePlan(record.number, dose.name, DoseAction.CREATE, _again(record, dose, own))
+    return DosePlan(
+        record.number,
+        dose.name,
+        DoseAction.REVIEW,
+        immunization_id=own,
+        code="dose-differs",
+        text="this dose was loaded before, without a note of it; it says something else on the server by now",
+        suggestion="link it to have the row's content written over it; reject the row to leave what stands there",
+    )
+
+
+def of_another(  # noqa: PLR0913 - a plan needs all that is known of the dose
+    record: SpooledRecord,
+    dose: Dose,
+    there: Resource,
+    *,
+    supplied_before: Mapping[str, Sequence[str]],
+    has_it: bool,
+    answer: Answer | None,
+) -> DosePlan:
+    """Plan for a dose of this record that stands with another person, though this one `has_it` perhaps as well."""
+    dose_id, owner = str(there["id"]), id_referred_to(there.get("patient"), "Patient")
+    if answer is Answer.CREATE and not has_it:
+        return DosePlan(record.number, dose.name, DoseAction.CREATE, _again(record, dose, dose_id))
+    if answer is Answer.LINK and not has_it:
+        moved = immunizations.corrected(there, supplied_before, dose.resource) or there
+        return DosePlan(record.number, dose.name, DoseAction.UPDATE, moved, dose_id)
+    return DosePlan(
+        record.number,
+        dose.name,
+        DoseAction.REVIEW,
+        immunization_id=dose_id,
+        code=OTHER_PERSON,
+        text=f"the row was loaded before for Patient {owner}, with whom its dose stands"
+        + (", and this person has the same dose already" if has_it else ""),
+        suggestion=_TAKE_APART if has_it else _MOVE,
+    )
 
 
 def _again(record: SpooledRecord, dose: Dose, gone_id: str) -> Resource:

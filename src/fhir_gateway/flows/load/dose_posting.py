@@ -7,10 +7,10 @@ from fhir_gateway.bundling.immunizations import for_patient
 from fhir_gateway.domain import systems
 from fhir_gateway.domain.outcomes import Outcome
 from fhir_gateway.domain.posting import BundleEntry, EntryKind, EntryOutcome
-from fhir_gateway.domain.records import Resource
-from fhir_gateway.domain.runs import WrittenResource
+from fhir_gateway.domain.records import Dose, Resource
+from fhir_gateway.domain.runs import SpooledRecord, WrittenResource
 from fhir_gateway.fhir.references import id_referred_to
-from fhir_gateway.flows.load.dose_planning import Answer, DoseAction, DosePlan, plan_doses
+from fhir_gateway.flows.load.dose_planning import Answer, DoseAction, DosePlan, of_another, plan_doses, posted_before
 from fhir_gateway.flows.load.failing import Failure
 from fhir_gateway.flows.load.following import Written, follow_replaced
 from fhir_gateway.flows.load.sent import DoseResult, PersonPost
@@ -51,9 +51,73 @@ async def post_doses(
         waiting = [person for person in waiting if _changed_meanwhile(person, plans[person.number], outcomes)]
         if not waiting:
             break
+    await _correct_existing(ready, plans, outcomes, tools, answer)
     written = {person.number: _written(person, plans[person.number], outcomes) for person in ready}
     moved = await follow_replaced(ready, written, tools)
     return {person.number: _results(person, plans[person.number], outcomes, moved) for person in ready}
+
+
+async def _correct_existing(
+    people: Sequence[PersonPost],
+    plans: Mapping[int, list[DosePlan]],
+    outcomes: dict[str, EntryOutcome],
+    tools: LoadTools,
+    answer: Answer | None,
+) -> None:
+    """Plan again what was to be created and is there already: an earlier run posted it, and the row may have changed since."""
+    waiting: dict[tuple[int, int], str] = {}
+    for person in people:
+        for index, plan in enumerate(plans[person.number]):
+            if plan.action is DoseAction.CREATE:
+                outcome = outcomes[_entry_key(person, plans[person.number], index)]
+                if outcome.kind is EntryKind.EXISTED:
+                    waiting[person.number, index] = outcome.resource_id
+    persons = {person.number: person for person in people}
+    for _ in range(_CHANGED_MEANWHILE_TRIES):
+        if not waiting:
+            return
+        standing = await _standing(set(waiting.values()), tools)
+        entries = {}
+        for (number, index), dose_id in waiting.items():
+            person, of_person = persons[number], plans[number]
+            if dose_id in standing:
+                of_person[index] = _replanned(person, of_person[index], *standing[dose_id], answer=answer)
+                if entry := _entry(person, of_person, index):
+                    entries[number, index] = entry
+        outcomes.update({outcome.key: outcome for outcome in await tools.writer.send(list(entries.values()))})
+        changed = {place for place, entry in entries.items() if outcomes[entry.key].kind is EntryKind.CHANGED_MEANWHILE}
+        waiting = {place: dose_id for place, dose_id in waiting.items() if place in changed}
+
+
+async def _standing(ids: set[str], tools: LoadTools) -> dict[str, tuple[Resource, str]]:
+    """Return id → (dose, who stands for its Patient now) of what is on the server."""
+    found = {str(dose["id"]): dose async for dose in tools.reader.search("Immunization", {"_id": sorted(ids)})}
+    for missed in sorted(ids - found.keys()):  # an index may lag
+        if dose := await tools.reader.read("Immunization", missed):
+            found[missed] = dose
+    owners = {dose_id: id_referred_to(dose.get("patient"), "Patient") for dose_id, dose in found.items()}
+    now = await patients_now(filter(None, owners.values()), tools)
+    return {
+        dose_id: (dose, str(now[owner]["id"]) if (owner := owners[dose_id] or "") in now else owner)
+        for dose_id, dose in found.items()
+    }
+
+
+def _replanned(person: PersonPost, plan: DosePlan, there: Resource, owner: str, *, answer: Answer | None) -> DosePlan:
+    record, dose = _row_of(person, plan)
+    if owner != person.patient_id:
+        return of_another(record, dose, there, supplied_before={}, has_it=False, answer=answer)
+    return posted_before(record, dose, there, answer=answer)
+
+
+def _row_of(person: PersonPost, plan: DosePlan) -> tuple[SpooledRecord, Dose]:
+    return next(
+        (record, dose)
+        for record in person.records
+        if record.number == plan.number
+        for dose in record.doses
+        if dose.name == plan.name
+    )
 
 
 def _written(person: PersonPost, plans: Sequence[DosePlan], outcomes: Mapping[str, EntryOutcome]) -> Written:
@@ -65,6 +129,9 @@ def _written(person: PersonPost, plans: Sequence[DosePlan], outcomes: Mapping[st
             written.sent.add(resource_id)
             if outcome.kind is EntryKind.EXISTED:
                 written.found.add(resource_id)
+        elif plan.posted:
+            written.sent.add(plan.immunization_id)
+            written.found.add(plan.immunization_id)
     return written
 
 
@@ -105,21 +172,22 @@ async def _known_elsewhere(
 
 
 def _entries(person: PersonPost, plans: Sequence[DosePlan]) -> list[BundleEntry]:
-    entries: dict[str, BundleEntry] = {}
-    for index, plan in enumerate(plans):
-        if plan.resource is None:
-            continue
-        key = _entry_key(person, plans, index)
-        resource = for_patient(plan.resource, person.patient_id)
-        if plan.action is DoseAction.CREATE:
-            value = next(i["value"] for i in resource["identifier"] if i.get("system") == systems.DOSE)
-            condition = f"identifier={systems.DOSE}|{value}"
-            entries[key] = BundleEntry(key, "POST", "Immunization", resource, if_none_exist=condition)
-        elif plan.action is DoseAction.UPDATE:  # the last update of a dose holds all of them
-            version = str(resource.get("meta", {}).get("versionId", ""))
-            url = f"Immunization/{plan.immunization_id}"
-            entries[key] = BundleEntry(key, "PUT", url, resource, if_match=version)
-    return list(entries.values())
+    entries = [entry for index in range(len(plans)) if (entry := _entry(person, plans, index))]
+    return list({entry.key: entry for entry in entries}.values())  # the last update of a dose holds all of them
+
+
+def _entry(person: PersonPost, plans: Sequence[DosePlan], index: int) -> BundleEntry | None:
+    plan = plans[index]
+    if plan.resource is None:
+        return None
+    key = _entry_key(person, plans, index)
+    resource = for_patient(plan.resource, person.patient_id)
+    if plan.action is DoseAction.CREATE:
+        value = next(i["value"] for i in resource["identifier"] if i.get("system") == systems.DOSE)
+        condition = f"identifier={systems.DOSE}|{value}"
+        return BundleEntry(key, "POST", "Immunization", resource, if_none_exist=condition)
+    version = str(resource.get("meta", {}).get("versionId", ""))
+    return BundleEntry(key, "PUT", f"Immunization/{plan.immunization_id}", resource, if_match=version)
 
 
 def _entry_key(person: PersonPost, plans: Sequence[DosePlan], index: int) -> str:
@@ -153,8 +221,9 @@ def _results(
             result = _sent(result, outcomes[_entry_key(person, plans, index)])
             if result.version:
                 result = replace(result, version=moved.get(result.immunization_id, result.version))
-        elif plan.posted:
-            result = replace(result, written=(WrittenResource(f"Immunization/{plan.immunization_id}", created=True),))
+        if plan.posted:
+            created = WrittenResource(f"Immunization/{plan.immunization_id}", created=True)
+            result = replace(result, written=(created, *result.written))
         if result.immunization_id in moved:
             own = f"Immunization/{result.immunization_id}"
             again = WrittenResource(own, created=False, version=moved[result.immunization_id])

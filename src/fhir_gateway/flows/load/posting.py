@@ -7,8 +7,8 @@ from fhir_gateway.bundling import patients
 from fhir_gateway.domain import systems
 from fhir_gateway.domain.errors import AccessRefusedError, ServerError
 from fhir_gateway.domain.identity import PersonAction
-from fhir_gateway.domain.posting import BundleEntry, EntryKind, EntryOutcome
-from fhir_gateway.domain.records import Resource
+from fhir_gateway.domain.posting import FIRST_VERSION, BundleEntry, EntryKind, EntryOutcome
+from fhir_gateway.domain.records import Resource, person_identifier
 from fhir_gateway.domain.runs import Run, SpooledRecord, WrittenResource
 from fhir_gateway.flows.load.dose_planning import Answer
 from fhir_gateway.flows.load.dose_posting import post_doses
@@ -122,7 +122,6 @@ async def _post_patients(run: Run, people: Sequence[PersonPost], tools: LoadTool
             tools.ledger.spool.receive(run, received)
         tools.finder.forget([person.patient for person in waiting if str(person.number) in outcomes])
         if not changed:
-            await _follow([person for person in people if person.existed], current, tools)
             return
         waiting = changed
         if attempt < _CHANGED_MEANWHILE_TRIES - 1:
@@ -176,7 +175,19 @@ def _improved(person: PersonPost, before: Resource) -> Resource:
         if known is not None and "patient" in known.supplied:
             result = patients.corrected(result, known.supplied["patient"], record.patient) or result
     addition = patients.combined(wordings(person.records))
+    if _is_forgotten(person, before):
+        result = patients.recreated(result, addition) or result
     return patients.enriched(result, addition) or result
+
+
+def _is_forgotten(person: PersonPost, patient: Resource) -> bool:
+    """Tell whether these very records created the Patient, the ledger does not know it, and nobody has written to it since."""
+    own = {i.get("value") for i in patient.get("identifier", ()) if i.get("system") == systems.PERSON}
+    return (
+        patient.get("meta", {}).get("versionId") == FIRST_VERSION
+        and not any(record.key in person.known for record in person.records)
+        and any(person_identifier(record.key) in own for record in person.records)
+    )
 
 
 def wordings(records: Iterable[SpooledRecord]) -> list[patients.Said]:
@@ -189,17 +200,17 @@ def wordings(records: Iterable[SpooledRecord]) -> list[patients.Said]:
 
 
 def _received(person: PersonPost, outcome: EntryOutcome | None) -> bool:
-    """Note what the server did with the person's Patient; tell whether it has to be decided again."""
+    """Note what the server did with the person's Patient; tell whether what to write has to be decided again."""
     if outcome is None:
         return False
     match outcome.kind:
         case EntryKind.CREATED | EntryKind.EXISTED | EntryKind.UPDATED:
             person.created = outcome.kind is EntryKind.CREATED
-            person.existed = outcome.kind is EntryKind.EXISTED
             person.patient_id = outcome.resource_id or person.patient_id
             person.patient = {**person.patient, "id": person.patient_id}
             is_new = outcome.kind is not EntryKind.UPDATED
-            person.written = WrittenResource(f"Patient/{person.patient_id}", is_new, outcome.version_id)
+            person.written += (WrittenResource(f"Patient/{person.patient_id}", is_new, outcome.version_id),)
+            return outcome.kind is EntryKind.EXISTED  # an earlier run created it, perhaps of other words
         case EntryKind.CHANGED_MEANWHILE:
             return True
         case EntryKind.REFUSED:

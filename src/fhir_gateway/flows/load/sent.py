@@ -30,11 +30,9 @@ class PersonPost:
     patient_id: str = ""
     patient: Resource = field(default_factory=dict)
     created: bool = False
-    existed: bool = False
-    """A Patient with its identifier was there already: an earlier run was cut off before it noted that."""
     refusal: Refusal | None = None
-    written: WrittenResource | None = None
-    """What was done with the Patient on the server, None where nothing was."""
+    written: tuple[WrittenResource, ...] = ()
+    """What was done with the Patient on the server, in order."""
 
 
 @dataclass(frozen=True, slots=True)

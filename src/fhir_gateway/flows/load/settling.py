@@ -108,7 +108,7 @@ def _patient_written(person: PersonPost) -> list[WrittenResource]:
     """Return what was done with the Patient; its receipt tells what the run created before it was cut off."""
     earlier = person.decision.patient_id if person.decision.action is PersonAction.CREATE else ""
     created = [WrittenResource(f"Patient/{earlier}", created=True)] if earlier else []
-    return created + ([person.written] if person.written else [])
+    return [*created, *person.written]
 
 
 def _once(person: PersonPost) -> Mapping[str, SpooledRecord]:
