@@ -59,6 +59,15 @@ class Dispatcher:
         self._targets = ["", "/"] if bundles else []
         self._bundles_worked = False
 
+    @property
+    def sends_bundles(self) -> bool:
+        """Whether several entries still go together."""
+        return bool(self._targets)
+
+    def send_singly(self) -> None:
+        """Send no bundles from now on: what the server answers to them cannot be used."""
+        self._targets.clear()
+
     async def dispatch(self, entries: Sequence[BundleEntry], way: Way) -> list[Said]:
         """Return an answer, or where there can be none an outcome, for every entry.
 
@@ -144,7 +153,7 @@ class Dispatcher:
             return said
         verdict = judge(said.status, condition=condition_of(entry))
         if verdict is Verdict.SUCCESS and not self._bundles_worked:
-            self._targets.clear()
+            self.send_singly()
         return None if verdict is Verdict.REFUSED else said
 
     async def _halves(self, entries: Sequence[BundleEntry], way: Way) -> list[Said]:

@@ -13,6 +13,7 @@ from fhir_gateway.fhir_server.client import FhirClient
 from fhir_gateway.fhir_server.dispatch import Dispatcher, Said, Way
 from fhir_gateway.fhir_server.entry_outcomes import existed, is_duplicate, outcome_of, refused, unavailable
 from fhir_gateway.fhir_server.lookup import Found, find_created
+from fhir_gateway.fhir_server.order import AnswerOrder, in_doubt
 from fhir_gateway.fhir_server.reader import ServerReader
 from fhir_gateway.fhir_server.verdicts import Verdict, judge, pause
 
@@ -41,6 +42,7 @@ class ServerWriter:
         self._policy = client.policy
         self._size = client.policy.batch_size if bundles else 1
         self._dispatcher = Dispatcher(client, bundles=bundles, headers=_WHOLE_META if whole_meta else {})
+        self._order = AnswerOrder(reader, masked=client.policy.masked_identifiers)
         self._slots = asyncio.Semaphore(client.policy.max_in_flight)
         self._refuses_conditions = False
         self._flying: set[str] = set()
@@ -95,9 +97,15 @@ class ServerWriter:
                 break
             if attempt > 1:
                 await self._client.timing.sleep(pause(attempt - 1, asked=None, chance=self._client.timing.chance()))
-            said = await self._dispatcher.dispatch([entries[position] for position in waiting], way)
-            if look_first and way.conditional:
-                way, said = await self._without_conditions([entries[position] for position in waiting], way, said)
+            chosen = [entries[position] for position in waiting]
+            together = self._dispatcher.sends_bundles
+            said = await self._dispatcher.dispatch(chosen, way)
+            together = together and (self._dispatcher.sends_bundles or self._order.broken)
+            if together and not await self._order.holds(chosen, said):
+                self._dispatcher.send_singly()
+                said = list(map(in_doubt, chosen, said))
+            elif look_first and way.conditional:
+                way, said = await self._without_conditions(chosen, way, said)
             settled |= await self._outcomes(entries, dict(zip(waiting, said, strict=True)), last=attempt == MOST_ROUNDS)
         return [settled[position] for position in range(len(entries))]
 

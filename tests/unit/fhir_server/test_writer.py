@@ -115,6 +115,8 @@ async def test_identical_creates_never_fly_together():
     fhir, flying = FakeFhir(), []
 
     async def slowly(request):
+        if request.url.path.endswith("_search"):
+            return fhir(request)
         names = [value_of(entry) for entry in orjson.loads(request.content)["entry"]]
         assert not set(names) & set(flying)
         assert len(names) == len(set(names))
@@ -180,6 +182,8 @@ def test_a_poisoned_entry_costs_only_itself(poisoned, status):
     poison = {f"v{number}" for number in poisoned}
 
     def handler(request):
+        if request.url.path.endswith("_search"):
+            return fhir(request)
         sent = orjson.loads(request.content)
         if {value_of(entry) for entry in sent.get("entry", [{"resource": sent}])} & poison:
             return answer(status, outcome(text="cannot parse"))
@@ -383,6 +387,8 @@ async def test_a_refused_transaction_is_halved_or_goes_as_a_batch(bundle_type, s
     fhir = FakeFhir(v3=[response("422", issue="bad")])
 
     def handler(request):
+        if request.url.path.endswith("_search"):
+            return fhir(request)
         bundle = orjson.loads(request.content)
         if request.url.path.endswith("/Patient"):
             return answer(422, outcome(text="bad"))
@@ -422,3 +428,42 @@ async def test_a_forbidden_bundle_after_accepted_ones_costs_only_the_entry_that_
 async def test_a_create_without_a_condition_is_a_mistake():
     with pytest.raises(ValueError, match="if_none_exist"):
         await send(ScriptedServer(FakeFhir()), [BundleEntry("k", "POST", "Patient", {})])
+
+
+def answered_backwards(fhir, *, with_resources):
+    """Return a handler that answers bundles of several in the wrong order, and searches by id as the server has them."""
+
+    def handle(request):
+        if request.url.path.endswith("_search") and b"_id=" in request.content:
+            kept = {number: value for value, number in fhir.kept.items() if number.encode() in request.content}
+            return answer(
+                body=searchset(
+                    *(
+                        {"resourceType": "Patient", "id": number, "identifier": [{"system": SYSTEM, "value": value}]}
+                        for number, value in kept.items()
+                    )
+                )
+            )
+        said = fhir(request)
+        if b'"request"' not in request.content:
+            return said
+        bundle, sent = orjson.loads(said.content), orjson.loads(request.content)
+        if with_resources:
+            for one, entry in zip(bundle["entry"], sent["entry"], strict=True):
+                number = one["response"]["location"].split("/")[1]
+                one["resource"] = entry["resource"] | {"id": number}
+        bundle["entry"].reverse()
+        return answer(body=bundle)
+
+    return handle
+
+
+@pytest.mark.parametrize("with_resources", [True, False])
+async def test_answers_in_another_order_are_not_believed(with_resources, caplog):
+    fhir = FakeFhir()
+    server = ScriptedServer(answered_backwards(fhir, with_resources=with_resources))
+    outcomes = await send(server, [create(n) for n in range(4)])
+    assert [one.resource_id for one in outcomes] == [fhir.kept[f"v{n}"] for n in range(4)]
+    assert kinds(outcomes) == ["existed"] * 4
+    assert len(fhir.bundles) == 1
+    assert len([record for record in caplog.records if "another order" in record.message]) == 1
