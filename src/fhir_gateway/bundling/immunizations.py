@@ -8,6 +8,12 @@ from fhir_gateway.domain.records import Resource
 
 _OWN = frozenset({"resourceType", "id", "meta", "patient", "identifier"})
 
+_OF_STATUS = {
+    "completed": ("protocolApplied", "lotNumber", "expirationDate", "doseQuantity", "site", "route", "extension"),
+    "not-done": ("statusReason", "extension"),
+}
+"""What is said of a dose with this status only. The extensions of its own source are what cells said literally."""
+
 
 def for_patient(resource: Resource, patient_id: str) -> Resource:
     """Return the Immunization with its reference to the Patient."""
@@ -18,7 +24,8 @@ def corrected(current: Resource, before: Mapping[str, Sequence[str]], new: Resou
     """Return the Immunization as its source corrects it, or None where nothing is to be changed.
 
     A field is changed only where the source changed it and nobody has written over it meanwhile (its content is still
-    what the source supplied, or is missing); what the source left blank stays.
+    what the source supplied, or is missing); what the source left blank stays. Where a given dose becomes a refused one,
+    or the other way round, what belongs to its old status goes with that.
     """
     result = dict(current)
     now = supplied(new)
@@ -30,6 +37,12 @@ def corrected(current: Resource, before: Mapping[str, Sequence[str]], new: Resou
                 result.pop("occurrenceString", None)
                 result.pop("occurrenceDateTime", None)
             result[name] = new[name]
+    if result.get("status") != current.get("status"):
+        for name in _OF_STATUS.get(current.get("status", ""), ()):
+            if name not in new and _is_untouched(current, name, before):
+                result.pop(name, None)
+    if result.get("status") == "completed":
+        result.pop("statusReason", None)
     return None if result == current else result
 
 

@@ -105,11 +105,22 @@ class Dose(NamedTuple):
     """One dose of a record: an Immunization without `id` and `patient`.
 
     `name` tells doses of one record apart (`""` for one-dose rows, else the column group, as `HB0`) and stays the
-    same when the row is corrected.
+    same when the row is corrected. `assumed` says that the cell which tells whether the dose was given is empty: then
+    its status says nothing against an earlier one.
     """
 
     name: str
     resource: Resource
+    assumed: bool = False
+
+    @property
+    def stated(self) -> Resource:
+        """What the record says against what it said before: the Immunization without an assumed status."""
+        return (
+            {name: value for name, value in self.resource.items() if name != "status"}
+            if self.assumed
+            else self.resource
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -187,7 +187,7 @@ def _rows(results: Sequence[Converted]) -> list[_Row]:
     resources = [
         {"resourceType": "Immunization", "id": dose_id, **resource, "patient": {"reference": f"Patient/{patient_id}"}}
         for result, patient_id, dose_ids in zip(results, patients, ids, strict=True)
-        for dose_id, (_, resource) in zip(dose_ids, result.doses)  # noqa: B905 - the keyword takes longer than the rest
+        for dose_id, (_, resource, _) in zip(dose_ids, result.doses)  # noqa: B905 - the keyword takes longer than the rest
     ]
     texts = list(map(orjson.dumps, resources))
     claims = list(zip(chain.from_iterable(ids), map(hash, texts), strict=True))

@@ -32,7 +32,7 @@ def pack_doses(doses: tuple[Dose, ...], missing: tuple[MissingDose, ...]) -> byt
     """Return a record's doses, compressed."""
     return pack(
         {
-            "doses": [[dose.name, dose.resource] for dose in doses],
+            "doses": [list(dose) if dose.assumed else [dose.name, dose.resource] for dose in doses],
             "missing": [[dose.name, dose.problem] for dose in missing],
         }
     )
@@ -42,14 +42,14 @@ def unpack_doses(payload: bytes) -> tuple[tuple[Dose, ...], tuple[MissingDose, .
     """Return what pack_doses() was given."""
     body = unpack(payload)
     return (
-        tuple(Dose(name, resource) for name, resource in body["doses"]),
+        tuple(Dose(*dose) for dose in body["doses"]),
         tuple(MissingDose(name, Problem(**problem)) for name, problem in body["missing"]),
     )
 
 
 def unpack_given(payload: bytes) -> tuple[Dose, ...]:
     """Return the doses that pack_doses() was given, to be looked at only: decimals lose their digits, which saves half the time."""
-    return tuple(Dose(name, resource) for name, resource in orjson.loads(zlib.decompress(payload))["doses"])
+    return tuple(Dose(*dose) for dose in orjson.loads(zlib.decompress(payload))["doses"])
 
 
 def pack_decision(decision: PersonDecision) -> bytes:

@@ -17,13 +17,14 @@ from fhir_gateway.mapping.values import Cells, Evaluate, Read
 class DoseGroup(NamedTuple):
     """The doses that a row may hold in one group of columns: where one of `conditions` is filled, or in every row without any.
 
-    `columns` are all that its elements and conditions read.
+    `columns` are all that its elements and conditions read, `status_column` is the one that tells whether a dose was given.
     """
 
     name: str
     elements: tuple[Element, ...]
     columns: tuple[str, ...] = ()
     conditions: tuple[str, ...] = ()
+    status_column: str = ""
 
 
 class KeyReader(NamedTuple):

@@ -1,7 +1,7 @@
 """Compile a mapping's YAML; all its faults at once, each with file, line, column and what would be right."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from fhir_gateway.domain.errors import ConfigurationProblem
@@ -82,11 +82,12 @@ def _assemble(root: Node, compiling: Compiling) -> CompiledMapping:
     of_clinic = dict.fromkeys(compiling.names(clinic_node.text)) if clinic_node is not None else {}
     groups = _dose_groups(root.value.get("immunization"), compiling)
     key = _key(root.value.get("key"), compiling)
+    in_key = {column for part in key for column in part.columns}
+    groups = tuple([group._replace(status_column=_status_column(group, in_key)) for group in groups])
     of_person = of_patient | compiling.nik_columns
     key = tuple([part._replace(of_person=of_person.keys() >= set(part.columns)) for part in key])
     layout = _layout(name_node.text, root.value.get("source"), compiling)
-    of_key = {column for part in key for column in part.columns}
-    needed = layout.required.union(of_key, of_clinic, compiling.nik_columns)
+    needed = layout.required.union(in_key, of_clinic, compiling.nik_columns)
     return CompiledMapping(
         name=name_node.text,
         title=root.value["title"].text if "title" in root.value else "",
@@ -175,6 +176,16 @@ def _dose_groups(node: Node | None, compiling: Compiling) -> tuple[DoseGroup, ..
     for name in sorted({name for name in names if names.count(name) > 1}):
         faults.add(node.place, f"for_each names '{name}' twice")
     return tuple(groups)
+
+
+def _status_column(group: DoseGroup, in_key: Collection[str]) -> str:
+    """Return the first column of a dose's status that may be empty in one export and filled in the next, "" for none.
+
+    A column of the key or of the vaccine's name is filled in both.
+    """
+    columns = {element.name: element.columns for element in group.elements}
+    always = {*in_key, *columns.get("vaccineCode", ())}
+    return next((column for column in columns.get("status", ()) if column not in always), "")
 
 
 def _items(node: Node | None, faults: Faults) -> list[dict[str, str]]:

@@ -335,7 +335,8 @@ DOSE_FUNCTIONS = (
     ),
     MappingFunction(
         "dose_status",
-        "completed, or not-done where a refusal or a deferral is written",
+        "completed, or not-done where a refusal or a deferral is written; where the first column (of the key's and the vaccine's none"
+        " counts) is empty, what an earlier export said stays",
         _build_dose_status,
         steadiness=Steadiness.EACH,
         makes=("code",),

@@ -25,6 +25,7 @@ from fhir_gateway.people.names import PersonName
 _BEFORE_BIRTH = Problem(
     "dose-before-birth", "the dose lies before the birth", "correct the dose's date or the birth date"
 )
+_GIVEN = "completed"
 _NO_DOSE_DATE = "dose-date-missing"
 _dose = maker(Dose)
 
@@ -165,11 +166,13 @@ def _tell(group: DoseGroup, dose_rows: _DoseRows, places: Sequence[int], told: T
             told.unmapped.setdefault(places[number], []).extend(facts.unmapped)
     identifiers = dose_identifiers(dose_rows.rows.keys, group.name)
     made = zip(places, dose_rows.resources(), identifiers, strict=True)
+    statuses = dose_rows.columns[group.status_column] if group.status_column else None
     for number, (place, resource, identifier) in enumerate(made):
         if number not in problems:
             own = {"system": systems.DOSE, "value": identifier}
             resource["identifier"] = [own, *resource["identifier"]] if "identifier" in resource else [own]
-            told.doses[place] += (_dose((group.name, resource)),)
+            assumed = statuses is not None and not statuses[number] and resource.get("status") == _GIVEN
+            told.doses[place] += (_dose((group.name, resource, assumed)),)
         elif not (group.name and problems[number][0].code == _NO_DOSE_DATE):
             # In a wide row a date that says "not yet" is no dose; in a narrow one the row says nothing without it.
             for each in problems[number][:1] if group.name else problems[number]:

@@ -3,6 +3,7 @@
 from fhir_gateway.bundling import immunizations
 from fhir_gateway.bundling.digests import supplied
 from fhir_gateway.domain import systems
+from fhir_gateway.domain.records import Dose
 
 OWN = {"system": systems.DOSE, "value": "own"}
 OTHER = {"system": systems.DOSE, "value": "other"}
@@ -44,3 +45,42 @@ def test_who_gave_the_dose_outranks_who_wrote_it_down():
 
 def test_the_reference_to_the_patient_is_relative():
     assert immunizations.for_patient(DOSE, "12")["patient"] == {"reference": "Patient/12"}
+
+
+REFUSED = {
+    "resourceType": "Immunization",
+    "identifier": [OWN],
+    "status": "not-done",
+    "statusReason": {"text": "Ditolak"},
+    "extension": [{"url": "as-written", "valueString": "aturan_pakai: Ditolak"}],
+    "occurrenceDateTime": "2024-03-01",
+}
+GIVEN = {**DOSE, "protocolApplied": [{"doseNumberPositiveInt": 1}]}
+
+
+def test_a_refused_dose_that_was_given_after_all_has_no_reason_left():
+    result = immunizations.corrected({**REFUSED, "id": "9"}, supplied(REFUSED), GIVEN)
+    assert result == {**GIVEN, "id": "9"}
+
+
+def test_a_dose_that_was_refused_after_all_has_neither_number_nor_lot_left():
+    result = immunizations.corrected({**GIVEN, "id": "9"}, supplied(GIVEN), REFUSED)
+    assert result == {**REFUSED, "id": "9"}
+
+
+def test_what_others_wrote_stays_with_a_dose_that_was_refused_after_all():
+    noted = [{"url": "other", "valueString": "by others"}]
+    result = immunizations.corrected({**GIVEN, "extension": noted, "lotNumber": "B7"}, supplied(GIVEN), REFUSED)
+    assert (result["extension"], result["lotNumber"]) == (noted, "B7")
+    assert "protocolApplied" not in result
+
+
+def test_a_status_that_no_cell_tells_says_nothing_against_a_refusal():
+    blank = Dose("", {name: value for name, value in DOSE.items() if name != "lotNumber"}, assumed=True)
+    assert immunizations.corrected(REFUSED, supplied(REFUSED), blank.stated) is None
+
+
+def test_a_time_that_the_server_keeps_in_utc_is_the_same():
+    local = {**DOSE, "occurrenceDateTime": "2024-03-01T08:30:00+07:00"}
+    stored = {**DOSE, "occurrenceDateTime": "2024-03-01T01:30:00.000Z"}
+    assert immunizations.corrected(stored, supplied(stored), local) is None

@@ -15,6 +15,7 @@ from fhir_gateway.domain.records import Converted, Rejected, SourceRecord, Sourc
 from fhir_gateway.fhir.json_text import fingerprint, fingerprint_and_id
 from fhir_gateway.fhir.validation import validate
 from fhir_gateway.flows.load.validating import validated
+from fhir_gateway.ledger.codec import pack_doses, unpack_doses
 from fhir_gateway.mapping import conversion
 from fhir_gateway.mapping.columns import Columns, said
 from fhir_gateway.mapping.functions import ClinicEntry, ConversionContext, Steadiness
@@ -490,3 +491,32 @@ def test_a_date_in_the_key_is_the_same_whether_or_not_something_is_told_beside_i
     records = [SourceRecord(SourceRef("sheet.csv", row), each) for row, each in enumerate(cells, start=1)]
     for together in (records, records[::-1]):
         assert len({result.key for result in puskesmas.convert_all(together, CONTEXT)}) == 1
+
+
+@pytest.mark.parametrize(
+    ("told", "status", "assumed"),
+    [
+        ("", "completed", True),
+        ("-", "completed", True),
+        ("Dosis 1", "completed", False),
+        ("Ditolak", "not-done", False),
+    ],
+)
+def test_a_dose_of_which_no_cell_tells_whether_it_was_given_says_so(khanza, told, status, assumed):
+    row = {
+        "no_rawat": "1",
+        "no_rkm_medis": "1",
+        "nm_pasien": "Laras Citra",
+        "tgl_lahir": "2024-02-09",
+        "tgl_perawatan": "2024-11-20",
+        "nama_brng": "VAKSIN MR",
+        "aturan_pakai": told,
+    }
+    (dose,) = _convert(khanza, row).doses
+    assert (dose.resource["status"], dose.assumed) == (status, assumed)
+    assert unpack_doses(pack_doses((dose,), ())) == ((dose,), ())
+
+
+def test_the_column_that_tells_whether_a_dose_was_given_is_none_of_its_key(puskesmas, asik, khanza):
+    columns = [mapping.doses[0].status_column for mapping in (puskesmas, asik, khanza)]
+    assert columns == ["Batch", "Status Imunisasi HB0", "aturan_pakai"]

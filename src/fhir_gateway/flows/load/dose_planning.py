@@ -146,7 +146,7 @@ class _Planning:
             if self._answer is Answer.CREATE:
                 return DosePlan(record.number, dose.name, DoseAction.CREATE, _again(record, dose, known_id))
             return _gone(record, dose, known_id, deleted=current is None)
-        changed = immunizations.corrected(current, known.supplied.get(dose.name, {}), dose.resource)
+        changed = immunizations.corrected(current, known.supplied.get(dose.name, {}), dose.stated)
         if changed is None:
             version = str(current.get("meta", {}).get("versionId", ""))
             return DosePlan(record.number, dose.name, DoseAction.KEEP, immunization_id=known_id, version=version)
@@ -234,7 +234,7 @@ def posted_before(record: SpooledRecord, dose: Dose, current: Resource, *, answe
         if answer is Answer.CREATE:
             return DosePlan(record.number, dose.name, DoseAction.CREATE, _again(record, dose, own))
         return _gone(record, dose, own, deleted=False)
-    changed = immunizations.corrected(current, supplied(current), dose.resource)
+    changed = immunizations.corrected(current, supplied(current), dose.stated)
     if changed is None or prefer(dose.resource, current) is current:
         return DosePlan(record.number, dose.name, DoseAction.KEEP, immunization_id=own, posted=True)
     if current.get("meta", {}).get("versionId") == FIRST_VERSION or answer is Answer.LINK:
@@ -266,7 +266,7 @@ def of_another(  # noqa: PLR0913 - a plan needs all that is known of the dose
     if answer is Answer.CREATE and not has_it:
         return DosePlan(record.number, dose.name, DoseAction.CREATE, _again(record, dose, dose_id))
     if answer is Answer.LINK and not has_it:
-        moved = immunizations.corrected(there, supplied_before, dose.resource) or there
+        moved = immunizations.corrected(there, supplied_before, dose.stated) or there
         return DosePlan(record.number, dose.name, DoseAction.UPDATE, moved, dose_id)
     return DosePlan(
         record.number,

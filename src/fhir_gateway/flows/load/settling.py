@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-from fhir_gateway.bundling.digests import digest, remembered
+from fhir_gateway.bundling.digests import digest, remembered, supplied
 from fhir_gateway.domain.errors import ServerError
 from fhir_gateway.domain.identity import Grade, PersonAction
 from fhir_gateway.domain.outcomes import Outcome, worst
@@ -166,7 +166,9 @@ def _learned(
         doses = {r.name: r.immunization_id for r in results.get(record.number, ()) if r.outcome is Outcome.LOADED}
         told = before.supplied if before else {}
         parts: dict[str, Mapping[str, tuple[str, ...]]] = {
-            dose.name: remembered(told.get(dose.name, {}), dose.resource) for dose in record.doses if dose.name in doses
+            dose.name: remembered(told[dose.name], dose.stated) if dose.name in told else supplied(dose.resource)
+            for dose in record.doses
+            if dose.name in doses
         }
         parts[_PATIENT] = remembered(told.get(_PATIENT, {}), record.patient)
         earlier = {*before.earlier, before.content} - {record.content, ""} if before else set()

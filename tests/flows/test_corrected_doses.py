@@ -1,4 +1,4 @@
-"""A corrected export after a run that lost sight of what it posted: what stands is corrected, or asked about."""
+"""Corrected exports: what stands becomes what they say, also after a run that lost sight of what it posted."""
 
 import httpx
 from tests.fakes.disturbed_server import is_bundle
@@ -86,4 +86,25 @@ def test_a_name_that_is_corrected_after_the_ledger_was_lost_is_the_official_one(
     assert [(name["text"], name.get("use")) for name in patient["name"]] == [
         ("Ratna Dewanti Putri", "official"),
         ("Ratna Dewanti", "old"),
+    ]
+
+
+def test_a_blank_leaves_a_refusal_and_a_later_dose_takes_it_back(place, region):
+    region()
+    statuses = []
+    for number, (written, lot) in enumerate((("Ditolak", "L9"), ("", "L9"), ("Dosis 1", "L9"), ("Tunda", "L9"))):
+        path = place.home / f"rs{number}.csv"
+        path.write_text(
+            "no_rawat,no_rkm_medis,nm_pasien,no_ktp,tgl_lahir,tgl_perawatan,nama_brng,aturan_pakai,no_batch\n"
+            f"2022/01/01/1,000001,Ratna Dewanti,3303015203200003,2020-03-12,2022-02-12,VAKSIN BCG,{written},{lot}\n"
+        )
+        assert load(place, path, "--clinic", "rs")[0] == 0
+        (dose,) = content(place)[1].values()
+        statuses.append((dose["status"], dose.get("statusReason", {}).get("text"), dose.get("protocolApplied")))
+    one = [{"doseNumberPositiveInt": 1}]
+    assert statuses == [
+        ("not-done", "Ditolak", None),
+        ("not-done", "Ditolak", None),
+        ("completed", None, one),
+        ("not-done", "Tunda", None),
     ]
