@@ -4,10 +4,25 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from fhir_gateway.bundling.digests import digest, supplied
+from fhir_gateway.domain import systems
 from fhir_gateway.domain.records import Resource
 
 _OWN = frozenset({"resourceType", "id", "meta", "patient", "identifier"})
 
+_DAY = len("2024-03-01")
+_GAPS = (
+    "statusReason",
+    "lotNumber",
+    "expirationDate",
+    "manufacturer",
+    "site",
+    "route",
+    "doseQuantity",
+    "performer",
+    "location",
+    "protocolApplied",
+)
+"""What a second record of a dose may add to it."""
 _OF_STATUS = {
     "completed": ("protocolApplied", "lotNumber", "expirationDate", "doseQuantity", "site", "route", "extension"),
     "not-done": ("statusReason", "extension"),
@@ -32,7 +47,7 @@ def corrected(current: Resource, before: Mapping[str, Sequence[str]], new: Resou
     for name, digests in now.items():
         if name in _OWN or digests == tuple(before.get(name, ())):
             continue
-        if _is_untouched(current, name, before) and not _is_same_instant(current.get(name), new[name]):
+        if _is_untouched(current, name, before) and not _says_no_more(new[name], current.get(name)):
             if name.startswith("occurrence"):  # a choice type: one of its forms at a time
                 result.pop("occurrenceString", None)
                 result.pop("occurrenceDateTime", None)
@@ -46,12 +61,43 @@ def corrected(current: Resource, before: Mapping[str, Sequence[str]], new: Resou
     return None if result == current else result
 
 
+def completed(standing: Resource, other: Resource) -> Resource | None:
+    """Return the Immunization with what it lacks of another record of the same dose, or None where it lacks nothing.
+
+    A day becomes a time of that day. Only a dose that the gateway made is completed: there it can be taken back.
+    """
+    if not any(identifier.get("system") == systems.DOSE for identifier in standing.get("identifier", ())):
+        return None
+    missing = {name: other[name] for name in _GAPS if name in other and name not in standing}
+    if _is_day_of(standing.get("occurrenceDateTime"), other.get("occurrenceDateTime")):
+        missing["occurrenceDateTime"] = other["occurrenceDateTime"]
+    return {**standing, **missing} if missing else None
+
+
+def without_completion(
+    dose: Resource, gone: Mapping[str, Sequence[str]], others: Sequence[Mapping[str, Sequence[str]]]
+) -> Resource:
+    """Return a shared dose without what only the record `gone` completed; `gone` and `others` are what each supplied."""
+    result = dict(dose)
+    for name in _GAPS:
+        own = name in dose and _digests(dose[name]) == tuple(gone.get(name, ()))
+        if own and not any(name in other for other in others):
+            del result[name]
+    time = dose.get("occurrenceDateTime")
+    told = [tuple(other.get("occurrenceDateTime", ())) for other in others]
+    if isinstance(time, str) and told and _digests(time) not in told and _digests(time[:_DAY]) in told:
+        result["occurrenceDateTime"] = time[:_DAY]
+    return dose if result == dose else result
+
+
 def improved(existing: Resource, better: Resource) -> Resource | None:
     """Return the Immunization with what a source says that gave the dose itself, or None where that adds nothing.
 
     Identifiers of both are kept; what only the transcribed one says stays.
     """
     result = existing | {name: value for name, value in better.items() if name not in _OWN}
+    if _is_day_of(better.get("occurrenceDateTime"), existing.get("occurrenceDateTime")):
+        result["occurrenceDateTime"] = existing["occurrenceDateTime"]
     if better.get("primarySource"):
         result.pop("reportOrigin", None)
     present = {(i.get("system"), i.get("value")) for i in existing.get("identifier", [])}
@@ -63,17 +109,25 @@ def improved(existing: Resource, better: Resource) -> Resource | None:
 
 def _is_untouched(current: Resource, name: str, before: Mapping[str, Sequence[str]]) -> bool:
     value = current.get(name)
-    return value is None or _digests(value) == tuple(before.get(name, ()))
+    said = tuple(before.get(name, ()))
+    completed_by_another = name == "occurrenceDateTime" and isinstance(value, str) and _digests(value[:_DAY]) == said
+    return value is None or _digests(value) == said or completed_by_another
 
 
-def _is_same_instant(one: object, other: object) -> bool:
-    """Tell whether two texts are one instant, as of a server that keeps all times in UTC."""
-    if not (isinstance(one, str) and isinstance(other, str) and "T" in one and "T" in other):
+def _says_no_more(new: object, current: object) -> bool:
+    """Tell whether a date is the day of a time, or the same instant, as of a server that keeps all times in UTC."""
+    if _is_day_of(new, current):
+        return True
+    if not (isinstance(new, str) and isinstance(current, str) and "T" in new and "T" in current):
         return False
     try:
-        return datetime.fromisoformat(one) == datetime.fromisoformat(other)
+        return datetime.fromisoformat(new) == datetime.fromisoformat(current)
     except ValueError:
         return False
+
+
+def _is_day_of(day: object, time: object) -> bool:
+    return isinstance(day, str) and isinstance(time, str) and len(day) == _DAY and time.startswith(f"{day}T")
 
 
 def _digests(value: object) -> tuple[str, ...]:

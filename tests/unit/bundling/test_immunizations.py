@@ -84,3 +84,48 @@ def test_a_time_that_the_server_keeps_in_utc_is_the_same():
     local = {**DOSE, "occurrenceDateTime": "2024-03-01T08:30:00+07:00"}
     stored = {**DOSE, "occurrenceDateTime": "2024-03-01T01:30:00.000Z"}
     assert immunizations.corrected(stored, supplied(stored), local) is None
+
+
+SHORT = {name: value for name, value in DOSE.items() if name != "lotNumber"}
+FULL = {
+    **DOSE,
+    "identifier": [OTHER],
+    "occurrenceDateTime": "2024-03-01T08:30:00+07:00",
+    "expirationDate": "2025-01-01",
+    "protocolApplied": [{"doseNumberPositiveInt": 1}],
+}
+FILLED = {**FULL, "identifier": [OWN]}
+
+
+def test_a_dose_gets_what_it_lacks_of_another_record_of_it():
+    assert immunizations.completed(SHORT, FULL) == FILLED
+    assert immunizations.completed(FILLED, FULL) is None
+    assert immunizations.completed(FULL, SHORT) is None
+    assert immunizations.completed({**SHORT, "lotNumber": "Z"}, FULL)["lotNumber"] == "Z"
+
+
+def test_a_dose_of_another_system_is_left_as_it_is():
+    assert immunizations.completed({**SHORT, "identifier": [{"system": "theirs", "value": "1"}]}, FULL) is None
+
+
+def test_who_gave_the_dose_but_not_when_leaves_its_time():
+    assert immunizations.improved({**FULL, "primarySource": False}, {**SHORT, "primarySource": True}) == {
+        **FULL,
+        "identifier": [OTHER, OWN],
+        "primarySource": True,
+    }
+
+
+def test_a_completed_dose_is_still_corrected_by_its_own_source():
+    later = {**SHORT, "occurrenceDateTime": "2024-03-02"}
+    assert immunizations.corrected(FILLED, supplied(SHORT), later) == {**FILLED, "occurrenceDateTime": "2024-03-02"}
+    assert immunizations.corrected(FILLED, supplied(FILLED), SHORT) is None
+
+
+def test_what_one_record_completed_is_taken_back_but_what_others_say_stays():
+    assert immunizations.without_completion(FILLED, supplied(FULL), [supplied(SHORT)]) == SHORT
+    assert immunizations.without_completion(FILLED, supplied(FULL), [supplied(SHORT), supplied(FULL)]) == FILLED
+    assert immunizations.without_completion({**FILLED, "lotNumber": "Z"}, supplied(FULL), [supplied(SHORT)]) == {
+        **SHORT,
+        "lotNumber": "Z",
+    }

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import tzinfo
 from enum import StrEnum
 from types import MappingProxyType
@@ -50,7 +50,8 @@ class DosePlan:
 
     CREATE: `resource` is to be created. UPDATE: `resource` (with id and version) is to be written over
     `immunization_id`. KEEP: `immunization_id` is it, nothing to do. SAME_AS: it is the dose of the plan at index
-    `twin`. REVIEW: `code`, `text` and `suggestion` say what an operator is asked.
+    `twin`. REVIEW: `code`, `text` and `suggestion` say what an operator is asked. UPDATE: `text` says what
+    is added to another source's dose.
     """
 
     number: int
@@ -194,6 +195,9 @@ class _Planning:
                 continue
             verdict = same_dose(plan.resource, dose.resource, zone=self._zone)
             if self._same(verdict.sameness) and not self._contradicted(index, dose):
+                self.plans[index] = replace(
+                    plan, resource=immunizations.completed(plan.resource, dose.resource) or plan.resource
+                )
                 return DosePlan(record.number, dose.name, DoseAction.SAME_AS, twin=index)
             if verdict.sameness is DoseSameness.DOUBTFUL and doubt is None:
                 doubt = _doubtful(record, dose, verdict.reason, verdict.text, "")
@@ -219,6 +223,11 @@ class _Planning:
             if better is not None:
                 self._existing[resource_id] = better
                 return DosePlan(record.number, dose.name, DoseAction.UPDATE, better, resource_id)
+        elif fuller := immunizations.completed(existing, dose.resource):
+            self._existing[resource_id] = fuller
+            added = ", ".join(sorted(name for name in fuller if fuller[name] != existing.get(name)))
+            text = f"the dose stood there already, from another source; added to it: {added}"
+            return DosePlan(record.number, dose.name, DoseAction.UPDATE, fuller, resource_id, text=text)
         return DosePlan(record.number, dose.name, DoseAction.KEEP, immunization_id=resource_id)
 
 

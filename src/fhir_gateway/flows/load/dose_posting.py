@@ -218,7 +218,7 @@ def _results(
         if plan.action is DoseAction.REVIEW:
             result = replace(result, outcome=Outcome.REVIEW, code=plan.code, text=plan.text, suggestion=plan.suggestion)
         elif plan.action is not DoseAction.KEEP:
-            result = _sent(result, outcomes[_entry_key(person, plans, index)])
+            result = _sent(replace(result, text=plan.text), outcomes[_entry_key(person, plans, index)])
             if result.version:
                 result = replace(result, version=moved.get(result.immunization_id, result.version))
         if plan.posted:

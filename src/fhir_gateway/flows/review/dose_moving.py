@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
 
-from fhir_gateway.bundling.immunizations import for_patient, improved
+from fhir_gateway.bundling.immunizations import for_patient, improved, without_completion
 from fhir_gateway.bundling.parting import Supplied, dose_of_its_own, without_dose_identifiers
 from fhir_gateway.domain import systems
 from fhir_gateway.domain.posting import BundleEntry
@@ -31,6 +31,8 @@ class MovedDose:
     source: str
     stays: bool = False
     shared_by: tuple[str, str] | None = None
+    others: tuple[Supplied, ...] = ()
+    """What each record that stays said of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,10 @@ def _part(
         return ""
     identifier = dose_identifier(*dose.doses[0])
     standing = next((str(g["id"]) for g in given if mine & _identifiers(g)), "")
+    if standing and dose.others:
+        cleaned = without_completion(resource, dose.supplied, dose.others)
+        if cleaned is not resource:
+            entries.append(_update(cleaned))
     if not standing:
         copy = for_patient(dose_of_its_own(resource, dose.supplied, identifier=identifier, source=dose.source), right)
         condition = f"identifier={systems.DOSE}|{identifier}"

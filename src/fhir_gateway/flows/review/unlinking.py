@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Callable
 
 from fhir_gateway.bundling import patients
-from fhir_gateway.bundling.parting import Cleaned, without
+from fhir_gateway.bundling.parting import Cleaned, Supplied, without
 from fhir_gateway.domain import systems
 from fhir_gateway.domain.errors import PermanentServerError, UsageError
 from fhir_gateway.domain.identity import PersonAction
@@ -160,6 +160,10 @@ async def _move_doses(move: Move, right: str, tools: LoadTools) -> Standing:
 
 def _moved_doses(move: Move) -> list[MovedDose]:
     staying = {i: (key, name) for key, known in move.others.items() for name, i in known.doses.items()}
+    others: dict[str, list[Supplied]] = {}
+    for known in move.others.values():
+        for name, i in known.doses.items():
+            others.setdefault(i, []).append(known.supplied.get(name, {}))
     found: dict[str, list[tuple[str, str]]] = {}
     resources: dict[str, Resource] = {}
     sources: dict[str, str] = {}
@@ -177,6 +181,7 @@ def _moved_doses(move: Move) -> list[MovedDose]:
             source=sources[own],
             stays=own in staying or not made_by_gateway(resources[own]),
             shared_by=staying.get(own),
+            others=tuple(others.get(own, ())),
         )
         for own, names in found.items()
     ]
