@@ -15,7 +15,7 @@ from fhir_gateway.fhir.references import parse_literal
 _ENTRIES = UUID("5d8f1d5e-7f0f-4c57-9d1b-6a8d3a0c2b11")
 """Namespace of the names that entries have inside their bundle; the same bundle is always written alike."""
 
-_STATUS = re.compile(r"\s*(\d{3})\b")
+_STATUS = re.compile(r"\s*(?:HTTP/\d(?:\.\d)?\s+)?(\d{3})\b")
 _ETAG = re.compile(r'\s*(?:W/)?"?([A-Za-z0-9\-.]{1,64})"?\s*')
 
 
@@ -96,7 +96,7 @@ def parse_answer(entry: Any) -> EntryAnswer:
 
 
 def read_status(status: Any) -> int:
-    """Return the number of `201`, `201 Created` and the like; 0 where there is none."""
+    """Return the number of `201`, `201 Created`, `HTTP/1.1 201 Created` and the like; 0 where there is none."""
     found = _STATUS.match(str(status))
     return int(found[1]) if found and not isinstance(status, Mapping) else 0
 

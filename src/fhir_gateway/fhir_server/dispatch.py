@@ -17,7 +17,7 @@ from fhir_gateway.fhir.bundles import (
 )
 from fhir_gateway.fhir.outcomes import describe_outcome
 from fhir_gateway.fhir_server.client import MOST_ATTEMPTS, Answer, FhirClient, Request
-from fhir_gateway.fhir_server.entry_outcomes import condition_of, refused, unavailable
+from fhir_gateway.fhir_server.entry_outcomes import condition_of, in_doubt, refused, unavailable
 from fhir_gateway.fhir_server.failures import BusyError, ServerGoneError
 from fhir_gateway.fhir_server.receipts import read_receipt
 from fhir_gateway.fhir_server.verdicts import Verdict, judge
@@ -111,30 +111,57 @@ class Dispatcher:
                 self._targets.remove(tried)
         return None
 
-    async def _failed(self, error: ServerError, entries: Sequence[BundleEntry], way: Way) -> list[Said]:
+    async def _failed(
+        self, error: ServerError, entries: Sequence[BundleEntry], way: Way, *, alone: bool = False
+    ) -> list[Said]:
         if isinstance(error, AccessRefusedError):
-            # 401 concerns everything. So does 403, unless bundles went through before: then a firewall or a rule took
-            # offence at what stands in this one, and only its culprit is refused.
-            if error.status != 403 or not self._bundles_worked:
-                raise error
-            if len(entries) > 1:
-                return await self._halves(entries, way)
+            return await self._forbidden(error, entries, way, alone=alone)
         if isinstance(error, PermanentServerError):
             return [refused(entry, str(error), status=error.status) for entry in entries]
         if isinstance(error, ServerGoneError):
             return [unavailable(entry, str(error)) for entry in entries]
         if way.repeat and len(entries) == 1:
-            return [unavailable(entries[0], str(error))]
+            answered = isinstance(error, BusyError) and error.done
+            as_bundle = not self._bundles_worked and not alone
+            said = await self._tried_alone(entries[0], way) if answered and as_bundle else None
+            return [said or unavailable(entries[0], str(error))]
         # A server that asks for fewer requests is not sent more of them: no entry is at fault.
         throttled = isinstance(error, BusyError) and not error.done
         if throttled or not way.repeat:
             return [EntryAnswer(status=0, message=str(error))] * len(entries)
         return await self._halves(entries, way)
 
+    async def _forbidden(
+        self, error: AccessRefusedError, entries: Sequence[BundleEntry], way: Way, *, alone: bool
+    ) -> list[Said]:
+        """Find out what is forbidden; raises `error` where it is everything.
+
+        A 401 concerns everything. So does a 403, unless bundles went through before: then a firewall or a rule took
+        offence at what stands in this one, and only its culprit is refused. Else bundles alone may be forbidden.
+        """
+        if error.status != 403:
+            raise error
+        if self._bundles_worked:
+            if len(entries) > 1:
+                return await self._halves(entries, way)
+            return [refused(entry, str(error), status=error.status) for entry in entries]
+        if alone:
+            raise error
+        targets, self._targets = self._targets, []
+        try:
+            return await self.dispatch(entries, way)
+        except AccessRefusedError:
+            self._targets = targets
+            raise error from None
+
     async def _read(self, answer: Answer, entries: Sequence[BundleEntry], way: Way) -> list[Said]:
         if answer.verdict is Verdict.SUCCESS:
             self._bundles_worked = True
-            return list(parse_answers(answer.body) or ())
+            answers = parse_answers(answer.body) or ()
+            if len(answers) == len(entries):
+                return list(answers)
+            self.send_singly()  # an answer too many: nobody knows whose each is
+            return list(map(in_doubt, entries))
         if way.bundle_type == "transaction" and way.to_batch:
             return await self.dispatch(entries, replace(way, bundle_type="batch", to_batch=False))
         if len(entries) > 1:
@@ -173,7 +200,7 @@ class Dispatcher:
         try:
             answer = await self._client.send(request)
         except ServerError as error:
-            return (await self._failed(error, [entry], way))[0]
+            return (await self._failed(error, [entry], way, alone=True))[0]
         receipt = read_receipt(answer, entry.url.partition("/")[0])
         return EntryAnswer(
             status=answer.status,
@@ -185,6 +212,6 @@ class Dispatcher:
 
 
 def _answers_all(body: Any, *, count: int) -> bool:
-    """Say whether this answers that many entries; else nobody knows what became of them."""
+    """Say whether this answers that many entries at least; else nobody knows what became of them."""
     answers = parse_answers(body)
-    return answers is not None and len(answers) == count
+    return answers is not None and len(answers) >= count

@@ -35,6 +35,16 @@ def is_duplicate(entry: BundleEntry, said: EntryAnswer) -> bool:
     return bool(entry.if_none_exist) and said.status == 400 and _DUPLICATE in said.message
 
 
+def may_exist(entry: BundleEntry, said: EntryAnswer) -> bool:
+    """Return whether a conditional create was refused since one or several are there: the standard's 412 says several."""
+    return bool(entry.if_none_exist) and said.status == 412
+
+
+def in_doubt(entry: BundleEntry) -> EntryAnswer:
+    """Return what is left of an answer that may be another entry's: a create is looked up, an update sent again."""
+    return EntryAnswer(status=201 if entry.method == "POST" else 0)
+
+
 def unavailable(entry: BundleEntry, message: str) -> EntryOutcome:
     """Return the outcome of an entry that can be sent again later."""
     return EntryOutcome(key=entry.key, kind=EntryKind.UNAVAILABLE, message=message)

@@ -1,7 +1,7 @@
 """Finds what a conditional create made, by the identifier that it was created with."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fhir_gateway.domain.errors import UntrustedAnswerError
 from fhir_gateway.domain.posting import BundleEntry
@@ -16,6 +16,8 @@ class Found:
 
     resource_id: str
     version_id: str
+    several: bool = False
+    """Whether others carry the same identifier."""
 
 
 async def find_created(reader: ServerReader, creates: Sequence[BundleEntry]) -> dict[str, Found]:
@@ -42,5 +44,10 @@ async def find_created(reader: ServerReader, creates: Sequence[BundleEntry]) -> 
             for identifier in resource.get("identifier") or ():
                 token = f"{identifier.get('system', '')}|{identifier.get('value', '')}"
                 if token in tokens:
-                    found.setdefault(f"{resource_type}?{_IDENTIFIER}{token}", Found(resource["id"], version))
+                    name = f"{resource_type}?{_IDENTIFIER}{token}"
+                    before = found.get(name)
+                    several = before is not None and before.resource_id != resource["id"]
+                    found[name] = (
+                        replace(before, several=True) if before and several else Found(resource["id"], version)
+                    )
     return found

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from fhir_gateway.domain.errors import ServerError
 from fhir_gateway.domain.posting import BundleEntry, EntryOutcome
 from fhir_gateway.domain.records import Resource
-from fhir_gateway.fhir.bundles import EntryAnswer
 from fhir_gateway.fhir_server.dispatch import Said
 from fhir_gateway.fhir_server.reader import ServerReader
 from fhir_gateway.fhir_server.verdicts import Verdict, judge
@@ -67,11 +66,6 @@ class AnswerOrder:
                 async for resource in self._reader.search(resource_type, {"_id": ids}):
                     wrong |= _is_of_another(resource, places.get(resource["id"], -1), sent)
         return wrong
-
-
-def in_doubt(entry: BundleEntry, answer: Said) -> Said:
-    """Return what is left of an answer that may be another entry's: a create is looked up, an update sent again."""
-    return answer if isinstance(answer, EntryOutcome) else EntryAnswer(status=201 if entry.method == "POST" else 0)
 
 
 def _token(entry: BundleEntry) -> str:

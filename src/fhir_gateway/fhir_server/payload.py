@@ -1,5 +1,6 @@
 """What stands on the wire where FHIR's JSON should."""
 
+import codecs
 from typing import Any
 
 from fhir_gateway.fhir import json_text
@@ -15,7 +16,7 @@ class NotJsonError(ValueError):
 def parse_json(body: bytes) -> Any:
     """Return the JSON value in `body`, decimals with their digits; raises NotJsonError."""
     try:
-        return json_text.parse(body)
+        return json_text.parse(body.removeprefix(codecs.BOM_UTF8))
     except ValueError:
         # `from None`: the parser's error carries the document, and with it patients' data.
         raise NotJsonError(_looks_like(body)) from None

@@ -3,17 +3,26 @@
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 from fhir_gateway.domain.errors import AccessRefusedError, PermanentServerError, ServerError, TransientServerError
 from fhir_gateway.domain.posting import BundleEntry, EntryKind, EntryOutcome
 from fhir_gateway.fhir.bundles import EntryAnswer
 from fhir_gateway.fhir_server.client import FhirClient
 from fhir_gateway.fhir_server.dispatch import Dispatcher, Said, Way
-from fhir_gateway.fhir_server.entry_outcomes import existed, is_duplicate, outcome_of, refused, unavailable
+from fhir_gateway.fhir_server.entry_outcomes import (
+    existed,
+    in_doubt,
+    is_duplicate,
+    may_exist,
+    outcome_of,
+    refused,
+    unavailable,
+)
 from fhir_gateway.fhir_server.lookup import Found, find_created
-from fhir_gateway.fhir_server.order import AnswerOrder, in_doubt
+from fhir_gateway.fhir_server.order import AnswerOrder
 from fhir_gateway.fhir_server.reader import ServerReader
 from fhir_gateway.fhir_server.verdicts import Verdict, judge, pause
 
@@ -103,7 +112,7 @@ class ServerWriter:
             together = together and (self._dispatcher.sends_bundles or self._order.broken)
             if together and not await self._order.holds(chosen, said):
                 self._dispatcher.send_singly()
-                said = list(map(in_doubt, chosen, said))
+                said = [s if isinstance(s, EntryOutcome) else in_doubt(e) for e, s in zip(chosen, said, strict=True)]
             elif look_first and way.conditional:
                 way, said = await self._without_conditions(chosen, way, said)
             settled |= await self._outcomes(entries, dict(zip(waiting, said, strict=True)), last=attempt == MOST_ROUNDS)
@@ -155,7 +164,7 @@ class ServerWriter:
         for position, answer in said.items():
             entry = entries[position]
             outcome = answer if isinstance(answer, EntryOutcome) else outcome_of(entry, answer)
-            if isinstance(answer, EntryAnswer) and is_duplicate(entry, answer):
+            if isinstance(answer, EntryAnswer) and (is_duplicate(entry, answer) or may_exist(entry, answer)):
                 nameless.append(position)
             elif outcome is not None and outcome.kind in _CREATED and not outcome.resource_id:
                 nameless.append(position)
@@ -165,21 +174,31 @@ class ServerWriter:
             elif last:
                 settled[position] = unavailable(entry, _put_off(answer))
         with contextlib.suppress(ServerError):  # what is settled stays settled
-            settled |= await self._existing(entries, nameless)
+            settled |= await self._existing(entries, nameless, told=said)
         missing = [position for position in nameless if position not in settled] if last else []
         return settled | {
             position: unavailable(entries[position], "the server says that it was created, but does not find it")
             for position in missing
         }
 
-    async def _existing(self, entries: Sequence[BundleEntry], positions: Sequence[int]) -> dict[int, EntryOutcome]:
-        """Return outcomes for those creates whose resources the server has already, found by their identifiers."""
+    async def _existing(
+        self,
+        entries: Sequence[BundleEntry],
+        positions: Sequence[int],
+        *,
+        told: Mapping[int, Said] = MappingProxyType({}),
+    ) -> dict[int, EntryOutcome]:
+        """Return outcomes for those creates whose resources the server has already, found by their identifiers.
+
+        `told` is what the server said of them: where it says that several are there, and they are, none of them is it.
+        """
         creates = [entries[position] for position in positions if entries[position].method == "POST"]
         found: dict[str, Found] = await find_created(self._reader, creates) if creates else {}
         return {
             position: existed(entries[position], one.resource_id, one.version_id)
             for position in positions
             if (one := found.get(_create_key(entries[position]))) is not None
+            and not (one.several and position in told and told[position].status == 412)
         }
 
     @contextlib.asynccontextmanager

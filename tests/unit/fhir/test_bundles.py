@@ -21,7 +21,18 @@ def test_an_update_carries_a_weak_etag():
 
 @pytest.mark.parametrize(
     ("text", "status"),
-    [("201 Created", 201), ("200", 200), (" 412", 412), (409, 409), ("Created", 0), (None, 0), ("", 0)],
+    [
+        ("201 Created", 201),
+        ("HTTP/1.1 201 Created", 201),
+        ("HTTP/2 201", 201),
+        ("HTTP/1.1", 0),
+        ("200", 200),
+        (" 412", 412),
+        (409, 409),
+        ("Created", 0),
+        (None, 0),
+        ("", 0),
+    ],
 )
 def test_a_status_is_read_however_it_is_written(text, status):
     assert read_status(text) == status

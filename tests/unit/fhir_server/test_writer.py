@@ -467,3 +467,54 @@ async def test_answers_in_another_order_are_not_believed(with_resources, caplog)
     assert kinds(outcomes) == ["existed"] * 4
     assert len(fhir.bundles) == 1
     assert len([record for record in caplog.records if "another order" in record.message]) == 1
+
+
+def with_singles(fhir, *, bundles):
+    """Return a handler for a server whose bundles end with this status, and that takes single creates."""
+
+    def handle(request):
+        if request.url.path.endswith("_search"):
+            return fhir(request)
+        if request.url.path.rstrip("/").endswith("/Patient"):
+            entry = {"resource": orjson.loads(request.content)}
+            number = fhir.entry(entry)["response"]["location"].split("/")[1]
+            return httpx.Response(201, headers={"Location": f"Patient/{number}/_history/1"})
+        return answer(bundles, outcome(text="no bundles"))
+
+    return handle
+
+
+@pytest.mark.parametrize("status", [403, 500])
+async def test_a_server_that_forbids_or_breaks_on_bundles_alone_gets_single_requests(status):
+    fhir = FakeFhir()
+    outcomes = await send(ScriptedServer(with_singles(fhir, bundles=status)), [create(n) for n in range(5)])
+    assert kinds(outcomes) == ["created"] * 5
+    assert [one.resource_id for one in outcomes] == [fhir.kept[f"v{n}"] for n in range(5)]
+
+
+async def test_where_single_requests_are_forbidden_too_the_run_ends():
+    with pytest.raises(AccessRefusedError):
+        await send(ScriptedServer(lambda _: answer(403)), [create(n) for n in range(5)])
+
+
+async def test_an_answer_too_many_leaves_nobody_knowing_whose_each_is():
+    fhir = FakeFhir()
+
+    def handle(request):
+        said = fhir(request)
+        if b'"request"' not in request.content:
+            return said
+        bundle = orjson.loads(said.content)
+        return answer(body=bundle | {"entry": [bundle["entry"][0], *bundle["entry"]]})
+
+    outcomes = await send(ScriptedServer(handle), [create(n) for n in range(3)])
+    assert kinds(outcomes) == ["existed"] * 3
+    assert [one.resource_id for one in outcomes] == [fhir.kept[f"v{n}"] for n in range(3)]
+
+
+@pytest.mark.parametrize(("there", "kind"), [(True, "existed"), (False, "refused")])
+async def test_a_412_for_what_is_there_already_is_looked_up(there, kind):
+    fhir = FakeFhir(v1=[response("412", issue="exists already")])
+    if there:
+        fhir.kept["v1"] = "mine"
+    assert kinds(await send(ScriptedServer(fhir), [create(1)])) == [kind]
