@@ -1,0 +1,30 @@
+from zoneinfo import ZoneInfo
+
+from fhir_gateway.bundling.digests import supplied
+from fhir_gateway.domain import systems
+from fhir_gateway.domain.records import dose_identifier
+from fhir_gateway.flows.review.dose_moving import MovedDose, plan_moves
+
+STAYS, GOES = ("stays", ""), ("goes", "")
+OWN = {"system": systems.DOSE, "value": dose_identifier(*STAYS)}
+COPIED = {"system": systems.DOSE, "value": dose_identifier(*GOES)}
+SAID = {"resourceType": "Immunization", "status": "completed", "occurrenceDateTime": "2024-03-01"}
+ADDED = {**SAID, "occurrenceDateTime": "2024-03-01T08:30:00+07:00", "lotNumber": "L1"}
+SHARED = {**ADDED, "id": "9", "identifier": [OWN], "patient": {"reference": "Patient/wrong"}}
+
+
+def planned(given):
+    moved = MovedDose("9", (GOES,), supplied(ADDED), "s", stays=True, shared_by=STAYS, others=(supplied(SAID),))
+    return plan_moves([moved], {"9": SHARED}, given, right="right", zone=ZoneInfo("Asia/Jakarta"))
+
+
+def test_a_dose_taken_apart_first_gets_its_copy_with_all_that_it_had_added():
+    (copy,) = planned([]).entries
+    assert (copy.method, copy.resource["lotNumber"], copy.resource["identifier"]) == ("POST", "L1", [COPIED])
+
+
+def test_what_it_had_added_to_the_shared_dose_is_taken_out_then():
+    plan = planned([{**ADDED, "id": "10", "identifier": [COPIED]}])
+    (update,) = plan.entries
+    assert update.resource == {**SAID, "id": "9", "identifier": [OWN], "patient": {"reference": "Patient/wrong"}}
+    assert plan.standing == {GOES: "10"}
