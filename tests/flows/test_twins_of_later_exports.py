@@ -43,6 +43,24 @@ def test_numbered_doses_that_an_earlier_export_has_on_other_days_are_asked_about
     assert "the doses speak for two people: one list has the same dose of both on days a week or more apart" in told
 
 
+TWIN = [row.replace("Naura Khairunnisa", "Nauri Khairunnisa") for row in CHILD]
+
+
+def test_twins_under_one_nik_are_asked_about_by_their_doses(place):
+    """Whose the number is no comparison tells: every dose of theirs stands twice."""
+    assert place.load(place.sheet(*CHILD, *TWIN))["review"] == 2
+    assert [item["code"] for item in place.json("review", "list")] == ["doses-contradict"]
+
+
+def test_a_twin_under_the_same_nik_in_a_later_file_is_asked_about(place):
+    place.load(place.sheet(*CHILD))
+    assert place.load(place.sheet(*TWIN, name="next.csv"))["review"] == 2
+    (item,) = place.json("review", "list")
+    told = "\n".join(place.json("review", "show", item["id"])["evidence"])
+    assert item["code"] == "doses-contradict"
+    assert "two files of one source have several doses of both, under names a sound apart" in told
+
+
 def test_what_unchanged_rows_told_is_not_kept_beyond_the_load(place):
     path = place.sheet(RATNA, RATNA_POLIO)
     place.load(path)

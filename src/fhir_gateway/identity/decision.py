@@ -232,7 +232,7 @@ class _Decisions:
         found = self._graph.repeats(members, other)
         if self._graph.timeline_is_impossible(edge.node, edge.other):
             return _Doubt(edge, "doses-contradict", _IMPOSSIBLE)
-        if found.repeated or found.contradicted:
+        if found.repeated or found.contradicted or self._persons.doses_part(members, other):
             return _Doubt(edge, "doses-contradict", _DOSES_OF_TWO)
         return _Doubt(edge, "contradicted", "it fits this person, but a record of the same person contradicts")
 

@@ -6,7 +6,7 @@ so two of them under names that are not quite the same speak for two children.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, tzinfo
 from itertools import product
 from typing import NamedTuple
@@ -19,7 +19,9 @@ from fhir_gateway.identity.comparators import compare_keys_of, compare_own_names
 from fhir_gateway.identity.doses import dose_number, local_date, lot_of
 from fhir_gateway.identity.evidence import PersonEvidence
 from fhir_gateway.identity.vaccines import codes_of, small_childrens
-from fhir_gateway.people.name_agreement import NameLevel
+from fhir_gateway.people.name_agreement import NameAgreement, NameLevel
+from fhir_gateway.people.name_slips import is_slip
+from fhir_gateway.people.name_sounds import same_sound
 
 _WHOLE_DAY = len("2023-01-31")
 _SEVERAL = 2
@@ -140,6 +142,7 @@ class Repeats(NamedTuple):
     `again` are numbered ones among them that one list has on two days a week or more apart: no line written twice.
     `agreed` are doses of which different lists tell about the same day for both, `contradicted` those of
     which they tell days further apart. `lines` says that a list which has one line for each child has one for either.
+    `later` are doses that two files of one source have of both: the later one may have them under a new name.
     """
 
     repeated: int = 0
@@ -148,6 +151,7 @@ class Repeats(NamedTuple):
     agreed: int = 0
     contradicted: int = 0
     lines: bool = False
+    later: int = 0
 
     @property
     def half(self) -> bool:
@@ -182,7 +186,7 @@ def count_repeats(left: Listed, right: Listed) -> Repeats:
     if not (left.doses and right.doses):
         return Repeats(lines=lines)
     one, other = _in_lists(left.doses), _in_lists(right.doses)
-    repeated = compared = again = 0
+    repeated = compared = again = later = 0
     for register in one.keys() & other.keys():
         few, many = sorted((one[register], other[register]), key=_length)
         as_long = len(few.doses) == len(many.doses)
@@ -190,11 +194,12 @@ def count_repeats(left: Listed, right: Listed) -> Repeats:
         compared += len(few.doses)
         again += _on_other_days(few, many)
     for few, many in _later_files(one, other):
+        later += _repeated(few, many)
         elsewhere = _on_other_days(few, many)
         if elsewhere:
             repeated, compared, again = repeated + elsewhere, compared + len(few.doses), again + elsewhere
     agreed, contradicted = _across(one, other)
-    return Repeats(repeated, compared, again, agreed, contradicted, lines)
+    return Repeats(repeated, compared, again, agreed, contradicted, lines, later)
 
 
 def doses_part(left: PersonEvidence, right: PersonEvidence, found: Repeats) -> bool:
@@ -203,16 +208,15 @@ def doses_part(left: PersonEvidence, right: PersonEvidence, found: Repeats) -> b
     One dose that stands twice in a list may be a line written twice, several are not. Where the names are not the same
     one is enough; as it is of namesakes of whom no family is the same, and of two lines of a list that has one for each
     child. Under one name and in one family several doses on two days each are two courses, and nobody has two. Two such lines under names that are more than spelled otherwise are two children's without a dose. Against
-    a NIK in common several doses speak, or one on two days, under names a sound apart: the number is a twin's. Of two
+    a NIK in common several doses speak, under two names, or one on two days under names a sound apart: the number is a twin's. Of two
     years of birth several doses twice tell that neither is written wrong.
     """
-    if not (found.half or found.contradicted or found.lines) or _share(left.records, right.records):
+    if not (found.half or found.contradicted or found.lines or found.later) or _share(left.records, right.records):
         return False
-    level = compare_own_names(left, right).level
-    if _share(left.own_keys, right.own_keys):
-        level = NameLevel.EXACT
+    name = compare_own_names(left, right)
+    level = NameLevel.EXACT if _share(left.own_keys, right.own_keys) else name.level
     if _share(left.niks, right.niks):
-        return level is NameLevel.NEAR and found.of_two
+        return _one_number_of_two(replace(name, level=level), found)
     if found.contradict or (found.of_two and years_apart(left, right)):
         return True
     if level is NameLevel.EXACT:
@@ -220,6 +224,19 @@ def doses_part(left: PersonEvidence, right: PersonEvidence, found: Repeats) -> b
     if level is NameLevel.EQUIVALENT:
         return found.of_two or found.contradicted > found.agreed or (found.half and found.lines)
     return found.half or found.contradicted > found.agreed or found.lines
+
+
+def _one_number_of_two(name: NameAgreement, found: Repeats) -> bool:
+    """Say whether doses speak for two children under one NIK: a list has several of both, and the names are not the same.
+
+    A later file of one source has them mostly under the name that a clerk corrected: then only names a sound apart tell.
+    """
+    if name.level is NameLevel.EQUIVALENT:
+        return found.half and found.repeated >= _SEVERAL
+    if name.level is not NameLevel.NEAR:
+        return False  # of a name that lacks words it is the child's own
+    a_sound_apart = not all(is_slip(one, other) or same_sound(one, other) for one, other in name.near)
+    return found.of_two or (a_sound_apart and found.later >= _SEVERAL)
 
 
 def _same_family(left: PersonEvidence, right: PersonEvidence) -> bool:

@@ -12,6 +12,7 @@ DOSES = "doses"
 
 
 _IMPOSSIBLE = "one was given before the later birth date, and only small children get another one that was given long after the earlier"
+_LATER = "two files of one source have several doses of both, under names a sound apart"
 
 
 def with_doses(graph: Graph, one: Node, other: Node, comparison: Comparison) -> Comparison:
@@ -29,11 +30,9 @@ def _two_people(graph: Graph, one: Node, other: Node) -> Evidence | None:
         return Evidence(DOSES, "two_people", 0.0, f"the doses speak for two people: {_IMPOSSIBLE}")
     found = graph.repeats((one,), (other,))
     words = _words(found)
-    if not words:
-        return None
     if graph.listed_twice(one, other):
-        return Evidence(DOSES, "two_people", 0.0, f"the doses speak for two people: {words}")
-    return Evidence(DOSES, "in_doubt", 0.0, f"{words}, but that alone does not make them two")
+        return Evidence(DOSES, "two_people", 0.0, f"the doses speak for two people: {words or _LATER}")
+    return Evidence(DOSES, "in_doubt", 0.0, f"{words}, but that alone does not make them two") if words else None
 
 
 def _words(found: Repeats) -> str:

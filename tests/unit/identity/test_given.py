@@ -69,6 +69,36 @@ def test_the_same_doses_twice_in_one_list_keep_two_names_apart() -> None:
     assert all(len(members) == 1 for members, _ in _decided(twice))
 
 
+@pytest.mark.parametrize(("one", "other"), [("Fahri Pratama", "Fahmi Pratama"), ("Rafa Alfarizi", "Raffa Alfarizi")])
+def test_several_doses_twice_under_one_nik_are_asked_about(one: str, other: str) -> None:
+    nik = "3303125501230001"
+    people = {1: _child(one, nik), 2: _child(other, nik)}
+    pairs = [ComparedPair(1, 2, compare(people[1], people[2]))]
+    twice = Listed(frozenset({_BCG, _MR}))
+
+    decisions = decide(people, {}, pairs, listed={1: twice, 2: twice})
+
+    assert sorted((each.action, each.reason) for each in decisions) == [
+        (PersonAction.CREATE, "new-person"),
+        (PersonAction.REVIEW, "doses-contradict"),
+    ]
+
+
+@pytest.mark.parametrize(("other", "two"), [("Fahmi Pratama", True), ("Fahri Prtama", False)])
+def test_under_one_nik_a_sources_later_file_speaks_for_twins_by_names_a_sound_apart_only(
+    other: str, *, two: bool
+) -> None:
+    """A clerk who corrects a slip exports the same doses again under the right name."""
+    nik = "3303125501230001"
+    before, after = (
+        Listed(frozenset(replace(dose, register=f"clinic/sheet#{file}") for dose in (_BCG, _MR)))
+        for file in ("run1", "0")
+    )
+
+    assert doses_part(_child("Fahri Pratama", nik), _child(other, nik), count_repeats(before, after)) is two
+    assert not doses_part(_child("Fahri Pratama"), _child("Fahmi Pratama"), count_repeats(before, after))
+
+
 def test_one_dose_twice_is_a_line_written_twice() -> None:
     assert _decided({1: frozenset({_BCG}), 2: frozenset({_BCG})}) == [((1, 2), PersonAction.CREATE)]
 
@@ -214,8 +244,10 @@ def test_one_source_in_two_files_tells_of_two_people_on_other_days_only() -> Non
     january, february = (frozenset({replace(_BCG, register=f"clinic/sheet#{file}")}) for file in ("run1", "0"))
     later = frozenset({replace(dose, day="2023-03-20") for dose in february})
 
-    assert count_repeats(Listed(january), Listed(february)) == Repeats(agreed=1)
-    assert count_repeats(Listed(january), Listed(later)) == Repeats(repeated=1, compared=1, again=1, contradicted=1)
+    assert count_repeats(Listed(january), Listed(february)) == Repeats(agreed=1, later=1)
+    assert count_repeats(Listed(january), Listed(later)) == Repeats(
+        repeated=1, compared=1, again=1, contradicted=1, later=1
+    )
     assert count_repeats(
         Listed(january), Listed(frozenset({replace(one, register="other#0") for one in later}))
     ) == Repeats(contradicted=1)

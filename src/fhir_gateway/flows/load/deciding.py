@@ -24,6 +24,8 @@ from fhir_gateway.identity.weighing import weigh_household
 
 SAME_WORDS = "same-words"
 """The reason of a question whose answer is one row's alone: the next one of the same words may be the other person's."""
+_SAME_TO_THE_LETTER = frozenset({("nik", "agree"), ("name", "exact"), ("birth_date", "exact")})
+"""What two have in common whom no doses part: twins who were given one NIK have two names."""
 _WINDOW = 300
 _LARGEST_FULLY_COMPARED = 40
 """Members of a component up to which everybody is compared with everybody, so that no veto is overlooked."""
@@ -144,18 +146,19 @@ def _verdicts(run: Run, people: Sequence[int], tools: LoadTools) -> dict[int, li
 
 
 def _doses_may_tell(pair: ComparedPair, listed: Container[Node]) -> bool:
-    """Whether doses may tell something of a pair: one that may be joined without a NIK, or whose birth dates lie far apart.
+    """Whether doses may tell something of a pair: one that may be joined, unless number, name and birth date are the same.
 
     `listed` has the Patients of whom doses are known.
     """
-    if pair.comparison.grade is Grade.CERTAINLY_NOT:
+    comparison = pair.comparison
+    if comparison.grade is Grade.CERTAINLY_NOT:
         return False
-    if any(veto.code == VetoCode.GENERATION for veto in pair.comparison.vetoes):
+    if any(veto.code == VetoCode.GENERATION for veto in comparison.vetoes):
         return True
     if any(isinstance(node, str) and node not in listed for node in (pair.left, pair.right)):
         return False
-    said = {(one.field, one.agreement) for one in pair.comparison.evidence}
-    return ("nik", "agree") not in said
+    said = {(one.field, one.agreement) for one in comparison.evidence}
+    return bool(comparison.vetoes) or not said >= _SAME_TO_THE_LETTER
 
 
 def _decided(
