@@ -116,13 +116,19 @@ class Persons:
         mine, theirs = self._graph.nodes[left], self._graph.nodes[right]
         if one.newborn != other.newborn and mine.newborn and theirs.newborn and codes <= _DOUBTS:
             # Of a child that has got its name all these may be (see _only_named), but for what a list has twice.
-            return self._graph.repeats((left,), (right,)).of_two
+            return self._are_two_newborns(left, right)
         if self._graph.timeline_is_impossible(left, right):
             return True
         if self._graph.listed_twice(left, right):  # a line written twice, where the persons as wholes are not parted
             several = self._graph.repeats((left,), (right,)).of_two
             return several or bool(codes) or not known_as(mine, theirs, one, other)
         return not self._settled(left, right, one, other)
+
+    def _are_two_newborns(self, left: Node, right: Node) -> bool:
+        """Say whether two rows without a name are two children's: registered twice, or with doses that a list has twice."""
+        found = self._graph.repeats((left,), (right,))
+        said = self._graph.between(left, right).evidence
+        return found.of_two or any((piece.field, piece.agreement) == _TWO_FOLDERS for piece in said)
 
     def _settled(self, left: Node, right: Node, one: PersonEvidence, other: PersonEvidence) -> bool:
         """Say whether what stands between two records is settled by all that is known of `one` and `other`."""
@@ -228,9 +234,16 @@ class Persons:
             return False
         if any(each != named and not self._evidence(each).newborn for each in around):
             return False
+        if self._has_second_newborn(newborn, {*around, *self.neighbours(named)}):
+            return False
         by_name = [node for node in named if not self._graph.nodes[node].newborn]
         found = self._graph.repeats(newborn, by_name)
         return not self._twins_of(named) and not found.repeated and found.contradicted <= found.agreed
+
+    def _has_second_newborn(self, newborn: Members, around: Iterable[Members]) -> bool:
+        """Say whether somebody around is another newborn of that mother and day, so that nothing tells whose a name is."""
+        others = [node for each in around for node in each if self._graph.nodes[node].newborn]
+        return any(self._are_two_newborns(one, other) for one in newborn for other in others if one != other)
 
     def _parts_of_one(self, one: Members, other: Members) -> bool:
         """Say whether two that may be twins are parts of one child: what a list has of the one it lacks of the other.

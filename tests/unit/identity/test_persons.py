@@ -211,6 +211,14 @@ def test_the_same_name_and_day_of_another_year_are_one_child_of_the_whole_family
     assert waiting(rizki(nik=RIZKIS_NIK, **elsewhere), rizki(born="2021-03-15", **elsewhere)) == [2]
 
 
+def test_a_child_that_fits_two_newborns_of_one_hospital_does_not_make_them_one():
+    first, second = (newborn(phone="+6281234567890", village="Kalimanah", record=("rsud", rm)) for rm in ("1", "2"))
+    assert members(first, second) == [(1,)]
+    for order in permutations([first, second, rizki(nik=RIZKIS_NIK)]):
+        assert len(waiting(*order)) == 2
+    assert members(first, first, rizki(nik=RIZKIS_NIK)) == [(1, 2, 3)]
+
+
 @pytest.mark.parametrize(("village", "joined"), [("Kalimanah", True), ("", False)])
 def test_newborn_needs_more_than_the_name_of_its_mother(village, joined):
     named = rizki(mother="Siti Aminah", phone="", village=village)
