@@ -48,7 +48,8 @@ class HouseholdWeights:
 
     `later` is the share that disagreements after the worst one count. From `family` bits on twins are looked for,
     from `whole_family` on it is the same family beyond doubt. `supporting` bits outweigh that a parent's name, the phone
-    or the village differs; down to `another_parent` a parent's name or the phone is all that differs.
+    or the village differs; down to `another_parent` a parent's name or the phone is all that differs. Where two mothers'
+    names differ, phone and village raise it to `two_mothers` at most: only a family's number tells more.
     """
 
     most: float
@@ -57,6 +58,7 @@ class HouseholdWeights:
     whole_family: float
     supporting: float
     another_parent: float
+    two_mothers: float
 
 
 @dataclass(frozen=True, slots=True)

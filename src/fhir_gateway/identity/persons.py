@@ -19,6 +19,7 @@ from fhir_gateway.identity.settling import (
     known_under_name,
     mistyped,
     moved_with_another_phone,
+    name_two_mothers,
     one_word,
     settled_alone,
 )
@@ -121,7 +122,8 @@ class Persons:
             return True
         if self._graph.listed_twice(left, right):  # a line written twice, where the persons as wholes are not parted
             several = self._graph.repeats((left,), (right,)).of_two
-            return several or bool(codes) or not known_as(mine, theirs, one, other)
+            two_mothers = name_two_mothers(mine, theirs, self._graph.frequencies)
+            return several or two_mothers or bool(codes) or not known_as(mine, theirs, one, other)
         return not self._settled(left, right, one, other)
 
     def _are_two_newborns(self, left: Node, right: Node) -> bool:

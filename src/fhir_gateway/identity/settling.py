@@ -79,6 +79,8 @@ def _birth_date_settled(
     Sisters share neither name nor birthday: of the same name to the letter, the same day of another year is a wrong year.
     """
     birth_date = said.get("birth_date", ("", 0.0))[0]
+    if name_two_mothers(left, right, frequencies):
+        return False
     if said["caution"][0] == "birth-date-unconfirmed":
         name = said.get("name", ("", 0.0))[0]
         if not _same_family(said, household):
@@ -119,6 +121,13 @@ def moved_with_another_phone(left: PersonEvidence, right: PersonEvidence) -> boo
         return False
     other_phone = bool(left.phones and right.phones) and set(left.phones).isdisjoint(right.phones)
     return other_phone and same_place(left.places, right.places) is False
+
+
+def name_two_mothers(left: PersonEvidence, right: PersonEvidence, frequencies: Frequencies) -> bool:
+    """Say whether the mothers' names differ, and are not a mother's and a father's."""
+    if compare_keys_of(left.mother_keys, right.mother_keys).level not in _OTHER_MOTHER:
+        return False
+    return not are_couple(left.mother_keys, right.mother_keys, frequencies)
 
 
 def _same_family(said: _Said, household: HouseholdWeights) -> bool:

@@ -149,11 +149,14 @@ def _unsupported(levels: Levels, supporting: float) -> Evidence | None:
         return _NOTHING_EXACT
     if levels.birth_date is BirthDateLevel.YEAR:
         return _NO_BIRTH_DATE  # an elder sister's day, a name like hers
-    namesake = levels.nik is NikLevel.DAMAGED_AGREE and levels.household.parents_differ and levels.household.weight < 0
+    other_mothers = inexact and levels.household.other_mother
+    other_family = other_mothers or (levels.household.parents_differ and levels.household.weight < 0)
+    namesake = levels.nik is NikLevel.DAMAGED_AGREE and other_family
     if levels.nik in _NIK_SUPPORTS and levels.name.level in SAME_NAME and not namesake:
         return None
-    if levels.household.village_only and levels.name.level in WORDS_MISSING:
-        return _NAMESAKES  # a village is many families'
+    village_only = levels.household.village_only and levels.name.level in WORDS_MISSING
+    if village_only or other_mothers:
+        return _NAMESAKES  # a village is many families', a phone some
     # A school has many of 1 January, and some of nearly one name: of these the village tells too little.
     common_day = levels.birth_date is BirthDateLevel.DEFAULT_DAY and levels.name.level is not NameLevel.EXACT
     enough = supporting if levels.household.parents_differ or levels.household.mixed or common_day else 0.0

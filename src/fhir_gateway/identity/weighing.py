@@ -71,6 +71,8 @@ _PARTS: Mapping[str, str] = {
     "family_card": "family card",
 }
 _OF_PARENTS = frozenset({"mother", "parent", "couple"})
+_FAMILYS_NUMBERS = frozenset({"parent_nik", "family_card"})
+"""What no other family has; a phone may be a neighbour's or a health cadre's."""
 
 
 @remembered(2048)
@@ -115,10 +117,14 @@ def weigh_same_birth_date(
 
 
 class Household(NamedTuple):
-    """What the household weighs, and what its parts weigh each; none where nothing of it can be compared."""
+    """What the household weighs, and what its parts weigh each; none where nothing of it can be compared.
+
+    `other_mother` says that the mothers' names differ, and that no number tells that it is one family.
+    """
 
     weight: float
     parts: list[tuple[str, float]]
+    other_mother: bool = False
 
     @property
     def mixed(self) -> bool:
@@ -157,7 +163,12 @@ def weigh_household(
     if downs:
         total += downs[0] + parameters.household.later * sum(downs[1:])
     # Strangers agree in each by chance; a family's others agree in all, so all together tell no more than "same family".
-    return Household(round(min(parameters.household.most, total), 2), parts)
+    one_family = any(weight > 0 and name in _FAMILYS_NUMBERS for name, weight in parts)
+    other_mother = not one_family and ("mother", parameters.weights["mother.different"]) in parts
+    most = parameters.household.most
+    if other_mother and not may_be_couple(left.mother_keys, right.mother_keys, frequencies):
+        most = parameters.household.two_mothers
+    return Household(round(min(most, total), 2), parts, other_mother)
 
 
 def household_parts(

@@ -174,6 +174,36 @@ def test_all_newborns_of_a_mothers_only_child_are_that_child():
     assert members(*first_days, rizki(nik=RIZKIS_NIK), given=given) == [(1, 2, 3)]
 
 
+CADRES = {"gender": "female", "phone": "+6281299998888", "village": "Grecol"}
+
+
+def test_two_mothers_names_are_not_outvoted_by_a_cadres_phone():
+    one = evidence("Siti Aisyah", born="2025-03-18", mother="Sri Lestari", **CADRES)
+    other = evidence("Siti Aisyah", born="2025-03-18", mother="Nur Hidayah", **CADRES)
+    assert len(waiting(one, other)) == 1
+    household = next(piece for piece in compare(one, other).evidence if piece.field == "household")
+    assert household.weight == 3.0
+    assert members(one, evidence("Siti Aisyah", born="2025-03-18", mother="Bambang Sutrisno", **CADRES)) == [(1, 2)]
+
+
+@pytest.mark.parametrize("born", ["2025-03-19", "2024-03-18"])
+def test_of_another_birth_date_an_unknown_mothers_name_is_not_taken_for_the_fathers(born):
+    one = evidence("Zahwatun Nafeesa", born="2025-03-18", mother="Sri Lestari", **CADRES)
+    other = evidence("Zahwatun Nafeesa", born=born, mother="Pradnya Qwerty", **CADRES)
+    assert (1, 2) not in members(one, other)
+    assert members(one, evidence("Zahwatun Nafeesa", born=born, mother="Sri Lestari", **CADRES)) == [(1, 2)]
+
+
+def test_a_chain_of_two_mothers_children_is_cut_where_a_dose_stands_twice():
+    surya = {"gender": "male", "village": "Sumingkir"}
+    one = evidence("Wayan Surya", born="2021-11-15", mother="Puji Mulyaningsih", phone="+6289565603430", **surya)
+    other = {**surya, "mother": "Ni Ketut Pradnya", "mother_nik": "3303045312910001", "born": "2021-11-13"}
+    link = evidence("Wayan Surya", phone="+6289565603430", **other)
+    twice = evidence("Wayan Surya", phone="+6281276571908", **other)
+    given = {1: frozenset({BCG}), 3: frozenset({BCG})}
+    assert members(one, link, twice, given=given) == [(2, 3)]
+
+
 def test_newborn_is_not_the_child_who_has_a_line_of_its_own_in_the_same_list():
     mother = {"phone": "+6281234567890", "village": "Kalimanah"}
     assert members(newborn(**mother), rizki(nik=RIZKIS_NIK)) == [(1, 2)]
