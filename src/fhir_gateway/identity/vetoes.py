@@ -81,7 +81,7 @@ def find_vetoes(
     codes: list[VetoCode] = []
     if levels.nik in {NikLevel.DIFFERENT, NikLevel.TYPO, NikLevel.DAMAGED_DIFFERS}:
         codes.append(VetoCode.NIK_DIFFERENT)
-    if levels.nik is NikLevel.AGREE and levels.name.level in OTHER_NAME:
+    if levels.nik is NikLevel.AGREE and (levels.name.level in OTHER_NAME or _newborn_of_another(left, right, levels)):
         codes.append(VetoCode.NIK_NAME_DISAGREES)
     twins = _twins(left, right, levels, parameters.household.family, frequencies)
     if twins:
@@ -138,6 +138,12 @@ def of_one_birth(left: PersonEvidence, right: PersonEvidence) -> bool:
     """Say whether two birth dates lie too near for two births of one mother, let alone for her own and her child's."""
     days = days_apart(left, right)
     return days is not None and days < _BETWEEN_BIRTHS
+
+
+def _newborn_of_another(left: PersonEvidence, right: PersonEvidence, levels: Levels) -> bool:
+    """Whether one is a newborn under its mother's name, which is the only one it has, and the other's mother is another."""
+    nameless = (left.newborn or right.newborn) and levels.name.level is NameLevel.UNKNOWN
+    return nameless and levels.household.other_mother
 
 
 def _unsupported(levels: Levels, supporting: float) -> Evidence | None:

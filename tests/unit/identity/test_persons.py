@@ -177,6 +177,14 @@ def test_all_newborns_of_a_mothers_only_child_are_that_child():
 CADRES = {"gender": "female", "phone": "+6281299998888", "village": "Grecol"}
 
 
+def test_newborn_under_the_number_of_another_mothers_child_is_asked_about():
+    unknown = newborn(nik=RIZKIS_NIK, village="Bojanegara")
+    other = rizki(nik=RIZKIS_NIK, mother="Eka Handayani")
+    (asked,) = (decision for decision in decided(unknown, other) if decision.action is PersonAction.REVIEW)
+    assert asked.reason == "nik-name-disagrees"
+    assert members(unknown, rizki(nik=RIZKIS_NIK)) == [(1, 2)]
+
+
 def test_two_mothers_names_are_not_outvoted_by_a_cadres_phone():
     one = evidence("Siti Aisyah", born="2025-03-18", mother="Sri Lestari", **CADRES)
     other = evidence("Siti Aisyah", born="2025-03-18", mother="Nur Hidayah", **CADRES)
