@@ -91,11 +91,17 @@ def find_vetoes(
     parents = levels.nik is not NikLevel.AGREE and _is_parents(left, right)
     if mother or (parents and (apart >= GENERATION_YEARS or not apart)):
         codes.append(VetoCode.PARENT)
-    if levels.birth_date is BirthDateLevel.DIFFERENT and apart >= GENERATION_YEARS:
+    if apart >= GENERATION_YEARS and _of_two_days(levels):
         codes.append(VetoCode.GENERATION)
     if _born_after_death(left, right) or _born_after_death(right, left):
         codes.append(VetoCode.TIMELINE)
     return tuple(VETOES[code] for code in codes)
+
+
+def _of_two_days(levels: Levels) -> bool:
+    """Whether the birth dates differ in more than the year, or no number tells that only the year is written wrong."""
+    number = levels.nik is NikLevel.AGREE or levels.same_record or levels.own
+    return levels.birth_date is BirthDateLevel.DIFFERENT or (levels.birth_date is BirthDateLevel.YEAR and not number)
 
 
 VETOES = {code: Veto(code.value, words) for code, words in WORDS.items()}

@@ -257,6 +257,17 @@ def test_a_child_that_fits_two_newborns_of_one_hospital_does_not_make_them_one()
     assert members(first, first, rizki(nik=RIZKIS_NIK)) == [(1, 2, 3)]
 
 
+def test_father_and_son_of_one_name_and_birthday_are_asked_about():
+    family = {"gender": "male", "phone": "+6281234500001", "village": "Grecol"}
+    father, son = (evidence("Ahmad Fauzi", born=f"{year}-02-02", **family) for year in (1985, 2003))
+    (asked,) = (decision for decision in decided(father, son) if decision.action is PersonAction.REVIEW)
+    assert asked.reason == "generation"
+    one_number = [
+        evidence("Ahmad Fauzi", born=f"{year}-02-02", nik="3303030202030001", **family) for year in (1983, 2003)
+    ]
+    assert members(*one_number) == [(1, 2)]
+
+
 @pytest.mark.parametrize(("village", "joined"), [("Kalimanah", True), ("", False)])
 def test_newborn_needs_more_than_the_name_of_its_mother(village, joined):
     named = rizki(mother="Siti Aminah", phone="", village=village)
