@@ -116,17 +116,25 @@ def find_caution(
     if levels.own:
         return None
     if levels.nik is NikLevel.AGREE:
-        confirmed = levels.name.level is not NameLevel.UNKNOWN or (
-            levels.birth_date in SAME_DAY and levels.household.weight > 0 and (left.newborn or right.newborn)
-        )
-        other_day = levels.birth_date is BirthDateLevel.DIFFERENT and not _no_siblings(left, right, levels)
-        other_sex = levels.birth_date not in SAME_DAY and levels.same_gender is False
-        if confirmed and (other_day or other_sex):
-            return _NO_BIRTH_DATE  # a brother's or sister's number
-        return None if confirmed else _NAMELESS
+        return _under_one_nik(left, right, levels)
     if levels.same_record and levels.name.level not in OTHER_NAME and levels.birth_date in SAME_DAY:
         return None
     return _unsupported(levels, parameters.household.supporting)
+
+
+def _under_one_nik(left: PersonEvidence, right: PersonEvidence, levels: Levels) -> Evidence | None:
+    """With the same NIK: the name must confirm it, and of birth date and family not both may be another's."""
+    confirmed = levels.name.level is not NameLevel.UNKNOWN or (
+        levels.birth_date in SAME_DAY and levels.household.weight > 0 and (left.newborn or right.newborn)
+    )
+    if not confirmed:
+        return _NAMELESS
+    other_day = levels.birth_date is BirthDateLevel.DIFFERENT and not _no_siblings(left, right, levels)
+    other_sex = levels.birth_date not in SAME_DAY and levels.same_gender is False
+    if other_day or other_sex:
+        return _NO_BIRTH_DATE  # a brother's or sister's number
+    other_family = levels.household.other_mother and levels.household.nothing_agrees
+    return _OTHER_FAMILY if other_family and levels.birth_date in _OTHER_DATE else None
 
 
 def _no_siblings(left: PersonEvidence, right: PersonEvidence, levels: Levels) -> bool:
@@ -175,9 +183,24 @@ def _unsupported(levels: Levels, supporting: float) -> Evidence | None:
     return None if levels.household.weight > enough else _NAMESAKES
 
 
+_OTHER_DATE = frozenset(
+    {
+        BirthDateLevel.SWAPPED,
+        BirthDateLevel.DIGIT,
+        BirthDateLevel.YEAR,
+        BirthDateLevel.CLOSE,
+        BirthDateLevel.DIFFERENT,
+    }
+)
 _NIK_SUPPORTS = frozenset({NikLevel.DAMAGED_AGREE, NikLevel.DAMAGED_AGREE_SERIAL, NikLevel.ODD_NEAR})
 _MASKED = Evidence("caution", "masked", 0.0, "the server hides what could confirm it")
 _NAMELESS = Evidence("caution", "name-unconfirmed", 0.0, "the same NIK, but no name to confirm it")
+_OTHER_FAMILY = Evidence(
+    "caution",
+    "other-family",
+    0.0,
+    "the same NIK, but another birth date and another family: it may be another's number",
+)
 _NO_BIRTH_DATE = Evidence("caution", "birth-date-unconfirmed", 0.0, "no birth date confirms it")
 _NOTHING_EXACT = Evidence("caution", "nothing-exact", 0.0, "neither name nor birth date agrees exactly")
 _NAMESAKES = Evidence("caution", "namesakes", 0.0, "nothing beyond name and birth date agrees: they may be namesakes")

@@ -138,6 +138,11 @@ class Household(NamedTuple):
         return any(weight < 0 and name in _OF_PARENTS for name, weight in self.parts)
 
     @property
+    def nothing_agrees(self) -> bool:
+        """Whether all that can be compared differs."""
+        return all(weight <= 0 for _, weight in self.parts)
+
+    @property
     def village_only(self) -> bool:
         """Whether nothing but the village agrees."""
         return [name for name, weight in self.parts if weight > 0] == ["place"]

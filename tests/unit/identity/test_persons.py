@@ -185,6 +185,19 @@ def test_newborn_under_the_number_of_another_mothers_child_is_asked_about():
     assert members(unknown, rizki(nik=RIZKIS_NIK)) == [(1, 2)]
 
 
+def test_one_number_under_another_birth_date_and_family_is_asked_about():
+    """A column of numbers that was sorted by itself gives them to others, who often have a common name."""
+    number = {"nik": "3303014504210001", "gender": "female"}
+    family = {"mother": "Rini Wahyuni", "phone": "+6281234511123", "village": "Grecol"}
+    one = evidence("Siti Aisyah", born="2021-04-05", **number, **family)
+    others = {"mother": "Yuni Astuti", "phone": "+6281234522256", "village": "Tlahab"}
+    assert len(waiting(one, evidence("Siti Aisyah", born="2021-04-06", **number, **others))) == 1
+    assert members(one, evidence("Siti Aisyah", born="2021-04-05", **number, **others)) == [(1, 2)]
+    assert members(one, evidence("Siti Aisyah", born="2021-04-06", **number, **{**others, "village": "Grecol"})) == [
+        (1, 2)
+    ]
+
+
 def test_two_mothers_names_are_not_outvoted_by_a_cadres_phone():
     one = evidence("Siti Aisyah", born="2025-03-18", mother="Sri Lestari", **CADRES)
     other = evidence("Siti Aisyah", born="2025-03-18", mother="Nur Hidayah", **CADRES)
