@@ -155,9 +155,12 @@ def of_one_birth(left: PersonEvidence, right: PersonEvidence) -> bool:
 
 
 def _newborn_of_another(left: PersonEvidence, right: PersonEvidence, levels: Levels) -> bool:
-    """Whether one is a newborn under its mother's name, which is the only one it has, and the other's mother is another."""
+    """Whether one is a newborn of that day under its mother's name, its only one, and the other's mother is another.
+
+    Of another day no newborn without a name is taken for somebody; under a number that a hospital gives to all, many stand.
+    """
     nameless = (left.newborn or right.newborn) and levels.name.level is NameLevel.UNKNOWN
-    return nameless and levels.household.other_mother
+    return nameless and levels.birth_date in SAME_DAY and levels.household.other_mother
 
 
 def _unsupported(levels: Levels, supporting: float) -> Evidence | None:
