@@ -67,7 +67,8 @@ def compare(
     caution = find_caution(left, right, weighed.levels, policy.parameters)
     if caution:
         evidence.append(caution)
-    grade = _grade(weighed, vetoes, policy=policy, cautious=caution is not None)
+    unnamed = left.newborn or right.newborn
+    grade = _grade(weighed, vetoes, policy=policy, cautious=caution is not None, unnamed=unnamed)
     return Comparison(tuple(evidence), vetoes, round(weighed.weight, 2), grade)
 
 
@@ -78,7 +79,8 @@ def weight_if_possible(
     frequencies = frequencies or default_frequencies()
     weighed = _weigh(left, right, policy, frequencies)
     vetoes = find_vetoes(left, right, weighed.levels, policy.parameters, frequencies)
-    grade = _grade(weighed, vetoes, policy=policy, cautious=False)
+    unnamed = left.newborn or right.newborn
+    grade = _grade(weighed, vetoes, policy=policy, cautious=False, unnamed=unnamed)
     return None if grade is Grade.CERTAINLY_NOT else round(weighed.weight, 2)
 
 
@@ -145,10 +147,12 @@ def _birth_date_weight(
     return weight
 
 
-def _grade(weighed: _Weighed, vetoes: tuple[Veto, ...], *, policy: MatchingPolicy, cautious: bool) -> Grade:
+def _grade(
+    weighed: _Weighed, vetoes: tuple[Veto, ...], *, policy: MatchingPolicy, cautious: bool, unnamed: bool
+) -> Grade:
     levels, weight = weighed.levels, weighed.weight
     if vetoes:
-        return _vetoed_grade(weight, levels, vetoes, policy=policy)
+        return _vetoed_grade(weight, levels, vetoes, policy=policy, unnamed=unnamed)
     if weight >= policy.certain and not cautious:
         return Grade.CERTAIN
     if weight >= policy.probable or (levels.nik is NikLevel.AGREE and weight >= policy.possible):
@@ -168,8 +172,12 @@ def _vetoed_grade(
     vetoes: tuple[Veto, ...],
     *,
     policy: MatchingPolicy,
+    unnamed: bool,
 ) -> Grade:
-    """Return whether a vetoed pair is an operator's to decide (probable); a NIK hit is never silently a new person."""
+    """Return whether a vetoed pair is an operator's to decide (probable); a NIK hit is never silently a new person.
+
+    `unnamed`: one of the two is a newborn without a name of its own.
+    """
     codes = {veto.code for veto in vetoes}
     if VetoCode.NIK_NAME_DISAGREES.value in codes or levels.nik is NikLevel.AGREE:
         return Grade.PROBABLE
@@ -179,6 +187,8 @@ def _vetoed_grade(
         return Grade.PROBABLE if weight >= policy.probable else Grade.CERTAINLY_NOT
     otherwise = weight - min(0.0, policy.parameters.weights.get(f"nik.{levels.nik.value}", 0.0))
     same_name = levels.name.level in LIKE_NAME or (levels.nik is NikLevel.TYPO and levels.name.level is NameLevel.NEAR)
+    # A newborn's number is often invented or cut; its name is the mother's, and compared with the family.
+    same_name = same_name or (unnamed and levels.birth_date in SAME_DAY)
     # Twins' numbers differ in the serial: of another place or day, one typing error away, the number is more likely one child's.
     asked = _ASK_OF_ONE_MISTYPED if levels.nik is NikLevel.TYPO else _ASK_WHEN_OTHERWISE_CERTAIN
     ask = codes <= asked and same_name and otherwise >= policy.certain

@@ -122,6 +122,7 @@ class Screen:
         if nik not in _VETOED and (same_number or not other_birth):
             return self._needed[nik]
         asked = name in LIKE_NAME or (nik is NikLevel.TYPO and name is NameLevel.NEAR)
+        asked = asked or (name is NameLevel.UNKNOWN and born in SAME_DAY)  # a newborn's, perhaps
         return self._otherwise_certain[nik] if asked else math.inf
 
     def _reaches(

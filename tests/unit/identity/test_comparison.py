@@ -126,6 +126,26 @@ CASES = {
         ),
         Grade.CERTAIN,
     ),
+    "newborn under an invented NIK": (
+        rizki(name="By. Ny. Siti Aminah", nik="3303011503200001"),
+        rizki(nik=RIZKIS_NIK),
+        Grade.PROBABLE,
+    ),
+    "newborn under a cut NIK of another place": (
+        rizki(name="By. Ny. Siti Aminah", written_nik="3303011503200000"),
+        rizki(nik=RIZKIS_NIK),
+        Grade.PROBABLE,
+    ),
+    "newborn girl under another NIK than the boy of that day": (
+        rizki(name="By. Ny. Siti Aminah", nik="3303015503200001", gender="female"),
+        rizki(nik=RIZKIS_NIK),
+        Grade.CERTAINLY_NOT,
+    ),
+    "newborn of another family under another NIK": (
+        rizki(name="By. Ny. Siti Aminah", nik="3303011503200001", phone="+6281111222333"),
+        rizki(nik=RIZKIS_NIK, mother="Sri Rahayu"),
+        Grade.CERTAINLY_NOT,
+    ),
     "newborn twins by number": (
         evidence("By. Ny. Siti Aminah 1", born="2024-03-05", gender="male", mother_nik=MOTHERS_NIK),
         evidence("By. Ny. Siti Aminah 2", born="2024-03-05", gender="male", mother_nik=MOTHERS_NIK),

@@ -73,7 +73,7 @@ def slip(draw, word):
 def people(draw):
     words = [slip(draw, word) for word in draw(st.lists(st.sampled_from(WORDS), min_size=1, max_size=4, unique=True))]
     known = person(
-        name=draw(st.sampled_from(JOINING)).join(words),
+        name=draw(st.sampled_from(("", "", "", "By. Ny. "))) + draw(st.sampled_from(JOINING)).join(words),
         born=draw(st.sampled_from(["2020-03-15", "2020-03-16", "2016-11-02", "1988-03-15", "2020-03", ""])),
         nik=draw(st.sampled_from(["", "", RIZKIS_NIK, TWINS_NIK, DAMAGED, MISTYPED])),
         mother=draw(st.sampled_from(["", "Siti Aminah", "Wulan Sari"])),
