@@ -14,7 +14,7 @@ from fhir_gateway.flows.load import LoadInput, LoadTools
 from fhir_gateway.identity.clustering import Graph
 from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.evidence import PersonEvidence, evidence_of
-from fhir_gateway.identity.given import Listed, Vial, listed
+from fhir_gateway.identity.given import Listed, Vial, days_of, listed
 from fhir_gateway.identity.lots import raised_by_lot
 from fhir_gateway.identity.told_by_doses import with_doses
 
@@ -56,9 +56,9 @@ def compare_two(gateway: Gateway, left: str, right: str, *, mapping: str, clinic
         listed={number: side.said for number, side in sides.items()},
         received=lambda vial: counting[vial.register](vial),
     )
-    lot = graph.lots((1,), (2,))
-    raised = raised_by_lot(comparison, lot, policy) if lot else None
-    return ComparedTwo(one.patient, other.patient, with_doses(graph, 1, 2, raised or comparison))
+    told = (lot for lot in (graph.lots((1,), (2,)), graph.days((1,), (2,))) if lot)
+    raised = next((asked for lot in told if (asked := raised_by_lot(comparison, lot, policy))), comparison)
+    return ComparedTwo(one.patient, other.patient, with_doses(graph, 1, 2, raised))
 
 
 def _side(gateway: Gateway, text: str, *, mapping: str, clinic: str) -> _Side:
@@ -87,6 +87,8 @@ def _on_server(gateway: Gateway, text: str) -> _Side:
 
 def _on_server_of(gateway: Gateway, vial: Vial) -> int | None:
     """Return how many Patients the server has of whom it says the same; None where it cannot be searched for that."""
+    if not vial.lot:
+        return None
 
     async def count(tools: LoadTools) -> int:
         wanted = {"lot-number": [vial.lot], "date": [vial.day]}
@@ -137,7 +139,7 @@ def _of_file(gateway: Gateway, path: Path, row: int, *, mapping: str, clinic: st
 
 
 def _in_file(gateway: Gateway, entry: LoadInput, vial: Vial) -> int:
-    """Return how many people a file has of whom it says the same; only rows in which the lot stands are converted."""
+    """Return how many people a file has of whom it says the same; only rows in which the lot stands, if any, are converted."""
     people: set[str] = set()
     for record in entry.source.records():
         if not isinstance(record, SourceRecord) or not _holds(record.cells, vial.lot):
@@ -145,7 +147,7 @@ def _in_file(gateway: Gateway, entry: LoadInput, vial: Vial) -> int:
         result = entry.convert(record)
         if isinstance(result, Converted):
             said = listed(vial.register, result.doses, result.missing, zone=gateway.environment.zone)
-            if vial in said.vials:
+            if vial in said.vials or vial in days_of(said):
                 people.add(digest(result.patient))
     return len(people)
 

@@ -22,7 +22,7 @@ from fhir_gateway.identity.given import (
     fit_no_birth_date,
     in_different_lists,
 )
-from fhir_gateway.identity.lots import Received, share_mother_and_birth, shared_vials, weigh_lots
+from fhir_gateway.identity.lots import Received, share_mother_and_birth, shared_vials, weigh_days, weigh_lots
 from fhir_gateway.identity.parameters import MatchingPolicy
 from fhir_gateway.identity.unseen import may_be_unseen_twins
 from fhir_gateway.identity.vetoes import SAME_NAME, VETOES, VetoCode
@@ -183,8 +183,18 @@ class Graph:
         shared = shared_vials(self._said_of(some), self._said_of(others))
         if not shared:
             return None
-        twins = any(share_mother_and_birth(self.nodes[one], self.nodes[other]) for one in some for other in others)
+        twins = self._of_one_birth(some, others)
         return weigh_lots(shared, of_one_birth=twins, received=self._received, weights=self.policy.parameters.lots)
+
+    def days(self, some: Collection[Node], others: Collection[Node]) -> Evidence | None:
+        """Return what doses of the same days tell of both groups, see weigh_days(); None where others contradict."""
+        if self._received is None or self._of_one_birth(some, others) or self.repeats(some, others).contradicted:
+            return None
+        weights = self.policy.parameters.lots
+        return weigh_days(self._said_of(some), self._said_of(others), received=self._received, weights=weights)
+
+    def _of_one_birth(self, some: Collection[Node], others: Collection[Node]) -> bool:
+        return any(share_mother_and_birth(self.nodes[one], self.nodes[other]) for one in some for other in others)
 
     def _said_of(self, nodes: Iterable[Node]) -> Listed:
         said = [self._listed[node] for node in nodes if node in self._listed]

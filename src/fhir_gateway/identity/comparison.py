@@ -38,6 +38,7 @@ _ASK_WHEN_OTHERWISE_CERTAIN = frozenset(
     {VetoCode.NIK_DIFFERENT.value, VetoCode.GENERATION.value, VetoCode.TIMELINE.value}
 )
 _ASK_OF_ONE_MISTYPED = _ASK_WHEN_OTHERWISE_CERTAIN | {VetoCode.POSSIBLE_TWINS.value}
+_TWO_NUMBERS = frozenset({VetoCode.NIK_DIFFERENT.value})
 _TWO_PEOPLE = frozenset({VetoCode.TWINS.value, VetoCode.PARENT.value, VetoCode.DECIDED.value})
 
 
@@ -191,5 +192,9 @@ def _vetoed_grade(
     same_name = same_name or (unnamed and levels.birth_date in SAME_DAY)
     # Twins' numbers differ in the serial: of another place or day, one typing error away, the number is more likely one child's.
     asked = _ASK_OF_ONE_MISTYPED if levels.nik is NikLevel.TYPO else _ASK_WHEN_OTHERWISE_CERTAIN
-    ask = codes <= asked and same_name and otherwise >= policy.certain
-    return Grade.PROBABLE if ask else Grade.CERTAINLY_NOT
+    if not (codes <= asked and same_name):
+        return Grade.CERTAINLY_NOT
+    if otherwise >= policy.certain:
+        return Grade.PROBABLE
+    told_by_doses = codes == _TWO_NUMBERS and otherwise >= policy.certain - policy.parameters.lots.most
+    return Grade.POSSIBLE if told_by_doses else Grade.CERTAINLY_NOT

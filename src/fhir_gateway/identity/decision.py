@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 from fhir_gateway.domain.identity import ComparedPair, Comparison, Evidence, Grade, Node, PersonAction, PersonDecision
-from fhir_gateway.identity.clustering import Edge, Graph, cluster, fits, joins, torn_between, veto_codes
+from fhir_gateway.identity.clustering import Edge, Graph, cluster, joins, torn_between, veto_codes
 from fhir_gateway.identity.comparators import birth_date_fits_nik
 from fhir_gateway.identity.comparison import DEFAULT_POLICY, compare
 from fhir_gateway.identity.evidence import UNKNOWN_BIRTH_DATE, PersonEvidence
 from fhir_gateway.identity.frequencies import Frequencies
 from fhir_gateway.identity.given import Listed, of_a_small_child
-from fhir_gateway.identity.lots import Received, raised_by_lot
+from fhir_gateway.identity.lots import LOT, Received, raised_by_lot
 from fhir_gateway.identity.parameters import MatchingPolicy
 from fhir_gateway.identity.persons import Members, Persons
 from fhir_gateway.identity.told_pairs import ToldPairs, pairs_as_asked, people_of
@@ -41,6 +41,9 @@ _SMALL_CHILD = Evidence(
 )
 _SAME_LOT = (
     "it may be this person: what agrees is hardly enough to ask, but two lists have the same lot, vaccine and day"
+)
+_SAME_DAYS = (
+    "it may be this person: what agrees is hardly enough to ask, but two lists have the same doses on the same days"
 )
 _TWIN_UNSEEN = "it may be the same child, or a twin of whom no file told before: no number of its own tells"
 _FITS_TWO = "it fits two people about equally well"
@@ -197,10 +200,10 @@ class _Decisions:
         comparison = self._persons.compared(members, other)
         edge = Edge(edge.node, edge.other, comparison)
         linked = any(isinstance(node, str) for node in members)
+        if comparison.grade not in {Grade.CERTAIN, Grade.PROBABLE}:
+            return None if linked else self._doubt_by_lot(edge, members, other)
         if comparison.vetoes:
             return self._veto_doubt(edge, members, linked=linked)
-        if not fits(comparison):
-            return None if linked else self._doubt_by_lot(edge, members, other)
         lead = self._support(members) - comparison.weight
         clear = lead >= self._graph.policy.margin
         if linked:
@@ -221,12 +224,20 @@ class _Decisions:
         return _Doubt(edge, "probably-same", "it is probably this person, but what agrees is not enough to be certain")
 
     def _doubt_by_lot(self, edge: Edge, members: Members, other: Members) -> _Doubt | None:
-        """Return the doubt about two who come near one person, and with their lot, vaccine and day near enough to ask."""
-        lot = self._graph.lots(members, other)
-        asked = raised_by_lot(edge.comparison, lot, self._graph.policy) if lot else None
-        if asked is None or self._persons.forbidden(members, other):
+        """Return the doubt about two who come near one person, and with what doses they have in common near enough to ask."""
+        told = (by_doses(members, other) for by_doses in (self._graph.lots, self._graph.days))
+        raised_by = (raised_by_lot(edge.comparison, lot, self._graph.policy) for lot in told if lot)
+        asked = next((one for one in raised_by if one), None)
+        if asked is None:
             return None
-        return _Doubt(Edge(edge.node, edge.other, asked), "same-lot", _SAME_LOT)
+        raised = Edge(edge.node, edge.other, asked)
+        if asked.vetoes:
+            parted = self._persons.doses_part(members, other)
+            return None if parted else self._veto_doubt(raised, members, linked=False)
+        if self._persons.forbidden(members, other):
+            return None
+        by_days = any((one.field, one.agreement) == (LOT, "days") for one in asked.evidence)
+        return _Doubt(raised, "same-days", _SAME_DAYS) if by_days else _Doubt(raised, "same-lot", _SAME_LOT)
 
     def _contradiction(self, edge: Edge, members: Members, other: Members) -> _Doubt:
         found = self._graph.repeats(members, other)

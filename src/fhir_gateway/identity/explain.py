@@ -82,9 +82,13 @@ def _against_the_sum(comparison: Comparison, policy: MatchingPolicy) -> Iterator
         if any((one.field, one.agreement) == ("nik", "agree") for one in comparison.evidence):
             yield "the NIK is the same, so nobody is made a second person without asking"
         elif with_lot >= policy.probable:
-            yield f"with the lot it is {with_lot:+.1f}, enough to ask"
+            yield f"with the {_told(comparison)} it is {with_lot:+.1f}, enough to ask"
     if comparison.grade is Grade.POSSIBLE and comparison.weight >= policy.probable and of_other_birth(comparison):
         yield f"{OTHER_BIRTH}, as those of brothers and sisters do"
+
+
+def _told(comparison: Comparison) -> str:
+    return "doses of the same days" if (LOT, "days") in {(o.field, o.agreement) for o in comparison.evidence} else "lot"
 
 
 def explain_decision(

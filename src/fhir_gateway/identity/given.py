@@ -105,6 +105,11 @@ def _listed_dose(immunization: Resource, *, zone: tzinfo) -> ListedDose | None:
     return ListedDose(min(codes), dose_number(immunization), day, lot_of(immunization))
 
 
+def days_of(said: Listed) -> frozenset[Vial]:
+    """Return on which days lists say that vaccines were given, as vials of no lot: of whatever lot."""
+    return frozenset(Vial(dose.register, dose.vaccine, dose.day, "") for dose in said.doses)
+
+
 def source_of(register: str) -> str:
     """Return whose list a register is: several files of one source go on with each other."""
     return register.rpartition("#")[0] or register

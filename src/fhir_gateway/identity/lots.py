@@ -1,4 +1,4 @@
-"""What a lot, a vaccine and a day in common tell of two: the less, the more people received it there.
+"""What a lot, a vaccine and a day in common tell of two, or several such days: the less, the more people received it there.
 
 One vial serves many children on a posyandu day. So it is weighed against how many of them there were, never lifts a pair
 over the bar of a link, and says nothing of children who share mother and birth date, as twins share everything.
@@ -15,8 +15,9 @@ from dataclasses import replace
 from fhir_gateway.domain.identity import Comparison, Evidence, Grade
 from fhir_gateway.identity.comparators import compare_birth_dates, compare_keys_of
 from fhir_gateway.identity.evidence import PersonEvidence
-from fhir_gateway.identity.given import Listed, Vial
+from fhir_gateway.identity.given import Listed, Vial, days_of, source_of
 from fhir_gateway.identity.parameters import LotWeights, MatchingPolicy
+from fhir_gateway.identity.vaccines import may_name_one
 from fhir_gateway.identity.vetoes import SAME_DAY
 from fhir_gateway.people.name_agreement import NameLevel
 
@@ -69,6 +70,36 @@ def weigh_lots(
     return Evidence(LOT, "agree", bits, f"{_TOLD}; {there}")
 
 
+def weigh_days(left: Listed, right: Listed, *, received: Received, weights: LotWeights) -> Evidence | None:
+    """Weigh the days on which lists of two sources tell the same doses of both, of whatever lot; None where that tells nothing.
+
+    It is for two who do not share mother and birth date, and of whom no lists contradict each other. Of one day's doses the one counts that the fewest received; the days together weigh no more than a lot in common.
+    """
+    there: dict[str, list[Vial]] = {}
+    for vial in days_of(right):
+        there.setdefault(vial.day, []).append(vial)
+    shared = [
+        (vial, other)
+        for vial in days_of(left)
+        for other in there.get(vial.day, ())
+        if source_of(vial.register) != source_of(other.register) and may_name_one(vial.vaccine, other.vaccine)
+    ]
+    fewest: dict[str, int] = {}
+    for pair in shared:
+        people = max((known for vial in pair if (known := received(vial))), default=0)
+        if people:
+            fewest[pair[0].day] = min(people, fewest.get(pair[0].day, people))
+    if not fewest:
+        return None
+    bits = sum(max(0.0, math.log2(weights.m * weights.peers / people)) for people in fewest.values())
+    days, people = len({vial.day for vial, _ in shared}), min(fewest.values())
+    told = f"two lists tell of the same doses on {days} day{'s' * (days > 1)}, and nothing that contradicts"
+    there_were = "as far as is known nobody else" if people < 2 else f"{people} people"
+    return Evidence(
+        LOT, "days", round(min(weights.most, bits), 2), f"{told}; on the rarest {there_were} received it there"
+    )
+
+
 def share_mother_and_birth(left: PersonEvidence, right: PersonEvidence) -> bool:
     """Say whether two have a parent and the birth date in common, as twins have; names need only be able to be one."""
     if compare_birth_dates(left, right) not in SAME_DAY:
@@ -78,22 +109,30 @@ def share_mother_and_birth(left: PersonEvidence, right: PersonEvidence) -> bool:
 
 
 def raised_by_lot(comparison: Comparison, lot: Evidence, policy: MatchingPolicy) -> Comparison | None:
-    """Return the comparison as one to ask about, where the lot makes it that; None else. Its weight stays the sum without it."""
-    weight = comparison.weight
-    if comparison.vetoes or comparison.grade is not Grade.POSSIBLE or not 0 < policy.probable - weight <= lot.weight:
+    """Return the comparison as one to ask about, where the lot, or the days, make it that; None else. Its weight stays the sum without it.
+
+    Of two whose NIKs differ all else must be certain, and what lacks to that the lot may tell.
+    """
+    if comparison.grade is not Grade.POSSIBLE:
+        return None
+    missing = policy.probable - comparison.weight
+    if comparison.vetoes:
+        nik = sum(one.weight for one in comparison.evidence if one.field == "nik")
+        missing = policy.certain - (comparison.weight - min(0.0, nik))
+    if not 0 < missing <= lot.weight:
         return None
     return replace(comparison, evidence=(*comparison.evidence, lot), grade=Grade.PROBABLE)
 
 
 class LotCount:
-    """Counts of how many people lists say a lot, vaccine and day; eight bytes for each person's, and fewer once they are counted."""
+    """Counts of how many people lists say a vaccine and day, and a lot of it; eight bytes for each person's, fewer once counted."""
 
     def __init__(self) -> None:
         self._said = [array("Q") for _ in range(_ARRAYS)]
 
     def add(self, person: int, said: Listed) -> None:
         """Count what lists say of a person, whose number has 32 bits at most; what is added again counts once."""
-        for vial in said.vials:
+        for vial in said.vials | days_of(said):
             number = _checksum(vial)
             self._said[number % _ARRAYS].append(number << _PERSON_BITS | person)
 

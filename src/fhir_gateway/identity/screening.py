@@ -46,7 +46,8 @@ class Screen:
         self._only_asked = least is not Grade.POSSIBLE
         enough = policy.probable if self._only_asked else policy.possible
         self._nik = {level: weights.get(f"nik.{level.value}", 0.0) for level in NikLevel}
-        self._otherwise_certain = {level: policy.certain + min(0.0, weight) for level, weight in self._nik.items()}
+        certain = policy.certain - (0.0 if self._only_asked else max(0.0, parameters.lots.most))  # which doses may tell
+        self._otherwise_certain = {level: certain + min(0.0, weight) for level, weight in self._nik.items()}
         self._needed = {level: min(enough, bits) for level, bits in self._otherwise_certain.items()}
         self._needed.update((level, self._otherwise_certain[level]) for level in _VETOED)
         self._birth_date = {level: weights.get(f"birth_date.{level.value}", 0.0) for level in BirthDateLevel}

@@ -41,6 +41,11 @@ def compare_vaccines(left: Resource, right: Resource) -> VaccineLevel:
     return VaccineLevel.DIFFERENT if shared or not (one and other) else VaccineLevel.DOUBTFUL
 
 
+def may_name_one(one: str, other: str) -> bool:
+    """Say whether two CVX codes may name one dose's vaccine: the same, or an unspecified one and one of its family."""
+    return _compare_cvx(one, other) in {VaccineLevel.SAME, VaccineLevel.COMPATIBLE}
+
+
 def _compare_cvx(one: str, other: str) -> VaccineLevel:
     if one == other:
         return VaccineLevel.SAME

@@ -53,7 +53,7 @@ CASES = {
     "two NIKs, namesakes": (
         evidence("Rizki Pratama", nik=RIZKIS_NIK, born="2020-03-15", gender="male"),
         evidence("Rizki Pratama", nik=OTHERS_NIK, born="2020-03-15", gender="male"),
-        Grade.CERTAINLY_NOT,
+        Grade.POSSIBLE,
     ),
     "twins with NIKs": (rizki(nik=RIZKIS_NIK), rizki(name="Rizka Pratama", nik=TWINS_NIK), Grade.CERTAINLY_NOT),
     "twins without NIKs": (rizki(), rizki(name="Agus Pambudi"), Grade.CERTAINLY_NOT),

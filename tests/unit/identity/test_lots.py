@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 
 import pytest
 
+from fhir_gateway.domain import systems
 from fhir_gateway.domain.identity import ComparedPair, Grade, PersonAction, PersonDecision
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.identity.clustering import Graph
@@ -124,6 +125,69 @@ def test_nobody_is_linked_by_help_of_a_lot() -> None:
     assert [one.action for one in _decided(pair)] == [one.action for one in without]
     assert all(len(one.members) == 1 for one in _decided(pair))
     assert {one.comparison.weight for each in _decided(pair) for one in each.pairs} == {weight}
+
+
+_DAYS = frozenset({GivenDose("clinic/a#0", "19", "1", "2023-06-04"), GivenDose("clinic/a#0", "89", "1", "2023-07-09")})
+
+
+def _by_days(
+    patients: Iterable[Resource], theirs: Iterable[GivenDose], *, people: int | None = 2
+) -> tuple[PersonDecision, ...]:
+    nodes: dict[int, PersonEvidence] = {number: evidence_of(one) for number, one in enumerate(patients, start=1)}
+    listed = {1: Listed(_DAYS), 2: Listed(frozenset(theirs))}
+    pairs = [ComparedPair(1, 2, compare(nodes[1], nodes[2]))]
+    return decide(nodes, {}, pairs, listed=listed, received=lambda _vial: people)
+
+
+def _elsewhere(register: str = "clinic/b#1", *, polio: str = "178", day: str = "2023-06-04") -> list[GivenDose]:
+    return [GivenDose(register, "19", "", day), GivenDose(register, polio, "1", "2023-07-09")]
+
+
+@pytest.mark.parametrize(
+    ("theirs", "people", "asked"),
+    [
+        (_elsewhere(), 2, True),
+        (_elsewhere(), 60, False),
+        (_elsewhere(), None, False),
+        (_elsewhere("clinic/a#1"), 2, False),
+        (_elsewhere(day="2023-06-24"), 2, False),
+        (_elsewhere(polio="03", day="2023-06-05"), 2, False),
+    ],
+    ids=["two sources", "a whole village", "uncounted", "the source's next file", "contradicted", "nothing the same"],
+)
+def test_doses_of_the_same_days_in_two_sources_have_an_operator_asked(
+    theirs: list[GivenDose], people: int | None, *, asked: bool
+) -> None:
+    decisions = _by_days(_NEAR, theirs, people=people)
+    waiting = [one for one in decisions if one.action is PersonAction.REVIEW]
+
+    assert [one.reason for one in waiting] == ["same-days"] * asked
+    assert all(len(one.members) == 1 for one in decisions)
+    if asked:
+        told = "\n".join(explain_decision(waiting[0]))
+        assert "+4.0 two lists tell of the same doses on 2 days" in told
+        assert "with the doses of the same days it is +4.1, enough to ask" in told
+
+
+def test_doses_of_the_same_days_tell_nothing_of_children_who_share_mother_and_birth_date() -> None:
+    twins = (_child(mother="Ratna"), _child("Seto Wibisana", mother="Ratna"))
+    assert not any(
+        piece.field == LOT
+        for one in _by_days(twins, _elsewhere())
+        for pair in one.pairs
+        for piece in pair.comparison.evidence
+    )
+
+
+def test_two_niks_are_asked_about_where_the_days_of_doses_tell_what_the_family_does_not() -> None:
+    def child(nik: str, *, mother: str = "") -> Resource:
+        return {**_child(mother=mother), "identifier": [{"system": systems.NIK, "value": nik}]}
+
+    two = (child("3303050205230001", mother="Ratna"), child("3303050205230101", mother="Tuti"))
+    assert compare(*map(evidence_of, two)).grade is Grade.POSSIBLE
+    asked = [one for one in _by_days(two, _elsewhere()) if one.action is PersonAction.REVIEW]
+    assert [one.reason for one in asked] == ["nik-different"]
+    assert not any(one.action is PersonAction.REVIEW for one in _by_days(two, _elsewhere(), people=60))
 
 
 def test_a_lot_never_raises_what_is_vetoed_or_asked_about_anyhow() -> None:
