@@ -21,12 +21,14 @@ from fhir_gateway.identity.frequencies import Frequencies, default_frequencies
 from fhir_gateway.identity.parameters import MatchingParameters, MatchingPolicy
 from fhir_gateway.identity.vetoes import (
     LIKE_NAME,
+    ONE_BIRTH,
     SAME_DAY,
     SAME_NAME,
     Levels,
     VetoCode,
     find_caution,
     find_vetoes,
+    too_near_for_two_births,
 )
 from fhir_gateway.identity.weighing import piece, weigh_household, weigh_name, weigh_same_birth_date
 from fhir_gateway.people.name_agreement import NameLevel
@@ -70,6 +72,13 @@ def compare(
         evidence.append(caution)
     unnamed = left.newborn or right.newborn
     grade = _grade(weighed, vetoes, policy=policy, cautious=caution is not None, unnamed=unnamed)
+    if (
+        grade is Grade.POSSIBLE
+        and not vetoes
+        and too_near_for_two_births(left, right, weighed.levels, policy.parameters)
+    ):
+        evidence.append(ONE_BIRTH)
+        grade = Grade.PROBABLE
     return Comparison(tuple(evidence), vetoes, round(weighed.weight, 2), grade)
 
 

@@ -9,6 +9,7 @@ from fhir_gateway.identity.lots import LOT
 from fhir_gateway.identity.parameters import MatchingPolicy
 from fhir_gateway.identity.settled import OTHER_BIRTH, of_other_birth, settled_words
 from fhir_gateway.identity.told_by_doses import DOSES
+from fhir_gateway.identity.vetoes import ONE_BIRTH
 
 SettledOf = Callable[[ComparedPair], str]
 """Says in words who or what settled a pair."""
@@ -29,8 +30,9 @@ _ACTIONS = {
 }
 _MOST_NAMED = 5
 _CAUTION = "caution"
+_BIRTHS = ONE_BIRTH.field
 _BY_OTHERS = "[told by other rows, too]"
-_BESIDE_THE_SUM = frozenset({_CAUTION, LOT, DOSES})
+_BESIDE_THE_SUM = frozenset({_CAUTION, _BIRTHS, LOT, DOSES})
 
 
 def explain_comparison(
@@ -76,7 +78,7 @@ def _told_by_doses(comparison: Comparison) -> Iterator[str]:
 
 def _against_the_sum(comparison: Comparison, policy: MatchingPolicy) -> Iterator[str]:
     """Yield why the grade is another than the sum alone would give."""
-    yield from (one.words for one in comparison.evidence if one.field == _CAUTION)
+    yield from (one.words for one in comparison.evidence if one.field in {_CAUTION, _BIRTHS})
     if comparison.grade is Grade.PROBABLE and comparison.weight < policy.probable:
         with_lot = comparison.weight + sum(one.weight for one in comparison.evidence if one.field == LOT)
         if any((one.field, one.agreement) == ("nik", "agree") for one in comparison.evidence):

@@ -44,6 +44,7 @@ class Screen:
         self._parameters = parameters
         self._frequencies = frequencies
         self._only_asked = least is not Grade.POSSIBLE
+        self._possible = Screen(policy, frequencies, least=Grade.POSSIBLE) if self._only_asked else self
         enough = policy.probable if self._only_asked else policy.possible
         self._nik = {level: weights.get(f"nik.{level.value}", 0.0) for level in NikLevel}
         certain = policy.certain - (0.0 if self._only_asked else max(0.0, parameters.lots.most))  # which doses may tell
@@ -66,6 +67,8 @@ class Screen:
 
     def passes(self, left: PersonEvidence, right: PersonEvidence) -> bool:
         """Say whether a comparison is worth while; False is certain: it would be graded lower than asked for."""
+        if self._only_asked and (left.newborn or right.newborn):
+            return self._possible.passes(left, right)  # of two births that lie too near, less is asked about
         nik = compare_niks(left, right)
         if nik is NikLevel.AGREE or (left.persons and any(person in right.persons for person in left.persons)):
             return True

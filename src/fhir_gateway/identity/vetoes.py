@@ -163,6 +163,22 @@ def _newborn_of_another(left: PersonEvidence, right: PersonEvidence, levels: Lev
     return nameless and levels.birth_date in SAME_DAY and levels.household.other_mother
 
 
+def too_near_for_two_births(
+    left: PersonEvidence, right: PersonEvidence, levels: Levels, parameters: MatchingParameters
+) -> bool:
+    """Say whether two of one mother's, whom no name or sex tells apart, were born too soon after each other for two births.
+
+    Be a day written wrong or unknown: it is one child, or a twin. Of sisters under nearly one name the one may have the
+    other's day; of a newborn without a name there is nothing else to tell.
+    """
+    if not (left.newborn or right.newborn) or levels.same_gender is False or levels.name.level in OTHER_NAME:
+        return False
+    if levels.household.weight < parameters.household.whole_family or levels.household.parents_differ:
+        return False
+    in_one_year = levels.birth_date in {BirthDateLevel.PARTLY, BirthDateLevel.PARTLY_MONTH}
+    return in_one_year or of_one_birth(left, right)
+
+
 def _unsupported(levels: Levels, supporting: float) -> Evidence | None:
     """Without a number that agrees: birth date, name and family must carry the link together."""
     if levels.birth_date in {BirthDateLevel.UNKNOWN, BirthDateLevel.DIFFERENT, BirthDateLevel.PARTLY}:
@@ -196,6 +212,9 @@ _OTHER_DATE = frozenset(
     }
 )
 _NIK_SUPPORTS = frozenset({NikLevel.DAMAGED_AGREE, NikLevel.DAMAGED_AGREE_SERIAL, NikLevel.ODD_NEAR})
+ONE_BIRTH = Evidence(
+    "births", "one", 0.0, "no mother bears again so soon, so that nobody is made a second person without asking"
+)
 _MASKED = Evidence("caution", "masked", 0.0, "the server hides what could confirm it")
 _NAMELESS = Evidence("caution", "name-unconfirmed", 0.0, "the same NIK, but no name to confirm it")
 _OTHER_FAMILY = Evidence(

@@ -146,6 +146,21 @@ CASES = {
         rizki(nik=RIZKIS_NIK, mother="Sri Rahayu"),
         Grade.CERTAINLY_NOT,
     ),
+    "newborn ten days off": (
+        evidence("By. Ny. Siti Aminah", nik=MOTHERS_NIK, born="2024-03-15", gender="male", mother="Siti Aminah"),
+        evidence("Rizki", mother_nik=MOTHERS_NIK, born="2024-03-05", gender="male", mother="Siti Aminah"),
+        Grade.PROBABLE,
+    ),
+    "newborn of whose year alone is known": (
+        evidence("By. Ny. Siti Aminah", nik=MOTHERS_NIK, born="2024-01-01", gender="male", mother="Siti Aminah"),
+        evidence("Rizki", mother_nik=MOTHERS_NIK, born="2024-11-05", gender="male", mother="Siti Aminah"),
+        Grade.PROBABLE,
+    ),
+    "newborn two years after the named child": (
+        evidence("By. Ny. Siti Aminah", nik=MOTHERS_NIK, born="2026-03-15", gender="male", mother="Siti Aminah"),
+        evidence("Rizki", mother_nik=MOTHERS_NIK, born="2024-03-05", gender="male", mother="Siti Aminah"),
+        Grade.CERTAINLY_NOT,
+    ),
     "newborn twins by number": (
         evidence("By. Ny. Siti Aminah 1", born="2024-03-05", gender="male", mother_nik=MOTHERS_NIK),
         evidence("By. Ny. Siti Aminah 2", born="2024-03-05", gender="male", mother_nik=MOTHERS_NIK),
