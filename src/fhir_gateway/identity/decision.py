@@ -45,6 +45,7 @@ _SAME_LOT = (
 _SAME_DAYS = (
     "it may be this person: what agrees is hardly enough to ask, but two lists have the same doses on the same days"
 )
+_ROWS_ALONE = "a row of the one may be the other by itself; all that is known of both falls short of it"
 _TWIN_UNSEEN = "it may be the same child, or a twin of whom no file told before: no number of its own tells"
 _FITS_TWO = "it fits two people about equally well"
 _IS_FITTED_BY_TWO = "the Patient whom it fits is fitted about as well by somebody else of this load"
@@ -201,7 +202,11 @@ class _Decisions:
         edge = Edge(edge.node, edge.other, comparison)
         linked = any(isinstance(node, str) for node in members)
         if comparison.grade not in {Grade.CERTAIN, Grade.PROBABLE}:
-            return None if linked else self._doubt_by_lot(edge, members, other)
+            return (
+                None
+                if linked
+                else self._doubt_by_lot(edge, members, other) or self._doubt_of_rows(members, other, comparison)
+            )
         if comparison.vetoes:
             return self._veto_doubt(edge, members, linked=linked)
         lead = self._support(members) - comparison.weight
@@ -238,6 +243,13 @@ class _Decisions:
             return None
         by_days = any((one.field, one.agreement) == (LOT, "days") for one in asked.evidence)
         return _Doubt(raised, "same-days", _SAME_DAYS) if by_days else _Doubt(raised, "same-lot", _SAME_LOT)
+
+    def _doubt_of_rows(self, members: Members, other: Members, together: Comparison) -> _Doubt | None:
+        """Return the doubt about two of whom a row of each may be one person by itself, and all rows together fall short of it."""
+        if together.vetoes or self._persons.forbidden(members, other):
+            return None
+        best = self._persons.best_asked(members, other)
+        return _Doubt(best, "probably-same", _ROWS_ALONE) if best else None
 
     def _contradiction(self, edge: Edge, members: Members, other: Members) -> _Doubt:
         found = self._graph.repeats(members, other)

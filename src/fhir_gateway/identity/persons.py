@@ -157,6 +157,12 @@ class Persons:
                     found[cluster] = edge
         return found
 
+    def best_asked(self, one: Members, other: Members) -> Edge | None:
+        """Return the surest comparison of a row of each by which an operator would be asked, None where there is none."""
+        edges = (edge for node in one for edge in self._graph.edges(node) if edge.other in other)
+        asked = [edge for edge in edges if edge.comparison.grade in {Grade.CERTAIN, Grade.PROBABLE}]
+        return max(asked, key=lambda edge: (edge.comparison.weight, -self._graph.rank(edge.node)), default=None)
+
     def join(self) -> None:
         """Join clusters that are one person for certain, best first, until nothing changes."""
         waiting = self.all() if len(set(self._cluster_of.values())) > 1 else []

@@ -3,7 +3,7 @@ from itertools import combinations, permutations
 import pytest
 from tests.fakes.invented_people import RIZKIS_NIK, TWINS_NIK, evidence, rizki
 
-from fhir_gateway.domain.identity import ComparedPair, PersonAction
+from fhir_gateway.domain.identity import ComparedPair, Grade, PersonAction
 from fhir_gateway.identity.combining import combine
 from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.decision import decide
@@ -442,3 +442,15 @@ def test_the_sex_that_a_nik_tells_settles_a_tie():
     assert combine([rizki(), rizki(gender="female")]).gender == ""
     at_birth = newborn(phone="+6281234567890", village="Kalimanah")
     assert members(rizki(nik=boys), rizki(nik=boys, gender="female", phone=""), at_birth) == [(1, 2, 3)]
+
+
+def test_who_fits_one_row_well_enough_to_ask_is_asked_about_where_the_other_rows_fall_short():
+    rows = [
+        evidence("Putry Nabila", born="2023-06-13", gender=gender, phone="+6285748480997", village=village)
+        for gender, village in (("female", "Kutawis"), ("male", "Kutawis"), ("male", ""))
+    ]
+    listed_otherwise = evidence("Putri Nabila", born="2023-06-13", gender="female", parent="Tri Sutarmi")
+    assert compare(rows[0], listed_otherwise).grade is Grade.PROBABLE
+    assert compare(combine(rows), listed_otherwise).grade is Grade.POSSIBLE
+    assert waiting(*rows, listed_otherwise) == [4]
+    assert not waiting(*rows[1:], listed_otherwise)
