@@ -6,11 +6,12 @@ A chain that would join two vetoed people is cut at its weakest link, for strong
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import reduce
+from itertools import combinations
 from operator import or_
 from typing import NamedTuple
 
 from fhir_gateway.domain.identity import ComparedPair, Comparison, Evidence, Grade, Node
-from fhir_gateway.identity.comparators import numbered_as_twins
+from fhir_gateway.identity.comparators import numbered_as_twins, numbered_side_by_side
 from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.evidence import PersonEvidence
 from fhir_gateway.identity.frequencies import Frequencies, default_frequencies
@@ -207,7 +208,26 @@ class Graph:
         comparison = self.between(one, other)
         mistyped = veto_codes(comparison) == {VetoCode.NIK_DIFFERENT.value} and comparison.grade is Grade.PROBABLE
         mistyped = mistyped and not numbered_as_twins(self.nodes[one], self.nodes[other])
+        mistyped = mistyped and not self.more_than_a_number_parts((one,), (other,))
         return not mistyped or (isinstance(one, str) and isinstance(other, str))
+
+    def more_than_a_number_parts(self, some: Collection[Node], others: Collection[Node]) -> bool:
+        """Say whether two in whose NIKs all differs may well be two: who fits both is asked about, with both named.
+
+        Their numbers lie side by side; somebody is known to be a twin of that mother and day; or one list has a dose twice of
+        them and of those who are one person with either.
+        """
+        both = {*some, *others}
+        known = [self.nodes[node] for node in both]
+        if any(numbered_side_by_side(one, other) for one, other in combinations(known, 2)):
+            return True
+        if any(one.birth_order > 0 and share_mother_and_birth(one, known[0]) for one in self.nodes.values()):
+            return True
+        joined = {edge.other for node in both for edge in self._edges[node] if joins(edge.comparison)}
+        return any(
+            self.repeats((one,), (other,)).repeated
+            for one, other in combinations(sorted(both | joined, key=self.rank), 2)
+        )
 
     def certain_edges(self) -> list[Edge]:
         """Return every edge that may join two, best first, each once."""

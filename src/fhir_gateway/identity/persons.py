@@ -350,6 +350,7 @@ class Persons:
         comparison = self.compared(one, other)
         in_doubt = veto_codes(comparison) in _OF_NUMBERS and comparison.grade is Grade.PROBABLE
         in_doubt = in_doubt and not self._numbered_as_twins(one, other)
+        in_doubt = in_doubt and not self._graph.more_than_a_number_parts(one, other)
         mistyped_once = in_doubt and comparison.weight >= self._graph.policy.certain
         return not mistyped_once or (_on_server(one) and _on_server(other))
 

@@ -418,8 +418,34 @@ def test_namesakes_whose_own_names_stand_for_their_mothers_are_parted_by_their_d
 def test_a_row_that_fits_both_of_two_who_are_numbered_as_twins_is_asked_about():
     one, other = rizki(name="Akbar Salam", nik=RIZKIS_NIK), rizki(name="Salam Akbar", nik=TWINS_NIK)
     assert 3 in waiting(one, other, rizki(name="Akbar Salam", nik=""))
-    mistyped = rizki(name="Akbar Salam", nik=TWINS_NIK)
+    mistyped = rizki(name="Akbar Salam", nik=MISTYPED_NIK)
     assert 3 not in waiting(one, mistyped, rizki(name="Akbar Salam", nik=""))
+
+
+MISTYPED_NIK = f"{RIZKIS_NIK[:12]}9001"
+"""Of the same place and birthday, but not of those who were registered together."""
+
+
+def test_a_row_that_fits_both_of_two_who_are_numbered_side_by_side_is_asked_about_with_both_named():
+    (asked,) = [one for one in decided(rizki(nik=RIZKIS_NIK), rizki(nik=TWINS_NIK), rizki()) if 3 in one.members]
+    assert (asked.action, asked.reason, set(asked.candidates)) == (PersonAction.REVIEW, "fits-two-people", {1, 2})
+
+
+def test_a_row_that_fits_both_of_two_numbers_is_asked_about_where_a_list_has_a_dose_of_its_name_twice():
+    two = rizki(nik=RIZKIS_NIK), rizki(nik=MISTYPED_NIK)
+    bare = rizki(), rizki(phone="")
+    assert not {3, 4} & {
+        member for one in decided(*two, *bare) for member in one.members if one.reason == "fits-two-people"
+    }
+    made = decided(*two, *bare, given={3: frozenset({POLIO}), 4: frozenset({POLIO})})
+    assert {3, 4} <= {member for one in made for member in one.members if one.reason == "fits-two-people"}
+
+
+def test_a_row_that_fits_both_of_two_numbers_is_asked_about_where_a_twin_of_that_mother_and_day_is_known():
+    two = rizki(nik=RIZKIS_NIK), rizki(nik=MISTYPED_NIK)
+    assert 3 not in waiting(*two, rizki())
+    assert 3 in waiting(*two, rizki(), newborn(order=2, gender=""))
+    assert 3 not in waiting(*two, rizki(), newborn(order=2, gender="", mother="Wulan Sari", born="2019-03-15"))
 
 
 def test_number_one_typing_error_apart_under_a_name_a_sound_apart_is_asked_about():
