@@ -110,7 +110,7 @@ def thresholds(
     and the environment's does not, or the other way round.
     """
     with ProgressDisplay() as progress, bootstrap.opened(environment, progress) as gateway:
-        policies = _policies(gateway.environment.matching, certain, probable, margin)
+        policies = policies_to_try(gateway.environment.matching, certain, probable, margin)
         inputs = gateway.inputs(files, mapping=mapping, clinic=clinic)
         study = studies.try_thresholds(
             gateway, inputs, policies, clinic=clinic, with_server=server, most_flips=_SHOWN_FLIPS, limit=limit
@@ -123,10 +123,14 @@ def thresholds(
     _print_outcomes(study.outcomes, shown)
 
 
-def _policies(current: MatchingPolicy, certain: str, probable: str, margin: str) -> list[MatchingPolicy]:
-    """Return the environment's policy first, then each combination to try; raises UsageError for what is no policy."""
+def policies_to_try(current: MatchingPolicy, certain: str, probable: str, margin: str) -> list[MatchingPolicy]:
+    """Return the environment's policy first, then each combination to try; raises UsageError for what is no policy.
+
+    Another margin is tried with the environment's own `certain` as well.
+    """
     around = [current.certain] if probable or margin else [current.certain + step for step in _STEPS]
-    tried = _bits("--certain", certain) or around
+    given = _bits("--certain", certain)
+    tried = {*(given or around), *([current.certain] if margin else ())}
     asked = _bits("--probable", probable) or [current.probable]
     margins = _bits("--margin", margin) or [current.margin]
     policies = [current]
@@ -134,6 +138,8 @@ def _policies(current: MatchingPolicy, certain: str, probable: str, margin: str)
         lower = ask if probable else min(ask, one)
         policy = replace(current, certain=one, probable=lower, possible=min(current.possible, lower), margin=lead)
         if problems := policy.problems():
+            if given and one not in given:
+                continue
             raise UsageError(f"certain {one:g}, probable {ask:g}, margin {lead:g}: {'; '.join(problems)}")
         if policy not in policies:
             policies.append(policy)
