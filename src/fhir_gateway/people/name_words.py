@@ -140,5 +140,8 @@ ROMAN_ORDER: Mapping[str, int] = {
     "2": 2,
     "3": 3,
     "4": 4,
+    "pertama": 1,
+    "kedua": 2,
+    "ketiga": 3,
 }
 """How clinics number the children of one birth."""

@@ -34,11 +34,15 @@ _BLANKS = re.compile(r"\s+")
 _PARENTHESIS = re.compile(r"[(\[{][^)\]}]*[)\]}]?")
 _ALIAS = re.compile(r"\s(?:alias|als\.?|a\.?k\.?a\.?)\s.*$|\s*/.*$", re.IGNORECASE)
 _TWIN = re.compile(
-    r"\b(?:kembar|kmbr|twin|gemell?[iy])[\s.\-]*(?:ke[\s.\-]*)?(iii|ii|iv|i|[1-4]|a|b)\b|\banak ke[\s.\-]*([1-4])\b",
+    r"\b(?:kembar|kmbr|twin|gemell?[iy])[\s.\-]*(?:ke[\s.\-]*)?(pertama|kedua|ketiga|iii|ii|iv|i|[1-4]|a|b)\b|\banak ke[\s.\-]*([1-4])\b",
     re.IGNORECASE,
 )
-_NUMBER_BEHIND = re.compile(r"[(\[]\s*(iii|ii|iv|i|[1-4]|a|b)\s*[)\]]\s*$", re.IGNORECASE)
-"""The number of a twin behind its mother's name: "By. Ny. Siti (2)"."""
+_NUMBER_BEHIND = re.compile(
+    r"(?:[(\[]\s*|/\s*|,\s*(?:bayi|by)\b[\s.\-]*(?:ke[\s.\-]*)?)(iii|ii|iv|i|[1-4]|a|b)\s*[)\]]?\s*$"
+    r"|(?:\s*-\s*|\bke[\s.\-]*)(iii|ii|iv|[1-4])\s*$",
+    re.IGNORECASE,
+)
+"""The number of a twin behind its mother's name: "By. Ny. Siti (2)", "By. Ny. Siti/II", "By. Ny. Siti ke-2". (G2 counts pregnancies.)"""
 _REMARK_SIGNS = (" alias ", " als ", " als. ", " aka ", " aka. ", " a.k", " ak.a", "kembar", "kmbr", "twin", "gemel")
 """One of these stands in every name without _REMARK_CHARACTERS that _ALIAS or _TWIN finds something in."""
 _REMARK_CHARACTERS = frozenset("([{/0123456789")
@@ -222,18 +226,23 @@ def _may_have_remarks(lowered: str) -> bool:
 
 def _read_newborn(original: str, words: list[str], order: int) -> PersonName | None:
     """Read "By. Ny. X", "X, By Ny", "An. Tn. X", "By X 2"; None where it is no child's temporary name."""
+    behind = _NUMBER_BEHIND.search(original)
+    if behind and words and _bare_word(words[0]) in NEWBORN_WORDS | {"an", "anak"}:
+        words = _spaced(_split_remarks(_clean(original[: behind.start()]))[1]) or words
     if len(words) > 2 and words[-3].endswith(",") and _bare_word(words[-2]) in NEWBORN_WORDS:
         words = words[-2:] + words[:-2]
     first = _bare_word(words[0]) if words else ""
+    number = ROMAN_ORDER.get(_bare_word(words[1]), 0) if len(words) > 2 else 0
+    if number and first in NEWBORN_WORDS and _bare_word(words[2]) in MOTHER_WORDS:  # "By. II Ny. Siti"
+        order, words = order or number, [words[0], *words[2:]]
     second = _bare_word(words[1]) if len(words) > 1 else ""
     for_mother, for_father = second in MOTHER_WORDS, second in FATHER_TITLES
     for_parent = (for_mother or for_father) and first in NEWBORN_WORDS | {"an", "anak"}
     if len(words) < 2 or not (for_parent or first in NEWBORN_WORDS):
         return None
     rest = words[2:] if for_parent else words[1:]
-    behind = _NUMBER_BEHIND.search(original)
     if behind:
-        order = order or ROMAN_ORDER[behind[1].lower()]
+        order = order or ROMAN_ORDER[(behind[1] or behind[2]).lower()]
     if len(rest) > 1 and _bare_word(rest[-1]) in ROMAN_ORDER and not _is_initial(rest[-1]):
         order = order or ROMAN_ORDER[_bare_word(rest[-1])]
         rest = rest[:-1]

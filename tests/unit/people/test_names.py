@@ -37,6 +37,11 @@ def test_titles_and_degrees_are_split_off(written, text, prefix, suffix):
     [
         ("By. Ny. Siti Aminah", "Siti Aminah", 0),
         ("BY NY SITI 2", "Siti", 2),
+        *((text, "Siti", 2) for text in ("By. Ny. Siti/2", "By. Ny. Siti -2", "By. Ny. Siti/II", "By Ny Siti ke-2")),
+        *((text, "Siti", 2) for text in ("By. II Ny. Siti", "By. 2 Ny. Siti", "BY. NY. SITI, BAYI 2")),
+        ("Bayi Ny. Siti (kembar kedua)", "Siti", 2),
+        ("By. Ny. Siti G2", "Siti G2", 0),
+        ("By. Ny. Siti-Aminah", "Siti-Aminah", 0),
         ("Bayi Ny. Siti I", "Siti", 1),
         ("By.Ny.Siti", "Siti", 0),
         ("Bayi Ibu Rahma (kembar 2)", "Rahma", 2),
