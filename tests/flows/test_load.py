@@ -335,8 +335,8 @@ def test_two_numbered_doses_are_not_both_the_one_without_a_number(place, togethe
 
 
 def test_who_was_born_on_either_day_cannot_have_got_the_doses_of_both(place):
-    child = "1;Wati Suharti;;P;10/01/2023;Ijah;Bojong;081390007002;10/02/2023;BCG;1;Q1"
-    woman = "2;Wati Suharti;;P;10/01/1990;Ijah;Bojong;081390007002;10/02/2019;Td;1;Q1"
+    child = "1;Wati Suharti;3303015001230001;P;10/01/2023;Ijah;Bojong;081390007002;10/02/2023;BCG;1;Q1"
+    woman = "2;Wati Suharti;3303015001230001;P;10/01/1990;Ijah;Bojong;081390007002;10/02/2019;Td;1;Q1"
     assert place.load(place.sheet(child, woman))["reasons"] == {"doses-contradict": 1}
 
 

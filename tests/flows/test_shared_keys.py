@@ -89,7 +89,6 @@ def test_a_row_that_is_said_to_be_another_persons_leaves_the_first_ones_dose(pla
     ("was", "now"),
     [
         pytest.param("Lastri Handayani", "Lastry Handayany", id="the mother's spelling"),
-        pytest.param("Lastri Handayani", "Dewi Puspita", id="another mother, same phone and village"),
         pytest.param("Bukateja;081210001001", "Rembang;081210007777", id="moved, with a new phone"),
         pytest.param("Lastri Handayani;Bukateja;081210001001", ";;081210007777", id="a new phone, the rest left out"),
         pytest.param(";P;", ";L;", id="the sex"),
@@ -101,6 +100,13 @@ def test_an_ordinary_correction_asks_nobody(place, was, now):
     assert outcomes(place, place.sheet(NO_NIK.replace(was, now), name="next.csv")) == ["loaded"]
     patients, doses = place.content()
     assert (len(patients), len(doses)) == (1, 1)
+
+
+def test_a_correction_that_names_another_mother_is_asked_about_whatever_phone_they_share(place):
+    place.load(place.sheet(NO_NIK))
+    assert outcomes(place, place.sheet(NO_NIK.replace("Lastri Handayani", "Dewi Puspita"), name="next.csv")) == [
+        "review"
+    ]
 
 
 def test_all_rows_of_a_namesake_wait_together(place):
