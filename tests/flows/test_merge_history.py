@@ -5,6 +5,7 @@ import json
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 from tests.fakes.duplicated_people import NIK, family
@@ -92,7 +93,7 @@ def test_a_merge_is_explained_with_the_thresholds_that_it_was_made_with(merged):
     (merged.home / "environments" / "embedded.toml").write_text(settings)
     assert evidence() == before
     assert not any("those of today" in line for line in before)
-    with sqlite3.connect(merged.home / ".fhir-gateway/embedded/ledger.db") as ledger:
+    with closing(sqlite3.connect(merged.home / ".fhir-gateway/embedded/ledger.db", isolation_level=None)) as ledger:
         ledger.execute("update runs set thresholds = ''")  # as ledgers of before have it
     told = evidence()
     assert "the thresholds named here are those of today; those of this run were not kept" in told
