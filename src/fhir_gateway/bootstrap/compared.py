@@ -15,7 +15,6 @@ from fhir_gateway.identity.clustering import Graph
 from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.evidence import PersonEvidence, evidence_of
 from fhir_gateway.identity.given import Listed, Vial, days_of, listed
-from fhir_gateway.identity.lots import raised_by_lot
 from fhir_gateway.identity.told_by_doses import with_doses
 
 _RUN = re.compile(r"([0-9]{1,9})(?::([0-9]{1,9}))?")
@@ -56,9 +55,8 @@ def compare_two(gateway: Gateway, left: str, right: str, *, mapping: str, clinic
         listed={number: side.said for number, side in sides.items()},
         received=lambda vial: counting[vial.register](vial),
     )
-    told = (lot for lot in (graph.lots((1,), (2,)), graph.days((1,), (2,))) if lot)
-    raised = next((asked for lot in told if (asked := raised_by_lot(comparison, lot, policy))), comparison)
-    return ComparedTwo(one.patient, other.patient, with_doses(graph, 1, 2, raised))
+    raised = graph.raised(comparison, (1,), (2,))
+    return ComparedTwo(one.patient, other.patient, with_doses(graph, 1, 2, raised or comparison))
 
 
 def _side(gateway: Gateway, text: str, *, mapping: str, clinic: str) -> _Side:

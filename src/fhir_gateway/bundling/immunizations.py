@@ -22,7 +22,8 @@ _GAPS = (
     "location",
     "protocolApplied",
 )
-"""What a second record of a dose may add to it."""
+"""What a second record of a dose may add to it: what a recall or a next dose depends on, the lot before what belongs to it."""
+_OF_A_LOT = frozenset({"expirationDate", "manufacturer"})
 _OF_STATUS = {
     "completed": ("protocolApplied", "lotNumber", "expirationDate", "doseQuantity", "site", "route", "extension"),
     "not-done": ("statusReason", "extension"),
@@ -61,6 +62,18 @@ def corrected(current: Resource, before: Mapping[str, Sequence[str]], new: Resou
     return None if result == current else result
 
 
+def lacking(standing: Resource, other: Resource) -> Resource:
+    """Return the elements that a dose lacks of another record of it; of a lot's own ones only those of its own lot."""
+    missing: Resource = {}
+    for name in _GAPS:
+        if name not in other or name in standing or f"_{name}" in standing:
+            continue
+        lot = standing.get("lotNumber", missing.get("lotNumber"))
+        if name not in _OF_A_LOT or lot == other.get("lotNumber"):
+            missing[name] = other[name]
+    return missing
+
+
 def completed(standing: Resource, other: Resource) -> Resource | None:
     """Return the Immunization with what it lacks of another record of the same dose, or None where it lacks nothing.
 
@@ -68,7 +81,7 @@ def completed(standing: Resource, other: Resource) -> Resource | None:
     """
     if not any(identifier.get("system") == systems.DOSE for identifier in standing.get("identifier", ())):
         return None
-    missing = {name: other[name] for name in _GAPS if name in other and name not in standing}
+    missing = lacking(standing, other)
     if _is_day_of(standing.get("occurrenceDateTime"), other.get("occurrenceDateTime")):
         missing["occurrenceDateTime"] = other["occurrenceDateTime"]
     return {**standing, **missing} if missing else None

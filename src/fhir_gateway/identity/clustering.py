@@ -23,7 +23,14 @@ from fhir_gateway.identity.given import (
     fit_no_birth_date,
     in_different_lists,
 )
-from fhir_gateway.identity.lots import Received, share_mother_and_birth, shared_vials, weigh_days, weigh_lots
+from fhir_gateway.identity.lots import (
+    Received,
+    raised_by_lot,
+    share_mother_and_birth,
+    shared_vials,
+    weigh_days,
+    weigh_lots,
+)
 from fhir_gateway.identity.parameters import MatchingPolicy
 from fhir_gateway.identity.unseen import may_be_unseen_twins
 from fhir_gateway.identity.vetoes import SAME_NAME, VETOES, VetoCode
@@ -196,6 +203,14 @@ class Graph:
 
     def _of_one_birth(self, some: Collection[Node], others: Collection[Node]) -> bool:
         return any(share_mother_and_birth(self.nodes[one], self.nodes[other]) for one in some for other in others)
+
+    def raised(self, comparison: Comparison, some: Collection[Node], others: Collection[Node]) -> Comparison | None:
+        """Return the comparison of both groups as one to ask about, where what doses they have in common makes it that."""
+        for by_doses in (self.lots, self.days):
+            lot = by_doses(some, others)
+            if lot and (asked := raised_by_lot(comparison, lot, self.policy)):
+                return asked
+        return None
 
     def _said_of(self, nodes: Iterable[Node]) -> Listed:
         said = [self._listed[node] for node in nodes if node in self._listed]

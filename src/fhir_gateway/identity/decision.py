@@ -16,7 +16,7 @@ from fhir_gateway.identity.comparison import DEFAULT_POLICY, compare
 from fhir_gateway.identity.evidence import UNKNOWN_BIRTH_DATE, PersonEvidence
 from fhir_gateway.identity.frequencies import Frequencies
 from fhir_gateway.identity.given import Listed, of_a_small_child
-from fhir_gateway.identity.lots import LOT, Received, raised_by_lot
+from fhir_gateway.identity.lots import LOT, Received
 from fhir_gateway.identity.parameters import MatchingPolicy
 from fhir_gateway.identity.persons import Members, Persons
 from fhir_gateway.identity.told_pairs import ToldPairs, pairs_as_asked, people_of
@@ -230,9 +230,7 @@ class _Decisions:
 
     def _doubt_by_lot(self, edge: Edge, members: Members, other: Members) -> _Doubt | None:
         """Return the doubt about two who come near one person, and with what doses they have in common near enough to ask."""
-        told = (by_doses(members, other) for by_doses in (self._graph.lots, self._graph.days))
-        raised_by = (raised_by_lot(edge.comparison, lot, self._graph.policy) for lot in told if lot)
-        asked = next((one for one in raised_by if one), None)
+        asked = self._graph.raised(edge.comparison, members, other)
         if asked is None:
             return None
         raised = Edge(edge.node, edge.other, asked)

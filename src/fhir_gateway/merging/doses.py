@@ -9,24 +9,13 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from itertools import combinations
 
+from fhir_gateway.bundling.immunizations import lacking
 from fhir_gateway.domain import systems
 from fhir_gateway.domain.merges import DuplicateDose, MergeConflict
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.identity.doses import DoseSameness, SameDose, local_date, prefer, same_dose
 from fhir_gateway.merging.elements import objects, text
 
-_TAKEN_OVER = (
-    "lotNumber",
-    "expirationDate",
-    "manufacturer",
-    "site",
-    "route",
-    "doseQuantity",
-    "location",
-    "performer",
-    "protocolApplied",
-)
-"""What the kept dose takes over where it has nothing itself: what a recall or a next dose depends on."""
 _TEXT = "the same dose was recorded under two Patients: same day, same vaccine, nothing contradicts"
 _AMBIGUOUS = "one dose fits two others of that day that differ from one another: which of them it is, is open"
 
@@ -140,20 +129,8 @@ def _enriched(kept: Resource, others: Sequence[Resource]) -> Resource:
             if key not in present:
                 present.add(key)
                 identifiers.append(identifier)
-        for name in _TAKEN_OVER:
-            if (
-                name in other
-                and name not in result
-                and f"_{name}" not in result
-                and not _of_another_lot(name, result, other)
-            ):
-                result[name] = other[name]
+        result |= lacking(result, other)
     return result | {"identifier": identifiers} if identifiers else result
-
-
-def _of_another_lot(name: str, result: Resource, other: Resource) -> bool:
-    """Whether this tells of a lot that is not the kept dose's: an expiry date or a maker belongs to its lot."""
-    return name in {"expirationDate", "manufacturer"} and result.get("lotNumber") != other.get("lotNumber")
 
 
 def _in_error(dose: Resource) -> Resource:

@@ -102,6 +102,7 @@ def test_a_dose_gets_what_it_lacks_of_another_record_of_it():
     assert immunizations.completed(FILLED, FULL) is None
     assert immunizations.completed(FULL, SHORT) is None
     assert immunizations.completed({**SHORT, "lotNumber": "Z"}, FULL)["lotNumber"] == "Z"
+    assert "expirationDate" not in immunizations.completed({**SHORT, "lotNumber": "Z"}, FULL)  # of another lot
 
 
 def test_a_dose_of_another_system_is_left_as_it_is():
