@@ -1,10 +1,11 @@
 """Corrected exports: what stands becomes what they say, also after a run that lost sight of what it posted."""
 
 import httpx
+import pytest
 from tests.fakes.disturbed_server import is_bundle
 from tests.fakes.scripted_server import answer
 from tests.flows.conftest import RATNA
-from tests.flows.loading_from_region import content, counts, load
+from tests.flows.loading_from_region import content, counts, load, refusing
 
 
 def lose_ledger(place):
@@ -108,3 +109,151 @@ def test_a_blank_leaves_a_refusal_and_a_later_dose_takes_it_back(place, region):
         ("completed", None, one),
         ("not-done", "Tunda", None),
     ]
+
+
+COHORT = (
+    "NIK Anak,Nama Anak,Tanggal Lahir Anak,Jenis Kelamin Anak,Nama Orang Tua,"
+    "Tanggal Imunisasi BCG 1,Pos Imunisasi BCG 1,Status Imunisasi BCG 1\n"
+    "3303015203200003,Ratna Dewanti,2020-03-12,Perempuan,Lastri Handayani,{},{},{}\n"
+)
+
+
+def cohort(place, day, status="ideal", post="RSUD Fiktif"):
+    path = place.home / f"cohort-{day}-{status}.csv"
+    path.write_text(COHORT.format(day, post, status))
+    return load(place, path, "--clinic", "cohort")
+
+
+def standing(place):
+    return sorted(
+        (dose["status"], dose["occurrenceDateTime"], dose.get("lotNumber"))
+        for dose in content(place)[1].values()
+        if dose["status"] != "entered-in-error"
+    )
+
+
+def versions(place):
+    return {one["id"]: one["meta"]["versionId"] for kind in content(place) for one in kind.values()}
+
+
+def two_lots(place):
+    """Load one dose under two lots from two clinics, and return the second clinic's corrected sheet."""
+    load(place, place.sheet(RATNA, name="a.csv"), "--clinic", "a")
+    load(place, place.sheet(RATNA.replace("B100", "Q777777"), name="b.csv"), "--clinic", "b")
+    assert len(standing(place)) == 2
+    return place.sheet(RATNA, name="b-next.csv")
+
+
+def test_a_dose_that_is_corrected_to_one_that_stands_there_is_linked_to_it(place, region):
+    region()
+    path = two_lots(place)
+    code, summary, _ = load(place, path, "--clinic", "b")
+    assert (code, counts(summary)) == (0, {"loaded": 1})
+    assert standing(place) == [("completed", "2020-04-15", "B100")]
+    before = versions(place)
+    assert counts(load(place, path, "--clinic", "b")[1]) == {"unchanged": 1}
+    (patient,) = content(place)[0]
+    shown = place.json("person", "show", patient, "--env", "region")
+    (dose,) = (one["id"] for one in shown["immunizations"] if one["status"] == "completed")
+    assert [one["immunization_ids"] for one in shown["sources"] if one["file"] != "b.csv"] == [[dose], [dose]]
+    assert versions(place) == before
+
+
+def test_a_dose_that_stood_for_another_record_as_well_stays_when_one_of_both_is_corrected(place, region):
+    region()
+    load(place, place.sheet(RATNA.replace("B100", "Q777777"), name="c.csv"), "--clinic", "c")
+    path = two_lots(place)
+    assert counts(load(place, path, "--clinic", "b")[1]) == {"loaded": 1}
+    assert [lot for *_, lot in standing(place)] == ["B100", "Q777777"]
+    path = place.sheet(RATNA, name="c-next.csv")
+    assert counts(load(place, path, "--clinic", "c")[1]) == {"loaded": 1}
+    assert [lot for *_, lot in standing(place)] == ["B100"]
+
+
+def test_a_link_to_a_standing_dose_that_was_cut_off_goes_on(place, region):
+    region()
+    path = two_lots(place)
+    region(after=refusing("entered-in-error"))
+    assert counts(load(place, path, "--clinic", "b")[1]) == {"failed": 1}
+    region()
+    assert counts(load(place, path, "--clinic", "b")[1]) == {"loaded": 1}
+    assert standing(place) == [("completed", "2020-04-15", "B100")]
+
+
+def test_a_link_to_a_standing_dose_whose_answer_was_lost_goes_on(place, region):
+    def loses_the_answer(request, _):
+        if is_bundle(request) and b"entered-in-error" in request.content:
+            raise httpx.ReadError("cut")
+
+    region()
+    path = two_lots(place)
+    region(after=loses_the_answer)
+    load(place, path, "--clinic", "b")
+    region()
+    assert load(place, path, "--clinic", "b")[0] == 0
+    assert standing(place) == [("completed", "2020-04-15", "B100")]
+
+
+def test_a_copied_date_that_is_corrected_meets_the_dose_of_who_gave_it(place, region):
+    region()
+    assert cohort(place, "2020-04-17")[0] == 0
+    load(place, place.sheet(RATNA, name="a.csv"), "--clinic", "a")
+    assert len(standing(place)) == 2
+    assert cohort(place, "2020-04-15")[0] == 0
+    assert standing(place) == [("completed", "2020-04-15", "B100")]
+
+
+def given_and_copied(place, *, copied_first):
+    if copied_first:
+        cohort(place, "2020-04-15")
+    load(place, place.sheet(RATNA, name="a.csv"), "--clinic", "a")
+    if not copied_first:
+        cohort(place, "2020-04-15")
+    assert standing(place) == [("completed", "2020-04-15", "B100")]
+
+
+@pytest.mark.parametrize("copied_first", [False, True])
+@pytest.mark.parametrize(("day", "status"), [("2020-04-15", "Tidak diberikan"), ("2020-04-19", "ideal")])
+def test_a_copy_does_not_take_back_what_the_giver_says(place, region, day, status, copied_first):
+    region()
+    given_and_copied(place, copied_first=copied_first)
+    code, summary, _ = cohort(place, day, status)
+    assert (code, counts(summary), summary["reasons"]) == (3, {"review": 1}, {"dose-differs": 1})
+    assert standing(place) == [("completed", "2020-04-15", "B100")]
+    (item,) = place.json("review", "list", "--env", "region")
+    assert place.run("review", "link", item["id"], item["patient_id"], "--env", "region")[0] == 0
+    assert standing(place) == [("completed", "2020-04-15", "B100")]
+    assert counts(cohort(place, day, status)[1]) == {"unchanged": 1}
+
+
+def test_a_copy_that_an_operator_says_is_another_dose_is_made_beside_it(place, region):
+    region()
+    given_and_copied(place, copied_first=True)
+    cohort(place, "2020-04-19")
+    (item,) = place.json("review", "list", "--env", "region")
+    assert place.run("review", "create", item["id"], "--env", "region")[0] == 0
+    assert [day for _, day, _ in standing(place)] == ["2020-04-15", "2020-04-19"]
+    assert counts(cohort(place, "2020-04-19")[1]) == {"unchanged": 1}
+
+
+def test_the_giver_takes_back_what_was_copied(place, region):
+    region()
+    given_and_copied(place, copied_first=True)
+    path = place.sheet(RATNA.replace("B100", "menolak"), name="a-next.csv")
+    assert load(place, path, "--clinic", "a")[0] == 0
+    assert [status for status, *_ in standing(place)] == ["not-done"]
+
+
+def test_one_giver_alone_does_not_take_back_what_another_says_was_given(place, region):
+    region()
+    refused = RATNA.replace("B100", "menolak")
+    for clinic in "ab":
+        load(place, place.sheet(RATNA, name=f"{clinic}.csv"), "--clinic", clinic)
+    path = place.sheet(refused, name="b-next.csv")
+    assert load(place, path, "--clinic", "b")[1]["reasons"] == {"dose-differs": 1}
+    assert standing(place) == [("completed", "2020-04-15", "B100")]
+    (item,) = place.json("review", "list", "--env", "region")
+    assert place.run("review", "link", item["id"], item["patient_id"], "--env", "region")[0] == 0
+    assert counts(load(place, path, "--clinic", "b")[1]) == {"unchanged": 1}
+    assert counts(load(place, place.sheet(refused, name="a-next.csv"), "--clinic", "a")[1]) == {"loaded": 1}
+    assert [status for status, *_ in standing(place)] == ["not-done"]

@@ -2,71 +2,30 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import tzinfo
-from enum import StrEnum
 from types import MappingProxyType
 
 from fhir_gateway.bundling import immunizations
 from fhir_gateway.bundling.digests import supplied
 from fhir_gateway.domain import systems
-from fhir_gateway.domain.posting import FIRST_VERSION
 from fhir_gateway.domain.records import Dose, Resource, dose_identifier
 from fhir_gateway.domain.runs import KnownKey, SpooledRecord
-from fhir_gateway.fhir.references import id_referred_to
+from fhir_gateway.flows.load.dose_plans import (
+    WRONG,
+    Answer,
+    DoseAction,
+    DosePlan,
+    again,
+    differs,
+    doubtful,
+    gone,
+    of_another,
+    posted_before,
+)
 from fhir_gateway.identity.doses import DoseSameness, prefer, same_dose
 
-OTHER_PERSON = "correction-other-person"
-"""The reason of a dose whose row was loaded for another person before."""
-
-_WRONG = "entered-in-error"
-_MOVE = (
-    "if the row was of the wrong person before, link it: its dose is moved here; if both people got a dose, create it;"
-    " reject the row if it is of the wrong person now"
-)
-_TAKE_APART = "reject the row, whose key may be another row's; if that Patient never got the dose, part it from there with `review unlink`"
-
-
-class DoseAction(StrEnum):
-    """What is to be done with a dose."""
-
-    CREATE = "create"
-    UPDATE = "update"
-    KEEP = "keep"
-    SAME_AS = "same-as"
-    REVIEW = "review"
-
-
-class Answer(StrEnum):
-    """An operator's answer to a doubtful dose: it is the one that the person has, or one of its own."""
-
-    LINK = "link"
-    CREATE = "create"
-
-
-@dataclass(frozen=True, slots=True)
-class DosePlan:
-    """The plan for dose `name` of the record `number`.
-
-    CREATE: `resource` is to be created. UPDATE: `resource` (with id and version) is to be written over
-    `immunization_id`. KEEP: `immunization_id` is it, nothing to do. SAME_AS: it is the dose of the plan at index
-    `twin`. REVIEW: `code`, `text` and `suggestion` say what an operator is asked. UPDATE: `text` says what
-    is added to another source's dose.
-    """
-
-    number: int
-    name: str
-    action: DoseAction
-    resource: Resource | None = None
-    immunization_id: str = ""
-    twin: int = -1
-    version: str = ""
-    """Of a dose that this very record brought before, and that is kept: the version that the server has."""
-    posted: bool = False
-    """Whether a dose that is kept or updated was created for this very record, by a run that did not come to note that."""
-    code: str = ""
-    text: str = ""
-    suggestion: str = ""
+_STOOD_THERE = "corrected, it is a dose that stood there already, to which it is linked"
 
 
 def plan_doses(  # noqa: PLR0913 - a plan needs all that is known of the person
@@ -78,16 +37,17 @@ def plan_doses(  # noqa: PLR0913 - a plan needs all that is known of the person
     zone: tzinfo,
     answer: Answer | None = None,
     elsewhere: Mapping[str, Resource] = MappingProxyType({}),
+    keys: Mapping[str, KnownKey] = MappingProxyType({}),
 ) -> list[DosePlan]:
     """Plan every dose of one person's records; each dose ends as exactly one Immunization.
 
     `existing` are the person's Immunizations on the server, `known` what earlier runs know of the records' keys, and
-    `elsewhere` those of the keys' doses that stand with other people, by their ids. `answer` is an operator's on what is
-    doubtful. The order of records does not matter: who gave a dose goes before
+    `elsewhere` those of the keys' doses that stand with other people, by their ids; `keys` are all that stand for this
+    person. `answer` is an operator's on what is doubtful. The order of records does not matter: who gave a dose goes before
     who wrote it down, then the key decides.
     """
     planning = _Planning(
-        {str(e["id"]): e for e in existing}, elsewhere, known, patient=patient, zone=zone, answer=answer
+        {str(e["id"]): e for e in existing}, elsewhere, known, keys, patient=patient, zone=zone, answer=answer
     )
     doses = [(record, dose) for record in records for dose in record.doses]
     for record, dose in sorted(doses, key=_given_first):
@@ -108,6 +68,7 @@ class _Planning:
         existing: Mapping[str, Resource],
         elsewhere: Mapping[str, Resource],
         known: Mapping[str, KnownKey],
+        keys: Mapping[str, KnownKey],
         *,
         patient: Resource,
         zone: tzinfo,
@@ -118,11 +79,16 @@ class _Planning:
         self._elsewhere = elsewhere
         self._by_identifier = {
             identifier.get("value"): resource_id
-            for resource_id, resource in existing.items()
+            for resource_id, resource in sorted(existing.items(), key=lambda entry: entry[1].get("status") != WRONG)
             for identifier in resource.get("identifier", [])
             if identifier.get("system") == systems.DOSE
         }
         self._known = known
+        self._tellers: defaultdict[str, dict[tuple[str, str], Mapping[str, Sequence[str]]]] = defaultdict(dict)
+        """Dose's id → the records' doses (key, name) that it stands for, and what each of them supplied."""
+        for key, entry in keys.items():
+            for name, dose_id in entry.doses.items():
+                self._tellers[dose_id][key, name] = entry.supplied.get(name, {})
         self._died = str(patient.get("deceasedDateTime", ""))[:10]
         self._zone = zone
         self._answer = answer
@@ -141,18 +107,78 @@ class _Planning:
 
     def _known_dose(self, record: SpooledRecord, dose: Dose, known: KnownKey, known_id: str) -> DosePlan:
         current = self._existing.get(known_id)
-        if current is None and (there := self._elsewhere.get(known_id)) and there.get("status") != _WRONG:
+        if current is None and (there := self._elsewhere.get(known_id)) and there.get("status") != WRONG:
             return self._of_another(record, dose, known, there)
-        if current is None or current.get("status") == _WRONG:
+        if current is None or current.get("status") == WRONG:
             if self._answer is Answer.CREATE:
-                return DosePlan(record.number, dose.name, DoseAction.CREATE, _again(record, dose, known_id))
-            return _gone(record, dose, known_id, deleted=current is None)
+                return DosePlan(record.number, dose.name, DoseAction.CREATE, again(record, dose, known_id))
+            return self._standing(record, dose) or gone(record, dose, known_id, deleted=current is None)
         changed = immunizations.corrected(current, known.supplied.get(dose.name, {}), dose.stated)
         if changed is None:
             version = str(current.get("meta", {}).get("versionId", ""))
             return DosePlan(record.number, dose.name, DoseAction.KEEP, immunization_id=known_id, version=version)
+        if plan := self._another(record, dose, current, changed):
+            return plan
         self._existing[known_id] = changed
         return DosePlan(record.number, dose.name, DoseAction.UPDATE, changed, known_id)
+
+    def _another(self, record: SpooledRecord, dose: Dose, current: Resource, changed: Resource) -> DosePlan | None:
+        """Plan for a correction that makes another dose of one, None where that dose just changes.
+
+        One that stands there already is linked. What others tell of whom more is believed, or as much, is not written over.
+        """
+        if same_dose(current, changed, zone=self._zone).sameness is not DoseSameness.DIFFERENT:
+            return None
+        own = str(current["id"])
+        if plan := self._standing(record, dose._replace(resource=changed), but=own):
+            return self._withdrawing(plan, record, dose, current)
+        if not self._told_otherwise(record, dose, current, changed):
+            return None
+        if self._answer is Answer.CREATE:
+            return DosePlan(record.number, dose.name, DoseAction.CREATE, again(record, dose, own))
+        if self._answer is Answer.LINK:
+            return DosePlan(record.number, dose.name, DoseAction.KEEP, immunization_id=own)
+        return differs(
+            record,
+            dose,
+            own,
+            text="this dose stands for another record as well, which tells otherwise of it",
+            suggestion="link it if it is the dose that stands there, which is left as it is; create it if it is another one",
+        )
+
+    def _standing(self, record: SpooledRecord, dose: Dose, but: str = "") -> DosePlan | None:
+        """Plan the link to what stands there of this dose under another id, None where nothing does."""
+        for resource_id in sorted(self._existing.keys() - {but}):
+            verdict = same_dose(self._existing[resource_id], dose.resource, zone=self._zone)
+            if verdict.sameness is DoseSameness.SAME and not self._contradicted(resource_id, dose):
+                return self._linked(record, dose, resource_id)
+        return None
+
+    def _withdrawing(self, plan: DosePlan, record: SpooledRecord, dose: Dose, current: Resource) -> DosePlan:
+        """Return the plan, with the dose that stood for this record until now entered in error where it stands for no other."""
+        own, place = str(current["id"]), (record.key, dose.name)
+        self._tellers[own].pop(place, None)
+        created = any(
+            identifier.get("value") == dose_identifier(*place)
+            for identifier in current.get("identifier", [])
+            if identifier.get("system") == systems.DOSE
+        )
+        if not created or self._tellers[own] or self._told[own]:
+            return plan
+        del self._existing[own]
+        return replace(plan, withdrawn={**current, "status": WRONG}, text=plan.text or _STOOD_THERE)
+
+    def _told_otherwise(self, record: SpooledRecord, dose: Dose, current: Resource, changed: Resource) -> bool:
+        """Tell whether whoever gave the dose says otherwise than this record, or as good a record that it was (not) given."""
+        if prefer(dose.resource, changed) is changed:
+            return True
+        said, given = supplied({"status": changed.get("status")}), supplied({"primarySource": True})
+        return changed.get("status") != current.get("status") and any(
+            told.get("status", said["status"]) != said["status"]
+            and (dose.resource.get("primarySource") is not True or told.get("primarySource") == given["primarySource"])
+            for place, told in self._tellers[str(current["id"])].items()
+            if place != (record.key, dose.name)
+        )
 
     def _of_another(self, record: SpooledRecord, dose: Dose, known: KnownKey, there: Resource) -> DosePlan:
         """Plan for a dose whose row was loaded for another person before: nothing is moved unless an operator says so."""
@@ -164,8 +190,13 @@ class _Planning:
         return of_another(record, dose, there, supplied_before=told, has_it=has_it, answer=self._answer)
 
     def _posted_before(self, record: SpooledRecord, dose: Dose, own: str) -> DosePlan:
-        plan = posted_before(record, dose, self._existing[own], answer=self._answer)
+        current = self._existing[own]
+        plan = posted_before(record, dose, current, answer=self._answer)
+        if current.get("status") == WRONG and plan.action is DoseAction.REVIEW:
+            return self._standing(record, dose) or plan
         if plan.action is DoseAction.UPDATE and plan.resource:
+            if another := self._another(record, dose, current, plan.resource):
+                return another
             self._existing[own] = plan.resource
         return plan
 
@@ -189,7 +220,7 @@ class _Planning:
             if self._same(verdict.sameness) and not self._contradicted(resource_id, dose):
                 return self._linked(record, dose, resource_id)
             if verdict.sameness is DoseSameness.DOUBTFUL and doubt is None:
-                doubt = _doubtful(record, dose, verdict.reason, verdict.text, resource_id)
+                doubt = doubtful(record, dose, verdict.reason, verdict.text, resource_id)
         for index, plan in enumerate(self.plans):
             if plan.action is not DoseAction.CREATE or plan.resource is None:
                 continue
@@ -200,7 +231,7 @@ class _Planning:
                 )
                 return DosePlan(record.number, dose.name, DoseAction.SAME_AS, twin=index)
             if verdict.sameness is DoseSameness.DOUBTFUL and doubt is None:
-                doubt = _doubtful(record, dose, verdict.reason, verdict.text, "")
+                doubt = doubtful(record, dose, verdict.reason, verdict.text, "")
         if doubt and self._answer is None:
             return doubt
         return DosePlan(record.number, dose.name, DoseAction.CREATE, dose.resource)
@@ -229,93 +260,3 @@ class _Planning:
             text = f"the dose stood there already, from another source; added to it: {added}"
             return DosePlan(record.number, dose.name, DoseAction.UPDATE, fuller, resource_id, text=text)
         return DosePlan(record.number, dose.name, DoseAction.KEEP, immunization_id=resource_id)
-
-
-def posted_before(record: SpooledRecord, dose: Dose, current: Resource, *, answer: Answer | None) -> DosePlan:
-    """Plan for a dose that stands under the identifier of this very record, though the ledger does not know it.
-
-    A run was cut off before it noted that it had posted the dose, or the ledger is lost; the row may say something else
-    by now. The first version of what stands is what the record said then, so it is corrected. Later ones others may
-    have written: what differs there is asked about, unless a better source says it.
-    """
-    own = str(current["id"])
-    if current.get("status") == _WRONG:
-        if answer is Answer.CREATE:
-            return DosePlan(record.number, dose.name, DoseAction.CREATE, _again(record, dose, own))
-        return _gone(record, dose, own, deleted=False)
-    changed = immunizations.corrected(current, supplied(current), dose.stated)
-    if changed is None or prefer(dose.resource, current) is current:
-        return DosePlan(record.number, dose.name, DoseAction.KEEP, immunization_id=own, posted=True)
-    if current.get("meta", {}).get("versionId") == FIRST_VERSION or answer is Answer.LINK:
-        return DosePlan(record.number, dose.name, DoseAction.UPDATE, changed, own, posted=True)
-    if answer is Answer.CREATE:
-        return DosePlan(record.number, dose.name, DoseAction.CREATE, _again(record, dose, own))
-    return DosePlan(
-        record.number,
-        dose.name,
-        DoseAction.REVIEW,
-        immunization_id=own,
-        code="dose-differs",
-        text="this dose was loaded before, without a note of it; it says something else on the server by now",
-        suggestion="link it to have the row's content written over it; reject the row to leave what stands there",
-    )
-
-
-def of_another(  # noqa: PLR0913 - a plan needs all that is known of the dose
-    record: SpooledRecord,
-    dose: Dose,
-    there: Resource,
-    *,
-    supplied_before: Mapping[str, Sequence[str]],
-    has_it: bool,
-    answer: Answer | None,
-) -> DosePlan:
-    """Plan for a dose of this record that stands with another person, though this one `has_it` perhaps as well."""
-    dose_id, owner = str(there["id"]), id_referred_to(there.get("patient"), "Patient")
-    if answer is Answer.CREATE and not has_it:
-        return DosePlan(record.number, dose.name, DoseAction.CREATE, _again(record, dose, dose_id))
-    if answer is Answer.LINK and not has_it:
-        moved = immunizations.corrected(there, supplied_before, dose.stated) or there
-        return DosePlan(record.number, dose.name, DoseAction.UPDATE, moved, dose_id)
-    return DosePlan(
-        record.number,
-        dose.name,
-        DoseAction.REVIEW,
-        immunization_id=dose_id,
-        code=OTHER_PERSON,
-        text=f"the row was loaded before for Patient {owner}, with whom its dose stands"
-        + (", and this person has the same dose already" if has_it else ""),
-        suggestion=_TAKE_APART if has_it else _MOVE,
-    )
-
-
-def _again(record: SpooledRecord, dose: Dose, gone_id: str) -> Resource:
-    """Return the dose under an identifier of its own, or the create would find the one that is gone."""
-    others = [i for i in dose.resource.get("identifier", []) if i.get("system") != systems.DOSE]
-    own = {"system": systems.DOSE, "value": dose_identifier(record.key, f"{dose.name}\x1f{gone_id}")}
-    return {**dose.resource, "identifier": [own, *others]}
-
-
-def _gone(record: SpooledRecord, dose: Dose, resource_id: str, *, deleted: bool) -> DosePlan:
-    what = "has been deleted on" if deleted else "has been marked entered-in-error on"
-    return DosePlan(
-        record.number,
-        dose.name,
-        DoseAction.REVIEW,
-        immunization_id=resource_id,
-        code="dose-gone" if deleted else "dose-entered-in-error",
-        text=f"this dose was loaded before and {what} the server",
-        suggestion="create it again if it was given, else reject the row",
-    )
-
-
-def _doubtful(record: SpooledRecord, dose: Dose, code: str, text: str, resource_id: str) -> DosePlan:
-    return DosePlan(
-        record.number,
-        dose.name,
-        DoseAction.REVIEW,
-        immunization_id=resource_id,
-        code=code,
-        text=text,
-        suggestion="link it if it is the dose that the person has already, create it if it is another one",
-    )

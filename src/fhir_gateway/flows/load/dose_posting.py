@@ -8,9 +8,11 @@ from fhir_gateway.domain import systems
 from fhir_gateway.domain.outcomes import Outcome
 from fhir_gateway.domain.posting import BundleEntry, EntryKind, EntryOutcome
 from fhir_gateway.domain.records import Dose, Resource
+from fhir_gateway.domain.registry import Correction
 from fhir_gateway.domain.runs import SpooledRecord, WrittenResource
 from fhir_gateway.fhir.references import id_referred_to
-from fhir_gateway.flows.load.dose_planning import Answer, DoseAction, DosePlan, of_another, plan_doses, posted_before
+from fhir_gateway.flows.load.dose_planning import plan_doses
+from fhir_gateway.flows.load.dose_plans import Answer, DoseAction, DosePlan, of_another, posted_before
 from fhir_gateway.flows.load.failing import Failure
 from fhir_gateway.flows.load.following import Written, follow_replaced
 from fhir_gateway.flows.load.sent import DoseResult, PersonPost
@@ -45,6 +47,7 @@ async def post_doses(
                 zone=tools.zone,
                 answer=answer,
                 elsewhere={key: dose for key, (dose, owner) in elsewhere.items() if owner != person.patient_id},
+                keys=tools.ledger.keys.of_patient(person.patient_id) if person.known else {},
             )
         entries = [entry for person in waiting for entry in _entries(person, plans[person.number])]
         outcomes.update({outcome.key: outcome for outcome in await tools.writer.send(entries)})
@@ -52,9 +55,26 @@ async def post_doses(
         if not waiting:
             break
     await _correct_existing(ready, plans, outcomes, tools, answer)
+    await _withdraw(ready, plans, outcomes, tools)
     written = {person.number: _written(person, plans[person.number], outcomes) for person in ready}
     moved = await follow_replaced(ready, written, tools)
     return {person.number: _results(person, plans[person.number], outcomes, moved) for person in ready}
+
+
+async def _withdraw(
+    people: Sequence[PersonPost],
+    plans: Mapping[int, list[DosePlan]],
+    outcomes: dict[str, EntryOutcome],
+    tools: LoadTools,
+) -> None:
+    """Enter doses in error whose records tell of others: only now that these stand with all that was told."""
+    entries = []
+    for person in people:
+        for index, plan in enumerate(plans[person.number]):
+            outcome = outcomes.get(_entry_key(person, plans[person.number], index)) if plan.resource else None
+            if plan.withdrawn and (plan.resource is None or (outcome and outcome.kind in _ON_THE_SERVER)):
+                entries.append(_update(_withdrawn_key(person, plan), plan.withdrawn))
+    outcomes.update({outcome.key: outcome for outcome in await tools.writer.send(entries)})
 
 
 async def _correct_existing(
@@ -186,8 +206,16 @@ def _entry(person: PersonPost, plans: Sequence[DosePlan], index: int) -> BundleE
         value = next(i["value"] for i in resource["identifier"] if i.get("system") == systems.DOSE)
         condition = f"identifier={systems.DOSE}|{value}"
         return BundleEntry(key, "POST", "Immunization", resource, if_none_exist=condition)
+    return _update(key, resource)
+
+
+def _update(key: str, resource: Resource) -> BundleEntry:
     version = str(resource.get("meta", {}).get("versionId", ""))
-    return BundleEntry(key, "PUT", f"Immunization/{plan.immunization_id}", resource, if_match=version)
+    return BundleEntry(key, "PUT", f"Immunization/{resource['id']}", resource, if_match=version)
+
+
+def _withdrawn_key(person: PersonPost, plan: DosePlan) -> str:
+    return f"{person.number}-{plan.withdrawn['id']}" if plan.withdrawn else ""
 
 
 def _entry_key(person: PersonPost, plans: Sequence[DosePlan], index: int) -> str:
@@ -221,6 +249,8 @@ def _results(
             result = _sent(replace(result, text=plan.text), outcomes[_entry_key(person, plans, index)])
             if result.version:
                 result = replace(result, version=moved.get(result.immunization_id, result.version))
+        if plan.withdrawn and result.outcome is Outcome.LOADED:
+            result = _withdrawing(result, plan.withdrawn, outcomes[_withdrawn_key(person, plan)])
         if plan.posted:
             created = WrittenResource(f"Immunization/{plan.immunization_id}", created=True)
             result = replace(result, written=(created, *result.written))
@@ -230,6 +260,15 @@ def _results(
             result = replace(result, written=(*result.written, again))
         results.append(result)
     return results
+
+
+def _withdrawing(result: DoseResult, withdrawn: Resource, outcome: EntryOutcome) -> DoseResult:
+    """Return the result of a dose that now is another one, once what stood for it is entered in error; else it has failed."""
+    sent = _sent(DoseResult(result.number, result.name, Outcome.LOADED, str(withdrawn["id"])), outcome)
+    if sent.outcome is not Outcome.LOADED:
+        return sent
+    back = Correction(f"Immunization/{withdrawn['id']}", sent.version)
+    return replace(result, withdrawn=back, written=(*result.written, *sent.written))
 
 
 def _sent(result: DoseResult, outcome: EntryOutcome) -> DoseResult:

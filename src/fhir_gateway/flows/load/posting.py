@@ -10,7 +10,7 @@ from fhir_gateway.domain.identity import PersonAction
 from fhir_gateway.domain.posting import FIRST_VERSION, BundleEntry, EntryKind, EntryOutcome
 from fhir_gateway.domain.records import Resource, person_identifier
 from fhir_gateway.domain.runs import Run, SpooledRecord, WrittenResource
-from fhir_gateway.flows.load.dose_planning import Answer
+from fhir_gateway.flows.load.dose_plans import Answer
 from fhir_gateway.flows.load.dose_posting import post_doses
 from fhir_gateway.flows.load.failing import Failure
 from fhir_gateway.flows.load.sent import PersonPost, Refusal

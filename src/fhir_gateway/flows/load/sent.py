@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from fhir_gateway.domain.identity import PersonDecision
 from fhir_gateway.domain.outcomes import Outcome
 from fhir_gateway.domain.records import Resource
+from fhir_gateway.domain.registry import Correction
 from fhir_gateway.domain.runs import KnownKey, SpooledRecord, WrittenResource
 from fhir_gateway.flows.load.failing import Failure
 
@@ -49,3 +50,5 @@ class DoseResult:
     version: str = ""
     """Of a dose that its own record has changed, or found changed so: the version that the server has now."""
     written: tuple[WrittenResource, ...] = ()
+    withdrawn: Correction | None = None
+    """What stood for this record before, and is entered in error since."""

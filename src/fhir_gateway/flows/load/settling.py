@@ -210,7 +210,7 @@ def _remember(run: Run, people: Sequence[PersonPost], learned: Sequence[KnownKey
 
 
 def _recall(person: PersonPost, results: Mapping[int, Sequence[DoseResult]], tools: LoadTools) -> None:
-    """Note which registries have a dose as given that its own record says by now was not."""
+    """Note which registries have a dose as given that its own record says by now was not, or was another one."""
     not_given = {
         (record.number, dose.name)
         for record in _once(person).values()
@@ -223,6 +223,7 @@ def _recall(person: PersonPost, results: Mapping[int, Sequence[DoseResult]], too
         for result in each
         if result.version and (result.number, result.name) in not_given
     ]
+    corrections += [result.withdrawn for each in results.values() for result in each if result.withdrawn]
     if corrections:
         tools.ledger.pulls.recall(corrections, reason=RecallReason.CORRECTED, at=tools.clock.now())
 

@@ -19,7 +19,7 @@ from fhir_gateway.domain.runs import (
     Verdict,
 )
 from fhir_gateway.flows.load.deciding import SAME_WORDS
-from fhir_gateway.flows.load.dose_planning import Answer
+from fhir_gateway.flows.load.dose_plans import Answer
 from fhir_gateway.flows.load.failing import WORTH_REPEATING
 from fhir_gateway.flows.load.posting import post
 from fhir_gateway.flows.load.road import finish, respool, travel

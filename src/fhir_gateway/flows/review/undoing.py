@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from fhir_gateway.domain.errors import UsageError
 from fhir_gateway.domain.runs import ReviewAnswer, ReviewItem, ReviewKind, ReviewState
-from fhir_gateway.flows.load.dose_planning import OTHER_PERSON
+from fhir_gateway.flows.load.dose_plans import OTHER_PERSON
 from fhir_gateway.flows.load.tools import LoadTools
 from fhir_gateway.flows.review.dose_undoing import take_back_dose
 from fhir_gateway.flows.review.parting_plan import UnlinkRequest
