@@ -119,7 +119,7 @@ COHORT = (
 
 
 def cohort(place, day, status="ideal", post="RSUD Fiktif"):
-    path = place.home / f"cohort-{day}-{status}.csv"
+    path = place.home / f"cohort-{day}-{status}-{post}.csv"
     path.write_text(COHORT.format(day, post, status))
     return load(place, path, "--clinic", "cohort")
 
@@ -170,6 +170,18 @@ def test_a_dose_that_stood_for_another_record_as_well_stays_when_one_of_both_is_
     assert [lot for *_, lot in standing(place)] == ["B100"]
 
 
+def test_a_copy_goes_along_when_the_dose_that_it_was_linked_to_is_corrected(place, region):
+    region()
+    load(place, place.sheet(RATNA.replace("B100", "Q777777"), name="b.csv"), "--clinic", "b")
+    cohort(place, "2020-04-15")
+    path = two_lots(place)
+    assert counts(load(place, path, "--clinic", "b")[1]) == {"loaded": 1}
+    assert standing(place) == [("completed", "2020-04-15", "B100")]
+    assert counts(cohort(place, "2020-04-15")[1]) == {"unchanged": 1}
+    assert counts(cohort(place, "2020-04-15", post="Bidan Fiktif")[1]) == {"loaded": 1}
+    assert standing(place) == [("completed", "2020-04-15", "B100")]
+
+
 def test_a_link_to_a_standing_dose_that_was_cut_off_goes_on(place, region):
     region()
     path = two_lots(place)
@@ -191,6 +203,23 @@ def test_a_link_to_a_standing_dose_whose_answer_was_lost_goes_on(place, region):
     load(place, path, "--clinic", "b")
     region()
     assert load(place, path, "--clinic", "b")[0] == 0
+    assert standing(place) == [("completed", "2020-04-15", "B100")]
+
+
+def test_a_copy_goes_along_although_the_answer_was_lost(place, region):
+    def loses_the_answer(request, _):
+        if is_bundle(request) and b"entered-in-error" in request.content:
+            raise httpx.ReadError("cut")
+
+    region()
+    load(place, place.sheet(RATNA.replace("B100", "Q777777"), name="b.csv"), "--clinic", "b")
+    cohort(place, "2020-04-15")
+    path = two_lots(place)
+    region(after=loses_the_answer)
+    load(place, path, "--clinic", "b")
+    region()
+    assert load(place, path, "--clinic", "b")[0] == 0
+    assert counts(cohort(place, "2020-04-15")[1]) == {"unchanged": 1}
     assert standing(place) == [("completed", "2020-04-15", "B100")]
 
 

@@ -12,8 +12,10 @@ from typing import Any
 
 from rapidfuzz.distance import OSA
 
+from fhir_gateway.domain import systems
 from fhir_gateway.domain.lot_numbers import plain_lot
 from fhir_gateway.domain.records import Resource
+from fhir_gateway.domain.runs import ListedDose
 from fhir_gateway.identity.vaccines import VaccineLevel, compare_vaccines
 
 _DATE = re.compile(r"\d{4}(-\d{2}(-\d{2})?)?")
@@ -67,6 +69,16 @@ def same_dose(left: Resource, right: Resource, *, zone: tzinfo) -> SameDose:
     if min(len(one), len(other)) < _DAY_LENGTH:
         return _PARTLY_DATED
     return _VACCINE if vaccines is VaccineLevel.DOUBTFUL else _SAME
+
+
+def as_immunization(dose: ListedDose) -> Resource:
+    """Return a dose that a list was kept to have as an Immunization, to be compared with others."""
+    told: Resource = {
+        "vaccineCode": {"coding": [{"system": systems.CVX, "code": dose.vaccine}]},
+        "occurrenceDateTime": dose.day,
+        "protocolApplied": [{"doseNumberString": dose.number}],
+    }
+    return told | ({"lotNumber": dose.lot} if dose.lot else {})
 
 
 def prefer(existing: Resource, new: Resource) -> Resource:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Connection, delete, distinct, func, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, delete, distinct, func, insert, or_, select, update
 from sqlalchemy.engine import Row
 
 from fhir_gateway.domain.outcomes import Outcome
@@ -143,6 +143,14 @@ class Keys:
                     for key in known
                 ],
             )
+
+    def move_doses(self, places: Mapping[tuple[str, str], str]) -> None:
+        """Write under which Immunization doses (key, name) stand by now; nothing else of the keys changes."""
+        table = tables.keys
+        for key, known in self.known({key for key, _ in places}).items():
+            now = {name: places.get((key, name), dose) for name, dose in known.doses.items()}
+            text = orjson.dumps(now).decode()
+            self._connection.execute(update(table).where(table.c.key == key).values(doses=text))
 
     def listed(self, run: Run, patient_ids: Iterable[str]) -> list[tuple[str, int, ListedRow]]:
         """Return (Patient, run that loaded it, row) of the rows of these Patients that this run has not read again."""

@@ -23,7 +23,7 @@ from fhir_gateway.flows.load.dose_plans import (
     of_another,
     posted_before,
 )
-from fhir_gateway.identity.doses import DoseSameness, prefer, same_dose
+from fhir_gateway.identity.doses import DoseSameness, as_immunization, prefer, same_dose
 
 _STOOD_THERE = "corrected, it is a dose that stood there already, to which it is linked"
 
@@ -84,11 +84,11 @@ class _Planning:
             if identifier.get("system") == systems.DOSE
         }
         self._known = known
-        self._tellers: defaultdict[str, dict[tuple[str, str], Mapping[str, Sequence[str]]]] = defaultdict(dict)
-        """Dose's id → the records' doses (key, name) that it stands for, and what each of them supplied."""
+        self._tellers: defaultdict[str, dict[tuple[str, str], KnownKey]] = defaultdict(dict)
+        """Dose's id → the records' doses (key, name) that it stands for, each with what is known of the key."""
         for key, entry in keys.items():
             for name, dose_id in entry.doses.items():
-                self._tellers[dose_id][key, name] = entry.supplied.get(name, {})
+                self._tellers[dose_id][key, name] = entry
         self._died = str(patient.get("deceasedDateTime", ""))[:10]
         self._zone = zone
         self._answer = answer
@@ -112,7 +112,9 @@ class _Planning:
         if current is None or current.get("status") == WRONG:
             if self._answer is Answer.CREATE:
                 return DosePlan(record.number, dose.name, DoseAction.CREATE, again(record, dose, known_id))
-            return self._standing(record, dose) or gone(record, dose, known_id, deleted=current is None)
+            return self._stands_elsewhere(record, dose, current) or gone(
+                record, dose, known_id, deleted=current is None
+            )
         changed = immunizations.corrected(current, known.supplied.get(dose.name, {}), dose.stated)
         if changed is None:
             version = str(current.get("meta", {}).get("versionId", ""))
@@ -154,8 +156,18 @@ class _Planning:
                 return self._linked(record, dose, resource_id)
         return None
 
+    def _stands_elsewhere(self, record: SpooledRecord, dose: Dose, wrong: Resource | None) -> DosePlan | None:
+        """Plan for a dose that is gone or entered in error and stands under another id, None where it does not."""
+        plan = self._standing(record, dose)
+        if plan is None or wrong is None:
+            return plan
+        standing = self._existing[plan.immunization_id]
+        before = {**wrong, "status": standing.get("status")}
+        others = {place: known for place, known in self._tellers[str(wrong["id"])].items() if place[0] != record.key}
+        return replace(plan, along=tuple(sorted(at for at in others if self._fits(at, others[at], before, standing))))
+
     def _withdrawing(self, plan: DosePlan, record: SpooledRecord, dose: Dose, current: Resource) -> DosePlan:
-        """Return the plan, with the dose that stood for this record until now entered in error where it stands for no other."""
+        """Return the plan, with the dose that this record made entered in error where no other record tells of just that."""
         own, place = str(current["id"]), (record.key, dose.name)
         self._tellers[own].pop(place, None)
         created = any(
@@ -163,10 +175,22 @@ class _Planning:
             for identifier in current.get("identifier", [])
             if identifier.get("system") == systems.DOSE
         )
-        if not created or self._tellers[own] or self._told[own]:
+        others = self._tellers[own]
+        standing = self._existing[plan.immunization_id]
+        planned = self._told[own] or any(other.immunization_id == own for other in self.plans)
+        if not created or planned or not all(self._fits(at, others[at], current, standing) for at in others):
             return plan
         del self._existing[own]
-        return replace(plan, withdrawn={**current, "status": WRONG}, text=plan.text or _STOOD_THERE)
+        withdrawn = {**current, "status": WRONG}
+        return replace(plan, withdrawn=withdrawn, along=tuple(sorted(others)), text=plan.text or _STOOD_THERE)
+
+    def _fits(self, place: tuple[str, str], teller: KnownKey, *stood: Resource) -> bool:
+        """Tell whether what a record told of its dose, as far as it was kept, is each of these."""
+        status = teller.supplied.get(place[1], {}).get("status")
+        return all(status in {None, supplied(one)["status"]} for one in stood) and any(
+            all(same_dose(one, as_immunization(told), zone=self._zone).sameness is DoseSameness.SAME for one in stood)
+            for told in (teller.listed.doses if teller.listed else ())
+        )
 
     def _told_otherwise(self, record: SpooledRecord, dose: Dose, current: Resource, changed: Resource) -> bool:
         """Tell whether whoever gave the dose says otherwise than this record, or as good a record that it was (not) given."""
@@ -176,8 +200,8 @@ class _Planning:
         return changed.get("status") != current.get("status") and any(
             told.get("status", said["status"]) != said["status"]
             and (dose.resource.get("primarySource") is not True or told.get("primarySource") == given["primarySource"])
-            for place, told in self._tellers[str(current["id"])].items()
-            if place != (record.key, dose.name)
+            for (key, name), teller in self._tellers[str(current["id"])].items()
+            if (key, name) != (record.key, dose.name) and (told := teller.supplied.get(name, {}))
         )
 
     def _of_another(self, record: SpooledRecord, dose: Dose, known: KnownKey, there: Resource) -> DosePlan:
@@ -193,7 +217,7 @@ class _Planning:
         current = self._existing[own]
         plan = posted_before(record, dose, current, answer=self._answer)
         if current.get("status") == WRONG and plan.action is DoseAction.REVIEW:
-            return self._standing(record, dose) or plan
+            return self._stands_elsewhere(record, dose, current) or plan
         if plan.action is DoseAction.UPDATE and plan.resource:
             if another := self._another(record, dose, current, plan.resource):
                 return another

@@ -62,7 +62,9 @@ class DosePlan:
     version: str = ""
     """Of a dose that this very record brought before, and that is kept: the version that the server has."""
     withdrawn: Resource | None = None
-    """The dose that stood for this very record alone, entered in error: corrected, the record tells of another standing one."""
+    """The dose that this very record made, entered in error: corrected, the record tells of another standing one."""
+    along: tuple[tuple[str, str], ...] = ()
+    """Other records' doses (key, name) that stood where this one did, and stand for `immunization_id` with it."""
     posted: bool = False
     """Whether a dose that is kept or updated was created for this very record, by a run that did not come to note that."""
     code: str = ""

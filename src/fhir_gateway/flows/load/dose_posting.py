@@ -249,8 +249,10 @@ def _results(
             result = _sent(replace(result, text=plan.text), outcomes[_entry_key(person, plans, index)])
             if result.version:
                 result = replace(result, version=moved.get(result.immunization_id, result.version))
+        if result.outcome is Outcome.LOADED:
+            result = replace(result, along=plan.along)
         if plan.withdrawn and result.outcome is Outcome.LOADED:
-            result = _withdrawing(result, plan.withdrawn, outcomes[_withdrawn_key(person, plan)])
+            result = _withdrawing(result, plan, outcomes[_withdrawn_key(person, plan)])
         if plan.posted:
             created = WrittenResource(f"Immunization/{plan.immunization_id}", created=True)
             result = replace(result, written=(created, *result.written))
@@ -262,12 +264,13 @@ def _results(
     return results
 
 
-def _withdrawing(result: DoseResult, withdrawn: Resource, outcome: EntryOutcome) -> DoseResult:
+def _withdrawing(result: DoseResult, plan: DosePlan, outcome: EntryOutcome) -> DoseResult:
     """Return the result of a dose that now is another one, once what stood for it is entered in error; else it has failed."""
-    sent = _sent(DoseResult(result.number, result.name, Outcome.LOADED, str(withdrawn["id"])), outcome)
+    withdrawn = str(plan.withdrawn["id"]) if plan.withdrawn else ""
+    sent = _sent(DoseResult(result.number, result.name, Outcome.LOADED, withdrawn), outcome)
     if sent.outcome is not Outcome.LOADED:
         return sent
-    back = Correction(f"Immunization/{withdrawn['id']}", sent.version)
+    back = Correction(f"Immunization/{withdrawn}", sent.version)
     return replace(result, withdrawn=back, written=(*result.written, *sent.written))
 
 

@@ -52,3 +52,5 @@ class DoseResult:
     written: tuple[WrittenResource, ...] = ()
     withdrawn: Correction | None = None
     """What stood for this record before, and is entered in error since."""
+    along: tuple[tuple[str, str], ...] = ()
+    """Other records' doses (key, name) that stood where this record's did, and stand for this one now."""

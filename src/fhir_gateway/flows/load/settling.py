@@ -68,6 +68,7 @@ def settle_people(
     advice = partial(what_to_do, run=run, tools=tools)
     settlements: list[Settlement] = []
     learned: list[KnownKey] = []
+    along: dict[tuple[str, str], str] = {}
     for person in people:
         results: dict[int, list[DoseResult]] = {}
         once = _once(person)
@@ -85,8 +86,11 @@ def settle_people(
         )
         if person.refusal is None:
             learned.extend(_learned(run, person, by_key, results, tools))
+        along.update((place, one.immunization_id) for each in results.values() for one in each for place in one.along)
         _ask_about_doses(run, person, results, tools)
         _recall(person, results, tools)
+    own = {known.key for known in learned}
+    tools.ledger.keys.move_doses({place: dose for place, dose in along.items() if place[0] not in own})
     _remember(run, people, learned, tools)
     tools.ledger.spool.settle(run, settlements)
     tools.ledger.spool.close(run, [person.number for person in people])
