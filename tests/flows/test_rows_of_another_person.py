@@ -76,3 +76,7 @@ def test_rows_whose_keys_are_each_others_double_nothing(place):
         code, _, err = place.run("review", "create", item["id"])
         assert (code, "stays open" in err) == (1, True)
     assert place.content() == before
+
+
+def test_a_row_whose_correction_is_another_persons_is_not_told_to_be_merged(place, asked):
+    assert place.json("runs", "show", 1, "--row", 1)["since"] == []

@@ -24,7 +24,7 @@ def told_since(ledger: Ledger, run: Run, key: str, settlement: Settlement) -> tu
     else:
         told = []
     last = later[-1].patient_id if later else settlement.patient_id
-    if known and last and known.patient_id != last:
+    if known and last and ledger.keys.survivors([last]).get(last) == known.patient_id:
         told.append(f"Patient {last} has been merged into {known.patient_id}: `merge history --patient {last}`")
     return tuple(told)
 

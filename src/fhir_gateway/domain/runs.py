@@ -1,6 +1,6 @@
 """What the ledger keeps: runs, spooled records, what became of them, and what is known of a record's key."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -275,3 +275,18 @@ class Verdict:
     digest: str
     patient_id: str
     same: bool
+    review: int = 0
+    """The question whose answer it is; 0 of one that is only being written down."""
+
+
+def as_of_now(verdicts: Iterable[Verdict], into: Mapping[str, str]) -> list[Verdict]:
+    """Return the verdicts about whoever stands for each Patient now; of one person and Patient what was said last.
+
+    `into` is replaced Patient → who stands for it. A person whom one answer made somebody beside a Patient is that
+    Patient once both have been merged: the merge was said later.
+    """
+    last: dict[tuple[str, str], tuple[int, bool]] = {}
+    for one in verdicts:
+        about = (one.digest, into.get(one.patient_id, one.patient_id))
+        last[about] = max(last.get(about, (0, False)), (one.review, one.same))
+    return [Verdict(digest, patient_id, same, review) for (digest, patient_id), (review, same) in last.items()]

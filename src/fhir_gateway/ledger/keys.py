@@ -256,6 +256,10 @@ class Keys:
         apart = decided | {frozenset(into.get(one, one) for one in pair) for pair in decided}
         return {pair for pair in apart if len(pair) == 2 and pair <= named}
 
+    def survivors(self, patient_ids: Iterable[str]) -> dict[str, str]:
+        """Return replaced Patient → who stands for it now, of these Patients and all whom merges made one with them."""
+        return Merges(self._connection).survivors(patient_ids)
+
     def proposals(self) -> list[tuple[str, str, int, str]]:
         """Return (Patient, Patient, run, reason) of all merge proposals.
 

@@ -7,7 +7,7 @@ from itertools import combinations, islice
 
 from fhir_gateway.domain.identity import ComparedPair, Grade, Node, PersonAction, PersonDecision
 from fhir_gateway.domain.records import person_identifier
-from fhir_gateway.domain.runs import Run, RunKind, RunState
+from fhir_gateway.domain.runs import Run, RunKind, RunState, Verdict, as_of_now
 from fhir_gateway.fhir.references import replaced_by
 from fhir_gateway.flows.load.comparing import OWN, evidence_of_found, waiting_people
 from fhir_gateway.flows.load.components import components
@@ -106,16 +106,15 @@ def _components(run: Run, window: Sequence[Sequence[int]], tools: LoadTools) -> 
         edges.setdefault(person, []).append((person, masters.get(str(other), other), weight))
     replaced = frozenset(one for one in stored.keys() - masters.keys() if [*replaced_by(stored[one])])
     inactive = {one for one in found if stored[one].get("active") is False} - replaced
-    verdicts = _verdicts(run, everybody, tools)
+    owned = {(person, other) for person, other, weight in met if weight == OWN}
+    verdicts = _verdicts(run, everybody, tools, owned=owned, masters=masters)
     known_doses = listed_before(run, on_server, tools)
     for one in masters.keys() & known_doses.keys():
         known_doses[masters[one]] = known_doses.get(masters[one], Listed()) | known_doses[one]
     apart = tools.ledger.keys.kept_apart(on_server) if len(on_server) > 1 else set()
     for group in window:
         own_edges = [edge for number in group for edge in edges.get(number, ())]
-        said = [
-            (one, masters.get(other, other), same) for number in group for one, other, same in verdicts.get(number, ())
-        ]
+        said = [one for number in group for one in verdicts.get(number, ())]
         asleep = inactive - {
             patient_id for _, patient_id, same in said if same
         }  # an operator chose the others as they are
@@ -136,10 +135,28 @@ def _components(run: Run, window: Sequence[Sequence[int]], tools: LoadTools) -> 
         )
 
 
-def _verdicts(run: Run, people: Sequence[int], tools: LoadTools) -> dict[int, list[tuple[int, str, bool]]]:
+def _verdicts(
+    run: Run, people: Sequence[int], tools: LoadTools, *, owned: Container[tuple[int, Node]], masters: dict[str, str]
+) -> dict[int, list[tuple[int, str, bool]]]:
+    """Return person → (person, Patient, whether she is that) of what operators said.
+
+    `owned` are (person, Patient that earlier runs loaded her words to), `masters` those whom others' merges replaced.
+    """
     numbers = {name: number for number, name in tools.ledger.spool.digests_of(run, people).items()}
+    said = tools.ledger.reviews.verdicts(numbers)
+    merged = tools.ledger.keys.survivors({one.patient_id for one in said}) if said else {}
+    into = masters | {replaced: masters.get(now, now) for replaced, now in merged.items()}
+    one_by_now: dict[str, set[str]] = {}
+    for replaced, now in into.items():
+        one_by_now.setdefault(now, {now}).add(replaced)
+
+    def overtaken(verdict: Verdict) -> bool:
+        """Whether she was said not to be somebody who was merged since with the Patient whose words these are."""
+        others = one_by_now.get(into.get(verdict.patient_id, verdict.patient_id), set()) - {verdict.patient_id}
+        return not verdict.same and any((numbers[verdict.digest], other) in owned for other in others)
+
     found: dict[int, list[tuple[int, str, bool]]] = {}
-    for verdict in tools.ledger.reviews.verdicts(numbers):
+    for verdict in as_of_now((one for one in said if not overtaken(one)), into):
         number = numbers[verdict.digest]
         found.setdefault(number, []).append((number, verdict.patient_id, verdict.same))
     return found

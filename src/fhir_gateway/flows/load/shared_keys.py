@@ -4,14 +4,14 @@ Once an operator has said that a row is not the person's whose key it has, its r
 else either row would replace the other, or be taken for it.
 """
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
 
 from fhir_gateway.bundling.digests import content_digest, digest
 from fhir_gateway.domain import systems
 from fhir_gateway.domain.records import Dose, dose_identifier, key_beside
-from fhir_gateway.domain.runs import KnownKey, SpooledRecord
+from fhir_gateway.domain.runs import KnownKey, SpooledRecord, Verdict
 from fhir_gateway.ports import Ledger
 
 
@@ -26,17 +26,28 @@ def kept_apart(records: Sequence[SpooledRecord], known: Mapping[str, KnownKey], 
         for record in records
         if record.key in known and known[record.key].content != record.content
     }
-    said: dict[str, dict[str, bool]] = {}
-    for verdict in ledger.reviews.verdicts(set(persons.values()), of_answers=True):
-        said.setdefault(verdict.digest, {})[verdict.patient_id] = verdict.same
+    denied = [one for one in ledger.reviews.verdicts(set(persons.values()), of_answers=True) if not one.same]
+    if not denied:
+        return list(records)
+    said = [one for one in ledger.reviews.verdicts({one.digest for one in denied}) if one.same]
+    into = ledger.keys.survivors({one.patient_id for one in (*denied, *said)})
+    others, hers = _patients(denied, into), _patients(said, into)
 
     def own(record: SpooledRecord) -> SpooledRecord:
-        verdicts = said.get(persons.get(record.number, ""), {})
-        if not verdicts or verdicts.get(known[record.key].patient_id) is not False:
+        person = persons.get(record.number, "")
+        if person not in others or known[record.key].patient_id not in others[person]:
             return record
-        return with_own_key(record, {patient_id for patient_id, same in verdicts.items() if same}, ledger)
+        return with_own_key(record, hers.get(person, ()), ledger)
 
     return [own(record) for record in records]
+
+
+def _patients(verdicts: Iterable[Verdict], into: Mapping[str, str]) -> dict[str, set[str]]:
+    """Return digest → the Patients of its verdicts and who stands for them since: a merge makes no record of two."""
+    found: dict[str, set[str]] = {}
+    for one in verdicts:
+        found.setdefault(one.digest, set()).update((one.patient_id, into.get(one.patient_id, one.patient_id)))
+    return found
 
 
 def with_own_key(record: SpooledRecord, patient_ids: Container[str], ledger: Ledger) -> SpooledRecord:

@@ -50,7 +50,9 @@ def remember(
     ledger.spool.close(move.run, [move.decision.number])
     mine, theirs = _digests(move, tools)
     blocks = {number for record in move.records for number in block_numbers(evidence_of(record.patient))}
-    ledger.keys.estrange(move.wrong, mine - theirs, blocks if not move.others else ())
+    merged = ledger.keys.survivors([move.wrong])
+    for wrong in (move.wrong, *(one for one, now in merged.items() if now == move.wrong)):
+        ledger.keys.estrange(wrong, mine - theirs, blocks if not move.others else ())
     ledger.keys.acquaint((digest, right) for digest in mine)
     ledger.keys.locate((block, right) for block in blocks)
 

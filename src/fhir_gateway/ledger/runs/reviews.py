@@ -228,7 +228,7 @@ class Reviews:
             statement = statement.join(tables.reviews, tables.reviews.c.id == table.c.review)
             statement = statement.where(tables.reviews.c.kind != ReviewKind.UNLINK)
         return [
-            Verdict(row.digest, row.patient_id, row.same)
+            Verdict(row.digest, row.patient_id, row.same, row.review)
             for chunk in chunks(digests)
             for row in self._connection.execute(statement.where(table.c.digest.in_(chunk)))
         ]
