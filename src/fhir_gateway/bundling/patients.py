@@ -155,13 +155,21 @@ def _add_addresses(result: Resource, additions: Sequence[Resource]) -> None:
     """Add addresses in other places: what names no place that is not there already tells nothing of having moved."""
     addresses = list(result.get("address", []))
     for addition in additions:
-        there = [set(place.split()) for address in addresses for place in places_in(address) if place]
+        addresses += _elsewhere([addition], addresses)
+    if addresses:
+        result["address"] = addresses
+
+
+def _elsewhere(additions: Sequence[Resource], addresses: Sequence[Resource]) -> list[Resource]:
+    """Return those that name places where none of the addresses is; all where there are no addresses."""
+    there = [set(place.split()) for address in addresses for place in places_in(address) if place]
+    found = []
+    for addition in additions:
         named = [set(place.split()) for place in places_in(addition) if place]
         known = any(words <= known or known <= words for words in named for known in there)
         if not addresses or (named and there and not known):
-            addresses.append(addition)
-    if addresses:
-        result["address"] = addresses
+            found.append(addition)
+    return found
 
 
 def _add_names(result: Resource, additions: Sequence[Resource]) -> None:
@@ -214,18 +222,22 @@ def _correct_list(result: Resource, name: str, before: Sequence[str], new: Seque
     now = [digest(element) for element in new]
     current: list[Resource] = result.get(name, [])
     present = {digest(element) for element in current}
-    arriving = [e for e, d in zip(new, now, strict=True) if d not in before and d not in present]
+    stated = [e for e, d in zip(new, now, strict=True) if d not in before]
     if name == "identifier" and any(i.get("system") == systems.NIK for i in current):
-        arriving = [i for i in arriving if i.get("system") != systems.NIK_AS_WRITTEN and not _is_damaged(i, current)]
-    if not arriving:
-        return
+        stated = [i for i in stated if i.get("system") != systems.NIK_AS_WRITTEN and not _is_damaged(i, current)]
+    arriving = [element for element in stated if digest(element) not in present]  # others may say it already
     kept: list[Resource] = []
     for element in current:
-        given_up = digest(element) in before and digest(element) not in now and _replaceable(name, element, arriving)
+        said = digest({**element, "use": "official"} if element.get("use") == "secondary" else element)
+        given_up = said in before and said not in now and _replaceable(name, element, stated)
         if given_up and (name in _AGES or name == "telecom"):
             kept.append({**element, "use": "old"})
         elif not given_up:
             kept.append(element)
+    if not arriving and kept == current:
+        return
+    if name == "address":
+        arriving = _elsewhere(arriving, [address for address in kept if address.get("use") != "old"])
     own = [element for element in kept if element.get("system") == systems.PERSON]
     rest = [element for element in kept if element.get("system") != systems.PERSON]
     result[name] = [*own, *arriving, *rest]
@@ -234,7 +246,7 @@ def _correct_list(result: Resource, name: str, before: Sequence[str], new: Seque
 def _replaceable(name: str, element: Resource, arriving: Sequence[Resource]) -> bool:
     """Tell whether what arrives stands for this element; an identifier gives way to one of its own kind only."""
     if name != "identifier":
-        return True
+        return bool(arriving)
     kinds = (
         {element.get("system"), systems.NIK}
         if element.get("system") == systems.NIK_AS_WRITTEN

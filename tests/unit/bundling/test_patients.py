@@ -113,6 +113,35 @@ def test_a_corrected_phone_comes_first_and_the_wrong_one_stays_as_old():
     assert result["telecom"] == [OTHER_PHONE, {**PHONE, "use": "old"}]
 
 
+def test_a_nik_that_is_corrected_to_the_one_that_another_source_tells_is_no_second_number_any_more():
+    before, wrong = patient(identifier=[OTHER_NIK]), {**OTHER_NIK, "use": "secondary"}
+    current = patients.enriched(patient(identifier=[NIK]), before)
+    assert current["identifier"] == [NIK, wrong]
+    result = patients.corrected(current, supplied(before), patient(identifier=[NIK]))
+    assert result["identifier"] == [NIK, {**wrong, "use": "old"}]
+
+
+def test_a_phone_that_is_corrected_to_the_one_that_another_source_tells_is_an_earlier_one():
+    before = patient(telecom=[PHONE])
+    current = patients.enriched(patient(telecom=[OTHER_PHONE]), before)
+    result = patients.corrected(current, supplied(before), patient(telecom=[OTHER_PHONE]))
+    assert result["telecom"] == [OTHER_PHONE, {**PHONE, "use": "old"}]
+
+
+def test_a_mother_who_is_corrected_to_the_one_that_another_source_tells_stands_once():
+    mothers = [{"relationship": [{"coding": [{"code": "MTH"}]}], "name": {"text": text}} for text in ("Sti", "Siti")]
+    before = patient(contact=mothers[:1])
+    current = patients.enriched(patient(contact=mothers[1:]), before)
+    assert patients.corrected(current, supplied(before), patient(contact=mothers[1:]))["contact"] == mothers[1:]
+
+
+def test_a_move_that_two_sources_tell_in_other_words_is_one():
+    before, moved = patient(address=[{"text": "Bukateja"}]), {"text": "DESA KUTASARI RT 1"}
+    current = patient(address=[moved, {"text": "Bukateja"}])
+    result = patients.corrected(current, supplied(before), patient(address=[{"text": "Kutasari"}]))
+    assert result["address"] == [moved, {"text": "Bukateja", "use": "old"}]
+
+
 def test_a_blank_never_replaces_a_value():
     before = patient(telecom=[PHONE], gender="male")
     assert patients.corrected(before, supplied(before), {"resourceType": "Patient"}) is None
