@@ -86,6 +86,13 @@ def test_thresholds_are_scored_where_the_truth_is_known(place):
     assert outcomes[1]["recall"] > outcomes[-1]["recall"]
 
 
+def test_rows_that_a_limit_left_unread_are_not_held_against_recall(place):
+    place.run("synth", "clinic", "--persons", 60, "--seed", 3)
+    file, options = place.home / "clinic" / "puskesmas.csv", ("--truth", "clinic", "--certain", "10")
+    (part,) = place.json("identity", "thresholds", file, *options, "--limit", 100)
+    assert part["recall"] > 0.8
+
+
 def test_thresholds_that_are_no_numbers_are_refused(place):
     place.sheet(RATNA)
     assert place.run("identity", "thresholds", "sheet.csv", "--certain", "high")[0] == 2

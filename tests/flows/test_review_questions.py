@@ -100,3 +100,25 @@ def test_an_answer_that_is_given_again_does_nothing_and_says_so(place):
     code, _, told = place.run("review", "create", number)
     assert (code, f"settled already: linked (Patient {patient_id}) by dewi on 20" in told) == (2, True)
     assert len(place.content()[0]) == 1
+
+
+THIRD = RATNA_POLIO.replace("3303015203200003", "3303015203200803")
+
+
+def test_what_was_answered_tells_whose_rows_they_were_and_who_became_whom(place):
+    """Ratna under three NIKs: the second is somebody new, the third is Ratna, each in a question of its own."""
+    place.load(place.sheet(RATNA))
+    (ratna,) = place.content()[0]
+    other = RATNA_POLIO.replace("3303015203200003", "3303015203200083")
+    place.load(place.sheet(other, THIRD.replace("15/05", "15/06"), name="next.csv"))
+    first, second = (item["id"] for item in place.json("review", "list"))
+    place.json("review", "create", first)
+    place.json("review", "link", second, ratna)
+    (answer,) = place.json("review", "show", second)["answers"]
+    assert answer["rows_in"] == [{"run": answer["run"], "file": "next.csv", "row": 2}]
+    _, out, _ = place.run("review", "show", second)
+    assert f"in run {answer['run']}: row 2 of next.csv" in out
+    assert "what to do" not in out
+    place.json("review", "undo", second)
+    told = place.json("review", "show", second)["evidence"]
+    assert not [line for line in told if "nothing yet" in line]

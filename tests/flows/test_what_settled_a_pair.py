@@ -123,7 +123,11 @@ def test_what_was_loaded_before_is_told_as_this_row_or_another_of_the_same_words
     place.load(place.sheet(RATNA))
     place.load(place.sheet(RATNA.replace("B100", "B200"), RATNA_POLIO, name="next.csv"))
     lines = {row: _settled(place, 2, "--row", row) for row in (1, 2)}
-    assert lines[1] == lines[2] == ["settled: one person, as this row was loaded for it before (run 1)"]
+    assert (
+        lines[1]
+        == lines[2]
+        == ["settled: one person, as a row that says this of the person was loaded for it before (run 1)"]
+    )
     place.load(place.sheet(RATNA_POLIO.replace("bOPV;1", "bOPV;2").replace("15/05", "15/07"), name="later.csv"))
     assert _settled(place, 3, "--row", 1) == [
         "settled: one person, as another row that says the very same of the person was loaded for it before"

@@ -25,7 +25,7 @@ class PairsSettled:
 
     def __call__(self, pair: ComparedPair) -> str:
         """Return it in words."""
-        told = self._judged(pair) or self._asked(pair) or self._known(pair)
+        told = self._judged(pair) or self._asked(pair) or self._became_since(pair) or self._known(pair)
         told = told or settled_words(pair, self._decision, self._policy)
         merged = self._merged(pair)
         return f"{told}; {merged}" if merged else told
@@ -58,7 +58,8 @@ class PairsSettled:
             run = self._ledger.runs.get(number) if number < self._run.id else None
             stored = self._ledger.spool.decision_of(run, loaded) if run else None
             if stored and self._survivor(stored.decision.patient_id) == self._survivor(str(patient_id)):
-                return f"one person, as this row was loaded for it before (run {number})"
+                whose = "this row" if len(keys) == 1 else "a row that says this of the person"
+                return f"one person, as {whose} was loaded for it before (run {number})"
         return "one person, as another row that says the very same of the person was loaded for it before"
 
     def _survivor(self, patient_id: str) -> str:
@@ -85,6 +86,17 @@ class PairsSettled:
         if item.state is ReviewState.REJECTED:
             return f"the row was rejected{_by(item)}"
         return f"{self._outcome(pair, asked, item)}{_by(item)}" if item.state in _ANSWERED else ""
+
+    def _became_since(self, pair: ComparedPair) -> str:
+        """Return who the two are, where nobody is asked about them any more: each was answered in a question of its own."""
+        if settled_by(pair, self._decision) is not SettledBy.ASKED:
+            return ""
+        one, other = self._became(pair.left), self._became(pair.right)
+        if not (one and other):
+            return ""
+        if one == other:
+            return f"one person, Patient {one}, as operators decided of each"
+        return f"two people, Patients {one} and {other}, as operators decided of each"
 
     def _outcome(self, pair: ComparedPair, asked: Node, item: ReviewItem) -> str:
         other = self._became(pair.right if asked == pair.left else pair.left)

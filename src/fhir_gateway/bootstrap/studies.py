@@ -107,8 +107,10 @@ def _persons(inputs: Sequence[LoadInput], truth: Path) -> dict[tuple[int, int], 
 
 
 def score_thresholds(study: ThresholdStudy, inputs: Sequence[LoadInput], truth: Path) -> list[Score]:
-    """Score each outcome against the truth that `synth` wrote; raises SourceError where that cannot be."""
-    return [score(read_truth(truth), _reports(study, outcome, inputs)) for outcome in study.outcomes]
+    """Score each outcome against the truth that `synth` wrote, of the rows that were read; raises SourceError where that cannot be."""
+    read = {(inputs[row.file].mapping, row.row) for row in study.rows}
+    true = [row for row in read_truth(truth) if (row.source, row.row) in read]
+    return [score(true, _reports(study, outcome, inputs)) for outcome in study.outcomes]
 
 
 def _reports(

@@ -1,7 +1,7 @@
 """What the faces show: runs' books, reviews and people, gathered from ledger and server."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from fhir_gateway.bootstrap.settling_told import PairsSettled
 from fhir_gateway.domain.identity import PersonDecision
@@ -45,7 +45,7 @@ NOTHING = Summary(0, 0, {}, {}, {}, (), 0.0)
 
 @dataclass(frozen=True, slots=True)
 class ReviewRow:
-    """A row that hangs on a review."""
+    """A row that hangs on a review, or hung on it until it was answered."""
 
     run: int
     file: str
@@ -74,7 +74,8 @@ class ReviewView:
     """A review with everything that an operator needs to decide it.
 
     `people` are what its rows say, one for each wording; `candidates` the Patients whom they may be, by id; `waiting`
-    the same load's people whom they may be, and who wait themselves: the question that asks about them, and their rows.
+    the same load's people whom they may be, and who wait themselves: the question that asks about them, and their rows;
+    `answered` the rows that each answer's run settled, by the run's number.
     """
 
     item: ReviewItem
@@ -83,6 +84,7 @@ class ReviewView:
     candidates: Mapping[str, PatientWithDoses]
     waiting: Sequence[WaitingCandidate] = ()
     answers: Sequence[ReviewAnswer] = ()
+    answered: Mapping[int, Sequence[ReviewRow]] = field(default_factory=dict)
     evidence: Sequence[str] = ()
 
 
@@ -164,15 +166,23 @@ def review_view(
     records = ledger.spool.parked_numbers(ledger.reviews.records(item.id))
     run = ledger.runs.get(item.run)
     shown = [patient_id for patient_id in asked_about(ledger, item) if patient_id in people]
+    answers = ledger.reviews.history(item.id)
     return ReviewView(
         item=item,
         rows=[ReviewRow(item.run, run.files[r.file].name, r.row) for r in records if run and r.file < len(run.files)],
         people=_wordings(records),
         candidates={patient_id: people[patient_id] for patient_id in shown},
         waiting=_waiting(ledger, item, run) if run else (),
-        answers=ledger.reviews.history(item.id),
+        answers=answers,
+        answered={one.run: _read_by(ledger, one.run) for one in answers if one.run},
         evidence=explained(ledger, run, item.decision, policy) if item.decision else (),
     )
+
+
+def _read_by(ledger: Ledger, number: int) -> list[ReviewRow]:
+    run = ledger.runs.get(number)
+    rows = ledger.spool.rows(number) if run else ()
+    return [ReviewRow(number, run.files[file].name, row) for file, row in rows if run and file < len(run.files)]
 
 
 def _wordings(records: Iterable[SpooledRecord]) -> list[PatientWithDoses]:

@@ -67,7 +67,7 @@ def show(
                 "rows_in": _rows(view.rows),
                 "waiting": sorted({other.review for other in view.waiting} - {0}),
                 "evidence": list(view.evidence),
-                "answers": [_answer(answer) for answer in view.answers],
+                "answers": [{**_answer(one), "rows_in": _rows(view.answered.get(one.run, ()))} for one in view.answers],
             }
         )
         return
@@ -254,12 +254,10 @@ def print_review(view: bootstrap.ReviewView, *, reveal: bool) -> None:
     """Print a review for people; masked unless `reveal`."""
     item = view.item
     print_text(f"review {item.id} ({item.kind}, {item.state}): {item.text}")
-    superseded = item.state is ReviewState.SUPERSEDED
-    print_text(
-        "  nothing is left to decide: its rows have been loaded meanwhile"
-        if superseded
-        else f"  what to do: {item.suggestion}"
-    )
+    if item.state is ReviewState.SUPERSEDED:
+        print_text("  nothing is left to decide: its rows have been loaded meanwhile")
+    elif item.state is ReviewState.OPEN:
+        print_text(f"  what to do: {item.suggestion}")
     for row in view.rows:
         print_text(f"  {row.file}, row {row.row} (run {row.run})")
     if view.people or view.candidates:
@@ -276,6 +274,17 @@ def print_review(view: bootstrap.ReviewView, *, reveal: bool) -> None:
         why = f": {answer.note}" if answer.note else ""
         patient = f" (Patient {answer.patient_id})" if answer.patient_id else ""
         print_text(f"  {answer.decided:%Y-%m-%d %H:%M} {answer.state}{patient} by {answer.user}{why}")
+        if rows := view.answered.get(answer.run):
+            print_text(f"    in run {answer.run}: {_told(rows)}")
+
+
+def _told(rows: Sequence[bootstrap.ReviewRow]) -> str:
+    files: dict[str, list[str]] = {}
+    for one in rows:
+        files.setdefault(one.file, []).append(str(one.row))
+    return "; ".join(
+        f"{'row' if len(rows) == 1 else 'rows'} {', '.join(rows)} of {file}" for file, rows in files.items()
+    )
 
 
 def _print_sides(view: bootstrap.ReviewView, *, reveal: bool) -> None:

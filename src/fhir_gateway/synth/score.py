@@ -265,9 +265,10 @@ def _split(
             continue
         patients = Counter(row.patient for row in counting if row.patient)
         why["missed"] += max(len(patients) - 1, 0)
-        for row in counting:
-            if not row.patient:
-                why[row.report.status] += 1
+        missing = Counter(row.report.status for row in counting if not row.patient)
+        if not patients:  # of n rows none of which is linked the first one needs no link
+            missing["review" if "review" in missing else missing.most_common(1)[0][0]] -= 1
+        why.update(missing)
         most = patients.most_common(1)[0][0] if patients else ""
         for row in counting:
             if row.patient not in {"", most}:
