@@ -1,6 +1,7 @@
 """A wrong link is taken apart: doses, what the rows said of the person, and what later loads make of them."""
 
 import json
+import re
 
 import pytest
 from tests.flows.conftest import BAYU, RATNA, RATNA_POLIO
@@ -238,6 +239,15 @@ def test_an_unlinking_that_contradicts_the_one_before_is_refused(linked, other):
     assert code == 2
     assert f"row 2 of run 1 has been taken apart from Patient {done['from']} already (run 2)" in err
     assert "`review undo 1` takes that back" in err
+
+
+def test_an_unlinking_tells_the_number_under_which_it_is_taken_back(linked):
+    before = owners(linked)
+    _, said, _ = linked.run("review", "unlink", 1, 2)
+    number = re.search(r"`fhir-gateway review undo (\d+)` takes that back", " ".join(said.split())).group(1)
+    assert linked.json("review", "unlink", 1, 2)["review"] == int(number)
+    linked.json("review", "undo", number)
+    assert owners(linked) == before
 
 
 def test_what_was_taken_back_can_be_taken_apart_again(linked):

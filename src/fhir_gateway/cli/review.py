@@ -232,6 +232,7 @@ def _print_unlinked(done: Unlinked, *, as_json: bool) -> None:
                 "rows": done.rows,
                 "doses": done.doses,
                 "left": list(done.left),
+                "review": done.review,
                 "done_before": done.before,
             }
         )
@@ -242,7 +243,7 @@ def _print_unlinked(done: Unlinked, *, as_json: bool) -> None:
         when = done.run.finished or done.run.started
         print(f"nothing to do: {moved} already, in run {done.run.id} by {done.run.user} on {when:%Y-%m-%d %H:%M}")
     else:
-        print(f"run {done.run.id}: {moved}")
+        print(f"run {done.run.id}: {moved}; `fhir-gateway review undo {done.review}` takes that back")
     if done.left:
         print(
             f"Patient {done.wrong} keeps what cannot safely be told to be these rows' alone, look at its"

@@ -16,7 +16,7 @@ class Unlinked:
     """What was done: the run, whose the rows were and are, how many rows and doses went over.
 
     `left` are fields of the wrong Patient that these rows supplied, but that could not be taken out safely. `before`
-    tells whether an earlier command did so, and this one nothing.
+    tells whether an earlier command did so, and this one nothing. `review` is the number under which it can be taken back.
     """
 
     run: Run
@@ -25,6 +25,7 @@ class Unlinked:
     rows: int
     doses: int
     left: tuple[str, ...]
+    review: int
     before: bool = False
 
 
@@ -85,4 +86,10 @@ async def _told(run: Run, wrong: str, right: str, tools: LoadTools) -> Unlinked:
         said = [entry.supplied.get(PATIENT, {}) for entry in known.values()]
         left = without(patient, said, [entry.supplied.get(PATIENT, {}) for entry in others.values()]).left
     doses = {dose for _, _, settled in records if settled for dose in settled.immunization_ids}
-    return Unlinked(run, wrong, right, len(records), len(doses), left, before=True)
+    return Unlinked(run, wrong, right, len(records), len(doses), left, review_of(run, tools), before=True)
+
+
+def review_of(run: Run, tools: LoadTools) -> int:
+    """Return the number under which a run's unlinking is kept and can be taken back."""
+    item = tools.ledger.reviews.of_unlinking(run.id)
+    return item.id if item else 0

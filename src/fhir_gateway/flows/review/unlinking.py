@@ -27,7 +27,7 @@ from fhir_gateway.flows.review.parting_plan import PATIENT, UnlinkRequest, check
 from fhir_gateway.flows.review.recalling import changed_since, recall_changed
 from fhir_gateway.flows.review.remembering import remember, write_down, written_by
 from fhir_gateway.flows.review.sending import read_doses, send_all
-from fhir_gateway.flows.review.unlinked_before import Unlinked, unlinked_before
+from fhir_gateway.flows.review.unlinked_before import Unlinked, review_of, unlinked_before
 
 _TRIES = 6
 _DECISIONS = 500
@@ -65,6 +65,7 @@ async def unlink(request: UnlinkRequest, tools: LoadTools) -> Unlinked:
         rows=len(move.records),
         doses=len(set(standing.places.values())),
         left=cleaned.left,
+        review=review_of(run, tools),
     )
 
 
