@@ -43,12 +43,13 @@ def why_asked(decisions: Sequence[PersonDecision], people: Sequence[TrueRow]) ->
 
 
 def how_many_questions(decisions: Sequence[PersonDecision], persons: int) -> str:
-    """Return how many questions operators are asked; those of one group of records that know each other count apart."""
-    asked = [decision for decision in decisions if decision.action is PersonAction.REVIEW]
-    records = sum(len(decision.members) for decision in asked)
+    """Return how many questions operators are asked; who fits two of whom another question asks is settled by that."""
+    waiting = [decision for decision in decisions if decision.action is PersonAction.REVIEW]
+    people = {member for decision in waiting for member in decision.members}
+    asked = sum(not (decision.torn and people.intersection(decision.candidates)) for decision in waiting)
     return (
-        f"         {len(asked):,} questions for {persons:,} persons ({100 * len(asked) / persons:.2f} %), "
-        f"on each hang {records / max(1, len(asked)):.1f} distinct Patients"
+        f"         {asked:,} questions for {persons:,} persons ({100 * asked / persons:.2f} %), "
+        f"on each hang {len(people) / max(1, asked):.1f} distinct Patients"
     )
 
 

@@ -52,8 +52,10 @@ def test_whom_a_row_fits_as_well_may_wait_in_a_question_of_an_earlier_load(place
     books = place.load(place.sheet(INITIAL, name="next.csv"))
     assert books["reasons"] == {"fits-two-people": 1}
     assert place.content() == before
-    waiting, torn = sorted(place.json("review", "list"), key=lambda item: item["id"])
-    assert f"review {waiting['id']}" in torn["reason"]
+    (waiting,) = place.json("review", "list")
+    (torn,) = waiting["hanging"]
+    assert waiting["rows"] == 2
+    assert f"review {waiting['id']}" in place.json("review", "show", torn)["reason"]
 
 
 def test_of_two_whom_a_patient_fits_as_well_neither_is_linked(place):
@@ -70,7 +72,10 @@ def test_one_answer_settles_the_questions_of_all_loads_about_the_very_same_child
     assert place.load(place.sheet(next_month, name="next.csv"))["review"] == 1
     moved = next_month.replace("Bukateja", "Kutasari").replace("/2020;bOPV", "/2021;bOPV")
     assert place.load(place.sheet(moved, name="other.csv"))["review"] == 1
-    first, second, other = sorted(item["id"] for item in place.json("review", "list"))
+    asked = {item["id"]: item for item in place.json("review", "list")}
+    first, other = sorted(asked)
+    (second,) = asked[first]["hanging"]
+    assert (asked[first]["rows"], asked[other]["rows"]) == (2, 1)
     place.json("review", "create", first, "--note", "twins")
     assert [item["id"] for item in place.json("review", "list")] == [other]
     patients, doses = place.content()

@@ -27,7 +27,7 @@ from fhir_gateway.candidates import ServerCandidates
 from fhir_gateway.domain.errors import ConfigurationError, ConfigurationProblem, TransientServerError
 from fhir_gateway.domain.outcomes import Outcome, RowOutcome
 from fhir_gateway.domain.records import Resource
-from fhir_gateway.domain.runs import Provenance, ReviewItem, Run
+from fhir_gateway.domain.runs import Provenance, Run
 from fhir_gateway.fhir_server.check import ServerCheck, check_server, what_hinders_a_load
 from fhir_gateway.fhir_server.client import FhirClient
 from fhir_gateway.fhir_server.history import ServerHistory
@@ -137,11 +137,11 @@ class Gateway:
     def review(self, number: int) -> ReviewView | None:
         """Return a review with its rows and candidates, None where there is no such review."""
         item = self.ledger.reviews.get(number)
-        return self.reviews([item])[0] if item else None
+        return self.reviews([review_road.question_of(item, self.ledger)])[0] if item else None
 
-    def reviews(self, items: Sequence[ReviewItem]) -> list[ReviewView]:
+    def reviews(self, questions: Sequence[review_road.Question]) -> list[ReviewView]:
         """Return reviews with their rows and candidates, in their order; the candidates are read together."""
-        wanted = sorted({patient_id for item in items for patient_id in asked_about(self.ledger, item)})
+        wanted = sorted({patient_id for one in questions for patient_id in asked_about(self.ledger, one.item)})
         people: dict[str, PatientWithDoses] = {}
 
         async def read(tools: LoadTools) -> None:
@@ -150,7 +150,7 @@ class Gateway:
 
         if wanted:
             self._with_tools(read)
-        return [review_view(self.ledger, item, people, self.environment.matching) for item in items]
+        return [review_view(self.ledger, one, people, self.environment.matching) for one in questions]
 
     def act(self, action: Callable[[LoadTools], Awaitable[T]], *, to_post: bool = False) -> T:
         """Do something with the environment's adapters, connected; `to_post` checks first whether the server can be used."""

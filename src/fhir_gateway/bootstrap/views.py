@@ -1,14 +1,16 @@
 """What the faces show: runs' books, reviews and people, gathered from ledger and server."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import groupby
+from operator import itemgetter
 
 from fhir_gateway.bootstrap.settling_told import PairsSettled
 from fhir_gateway.domain.identity import PersonDecision
 from fhir_gateway.domain.outcomes import Outcome
 from fhir_gateway.domain.records import Resource, UnmappedValue
 from fhir_gateway.domain.runs import Provenance, ReviewAnswer, ReviewItem, Run, SpooledRecord
-from fhir_gateway.flows.review import candidate_ids, waiting_candidates
+from fhir_gateway.flows.review import Question, candidate_ids, waiting_candidates
 from fhir_gateway.identity.explain import explain_decision
 from fhir_gateway.identity.parameters import MatchingPolicy
 from fhir_gateway.ledger.store import Ledger
@@ -45,11 +47,12 @@ NOTHING = Summary(0, 0, {}, {}, {}, (), 0.0)
 
 @dataclass(frozen=True, slots=True)
 class ReviewRow:
-    """A row that hangs on a review, or hung on it until it was answered."""
+    """A row that hangs on a review, or hung on it until it was answered; by a question of its own (`review`) perhaps."""
 
     run: int
     file: str
     row: int
+    review: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +77,8 @@ class ReviewView:
     """A review with everything that an operator needs to decide it.
 
     `people` are what its rows say, one for each wording; `candidates` the Patients whom they may be, by id; `waiting`
-    the same load's people whom they may be, and who wait themselves: the question that asks about them, and their rows;
-    `answered` the rows that each answer's run settled, by the run's number.
+    those whom they may be, and who wait themselves: the question that asks about them, and their rows; `answered` the rows
+    that each answer's run settled, by the run's number. `hanging` are the questions that this one's answer settles as well.
     """
 
     item: ReviewItem
@@ -86,6 +89,7 @@ class ReviewView:
     answers: Sequence[ReviewAnswer] = ()
     answered: Mapping[int, Sequence[ReviewRow]] = field(default_factory=dict)
     evidence: Sequence[str] = ()
+    hanging: Sequence[int] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,22 +164,24 @@ async def patients_with_doses(ids: Sequence[str], reader: FhirReader) -> dict[st
 
 
 def review_view(
-    ledger: Ledger, item: ReviewItem, people: Mapping[str, PatientWithDoses], policy: MatchingPolicy
+    ledger: Ledger, question: Question, people: Mapping[str, PatientWithDoses], policy: MatchingPolicy
 ) -> ReviewView:
     """Return a review as it is shown; `people` are those whom it is about, as far as the server has them."""
+    item = question.item
     records = ledger.spool.parked_numbers(ledger.reviews.records(item.id))
     run = ledger.runs.get(item.run)
     shown = [patient_id for patient_id in asked_about(ledger, item) if patient_id in people]
     answers = ledger.reviews.history(item.id)
     return ReviewView(
         item=item,
-        rows=[ReviewRow(item.run, run.files[r.file].name, r.row) for r in records if run and r.file < len(run.files)],
+        rows=[row for number in (item.id, *question.hanging) for row in _rows_of(ledger, number)],
         people=_wordings(records),
         candidates={patient_id: people[patient_id] for patient_id in shown},
         waiting=_waiting(ledger, item, run) if run else (),
         answers=answers,
         answered={one.run: _read_by(ledger, one.run) for one in answers if one.run},
         evidence=explained(ledger, run, item.decision, policy) if item.decision else (),
+        hanging=question.hanging,
     )
 
 
@@ -183,6 +189,15 @@ def _read_by(ledger: Ledger, number: int) -> list[ReviewRow]:
     run = ledger.runs.get(number)
     rows = ledger.spool.rows(number) if run else ()
     return [ReviewRow(number, run.files[file].name, row) for file, row in rows if run and file < len(run.files)]
+
+
+def _rows_of(ledger: Ledger, review: int) -> Iterator[ReviewRow]:
+    """Yield the rows that hang on a review."""
+    for run_id, records in groupby(ledger.reviews.records(review), key=itemgetter(0)):
+        run = ledger.runs.get(run_id)
+        for record in ledger.spool.parked_numbers(records):
+            if run and record.file < len(run.files):
+                yield ReviewRow(run.id, run.files[record.file].name, record.row, review)
 
 
 def _wordings(records: Iterable[SpooledRecord]) -> list[PatientWithDoses]:
@@ -205,6 +220,10 @@ def _waiting(ledger: Ledger, item: ReviewItem, run: Run) -> list[WaitingCandidat
     asked: dict[int, list[SpooledRecord]] = {}
     for record in ledger.spool.parked_numbers(numbers):
         asked.setdefault(ledger.reviews.of_record(run, record.number) or 0, []).append(record)
+    earlier = item.decision.waiting if item.decision else ()
+    for review, digests in ledger.reviews.people_waiting().items() if earlier else ():
+        if review != item.id and not digests.isdisjoint(earlier):
+            asked[review] = ledger.spool.parked_numbers(ledger.reviews.records(review))
     return [
         WaitingCandidate(review, _rows([record.row for record in records]), _wordings(records))
         for review, records in asked.items()

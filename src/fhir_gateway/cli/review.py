@@ -16,6 +16,7 @@ from fhir_gateway.domain.runs import ReviewAnswer, ReviewItem, ReviewState, Run
 from fhir_gateway.flows import review as review_road
 from fhir_gateway.flows.load import LoadTools
 from fhir_gateway.flows.review import DoseTakenBack, Unlinked, UnlinkRequest
+from fhir_gateway.ports import Ledger
 from fhir_gateway.settings import EMBEDDED
 
 app = typer.Typer(no_args_is_help=True, help="Doubtful rows, which wait for a person's decision.")
@@ -27,19 +28,22 @@ Note = Annotated[str, typer.Option("--note", metavar="TEXT", help="Why, for thos
 
 @app.command("list")
 def list_reviews(environment: options.Environment = EMBEDDED, as_json: options.Json = False) -> None:
-    """List what waits for a decision, those on which most rows hang first."""
+    """List what waits for a decision, those on which most rows hang first.
+
+    A question that another one's answer settles as well is listed with that: its rows are counted there.
+    """
     with bootstrap.ledger_of(environment) as ledger:
-        items = ledger.reviews.open_items()
-        candidates = {item.id: review_road.candidate_ids(item, ledger) for item in items} if as_json else {}
+        asked = review_road.questions(ledger)
+        candidates = {one.item.id: review_road.candidate_ids(one.item, ledger) for one in asked} if as_json else {}
         proposed = {frozenset(proposal[:2]) for proposal in ledger.keys.proposals()}
         parted = ledger.keys.kept_apart({one for pair in proposed for one in pair})
         pairs = len(proposed - parted)
     if as_json:
-        print_json([_as_json(item, candidates[item.id]) for item in items])
+        print_json([_as_json(one.item, candidates[one.item.id]) | {"hanging": list(one.hanging)} for one in asked])
         return
     print_table(
         ("id", "kind", "rows", "run", "since", "what is asked"),
-        [(i.id, i.kind, i.rows, i.run, f"{i.opened:%Y-%m-%d}", i.text) for i in items],
+        [(i.id, i.kind, i.rows, i.run, f"{i.opened:%Y-%m-%d}", i.text) for i in (one.item for one in asked)],
     )
     if pairs:
         seem = "pair of Patients seems" if pairs == 1 else "pairs of Patients seem"
@@ -64,6 +68,7 @@ def show(
         print_json(
             {
                 **_as_json(item, list(view.candidates)),
+                "hanging": list(view.hanging),
                 "rows_in": _rows(view.rows),
                 "waiting": sorted({other.review for other in view.waiting} - {0}),
                 "evidence": list(view.evidence),
@@ -88,8 +93,9 @@ def link(
         if done := review_road.said_before(number, ReviewState.LINKED, gateway.ledger, patient_id=patient):
             _print_again(gateway, done, as_json=as_json)
             return
+        hanging = review_road.hanging_on(number, gateway.ledger)
         run = gateway.link(number, patient, user=user or options.login(), note=note)
-        _print_run(gateway, run, as_json=as_json)
+        _print_run(gateway, run, hanging=hanging, as_json=as_json)
 
 
 @app.command()
@@ -105,8 +111,9 @@ def create(
         if done := review_road.said_before(number, ReviewState.CREATED, gateway.ledger):
             _print_again(gateway, done, as_json=as_json)
             return
+        hanging = review_road.hanging_on(number, gateway.ledger)
         run = gateway.create(number, user=user or options.login(), note=note)
-        _print_run(gateway, run, as_json=as_json)
+        _print_run(gateway, run, hanging=hanging, as_json=as_json)
 
 
 @app.command()
@@ -194,6 +201,7 @@ def undo(
         done = gateway.act(
             lambda tools: review_road.undo(number, to=to, user=who, note=note, tools=tools), to_post=True
         )
+        with_it = gateway.ledger.reviews.answered_as(number)
     if isinstance(done, DoseTakenBack):
         _print_dose_taken_back(done, as_json=as_json)
     elif done:
@@ -202,6 +210,11 @@ def undo(
         print_json({"review": number, "state": "open"})
     else:
         print(f"review {number} waits for a decision again")
+    if with_it and not as_json:
+        reviews = " and ".join(map(str, with_it))
+        print_text(
+            f"review {reviews} was answered with it and still stands: take that back as well, if it is wrong, too"
+        )
 
 
 def _print_undone_before(number: int, undone: ReviewAnswer, *, as_json: bool) -> None:
@@ -260,7 +273,8 @@ def print_review(view: bootstrap.ReviewView, *, reveal: bool) -> None:
     elif item.state is ReviewState.OPEN:
         print_text(f"  what to do: {item.suggestion}")
     for row in view.rows:
-        print_text(f"  {row.file}, row {row.row} (run {row.run})")
+        with_it = f", in review {row.review}, which the answer settles as well" if row.review != item.id else ""
+        print_text(f"  {row.file}, row {row.row} (run {row.run}){with_it}")
     if view.people or view.candidates:
         _print_sides(view, reveal=reveal)
     if first := sorted({other.review for other in view.waiting} - {0}):
@@ -328,13 +342,21 @@ def _said_already(item: ReviewItem) -> str:
     return f"nothing to do: review {item.id} was answered so already ({item.state}), by {item.user}{when}"
 
 
-def _print_run(gateway: bootstrap.Gateway, run: Run, *, as_json: bool) -> None:
+def _print_run(gateway: bootstrap.Gateway, run: Run, *, hanging: Sequence[int] = (), as_json: bool) -> None:
     seconds = (run.finished - run.started).total_seconds() if run.finished else 0.0
     summary = gateway.summary(run, seconds)
     if as_json:
         print_summary_json(summary)
     else:
-        print_summary(summary)
+        print_summary(summary, next_steps=[_what_became_of(number, gateway.ledger) for number in hanging])
+
+
+def _what_became_of(number: int, ledger: Ledger) -> str:
+    """Tell what an answer made of a question that hung on it."""
+    item = ledger.reviews.get(number)
+    if item and item.state is ReviewState.LINKED:
+        return f"review {number} is settled by that as well: its rows are Patient {item.patient_id}'s"
+    return f"review {number} waits for an answer of its own"
 
 
 def _rows(rows: Sequence[bootstrap.ReviewRow]) -> list[dict[str, object]]:

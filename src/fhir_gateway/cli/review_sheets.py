@@ -23,6 +23,7 @@ from fhir_gateway.flows.review import (
     SheetLine,
     apply_sheet,
     check_sheet,
+    questions,
     version_of,
 )
 from fhir_gateway.identity.explain import explain_comparison
@@ -74,7 +75,7 @@ def export_sheet(
     """
     check_target(sheet)
     with ProgressDisplay() as progress, bootstrap.opened(environment, progress) as gateway:
-        views = gateway.reviews(gateway.ledger.reviews.open_items())
+        views = gateway.reviews(questions(gateway.ledger))
         policy = gateway.environment.matching
         lines = [
             line

@@ -83,6 +83,8 @@ class PersonDecision:
     decides, `candidates` (best first) are whom to look at. `grade` is that of the best candidate. `reason` is a stable
     code, `text` and `suggestion` are for the operator, without values. `pairs` are the comparisons that decided.
     `proposals` are pairs of Patients on the server that these records show to be one person.
+    `waiting` are digests of people who wait in questions of earlier loads, and are candidates as well. `torn` says that
+    the members fit all candidates about equally well, and one for certain: if these are one person, it is the members', too.
     """
 
     members: tuple[int, ...]
@@ -95,6 +97,8 @@ class PersonDecision:
     candidates: tuple[Node, ...] = ()
     pairs: tuple[ComparedPair, ...] = ()
     proposals: tuple[tuple[str, str], ...] = ()
+    waiting: tuple[str, ...] = ()
+    torn: bool = False
 
 
 @dataclass(frozen=True, slots=True)

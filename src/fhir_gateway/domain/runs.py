@@ -253,6 +253,11 @@ class ReviewAnswer:
     written: tuple[WrittenResource, ...] = ()
 
 
+def as_review(number: int, note: str = "") -> str:
+    """Return the note of an answer that was given because of the answer to another question, with the note of that."""
+    return f"as review {number}: {note}" if note else f"as review {number}"
+
+
 @dataclass(frozen=True, slots=True)
 class Provenance:
     """Which row of which file a dose or Patient came from, by which run."""

@@ -6,12 +6,12 @@ A chain that would join two vetoed people is cut at its weakest link, for strong
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import reduce
-from itertools import combinations
+from itertools import takewhile
 from operator import or_
 from typing import NamedTuple
 
 from fhir_gateway.domain.identity import ComparedPair, Comparison, Evidence, Grade, Node
-from fhir_gateway.identity.comparators import numbered_as_twins, numbered_side_by_side
+from fhir_gateway.identity.comparators import numbered_as_twins
 from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.evidence import PersonEvidence
 from fhir_gateway.identity.frequencies import Frequencies, default_frequencies
@@ -216,34 +216,6 @@ class Graph:
         said = [self._listed[node] for node in nodes if node in self._listed]
         return reduce(or_, said) if said else _NOTHING
 
-    def rivals(self, one: Node, other: Node) -> bool:
-        """Say whether a record that fits both must be torn: two people, not one whose NIK was mistyped once."""
-        if not self.conflict(one, other):
-            return False
-        comparison = self.between(one, other)
-        mistyped = veto_codes(comparison) == {VetoCode.NIK_DIFFERENT.value} and comparison.grade is Grade.PROBABLE
-        mistyped = mistyped and not numbered_as_twins(self.nodes[one], self.nodes[other])
-        mistyped = mistyped and not self.more_than_a_number_parts((one,), (other,))
-        return not mistyped or (isinstance(one, str) and isinstance(other, str))
-
-    def more_than_a_number_parts(self, some: Collection[Node], others: Collection[Node]) -> bool:
-        """Say whether two in whose NIKs all differs may well be two: who fits both is asked about, with both named.
-
-        Their numbers lie side by side; somebody is known to be a twin of that mother and day; or one list has a dose twice of
-        them and of those who are one person with either.
-        """
-        both = {*some, *others}
-        known = [self.nodes[node] for node in both]
-        if any(numbered_side_by_side(one, other) for one, other in combinations(known, 2)):
-            return True
-        if any(one.birth_order > 0 and share_mother_and_birth(one, known[0]) for one in self.nodes.values()):
-            return True
-        joined = {edge.other for node in both for edge in self._edges[node] if joins(edge.comparison)}
-        return any(
-            self.repeats((one,), (other,)).repeated
-            for one, other in combinations(sorted(both | joined, key=self.rank), 2)
-        )
-
     def certain_edges(self) -> list[Edge]:
         """Return every edge that may join two, best first, each once."""
         edges = [
@@ -258,6 +230,11 @@ class Graph:
 def joins(comparison: Comparison) -> bool:
     """Say whether a comparison alone makes two one person."""
     return comparison.grade is Grade.CERTAIN and not comparison.vetoes
+
+
+def numbers_differ(comparison: Comparison) -> bool:
+    """Say whether two have NIKs that differ, be it that one was mistyped."""
+    return VetoCode.NIK_DIFFERENT.value in veto_codes(comparison)
 
 
 def nameless(comparison: Comparison) -> bool:
@@ -287,7 +264,10 @@ def _same_name(comparison: Comparison) -> bool:
 
 
 def torn_between(graph: Graph, person: Node) -> tuple[Edge, ...]:
-    """Return the edges to the people whom a person fits about equally well, () where one leads clearly."""
+    """Return the edges to the people whom a person fits about equally well, () where one leads clearly.
+
+    Of two who may be one whose NIK was mistyped, the first is no better than the second: an operator is asked about them.
+    """
     fitting = [edge for edge in graph.edges(person) if fits(edge.comparison)]
     if len(fitting) < 2 or not joins(fitting[0].comparison) or fitting[0].comparison.weight >= CONFIRMED:
         return ()
@@ -303,7 +283,9 @@ def torn_between(graph: Graph, person: Node) -> tuple[Edge, ...]:
     ]
     if _same_name(near[0].comparison):  # then the name tells between it and who is called otherwise
         near = [edge for edge in near if _same_name(edge.comparison)]
-    return tuple(edge for edge in near if any(graph.rivals(edge.other, rival.other) for rival in near if rival != edge))
+    return tuple(
+        edge for edge in near if any(graph.conflict(edge.other, rival.other) for rival in near if rival != edge)
+    )
 
 
 def fits_as_well(other: Comparison, best: Comparison, margin: float) -> bool:
@@ -323,11 +305,31 @@ def cluster(graph: Graph, torn: frozenset[Node]) -> list[frozenset[Node]]:
         if graph.twin_unseen(edge):
             continue
         decided = frozenset((edge.node, edge.other)) in graph.confirmed
-        if decided or not (graph.doses_contradict(edge, one, other) or _conflicting(graph, one, other)):
+        parted = graph.doses_contradict(edge, one, other) or _conflicting(graph, one, other)
+        if decided or not (parted or _fits_rival(graph, edge, one, other) or _fits_rival(graph, edge, other, one)):
             one |= other
             clusters.update(dict.fromkeys(other, one))
     distinct = {id(members): frozenset(members) for members in clusters.values()}
     return sorted(distinct.values(), key=lambda members: min(map(graph.rank, members)))
+
+
+def _fits_rival(graph: Graph, edge: Edge, own: Collection[Node], others: Collection[Node]) -> bool:
+    """Say whether one of `own` fits somebody with another NIK than the `others`, about as well as an edge joins the two.
+
+    Then what all rows of each tell together decides, see Persons: by a single row the first would be as good as the second.
+    """
+    least = edge.comparison.weight - graph.policy.margin
+    for one in own:
+        for third in takewhile(lambda each: each.comparison.weight > least, graph.edges(one)):
+            if third.other in own or third.other in others or not _fits_as_well(third, edge, graph):
+                continue
+            if any(numbers_differ(graph.between(third.other, node)) for node in others):
+                return True
+    return False
+
+
+def _fits_as_well(third: Edge, edge: Edge, graph: Graph) -> bool:
+    return fits_as_well(third.comparison, edge.comparison, graph.policy.margin)
 
 
 def _conflicting(graph: Graph, one: Iterable[Node], other: Iterable[Node]) -> bool:

@@ -3,7 +3,6 @@
 from dataclasses import replace
 from datetime import date
 from enum import StrEnum
-from itertools import product
 
 from rapidfuzz.distance import OSA
 
@@ -19,8 +18,6 @@ _UNKNOWN_NAME = NameAgreement(NameLevel.UNKNOWN)
 _LAST_DAY = date(9999, 12, 31)
 _DIGITS_OF_A_SPREADSHEET = 15
 _SERIAL_STARTS_AT = 12
-_A_HANDFUL = 10
-"""So near lie the serial numbers of those who were registered together."""
 _CLOSE_DAYS = 3
 """So near lie a day of birth and a day of registration that is taken for it."""
 _NOT_THE_CHILDS = frozenset({NameLevel.NEAR, NameLevel.DIFFERENT, NameLevel.PARTIAL, NameLevel.WEAK})
@@ -123,15 +120,6 @@ def numbered_as_twins(left: PersonEvidence, right: PersonEvidence) -> bool:
     if not any(one != other and one[:_SERIAL_STARTS_AT] == other[:_SERIAL_STARTS_AT] for one, other in valid):
         return False
     return level is NameLevel.NEAR or _words_of(left).isdisjoint(_words_of(right))
-
-
-def numbered_side_by_side(left: PersonEvidence, right: PersonEvidence) -> bool:
-    """Whether two have NIKs of one place, birthday and sex whose serial numbers differ by less than ten, as twins' do."""
-    valid = product(left.niks + left.old_niks, right.niks + right.old_niks)
-    return any(
-        one[:_SERIAL_STARTS_AT] == other[:_SERIAL_STARTS_AT] and 0 < abs(int(one) - int(other)) < _A_HANDFUL
-        for one, other in valid
-    )
 
 
 def _words_of(known: PersonEvidence) -> set[tuple[str, ...]]:

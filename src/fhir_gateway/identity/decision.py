@@ -24,6 +24,7 @@ from fhir_gateway.identity.vetoes import VetoCode
 
 _NAME_DISAGREES = VetoCode.NIK_NAME_DISAGREES.value
 _GRADES = tuple(Grade)
+_BOTH_FIRST = "where these two are asked about themselves, answer that first: as one person they get it, too; else link it to the right one"
 _SUGGESTION = "compare the two with `fhir-gateway review show`, then link it to the right Patient or create a new one"
 _LINKED = "everything that was compared says that it is this person"
 _LINKED_TOGETHER = "all that is known of both together says that it is this person; records of them, compared by themselves, leave it open"
@@ -47,6 +48,8 @@ _SAME_DAYS = (
 )
 _ROWS_ALONE = "a row of the one may be the other by itself; all that is known of both falls short of it"
 _TWIN_UNSEEN = "it may be the same child, or a twin of whom no file told before: no number of its own tells"
+FITS_TWO = "fits-two-people"
+"""The reason of a question about somebody who fits two."""
 _FITS_TWO = "it fits two people about equally well"
 _IS_FITTED_BY_TWO = "the Patient whom it fits is fitted about as well by somebody else of this load"
 _REASONS: Mapping[str, str] = {
@@ -139,6 +142,7 @@ class _Decisions:
         self._told = ToldPairs(graph, self._persons, parts)
         self._persons.join()
         self._clusters = [members for members in self._persons.all() if any(isinstance(node, int) for node in members)]
+        self._between = {members: edges for members in self._clusters if (edges := self._fits_two(members))}
 
     def all(self) -> tuple[PersonDecision, ...]:
         """Return the decisions, by their smallest member."""
@@ -160,7 +164,7 @@ class _Decisions:
         people = [node for node in members if isinstance(node, int)]
         known = [self._graph.nodes[node] for node in people]
         return (
-            len(people) == 1 and people[0] in self._torn,
+            members in self._between,
             len(people) == len(members),
             -len(people),
             -sum(birth_date_fits_nik(evidence) for evidence in known),
@@ -178,9 +182,8 @@ class _Decisions:
         return self._create(members)
 
     def _doubts(self, members: frozenset[Node], settled: set[Node]) -> list[_Doubt]:
-        people = sorted(node for node in members if isinstance(node, int))
-        if len(people) == 1 and people[0] in self._torn:
-            return [_Doubt(edge, "fits-two-people", _FITS_TWO, alone=True) for edge in self._torn[people[0]]]
+        if members in self._between:
+            return [_Doubt(edge, FITS_TWO, _FITS_TWO, alone=len(members) == 1) for edge in self._between[members]]
         if any(pair <= members for pair in self._graph.confirmed):
             return []
         neighbours = self._persons.neighbours(members)
@@ -190,6 +193,20 @@ class _Decisions:
             if not settled.isdisjoint(other) and (doubt := self._doubt(edge, members, other))
         ]
         return sorted(doubts, key=lambda doubt: (-self._weight_to_ask(doubt), self._graph.rank(doubt.edge.other)))
+
+    def _fits_two(self, members: Members) -> tuple[Edge, ...]:
+        """Return the comparisons with those whom a person of the load alone fits about equally well; () where one leads."""
+        if len(members) == 1:
+            (node,) = members
+            if node in self._torn:
+                return self._torn[node]
+        if any(isinstance(node, str) for node in members):
+            return ()
+        neighbours = self._persons.neighbours(members)
+        return tuple(
+            neighbours[other]._replace(comparison=self._persons.compared(members, other))
+            for other in self._persons.torn_between(members)
+        )
 
     def _weight_to_ask(self, doubt: _Doubt) -> float:
         """Return a doubt's weight with what lot, vaccine and day add: they never join, but whom to look at first they may say."""
@@ -213,7 +230,7 @@ class _Decisions:
         clear = lead >= self._graph.policy.margin
         if linked:
             rival = any(isinstance(node, str) for node in other) and not clear
-            return _Doubt(edge, "fits-two-people", _FITS_TWO) if rival else None
+            return _Doubt(edge, FITS_TWO, _FITS_TWO) if rival else None
         if not self._persons.forbidden(members, other):
             return self._nearly_one(edge, members, other)
         if clear and not _same_nik(comparison) and self._persons.doses_part(members, other):
@@ -225,7 +242,7 @@ class _Decisions:
         if self._persons.twin_unseen(members, other):
             return _Doubt(edge, VetoCode.POSSIBLE_TWINS.value, _TWIN_UNSEEN)
         if any(isinstance(node, str) and node in self._torn for node in other):
-            return _Doubt(edge, "fits-two-people", _IS_FITTED_BY_TWO)
+            return _Doubt(edge, FITS_TWO, _IS_FITTED_BY_TWO)
         return _Doubt(edge, "probably-same", "it is probably this person, but what agrees is not enough to be certain")
 
     def _doubt_by_lot(self, edge: Edge, members: Members, other: Members) -> _Doubt | None:
@@ -295,16 +312,25 @@ class _Decisions:
         doubtful = {frozenset((doubt.edge.node, doubt.edge.other)) for doubt in doubts}
         told = {frozenset((pair.left, pair.right)): pair for pair in reversed(pairs)}
         self._asked = {key: told[key] for key in doubtful & told.keys()} | self._asked
+        torn = members in self._between and not self._vetoed_by_others(members)
         return PersonDecision(
             people_of(members),
             PersonAction.REVIEW,
             Grade.PROBABLE if own or best is Grade.CERTAIN else best,
             first.reason,
             first.text,
-            _SUGGESTION,
+            _BOTH_FIRST if torn else _SUGGESTION,
             candidates=tuple(dict.fromkeys((*own, *candidates))),
             pairs=pairs,
+            torn=torn,
         )
+
+    def _vetoed_by_others(self, members: Members) -> bool:
+        """Say whether a rule has an operator asked about somebody else than those whom a person fits equally well."""
+        fitting = {self._persons.of(edge.other) for edge in self._between[members]}
+        others = self._persons.neighbours(members).keys() - fitting
+        compared = (self._persons.compared(members, other) for other in others)
+        return any(each.vetoes and each.grade is Grade.PROBABLE for each in compared)
 
     def _named(self, node: Node) -> Node:
         """Return whom an operator can look at: the Patient of the node's cluster where it has one."""

@@ -9,7 +9,16 @@ from collections.abc import Iterable, Sequence
 from itertools import combinations
 
 from fhir_gateway.domain.identity import Comparison, Grade, Node
-from fhir_gateway.identity.clustering import Edge, Graph, fits, joins, nameless, veto_codes, without_family
+from fhir_gateway.identity.clustering import (
+    Edge,
+    Graph,
+    fits,
+    joins,
+    nameless,
+    numbers_differ,
+    veto_codes,
+    without_family,
+)
 from fhir_gateway.identity.combining import combine
 from fhir_gateway.identity.comparators import compare_keys_of, compare_own_names, no_number_in_common, numbered_as_twins
 from fhir_gateway.identity.evidence import PersonEvidence
@@ -35,8 +44,6 @@ _OF_NAMES = frozenset({VetoCode.POSSIBLE_TWINS.value, VetoCode.TWINS.value, Veto
 """Vetoes of two records that hold no longer where the person is known under the other's name as well."""
 _OF_MOTHERS = frozenset({VetoCode.PARENT.value})
 """The veto of a newborn's row that has a mother's name or number: nobody is born on her child's day."""
-_OF_NUMBERS = frozenset({frozenset({VetoCode.NIK_DIFFERENT.value}), frozenset({VetoCode.NIK_NAME_DISAGREES.value})})
-"""Vetoes that one mistyped number or one nickname explains where all else agrees."""
 _ONE_DAY = frozenset({"exact", "swapped"})
 _MANY_DOSES = 4
 """So many of a list's doses tell that names a sound apart are one child's: of a twin it may have a few yet, or none."""
@@ -310,18 +317,34 @@ class Persons:
             may_be = comparison.grade in {Grade.CERTAIN, Grade.PROBABLE} and veto_codes(comparison) <= _DOUBTS
             if third == other or not may_be:
                 continue
-            if self._rivals(other, third) or veto_codes(self.compared(other, third)) & _TWINS:
+            if self.forbidden(other, third) or veto_codes(self.compared(other, third)) & _TWINS:
                 return True
         return False
 
+    def torn_between(self, one: Members) -> tuple[Members, ...]:
+        """Return whom `one` would be joined with and those whom it fits about as well, where two of them have two NIKs; else ()."""
+        certain = [
+            other
+            for other in self.neighbours(one)
+            if self._certain(one, other, self.compared(one, other)) and not self.forbidden(one, other)
+        ]
+        for other in sorted(certain, key=lambda other: (-self.compared(one, other).weight, self._first(other))):
+            near = self._near(one, other)
+            if any(numbers_differ(self.compared(*two)) for two in combinations(near, 2)):
+                return tuple(near)
+        return ()
+
     def _torn(self, one: Members, other: Members) -> bool:
         """Say whether `one` fits two clusters about as well as `other` that cannot both be its person."""
-        near = [
+        return any(self.forbidden(left, right) for left, right in combinations(self._near(one, other), 2))
+
+    def _near(self, one: Members, other: Members) -> list[Members]:
+        """Return `other`, and whom else `one` fits about as well."""
+        return [
             third
             for third in self.neighbours(one)
             if third == other or (self._fits_as_well(one, third, other) and not self._named(one, other, third))
         ]
-        return any(self._rivals(left, right) for left, right in combinations(near, 2))
 
     def _named(self, one: Members, other: Members, third: Members) -> bool:
         """Say whether the name tells whose `one` is: it is that of `other`, who fits no worse, and not that of `third`."""
@@ -342,17 +365,6 @@ class Persons:
 
     def _numbered_as_twins(self, one: Members, other: Members) -> bool:
         return numbered_as_twins(self._evidence(one), self._evidence(other))
-
-    def _rivals(self, one: Members, other: Members) -> bool:
-        """Say whether two clusters are two people, not one whose NIK was mistyped once."""
-        if not self.forbidden(one, other):
-            return False
-        comparison = self.compared(one, other)
-        in_doubt = veto_codes(comparison) in _OF_NUMBERS and comparison.grade is Grade.PROBABLE
-        in_doubt = in_doubt and not self._numbered_as_twins(one, other)
-        in_doubt = in_doubt and not self._graph.more_than_a_number_parts(one, other)
-        mistyped_once = in_doubt and comparison.weight >= self._graph.policy.certain
-        return not mistyped_once or (_on_server(one) and _on_server(other))
 
 
 def _on_server(members: Members) -> bool:

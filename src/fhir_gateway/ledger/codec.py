@@ -71,6 +71,8 @@ def unpack_decision(payload: bytes) -> PersonDecision:
         candidates=tuple(body["candidates"]),
         pairs=tuple(map(_pair, body["pairs"])),
         proposals=tuple((left, right) for left, right in body["proposals"]),
+        waiting=tuple(body.get("waiting", ())),  # not kept at first
+        torn=body.get("torn", False),
     )
 
 

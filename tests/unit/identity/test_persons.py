@@ -415,37 +415,39 @@ def test_namesakes_whose_own_names_stand_for_their_mothers_are_parted_by_their_d
     assert doses_part(one, other, twice)
 
 
-def test_a_row_that_fits_both_of_two_who_are_numbered_as_twins_is_asked_about():
-    one, other = rizki(name="Akbar Salam", nik=RIZKIS_NIK), rizki(name="Salam Akbar", nik=TWINS_NIK)
-    assert 3 in waiting(one, other, rizki(name="Akbar Salam", nik=""))
-    mistyped = rizki(name="Akbar Salam", nik=MISTYPED_NIK)
-    assert 3 not in waiting(one, mistyped, rizki(name="Akbar Salam", nik=""))
+@pytest.mark.parametrize("other", [TWINS_NIK, f"{RIZKIS_NIK[:12]}9001", f"{RIZKIS_NIK[:5]}3{RIZKIS_NIK[6:]}"])
+def test_a_row_that_fits_both_of_two_who_differ_in_their_niks_alone_is_asked_about_with_both_named(other):
+    for people in permutations((rizki(nik=RIZKIS_NIK), rizki(nik=other), rizki())):
+        bare = next(number for number, one in enumerate(people, start=1) if not one.niks)
+        (asked,) = [one for one in decided(*people) if bare in one.members]
+        assert (asked.action, asked.reason) == (PersonAction.REVIEW, "fits-two-people")
+        assert (asked.members, set(asked.candidates), asked.torn) == ((bare,), {1, 2, 3} - {bare}, True)
 
 
-MISTYPED_NIK = f"{RIZKIS_NIK[:12]}9001"
-"""Of the same place and birthday, but not of those who were registered together."""
+def test_a_row_that_agrees_with_one_of_two_numbers_clearly_more_is_that_ones():
+    one, other = rizki(nik=RIZKIS_NIK), rizki(nik=TWINS_NIK, phone="+6281299990000", village="Bukateja")
+    assert 3 not in waiting(one, other, rizki())
 
 
-def test_a_row_that_fits_both_of_two_who_are_numbered_side_by_side_is_asked_about_with_both_named():
-    (asked,) = [one for one in decided(rizki(nik=RIZKIS_NIK), rizki(nik=TWINS_NIK), rizki()) if 3 in one.members]
-    assert (asked.action, asked.reason, set(asked.candidates)) == (PersonAction.REVIEW, "fits-two-people", {1, 2})
+def test_rows_that_are_one_by_a_record_number_and_fit_two_together_are_not_the_first_ones():
+    two = rizki(nik=RIZKIS_NIK), rizki(nik=TWINS_NIK)
+    bare = rizki(record=("1", "77")), rizki(record=("1", "77"), phone="", mother="")
+    asked = [one for one in decided(*two, *bare) if {3, 4} & {*one.members}]
+    assert {one.reason for one in asked} == {"fits-two-people"}
+    assert all(one.torn and {1, 2} <= {*one.candidates} for one in asked)
 
 
-def test_a_row_that_fits_both_of_two_numbers_is_asked_about_where_a_list_has_a_dose_of_its_name_twice():
-    two = rizki(nik=RIZKIS_NIK), rizki(nik=MISTYPED_NIK)
-    bare = rizki(), rizki(phone="")
-    assert not {3, 4} & {
-        member for one in decided(*two, *bare) for member in one.members if one.reason == "fits-two-people"
-    }
-    made = decided(*two, *bare, given={3: frozenset({POLIO}), 4: frozenset({POLIO})})
-    assert {3, 4} <= {member for one in made for member in one.members if one.reason == "fits-two-people"}
+def test_a_row_whose_fellow_row_has_the_number_of_one_of_two_is_that_ones():
+    two = rizki(nik=RIZKIS_NIK), rizki(nik=TWINS_NIK)
+    fellows = rizki(record=("1", "77"), nik=RIZKIS_NIK), rizki(record=("1", "77"), mother="")
+    assert (1, 3, 4) in members(*two, *fellows)
 
 
-def test_a_row_that_fits_both_of_two_numbers_is_asked_about_where_a_twin_of_that_mother_and_day_is_known():
-    two = rizki(nik=RIZKIS_NIK), rizki(nik=MISTYPED_NIK)
-    assert 3 not in waiting(*two, rizki())
-    assert 3 in waiting(*two, rizki(), newborn(order=2, gender=""))
-    assert 3 not in waiting(*two, rizki(), newborn(order=2, gender="", mother="Wulan Sari", born="2019-03-15"))
+def test_whom_somebody_elses_number_makes_doubtful_is_not_settled_by_an_answer_about_the_two():
+    two, bare = (rizki(order=1), rizki(order=2)), rizki(nik="3303121503200005")
+    other = evidence("Agus Setiawan", born="2019-01-02", gender="male", nik="3303121503200005")
+    assert [one.torn for one in decided(*two, bare) if 3 in one.members] == [True]
+    assert [one.torn for one in decided(*two, bare, other) if 3 in one.members] == [False]
 
 
 def test_number_one_typing_error_apart_under_a_name_a_sound_apart_is_asked_about():

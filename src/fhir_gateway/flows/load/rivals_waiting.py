@@ -4,10 +4,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from operator import attrgetter
 
+from fhir_gateway.bundling.digests import digest
 from fhir_gateway.domain.identity import Comparison, Grade, PersonAction, PersonDecision
+from fhir_gateway.domain.records import Resource
 from fhir_gateway.flows.load.tools import LoadTools
 from fhir_gateway.identity.clustering import fits_as_well
 from fhir_gateway.identity.comparison import compare
+from fhir_gateway.identity.decision import FITS_TWO
 from fhir_gateway.identity.evidence import PersonEvidence, evidence_of
 from fhir_gateway.identity.frequencies import Frequencies
 
@@ -37,31 +40,37 @@ class RivalsWaiting:
             return compare(one, other, policy=self._tools.matching, frequencies=frequencies)
 
         members = [people[member] for member in decision.members]
-        for question, waiting in self._people_about(decision.patient_id):
+        rivals: dict[str, int] = {}
+        for question, resource in self._people_about(decision.patient_id):
+            waiting = evidence_of(resource)
             if waiting in members or not compared(waiting, patient).vetoes:
                 continue
             fitting = [compared(member, waiting) for member in members]
             best = max((compared(member, patient) for member in members), key=_weight)
-            rival = max(fitting, key=_weight)
             vetoed = any(each.vetoes for each in fitting)
-            if not vetoed and fits_as_well(rival, best, self._tools.matching.margin):
-                return replace(
-                    decision,
-                    action=PersonAction.REVIEW,
-                    grade=Grade.PROBABLE,
-                    reason="fits-two-people",
-                    text=f"it fits two people about equally well: this Patient, and who waits in review {question}",
-                    suggestion=f"answer review {question} first, then link this row to the right Patient",
-                    patient_id="",
-                    candidates=tuple(dict.fromkeys((decision.patient_id, *decision.candidates))),
-                )
-        return decision
+            if not vetoed and fits_as_well(max(fitting, key=_weight), best, self._tools.matching.margin):
+                rivals.setdefault(digest(resource), question)
+        if not rivals:
+            return decision
+        question = min(rivals.values())
+        return replace(
+            decision,
+            action=PersonAction.REVIEW,
+            grade=Grade.PROBABLE,
+            reason=FITS_TWO,
+            text=f"it fits two people about equally well: this Patient, and who waits in review {question}",
+            suggestion=f"answer review {question} first: if the two are one person, this row goes along",
+            patient_id="",
+            candidates=tuple(dict.fromkeys((decision.patient_id, *decision.candidates))),
+            waiting=tuple(rivals),
+            torn=True,
+        )
 
-    def _people_about(self, patient_id: str) -> Iterator[tuple[int, PersonEvidence]]:
+    def _people_about(self, patient_id: str) -> Iterator[tuple[int, Resource]]:
         reviews = self._tools.ledger.reviews
         if self._questions is None:
             self._questions = reviews.naming_patients()
         for question in self._questions.get(patient_id, ()):
             records = self._tools.ledger.spool.parked_numbers(reviews.records(question))
             people = {record.person: record.patient for record in records}
-            yield from ((question, evidence_of(patient)) for patient in people.values())
+            yield from ((question, patient) for patient in people.values())

@@ -2,6 +2,7 @@
 
 from fhir_gateway.flows.review.answering import create, link, reject, said_before
 from fhir_gateway.flows.review.asking import candidate_ids, waiting_candidates
+from fhir_gateway.flows.review.hanging import Question, hanging_on, question_of, questions
 from fhir_gateway.flows.review.parting_plan import UnlinkRequest, place_of_file
 from fhir_gateway.flows.review.sheets import (
     AppliedLine,
@@ -22,6 +23,7 @@ __all__ = [
     "Choice",
     "DoseTakenBack",
     "LineResult",
+    "Question",
     "SheetDecision",
     "SheetLine",
     "UnlinkRequest",
@@ -30,8 +32,11 @@ __all__ = [
     "candidate_ids",
     "check_sheet",
     "create",
+    "hanging_on",
     "link",
     "place_of_file",
+    "question_of",
+    "questions",
     "reject",
     "said_before",
     "undo",

@@ -17,6 +17,7 @@ from fhir_gateway.domain.runs import (
     RunState,
     SpooledRecord,
     Verdict,
+    as_review,
 )
 from fhir_gateway.flows.load.deciding import SAME_WORDS
 from fhir_gateway.flows.load.dose_plans import Answer
@@ -26,6 +27,7 @@ from fhir_gateway.flows.load.road import finish, respool, travel
 from fhir_gateway.flows.load.shared_keys import with_own_key
 from fhir_gateway.flows.load.tools import LoadTools
 from fhir_gateway.flows.review.asking import candidate_ids
+from fhir_gateway.flows.review.hanging import settled_alike, torn_by, whom_torn_is
 from fhir_gateway.flows.review.remembering import two_of_the_same_words
 from fhir_gateway.ports import Ledger
 
@@ -33,7 +35,7 @@ from fhir_gateway.ports import Ledger
 async def link(number: int, patient_id: str, *, user: str, note: str, tools: LoadTools) -> Run:
     """Load what hangs on a question for this Patient; of a doubtful dose, say that it is the one that is there.
 
-    Questions of other loads about the very same people are answered likewise. Raises UsageError where there is no such open question or Patient.
+    Questions that hang on it are answered, too. Raises UsageError where there is no such open question or Patient.
     """
     item = _open_item(number, tools)
     if item.kind is ReviewKind.GONE:
@@ -60,7 +62,8 @@ async def link(number: int, patient_id: str, *, user: str, note: str, tools: Loa
 async def create(number: int, *, user: str, note: str, tools: LoadTools) -> Run:
     """Load what hangs on a question for a new person; of a doubtful dose, say that it is one of its own.
 
-    Questions of other loads about the very same people are answered with that person. Of rows that contradict each other the last one is taken; whose it is is decided as in any load, as the question
+    Questions of other loads about the very same people are answered with that person, and who fits it and somebody else
+    about equally well is asked about on, with both named. Of rows that contradict each other the last one is taken; whose it is is decided as in any load, as the question
     was not about that. Raises UsageError where there is no such open question.
     """
     item = _open_item(number, tools)
@@ -90,16 +93,21 @@ async def _answered_with_alike(
     tools: LoadTools,
     patient: dict[str, object] | None,
 ) -> Run:
-    """Post an answer, and the same one to questions of other loads about the very same people; each is a run of its own."""
-    about_words = item.kind is ReviewKind.PERSON and item.code != SAME_WORDS
-    alike = tools.ledger.reviews.alike(item.id) if about_words else []
+    """Post an answer, and what it says of the questions that hang on it, see `hanging`; each is a run of its own.
+
+    Those about the very same people get the same one. Who fits two people about equally well is linked to whom both are by
+    now, or asked about on.
+    """
+    alike, torn = settled_alike(item, tools.ledger), torn_by(item, tools.ledger)
     done = await _answered(item, decision, said, tools=tools, patient=patient)
     answered = tools.ledger.reviews.get(item.id)
-    for number in alike:
+    for number in (*alike, *torn):
         other = tools.ledger.reviews.get(number)
-        if answered and answered.patient_id and other and other.state is ReviewState.OPEN and other.rows:
-            note = f"as review {item.id}" + (f": {said.note}" if said.note else "")
-            await link(number, answered.patient_id, user=said.user, note=note, tools=tools)
+        if answered is None or other is None or other.state is not ReviewState.OPEN or not other.rows:
+            continue
+        patient_id = answered.patient_id if number in alike else whom_torn_is(other, tools.ledger)
+        if patient_id:
+            await link(number, patient_id, user=said.user, note=as_review(item.id, said.note), tools=tools)
     return done
 
 

@@ -1,19 +1,44 @@
-"""Whom a question is about: Patients on the server, and people of the same load."""
+"""Whom a question is about: Patients on the server, people of the same load, and those who wait in earlier questions."""
 
-from fhir_gateway.domain.runs import ReviewItem
+from dataclasses import dataclass
+
+from fhir_gateway.domain.identity import Node
+from fhir_gateway.domain.runs import ReviewItem, Run
 from fhir_gateway.ports import Ledger
 
 
+@dataclass(frozen=True, slots=True)
+class WhomItMayBe:
+    """Whom a question's person may be: `patients` on the server, best first; `waiting` are digests of people not loaded yet."""
+
+    patients: tuple[str, ...] = ()
+    waiting: frozenset[str] = frozenset()
+
+
+def whom_it_may_be(item: ReviewItem, ledger: Ledger) -> WhomItMayBe:
+    """Return whom a question's person may be; people by what they became, be it by an answer or in another load."""
+    run, decision = ledger.runs.get(item.run), item.decision
+    if run is None or decision is None:
+        return WhomItMayBe()
+    people = [one for one in decision.candidates if isinstance(one, int)]
+    digests = ledger.spool.digests_of(run, people) if people else {}
+    loaded = ledger.keys.recognise({*digests.values(), *decision.waiting})
+    found: list[str] = []
+    waiting: list[str] = []
+    for candidate in decision.candidates:
+        patient_id = _became(run, candidate, ledger)
+        ids = (patient_id,) if patient_id else loaded.get(digests.get(int(candidate), ""), ())
+        found += ids
+        waiting += () if ids else (digests.get(int(candidate), ""),)
+    for digest in decision.waiting:
+        found += loaded.get(digest, ())
+        waiting += () if digest in loaded else (digest,)
+    return WhomItMayBe(tuple(dict.fromkeys(found)), frozenset(waiting) - {""})
+
+
 def candidate_ids(item: ReviewItem, ledger: Ledger) -> list[str]:
-    """Return the Patients whom a question's person may be, best first; people of the same load by what they became."""
-    run = ledger.runs.get(item.run)
-    found = []
-    for candidate in item.decision.candidates if item.decision else ():
-        if isinstance(candidate, str):
-            found.append(candidate)
-        elif run and (stored := ledger.spool.decision_of(run, candidate)):
-            found.append(stored.decision.patient_id)
-    return [patient_id for patient_id in dict.fromkeys(found) if patient_id]
+    """Return the Patients whom a question's person may be, best first."""
+    return list(whom_it_may_be(item, ledger).patients)
 
 
 def waiting_candidates(item: ReviewItem, ledger: Ledger) -> list[int]:
@@ -22,5 +47,12 @@ def waiting_candidates(item: ReviewItem, ledger: Ledger) -> list[int]:
     if run is None or item.decision is None:
         return []
     people = [candidate for candidate in dict.fromkeys(item.decision.candidates) if isinstance(candidate, int)]
-    stored = {person: ledger.spool.decision_of(run, person) for person in people}
-    return [person for person, decision in stored.items() if decision is None or not decision.decision.patient_id]
+    return [person for person in people if not _became(run, person, ledger)]
+
+
+def _became(run: Run, candidate: Node, ledger: Ledger) -> str:
+    """Return the Patient that a candidate is, or became in its run; "" where it waits."""
+    if isinstance(candidate, str):
+        return candidate
+    stored = ledger.spool.decision_of(run, candidate)
+    return stored.decision.patient_id if stored else ""

@@ -18,6 +18,7 @@ from fhir_gateway.domain.runs import (
     RunState,
     SpooledRecord,
     Verdict,
+    as_review,
 )
 from fhir_gateway.ledger import codec, tables
 from fhir_gateway.ledger.chunks import chunks
@@ -79,14 +80,12 @@ class Reviews:
             )
         return number
 
-    def open_items(self) -> list[ReviewItem]:
-        """Return the questions that wait, those on which most rows hang first."""
-        items = [
-            self._item(row)
-            for row in self._connection.execute(
-                select(tables.reviews).where(tables.reviews.c.state == ReviewState.OPEN).order_by(tables.reviews.c.id)
-            )
-        ]
+    def open_items(self, code: str = "") -> list[ReviewItem]:
+        """Return the questions that wait (of a code), those on which most rows hang first."""
+        table = tables.reviews
+        statement = select(table).where(table.c.state == ReviewState.OPEN).order_by(table.c.id)
+        rows = self._connection.execute(statement.where(table.c.code == code) if code else statement)
+        items = [self._item(row) for row in rows]
         return sorted((item for item in items if item.rows), key=lambda item: (-item.rows, item.id))
 
     def naming_patients(self) -> dict[str, list[int]]:
@@ -108,22 +107,20 @@ class Reviews:
                 found.setdefault(patient_id, []).extend(questions[person])
         return found
 
-    def alike(self, number: int) -> list[int]:
-        """Return the other open questions about people all of whom this one is about as well, word for word."""
+    def people_waiting(self) -> dict[int, set[str]]:
+        """Return open question about people → digests of these, as they are worded."""
         items, hanging, records, persons = tables.reviews, tables.review_records, tables.records, tables.persons
-        people = (
-            select(hanging.c.review, persons.c.digest)
+        statement = (
+            select(items.c.id, persons.c.digest)
+            .join_from(items, hanging, hanging.c.review == items.c.id)
             .join(records, (records.c.run == hanging.c.run) & (records.c.number == hanging.c.number))
             .join(persons, (persons.c.run == records.c.run) & (persons.c.number == records.c.person))
+            .where(items.c.state == ReviewState.OPEN, items.c.kind == ReviewKind.PERSON)
         )
-        mine = {digest for _, digest in self._connection.execute(people.where(hanging.c.review == number))}
-        asked: dict[int, set[str]] = {}
-        waiting = people.join(items, items.c.id == hanging.c.review).where(
-            items.c.state == ReviewState.OPEN, items.c.kind == ReviewKind.PERSON, items.c.id != number
-        )
-        for question, digest in self._connection.execute(waiting):
-            asked.setdefault(question, set()).add(digest)
-        return sorted(question for question, digests in asked.items() if digests <= mine)
+        found: dict[int, set[str]] = {}
+        for question, digest in self._connection.execute(statement):
+            found.setdefault(question, set()).add(digest)
+        return found
 
     def _became(self, run: int, people: Iterable[int]) -> Iterator[tuple[int, str]]:
         """Yield (person of a run, Patient that it became)."""
@@ -195,6 +192,13 @@ class Reviews:
             )
             for row in self._connection.execute(select(table).where(table.c.review == number).order_by(table.c.id))
         ]
+
+    def answered_as(self, number: int) -> list[int]:
+        """Return the questions that were answered with this one and still are."""
+        table, note = tables.reviews, as_review(number)
+        same = (table.c.note == note) | table.c.note.startswith(f"{note}: ", autoescape=True)
+        statement = select(table.c.id).where(table.c.state == ReviewState.LINKED, same).order_by(table.c.id)
+        return list(self._connection.execute(statement).scalars())
 
     def take_back(self, number: int) -> None:
         """Forget what an answer taught later loads: its verdicts and rejections."""

@@ -1,0 +1,65 @@
+"""Rows that fit two people of whom it is asked whether they are one: they wait for that answer, and it settles them."""
+
+import pytest
+from tests.flows.conftest import RATNA, RATNA_POLIO
+
+OTHER_NUMBER = RATNA_POLIO.replace("3303015203200003", "3303015203209003")
+"""Ratna under another valid NIK: mistyped, or somebody else."""
+BARE = RATNA.replace("3303015203200003", "").replace("15/04/2020;BCG;1;B100", "15/06/2020;bOPV;2;P201")
+MOVED = BARE.replace("Bukateja", "Kutasari").replace("15/06/2020;bOPV;2", "15/07/2020;bOPV;3")
+
+
+def doses_of_each(place):
+    patients, doses = place.content()
+    return sorted(sum(dose["patient"]["reference"] == f"Patient/{one}" for dose in doses.values()) for one in patients)
+
+
+FILES = {
+    "one file": [(RATNA, OTHER_NUMBER, BARE, MOVED)],
+    "the rows that fit both first": [(MOVED, BARE, OTHER_NUMBER, RATNA)],
+    "two files": [(OTHER_NUMBER, RATNA), (MOVED, BARE)],
+    "four files": [(OTHER_NUMBER,), (RATNA,), (BARE,), (MOVED,)],
+}
+
+
+@pytest.fixture(params=FILES.values(), ids=FILES)
+def asked(request, place):
+    """Return the one question that waits after Ratna's files were loaded."""
+    for number, rows in enumerate(request.param):
+        place.load(place.sheet(*rows, name=f"file-{number}.csv"))
+    (question,) = place.json("review", "list")
+    assert (question["code"], question["rows"], len(question["candidates"])) == ("nik-different", 3, 1)
+    assert len(place.json("review", "show", question["id"])["rows_in"]) == 3
+    return question
+
+
+def test_an_answer_that_two_are_one_person_settles_the_rows_that_fit_both(place, asked):
+    code, out, _ = place.run("review", "link", asked["id"], asked["candidates"][0], "--note", "mistyped")
+    assert (code, out.count("is settled by that as well")) == (0, len(asked["hanging"]))
+    assert place.json("review", "list") == []
+    assert doses_of_each(place) == [4]
+
+
+def test_an_answer_that_they_are_two_leaves_the_rows_to_be_asked_about_with_both_named(place, asked):
+    place.run("review", "create", asked["id"])
+    left = place.json("review", "list")
+    assert sum(question["rows"] for question in left) == 2
+    assert {question["code"] for question in left} == {"fits-two-people"}
+    assert all(set(question["candidates"]) == set(place.server("Patient")) for question in left)
+    assert doses_of_each(place) == [1, 1]
+
+
+def test_a_rejection_settles_only_the_rows_in_question(place):
+    place.load(place.sheet(RATNA, OTHER_NUMBER, BARE, MOVED))
+    (asked,) = place.json("review", "list")
+    place.run("review", "reject", asked["id"], "--reason", "not ours")
+    assert sum(question["rows"] for question in place.json("review", "list")) == 2
+    assert doses_of_each(place) == [1]
+
+
+def test_what_was_answered_with_a_question_is_told_when_that_is_taken_back(place):
+    place.load(place.sheet(RATNA, OTHER_NUMBER, BARE))
+    (question,) = place.json("review", "list")
+    place.run("review", "link", question["id"], question["candidates"][0])
+    _, out, _ = place.run("review", "undo", question["id"])
+    assert f"review {question['hanging'][0]} was answered with it and still stands" in out
