@@ -23,7 +23,12 @@ _TYPES = {
     "positiveInt": ("a whole number from 1 on", 1),
 }
 """What a constant of a type has to be, and its least value."""
-_NO_TEXT = {**{kind: wanted for kind, (wanted, _) in _TYPES.items()}, "decimal": "a number"}
+_NO_TEXT = {
+    **{kind: wanted for kind, (wanted, _) in _TYPES.items()},
+    "decimal": "a number",
+    "date": "a date",
+    "dateTime": "a date",
+}
 """What a column's text never is by itself."""
 _A_SLIP = 85
 """How much alike two columns are, of 100, of which the one is the other mistyped."""

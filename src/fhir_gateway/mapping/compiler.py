@@ -75,6 +75,8 @@ def _assemble(root: Node, compiling: Compiling) -> CompiledMapping:
     name_node = root.value.get("mapping") or Node(None, root.place)
     if not _NAME.fullmatch(name_node.text):
         faults.add(name_node.place, "a mapping's name is made of small letters, digits and dashes")
+    if "title" in root.value and not root.value["title"].text:
+        faults.add(root.value["title"].place, "the title is one line of text")
     clinic_node = root.value.get("clinic")
     patient = _resource(root.value.get("patient"), "Patient", compiling)
     of_patient = dict(compiling.columns)

@@ -11,6 +11,8 @@ from yaml.composer import Composer
 from fhir_gateway.domain.errors import ConfigurationError, ConfigurationProblem
 
 _DEEPEST = 40
+_MOST_NODES = 100_000
+"""Parts of a file, each as often as aliases repeat it: a few lines of aliases of aliases would make billions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,7 @@ def parse_yaml(text: str, file: str) -> Node:
     faults = Faults(file)
     try:
         root = _compose(text)
-        node = _convert(root, faults, 0) if root is not None else Node(None, Place(1, 1))
+        node = _Tree(faults).convert(root, 0) if root is not None else Node(None, Place(1, 1))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = Place(mark.line + 1, mark.column + 1) if mark else Place()
@@ -111,32 +113,42 @@ def parse_yaml(text: str, file: str) -> Node:
     return node
 
 
-def _convert(node: yaml.Node, faults: Faults, depth: int) -> Node:
-    place = Place(node.start_mark.line + 1, node.start_mark.column + 1)
-    if depth > _DEEPEST:
-        faults.add(place, "nested too deep")
-        return Node(None, place)
-    if isinstance(node, yaml.MappingNode):
-        return _convert_mapping(node, place, faults, depth)
-    if isinstance(node, yaml.SequenceNode):
-        return Node([_convert(child, faults, depth + 1) for child in node.value], place)
-    return Node(_scalar(node), place, str(node.value))
+class _Tree:
+    """Makes Nodes of YAML's; raises YAMLError where they are too many."""
 
+    def __init__(self, faults: Faults) -> None:
+        self._faults = faults
+        self._left = _MOST_NODES
 
-def _convert_mapping(node: yaml.MappingNode, place: Place, faults: Faults, depth: int) -> Node:
-    values: dict[str, Node] = {}
-    keys: dict[str, Place] = {}
-    for key_node, value_node in node.value:
-        key_place = Place(key_node.start_mark.line + 1, key_node.start_mark.column + 1)
-        if not isinstance(key_node, yaml.ScalarNode):
-            faults.add(key_place, "a key must be a plain word")
-            continue
-        key = str(key_node.value)
-        if key in values:
-            faults.add(key_place, f"the key '{key}' stands here twice")
-        values[key] = _convert(value_node, faults, depth + 1)
-        keys[key] = key_place
-    return Node(values, place, keys=keys)
+    def convert(self, node: yaml.Node, depth: int) -> Node:
+        """Convert a node and what stands in it."""
+        self._left -= 1
+        if self._left < 0:
+            raise yaml.YAMLError(f"it has more than {_MOST_NODES:,} parts, aliases counted")
+        place = Place(node.start_mark.line + 1, node.start_mark.column + 1)
+        if depth > _DEEPEST:
+            self._faults.add(place, "nested too deep")
+            return Node(None, place)
+        if isinstance(node, yaml.MappingNode):
+            return self._convert_mapping(node, place, depth)
+        if isinstance(node, yaml.SequenceNode):
+            return Node([self.convert(child, depth + 1) for child in node.value], place)
+        return Node(_scalar(node), place, str(node.value))
+
+    def _convert_mapping(self, node: yaml.MappingNode, place: Place, depth: int) -> Node:
+        values: dict[str, Node] = {}
+        keys: dict[str, Place] = {}
+        for key_node, value_node in node.value:
+            key_place = Place(key_node.start_mark.line + 1, key_node.start_mark.column + 1)
+            if not isinstance(key_node, yaml.ScalarNode):
+                self._faults.add(key_place, "a key must be a plain word")
+                continue
+            key = str(key_node.value)
+            if key in values:
+                self._faults.add(key_place, f"the key '{key}' stands here twice")
+            values[key] = self.convert(value_node, depth + 1)
+            keys[key] = key_place
+        return Node(values, place, keys=keys)
 
 
 def _scalar(node: yaml.Node) -> Any:

@@ -331,6 +331,7 @@ DOSE_FUNCTIONS = (
         'a lot number; what names none, such as a program\'s own or "tidak ada", is kept aside',
         _build_lot_number,
         steadiness=Steadiness.HEEDING,
+        one_column=True,
         makes=("string",),
     ),
     MappingFunction(

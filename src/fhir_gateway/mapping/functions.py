@@ -140,7 +140,8 @@ class MappingFunction:
     """A named pure function: `build` is called once for each use and returns what is applied to every row.
 
     `free_options` says that any key may stand among the options; `needs_columns` that it makes no sense without one;
-    `nik` that its columns hold NIKs, `date` that a number in them is a spreadsheet's day. `steadiness` says which values
+    `one_column` that it reads one, `for_each_column` names the option that has an entry for each of several;
+    `nik` says that its columns hold NIKs, `date` that a number in them is a spreadsheet's day. `steadiness` says which values
     may be remembered. `makes` names the FHIR types of its values, () where they may be of any.
     """
 
@@ -150,6 +151,8 @@ class MappingFunction:
     options: Mapping[str, Option] = field(default_factory=dict)
     free_options: bool = False
     needs_columns: bool = True
+    one_column: bool = False
+    for_each_column: str = ""
     nik: bool = False
     steadiness: Steadiness = Steadiness.UNSTEADY
     date: bool = False

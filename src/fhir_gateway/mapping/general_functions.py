@@ -121,6 +121,7 @@ GENERAL_FUNCTIONS = (
         "number",
         "a number, with a comma or a point before its decimals; anything else is kept aside",
         _build_number,
+        one_column=True,
         steadiness=Steadiness.STEADY,
         makes=("decimal", "integer", "positiveInt", "unsignedInt"),
     ),

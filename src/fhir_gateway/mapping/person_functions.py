@@ -9,7 +9,7 @@ from fhir_gateway.domain.records import Resource
 from fhir_gateway.mapping.functions import Apply, Facts, MappingFunction, Option, Setup, Steadiness
 from fhir_gateway.mapping.general_functions import as_written
 from fhir_gateway.people.addresses import PARTS, AddressText, read_address
-from fhir_gateway.people.names import PersonName, read_name
+from fhir_gateway.people.names import PersonName, read_name, says_none
 from fhir_gateway.people.nik import Nik, NikStatus, decoded_birth_date, read_nik
 from fhir_gateway.people.phones import read_phones
 
@@ -34,10 +34,14 @@ _NOTHING = frozenset({"tidak ada", "tdk ada", "belum ada", "tidak punya", "belum
 
 
 def _build_person_name(setup: Setup) -> Apply:
-    unreadable = setup.problem("name-unreadable", "the name holds no letters", "write the person's name")
+    unreadable = setup.problem(
+        "name-unreadable",
+        "the name holds no Latin letters, or says that there is none",
+        "write the person's name; a newborn's as By. Ny. and its mother's name",
+    )
 
     def apply(texts: tuple[str, ...], facts: Facts) -> Any:
-        text = texts[0] or next(filter(None, texts), "")
+        text = _joined(texts)
         if not text:
             return None
         name = read_name(text)
@@ -47,6 +51,11 @@ def _build_person_name(setup: Setup) -> Apply:
         return {"use": "temp" if name.newborn else "official", **human_name(name)}
 
     return apply
+
+
+def _joined(texts: tuple[str, ...]) -> str:
+    """Return a name that stands in one column, or in several."""
+    return texts[0] if len(texts) == 1 else " ".join(filter(None, texts))
 
 
 def human_name(name: PersonName) -> Resource:
@@ -132,7 +141,10 @@ def _is_mothers(nik: Nik, facts: Facts) -> bool:
         return newborn
     if f"{nik.birth_year:02}-{nik.birth_month:02}-{nik.birth_day:02}" == facts.birth_date[2:]:
         return newborn and bool(facts.gender) and facts.gender != nik.gender
-    born = date.fromisoformat(facts.birth_date)
+    try:
+        born = date.fromisoformat(facts.birth_date)
+    except ValueError:  # a mapping may pass it through no function; then the row's Patient is no valid one
+        return newborn
     today = facts.context.today
     decoded = decoded_birth_date(nik, near=born, today=today)
     older = (born - decoded).days / _DAYS_A_YEAR if decoded else 0.0
@@ -186,7 +198,9 @@ def _build_contact_person(setup: Setup) -> Apply:
     coded = [{"coding": [{"system": systems.RELATIONSHIP, "code": code, "display": display}]}]
 
     def apply(texts: tuple[str, ...], facts: Facts) -> Any:
-        text = texts[0]
+        text = _joined(texts)
+        if says_none(text):
+            text = ""
         if not text and relationship == "mother" and facts.name is not None:
             text = facts.name.newborn_of
         name = read_name(text) if text else None
@@ -220,18 +234,23 @@ def _build_medical_record(setup: Setup) -> Apply:  # noqa: ARG001 - the signatur
 PERSON_FUNCTIONS = (
     MappingFunction(
         "person_name",
-        "a HumanName without titles, degrees apart, the original kept",
+        "a HumanName without titles, degrees apart, the original kept; several columns are parts of one name",
         _build_person_name,
         makes=("HumanName",),
     ),
     MappingFunction(
-        "gender", "FHIR's gender from L/P, laki-laki/perempuan and the like", _build_gender, makes=("code",)
+        "gender",
+        "FHIR's gender from L/P, laki-laki/perempuan and the like",
+        _build_gender,
+        one_column=True,
+        makes=("code",),
     ),
     MappingFunction(
         "nik",
         "the identifier that a NIK is: the person's own, the mother's, or damaged",
         _build_nik,
         nik=True,
+        one_column=True,
         makes=("Identifier",),
     ),
     MappingFunction(
@@ -239,6 +258,7 @@ PERSON_FUNCTIONS = (
         "the mother's NIK from a parent's column; a father's is left out",
         _build_parent_nik,
         nik=True,
+        one_column=True,
         makes=("Identifier",),
     ),
     MappingFunction(
@@ -253,6 +273,7 @@ PERSON_FUNCTIONS = (
         "an Address with Indonesia's administrative codes where they can be told",
         _build_address,
         {"parts": Option("list", choices=PARTS)},
+        for_each_column="parts",
         steadiness=Steadiness.STEADY,
         makes=("Address",),
     ),
@@ -267,6 +288,7 @@ PERSON_FUNCTIONS = (
         "birth_order",
         "the number of a twin where the name tells it",
         _build_birth_order,
+        one_column=True,
         makes=("integer", "positiveInt"),
     ),
     MappingFunction(
@@ -274,6 +296,7 @@ PERSON_FUNCTIONS = (
         "the clinic's medical record number",
         _build_medical_record,
         steadiness=Steadiness.STEADY,
+        one_column=True,
         makes=("Identifier",),
     ),
 )

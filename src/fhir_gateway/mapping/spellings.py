@@ -11,9 +11,10 @@ from fhir_gateway.domain.recent import remembered
 _BRACKETS = re.compile(r"[(\[{]([^)\]}]*)[)\]}]?")
 _NOISE = re.compile(
     r"\b(?:vaksin|vaksinasi|vaccine|vaccin|vacc|vac|vaks|vak|vc|imunisasi|imun|injeksi|inj|injection|program|bias|lanjutan|"
-    r"rutin|ori|kampanye|massal|masal|catch\s*up|ulang|"
+    r"rutin|ori|kampanye|massal|masal|catch\s*up|ulang|susulan|primer|"
     r"dasar|tambahan|baduta|balita|bayi|kejar|ditolak|menolak|tolak|ditunda|tunda|bio\s*farma|biofarma|"
     r"wus|bumil|catin|caten|ibu\s+hamil|anak\s+sekolah|pfs|vial|flash|ampul|amp|fls|botol)\b"
+    r"|[+&]\s*pelarut\b"
 )
 _TO_INJECT = re.compile(r"^\W*suntik(?:an)?\b")
 """What goes before any vaccine; behind a name it tells one from drops, as in "Polio suntik"."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fhir_gateway.domain.records import Problem
 from fhir_gateway.mapping.concept_maps import ConceptMap
-from fhir_gateway.mapping.document import Faults, Node, did_you_mean
+from fhir_gateway.mapping.document import Faults, Node, Place, did_you_mean
 from fhir_gateway.mapping.functions import Facts, MappingFunction, Setup, Steadiness, steadiness_of
 from fhir_gateway.people.dates import FORMATS, format_name
 
@@ -91,6 +91,8 @@ def compile_value(node: Node, path: str, compiling: Compiling) -> Compiled:
     fixed = (
         compiling.fill(constant.text) if constant is not None and not isinstance(constant.value, bool | int) else None
     )
+    if constant is not None and (constant.is_mapping or constant.is_list):
+        faults.add(constant.place, "a constant is a text, a number, true or false", 'write "{each}" in quotation marks')
     if constant is not None and columns:
         faults.add(node.place, "a value has columns or a constant, not both")
     steps = _steps(node.value.get("through"), compiling)
@@ -100,6 +102,8 @@ def compile_value(node: Node, path: str, compiling: Compiling) -> Compiled:
     for step in steps:
         if step.function.needs_columns and not columns and constant is None:
             faults.add(node.place, f"the function {step.function.name} needs a column")
+    if steps:
+        _check_columns(steps[0], columns, (node.value.get("columns") or node).place, faults)
     known = ("",) if constant is not None else columns
     functions = [_build(step, known, path, compiling) for step in steps]
     missing = _missing_problem(path, columns) if required else None
@@ -110,6 +114,17 @@ def compile_value(node: Node, path: str, compiling: Compiling) -> Compiled:
         return Compiled(_one_function_of_one_column(readers[0], functions[0], missing), steadiness=steadiness)
     applied = _applied(columns, readers, fixed, functions)
     return Compiled(_required(applied, missing) if missing else _optional(applied), steadiness=steadiness)
+
+
+def _check_columns(step: "_Step", columns: tuple[str, ...], place: Place, faults: Faults) -> None:
+    """Note columns that the function would pass over: what stands in them would be lost without a word."""
+    function = step.function
+    if function.one_column and len(columns) > 1:
+        faults.add(place, f"the function {function.name} reads one column", "name the others as its aliases")
+    entries = step.options.get(function.for_each_column)
+    if entries is not None and len(entries) != len(columns):
+        words = f"the function {function.name} has {len(entries)} {function.for_each_column} for {len(columns)} columns"
+        faults.add(place, words, "one for each column, in their order")
 
 
 def always(value: Any) -> Evaluate:

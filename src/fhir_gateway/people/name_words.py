@@ -113,6 +113,33 @@ WEAK_WORDS = _words(
 BALINESE_WORDS = _words("wayan putu gede luh made kadek nenga nyoman komang ketut gusti ngura ayu")
 """What follows the Balinese marks of sex and rank (I, Ni, Anak Agung), in its compared form."""
 
+DECEASED_WORDS = _words("alm almh almarhum almarhumah")
+"""Say of a name that its bearer has died; behind it as well as before it."""
+
+NO_NAMES = frozenset(
+    {
+        *(
+            "tidak ada",
+            "tdk ada",
+            "tidak ada nama",
+            "tdk ada nama",
+            "tanpa nama",
+            "belum ada",
+            "blm ada",
+            "no name",
+            "noname",
+        ),
+        *("belum ada nama", "blm ada nama", "belum bernama", "belum diberi nama", "belum punya nama", "tidak bernama"),
+        *("tidak diketahui", "tdk diketahui", "tidak dikenal", "tak dikenal", "unknown", "anonim", "kosong", "nihil"),
+        *("meninggal", "sudah meninggal"),
+        *DECEASED_WORDS,
+    }
+)
+"""What clinics write where there is no name: two of them are nobody's in common."""
+
+SEX_WORDS = _words("l p lk pr laki laki-laki perempuan")
+"""Stand behind "Bayi" where it has no other name."""
+
 FATHER_WORDS = _words("bin binti bint binte bti bt")
 """Stand between a person's name and the father's."""
 

@@ -14,13 +14,16 @@ from fhir_gateway.people.name_sounds import sound_key
 from fhir_gateway.people.name_tokens import compared_words
 from fhir_gateway.people.name_words import (
     CERTAIN_DEGREES,
+    DECEASED_WORDS,
     DEGREES,
     DOTTED_TITLES,
     FATHER_TITLES,
     FATHER_WORDS,
     MOTHER_WORDS,
     NEWBORN_WORDS,
+    NO_NAMES,
     ROMAN_ORDER,
+    SEX_WORDS,
     TITLES,
     WEAK_WORDS,
 )
@@ -32,7 +35,8 @@ _SHORTER_COLUMNS = frozenset({20, 25, 30})
 
 _BLANKS = re.compile(r"\s+")
 _PARENTHESIS = re.compile(r"[(\[{][^)\]}]*[)\]}]?")
-_ALIAS = re.compile(r"\s(?:alias|als\.?|a\.?k\.?a\.?)\s.*$|\s*/.*$", re.IGNORECASE)
+_ALIAS = re.compile(r"\s(?:alias|als\.?|a\.?k\.?a\.?)\s.*$|\s*(?:\b[dc](?=/[ao]\b))?/.*$", re.IGNORECASE)
+"""Another name behind the name, or where she can be found ("d/a", "c/o")."""
 _TWIN = re.compile(
     r"\b(?:kembar|kmbr|twin|gemell?[iy])[\s.\-]*(?:ke[\s.\-]*)?(pertama|kedua|ketiga|iii|ii|iv|i|[1-4]|a|b)\b|\banak ke[\s.\-]*([1-4])\b",
     re.IGNORECASE,
@@ -113,9 +117,14 @@ class _Casing:
 
 @remembered(4096)
 def read_name(text: str) -> PersonName:
-    """Read a name as it was written; never raises, an unreadable one has no words and the text ""."""
+    """Read a name as it was written; never raises, an unreadable one, and words for none, have no words and the text ""."""
     cleaned = _clean(text)
     return _read_plain(text, cleaned) or _read_any(text, cleaned)
+
+
+def says_none(text: str) -> bool:
+    """Whether a cell says in words that there is no name."""
+    return text.lower().replace(".", "") in NO_NAMES
 
 
 def _read_plain(original: str, cleaned: str) -> PersonName | None:
@@ -129,6 +138,8 @@ def _read_plain(original: str, cleaned: str) -> PersonName | None:
     words = tuple(lowered.split())
     if not _TELLING_WORDS.isdisjoint(words) or _may_have_remarks(lowered):
         return None
+    if lowered in NO_NAMES:
+        return PersonName(original, "")
     text = cleaned.title() if cleaned == lowered or cleaned.isupper() else cleaned
     truncated = _may_be_cut(original)
     key = f"{lowered}||{'cut' if truncated else ''}" if words else ""
@@ -138,6 +149,8 @@ def _read_plain(original: str, cleaned: str) -> PersonName | None:
 
 def _read_any(text: str, cleaned: str) -> PersonName:
     order, bare = _split_remarks(cleaned)
+    if says_none(bare):
+        return PersonName(text, "")
     truncated = _may_be_cut(text)
     all_words = _spaced(bare)
     newborn = _read_newborn(text, all_words, order)
@@ -160,7 +173,7 @@ def _read_any(text: str, cleaned: str) -> PersonName:
         father=father_text,
         birth_order=order,
         truncated=truncated,
-        key=_key(own_words, _plain_words(father), truncated=truncated),
+        key=_key(own_words, _plain_words(_split_titles(father)[1]), truncated=truncated),
     )
 
 
@@ -225,7 +238,7 @@ def _may_have_remarks(lowered: str) -> bool:
 
 
 def _read_newborn(original: str, words: list[str], order: int) -> PersonName | None:
-    """Read "By. Ny. X", "X, By Ny", "An. Tn. X", "By X 2"; None where it is no child's temporary name."""
+    """Read "By. Ny. X", "X, By Ny", "An. Tn. X", "By X 2", "Bayi"; None where it is no child's temporary name."""
     behind = _NUMBER_BEHIND.search(original)
     if behind and words and _bare_word(words[0]) in NEWBORN_WORDS | {"an", "anak"}:
         words = _spaced(_split_remarks(_clean(original[: behind.start()]))[1]) or words
@@ -235,6 +248,8 @@ def _read_newborn(original: str, words: list[str], order: int) -> PersonName | N
     number = ROMAN_ORDER.get(_bare_word(words[1]), 0) if len(words) > 2 else 0
     if number and first in NEWBORN_WORDS and _bare_word(words[2]) in MOTHER_WORDS:  # "By. II Ny. Siti"
         order, words = order or number, [words[0], *words[2:]]
+    if first in NEWBORN_WORDS and SEX_WORDS.issuperset(_bare_word(word) for word in words[1:]):
+        return PersonName(original, "By.", newborn=True, birth_order=order)
     second = _bare_word(words[1]) if len(words) > 1 else ""
     for_mother, for_father = second in MOTHER_WORDS, second in FATHER_TITLES
     for_parent = (for_mother or for_father) and first in NEWBORN_WORDS | {"an", "anak"}
@@ -292,7 +307,7 @@ def _split_degrees(words: list[str]) -> tuple[list[str], tuple[str, ...]]:
     if comma is not None and any(_bare_word(word) in _BEHIND_COMMA or "." in word for word in rest[comma + 1 :]):
         suffix = [word.strip(",") for word in rest[comma + 1 :] if word.strip(",")]
         rest = rest[: comma + 1]
-    while len(rest) > 1 and _is_degree(rest):
+    while len(rest) > 1 and (_is_degree(rest) or _bare_word(rest[-1]) in DECEASED_WORDS):
         suffix.insert(0, rest.pop().strip(","))
     return rest, tuple(suffix)
 

@@ -1,11 +1,15 @@
+from datetime import date
 from textwrap import dedent
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from fhir_gateway.domain.errors import ConfigurationError
+from fhir_gateway.domain.records import SourceRecord, SourceRef
 from fhir_gateway.mapping.checking import check_elements
 from fhir_gateway.mapping.compiler import compile_mapping
 from fhir_gateway.mapping.concept_maps import ConceptMap
+from fhir_gateway.mapping.functions import ConversionContext
 
 MAPS = {"vaccine": ConceptMap("vaccine", {})}
 GOOD = """\
@@ -196,3 +200,56 @@ def test_what_fhir_has_is_no_fault(good):
         else GOOD.replace("    status:", f"    {good}\n    status:")
     )
     assert check_elements(text, "m.yaml") == ()
+
+
+@pytest.mark.parametrize(
+    ("written", "fault"),
+    [
+        ("gender: {columns: [Kelamin, Sex], through: gender}", "the function gender reads one column"),
+        (
+            "address: [{columns: [Alamat, Desa, Kec], through: {address: {parts: [text, village]}}}]",
+            "the function address has 2 parts for 3 columns",
+        ),
+        ("multipleBirthInteger: {constant: {dose}, through: number}", "a constant is a text, a number, true or false"),
+    ],
+)
+def test_what_would_be_lost_without_a_word_is_a_fault_of_the_mapping(written, fault):
+    (problem,) = _problems(GOOD.replace("immunization:", f"  {written}\nimmunization:"))
+
+    assert fault in problem
+
+
+def test_a_title_is_text():
+    assert "the title is one line of text" in _problems(f"title: [a]\n{GOOD}")[0]
+
+
+def test_a_date_that_passes_no_function_is_told_with_the_function():
+    text = GOOD.replace(
+        "birthDate: {column: Lahir, through: {date: {formats: [dd/mm/yyyy]}}}", "birthDate: {column: Lahir}"
+    )
+    (problem,) = check_elements(text, "own/mapping.yaml")
+
+    assert "Patient.birthDate is a date in FHIR R4" in str(problem)
+    assert "pass it through date" in str(problem)
+
+
+@pytest.mark.parametrize("born", ["25/05/2023", "2023-02-30"])
+def test_a_row_whose_birth_date_is_none_is_converted_all_the_same(born):
+    text = GOOD.replace(
+        "birthDate: {column: Lahir, through: {date: {formats: [dd/mm/yyyy]}}}", "birthDate: {column: Lahir}"
+    )
+    text = text.replace("  name:", "  identifier: [{column: NIK, through: nik}]\n  name:")
+    mapping = compile_mapping(text, "own/mapping.yaml", concept_maps=MAPS)
+    context = ConversionContext(zone=ZoneInfo("Asia/Jakarta"), today=date(2026, 1, 15))
+    record = SourceRecord(SourceRef("a.csv", 1), {"Nama": "Budi", "Lahir": born, "NIK": "3303012505230001"})
+
+    assert mapping.convert(record, context).patient["birthDate"] == born
+
+
+def test_a_name_may_stand_in_several_columns():
+    text = GOOD.replace("{column: Nama, through: person_name", "{columns: [Nama, Belakang], through: person_name")
+    mapping = compile_mapping(text, "own/mapping.yaml", concept_maps=MAPS)
+    context = ConversionContext(zone=ZoneInfo("Asia/Jakarta"), today=date(2026, 1, 15))
+    record = SourceRecord(SourceRef("a.csv", 1), {"Nama": "BAYU", "Belakang": "SAPUTRA", "Lahir": "25/05/2023"})
+
+    assert mapping.convert(record, context).patient["name"][0]["text"] == "Bayu Saputra"

@@ -520,3 +520,24 @@ def test_a_dose_of_which_no_cell_tells_whether_it_was_given_says_so(khanza, told
 def test_the_column_that_tells_whether_a_dose_was_given_is_none_of_its_key(puskesmas, asik, khanza):
     columns = [mapping.doses[0].status_column for mapping in (puskesmas, asik, khanza)]
     assert columns == ["Batch", "Status Imunisasi HB0", "aturan_pakai"]
+
+
+@pytest.mark.parametrize("mother", ["tidak ada", "Tdk. ada", "Alm.", "belum ada"])
+def test_words_for_no_mother_make_no_contact_that_two_children_could_share(puskesmas, mother):
+    patient = _convert(puskesmas, {**ROW, "Nama Ibu": mother}).patient
+
+    assert "contact" not in patient
+
+
+@pytest.mark.parametrize("name", ["Tanpa Nama", "belum ada nama", "Tidak ada"])
+def test_words_for_no_name_are_none(puskesmas, name):
+    assert [problem.code for problem in _convert(puskesmas, {**ROW, "Nama Lengkap": name}).problems] == [
+        "name-unreadable"
+    ]
+
+
+def test_a_baby_without_a_name_is_a_newborn(puskesmas):
+    patient = _convert(puskesmas, {**ROW, "Nama Lengkap": "BAYI", "Nama Ibu": "Sri"}).patient
+
+    assert patient["name"] == [{"use": "temp", "text": "BAYI"}]
+    assert patient["contact"][0]["name"]["text"] == "Sri"

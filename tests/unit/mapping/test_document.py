@@ -1,5 +1,7 @@
 """Texts are read with libyaml; what they say, where, and what is wrong with them is as Python's own reader has it."""
 
+from itertools import pairwise
+
 import pytest
 import yaml
 
@@ -46,3 +48,12 @@ def test_both_readers_tell_the_same(monkeypatch, text):
 @pytest.mark.parametrize("opening", ["[", "{a: ", "- ", "? ", "[1,"])
 def test_what_is_nested_without_end_is_told(opening):
     assert "this is not YAML" in told(opening * 20_000)
+
+
+def test_a_few_lines_of_aliases_do_not_make_billions_of_parts():
+    lines = [
+        "a: &a [x, x]",
+        *(f"{new}: &{new} [{', '.join([f'*{old}'] * 9)}]" for old, new in pairwise("abcdefghijkl")),
+    ]
+
+    assert "more than 100,000 parts" in told("\n".join(lines))

@@ -193,3 +193,46 @@ def test_a_number_in_brackets_counts_twins_behind_a_mothers_name_alone(written, 
 )
 def test_titles_behind_a_comma_are_no_part_of_the_name(written):
     assert read_name(written).key == "budi santoso||"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "Tidak ada",
+        "TANPA NAMA",
+        "belum ada nama",
+        "(belum ada nama)",
+        "BELUM ADA NAMA (By. Ny. Sri)",
+        "Alm.",
+        "unknown",
+    ],
+)
+def test_words_for_no_name_are_none_that_two_could_share(written):
+    name = read_name(written)
+
+    assert (name.text, name.key, name.words, name.newborn) == ("", "", (), False)
+
+
+@pytest.mark.parametrize("written", ["Bayi", "BY.", "Bayi perempuan", "BAYI L", "By. Lk"])
+def test_a_baby_without_any_other_name_has_none_of_its_own(written):
+    name = read_name(written)
+
+    assert (name.text, name.key, name.words, name.newborn) == ("By.", "", (), True)
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["Alm. Siti Aminah", "Siti Aminah almarhumah", "SITI AMINAH ALMH.", "Siti Aminah, alm", "Siti Aminah (alm)"],
+)
+def test_that_a_person_has_died_is_no_part_of_the_name(written):
+    assert read_name(written).key == "siti aminah||"
+
+
+@pytest.mark.parametrize("written", ["Siti bin Alm. Ahmad", "Siti bin H. Ahmad", "Siti bin Ahmad"])
+def test_a_fathers_titles_are_not_compared(written):
+    assert read_name(written).key == "siti|ahmad|"
+
+
+@pytest.mark.parametrize("written", ["Ratna Sari d/a Bobotsari", "RATNA SARI D/A PAK RT 3", "Ratna Sari c/o Budi"])
+def test_where_a_person_can_be_found_is_no_part_of_the_name(written):
+    assert read_name(written).given == ("Ratna", "Sari")
