@@ -69,6 +69,8 @@ def test_a_file_that_cannot_be_loaded_says_why(place, name, content, words):
 
 def test_a_missing_file_and_a_folder_are_told(place):
     assert "no such file" in refused(place, "load", place.home / "missing.csv")
+    (place.home / "circle.csv").symlink_to("circle.csv")
+    assert "no such file" in refused(place, "load", place.home / "circle.csv")
     assert "folder" in refused(place, "load", place.home)
 
 

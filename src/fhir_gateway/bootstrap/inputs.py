@@ -1,6 +1,7 @@
 """Opens input files, chooses the mapping whose columns fit, and binds it to clinic, environment and today."""
 
 import logging
+import os
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -44,7 +45,7 @@ def open_inputs(
     files: Sequence[Path], *, mapping: str, clinic: str, environment: Environment, now: datetime
 ) -> list[LoadInput]:
     """Open every file with its mapping; raises SourceError or ConfigurationError before anything is read."""
-    if len({path.resolve() for path in files}) < len(files):
+    if len({os.path.realpath(path) for path in files}) < len(files):
         raise UsageError("a file is named twice: its rows would be counted twice")
     home = environment.home
     compiled = _asked_for(mapping, home) if mapping else _faultless(home)

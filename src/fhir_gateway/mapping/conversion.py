@@ -25,6 +25,7 @@ from fhir_gateway.mapping.doses import Person, Rows, keep_originals, lost_cell, 
 from fhir_gateway.mapping.elements import Element
 from fhir_gateway.mapping.functions import ConversionContext, Facts
 from fhir_gateway.mapping.values import Cells, Read
+from fhir_gateway.people.names import PersonName
 
 GATEWAY_KEY = "gateway_key"
 _converted, _new_person = maker(Converted), maker(Person)
@@ -36,6 +37,11 @@ _OTHER_HEADER = Problem(
     "row-other-header",
     "another header stands here: the rows below it were read by the first one",
     "files with different columns were joined: load each by itself",
+)
+_NOBODY = Problem(
+    "name-missing",
+    "a newborn without a name, a parent or a number is nobody who could be told from another",
+    "write its name as By. Ny. and its mother's name",
 )
 _VALUES = 8_192
 """Values of elements and parts of keys that are remembered for all clinics together."""
@@ -221,11 +227,17 @@ class CompiledMapping:
     def _person(self, record: SourceRecord, begun: tuple[Resource, Cells, Facts], key_parts: tuple[str, ...]) -> Person:
         patient, _, facts = begun
         written = record.cells
+        if facts.name is not None and facts.name.newborn and _is_nobody(facts.name, patient):
+            facts.problems.append(_NOBODY)
         keep_originals(patient, facts.kept)
         fingerprint, content_id = ("", "") if facts.problems else fingerprint_and_id(patient)
         nik_cells = tuple([(c, written[c]) for c in self.nik_columns if written.get(c, "").strip()])
         told = (facts.birth_date, facts.gender, facts.name, tuple(facts.problems), tuple(facts.unmapped))
         return _new_person((patient, fingerprint, content_id, key_parts, nik_cells, *told))
+
+
+def _is_nobody(name: PersonName, patient: Resource) -> bool:
+    return not name.words and patient.keys().isdisjoint({"contact", "identifier"})
 
 
 def _letters(text: str) -> str:

@@ -22,7 +22,7 @@ def check_writable(target: Path, inputs: Iterable[Path] = ()) -> None:
     """Raise ReportError where no file can be written to `target`, or it is one of the inputs."""
     if any(is_same_file(target, path) for path in inputs):
         raise ReportError(f"{target}: is the input itself: name another file")
-    folder = target.resolve().parent
+    folder = _real(target).parent
     if not folder.is_dir():
         raise ReportError(f"{target}: there is no folder {folder}: create it first")
     if target.exists() and not target.is_file():
@@ -38,7 +38,12 @@ def check_writable(target: Path, inputs: Iterable[Path] = ()) -> None:
 
 def is_same_file(one: Path, other: Path) -> bool:
     """Tell whether two paths lead to one file, be it by a link, or would where it is not there yet."""
-    return one.resolve() == other.resolve() or (one.exists() and other.exists() and one.samefile(other))
+    return _real(one) == _real(other) or (one.exists() and other.exists() and one.samefile(other))
+
+
+def _real(path: Path) -> Path:
+    """Return where a path leads; of links that lead in a circle Path.resolve() makes an exception."""
+    return Path(os.path.realpath(path))
 
 
 def unwritten(target: Path, what: str, error: OSError) -> InterruptedRunError:
@@ -55,7 +60,7 @@ def whole_file(target: Path, what: str = "the report") -> Iterator[Path]:
     The file is readable by its owner only: it holds patients' data. Raises InterruptedRunError where writing fails
     (disk full): what stood there before is kept.
     """
-    final = target.resolve()
+    final = _real(target)
     temporary: Path | None = None
     try:
         handle, name = tempfile.mkstemp(dir=final.parent, prefix=".fhir-gateway-", suffix=final.suffix)

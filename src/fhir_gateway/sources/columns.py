@@ -145,7 +145,13 @@ def _repeated_columns(header: Header) -> list[str]:
 def unread_columns(header: Header) -> tuple[str, ...]:
     """Return the columns that the layout does not read, each with the one that it may be meant for, where that is missing."""
     read = header.layout.known | header.layout.required
-    missing = {column_key(name): name for name in read if name not in header.keys}
+    names_of = dict(header.layout.aliases)
+    other_names = {alias for aliases in names_of.values() for alias in aliases}
+    missing = {
+        column_key(name): name
+        for name in read - other_names
+        if not any(one in header.keys for one in (name, *names_of.get(name, ())))
+    }
     of_report = _BESIDE_PREFIX if any(key.startswith(GATEWAY_PREFIX) for key in header.keys) else ()
     told = []
     for name, key in zip(header.names, header.keys, strict=True):
@@ -206,6 +212,8 @@ def _missing_with_nearest(missing: Sequence[str], row: Sequence[str], layout: La
     free = {column_key(name): name.strip() for name in row if column_key(name) not in known}
     named = []
     for name in missing:
-        near = difflib.get_close_matches(column_key(name), list(free), n=1, cutoff=0.75)
+        wanted = column_key(name)
+        near = [key for key in free if key.startswith(f"{wanted} ")]  # "Tgl Lahir (dd/mm/yyyy)"
+        near = near or difflib.get_close_matches(wanted, list(free), n=1, cutoff=0.75)
         named.append(f"'{name}' (did you mean '{free[near[0]]}'?)" if near else f"'{name}'")
     return named

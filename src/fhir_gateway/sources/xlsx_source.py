@@ -61,6 +61,12 @@ class _Fit:
     sheet: Sheet
     has_data: bool
 
+    @property
+    def holds_doses(self) -> bool:
+        """Whether its columns may hold doses."""
+        doses = self.header.layout.doses
+        return not doses or not doses.isdisjoint(self.header.keys)
+
 
 def open_xlsx(path: Path, layouts: Sequence[Layout], *, sheet: str, others: Sequence[Layout]) -> XlsxSource:
     """Open a workbook; raises SourceError where no sheet fits a layout, or several do."""
@@ -104,16 +110,18 @@ def _sample(workbook: Workbook, sheet: Sheet) -> list[list[str]]:
 
 
 def _best(path: Path, fits: Sequence[_Fit]) -> _Fit:
-    """Return the best fit among the sheets with rows; two sheets that fit equally well are not chosen between."""
+    """Return the best fit among the sheets with rows; raises SourceError where another sheet's rows would be passed over.
+
+    Those of a sheet without a column for doses are no such rows: lists of persons stand beside many a cohort.
+    """
     filled = [fit for fit in fits if fit.has_data] or fits
     header = best_header([fit.header for fit in filled], str(path))
-    equal = [
-        fit for fit in filled if fit.header.layout.mapping == header.layout.mapping and fit.header.known == header.known
-    ]
-    if len(equal) > 1 and equal[0].has_data:
-        names = ", ".join(f"'{fit.sheet.name}'" for fit in equal)
+    best = next(fit for fit in filled if fit.header is header)
+    names = dict.fromkeys(fit.sheet.name for fit in filled if fit.holds_doses or not best.holds_doses)
+    if best.has_data and len(names) > 1:
+        listed = ", ".join(f"'{name}'" for name in names)
         raise SourceError(
-            f"{path}: the sheets {names} fit equally well: save each as a file of its own, or name one as the"
-            " mapping's `sheet`"
+            f"{path}: the sheets {listed} all hold rows that could be read, and one sheet of a file is: save each as a"
+            " file of its own, or name one as the mapping's `sheet`"
         )
-    return equal[0]
+    return best

@@ -541,3 +541,11 @@ def test_a_baby_without_a_name_is_a_newborn(puskesmas):
 
     assert patient["name"] == [{"use": "temp", "text": "BAYI"}]
     assert patient["contact"][0]["name"]["text"] == "Sri"
+
+
+def test_a_baby_of_whom_nothing_else_is_known_is_nobody(puskesmas):
+    row = {**ROW, "Nama Lengkap": "By. Ny.", "NIK": "-"}
+
+    assert [problem.code for problem in _convert(puskesmas, row).problems] == ["name-missing"]
+    assert isinstance(_convert(puskesmas, {**row, "NIK": ROW["NIK"]}), Converted)
+    assert isinstance(_convert(puskesmas, {**row, "Nama Ibu": "Sri"}), Converted)

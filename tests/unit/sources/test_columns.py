@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from fhir_gateway.domain.errors import SourceError
@@ -46,3 +48,14 @@ def test_columns_of_a_report_are_not_told():
     row = ("Nama Lengkap", "Tgl Lahir", "gateway_row", "patient_id", "match_grade", "gateway_key")
     (header,) = fitting_headers([row], [LAYOUT])
     assert unread_columns(header) == ()
+
+
+def test_a_missing_column_is_found_under_a_name_with_its_unit():
+    error = misfit("x.csv", [("Nama Lengkap", "Tgl Lahir (dd/mm/yyyy)")], [LAYOUT])
+    assert "'Tgl Lahir' (did you mean 'Tgl Lahir (dd/mm/yyyy)'?)" in str(error)
+
+
+def test_an_alias_of_a_column_that_is_there_is_no_advice():
+    layout = replace(LAYOUT, known=LAYOUT.known | {"Lahir Tgl"}, aliases=(("Tgl Lahir", ("Lahir Tgl",)),))
+    (header,) = fitting_headers([("Nama Lengkap", "Tgl Lahir", "Lahir Tg")], [layout])
+    assert unread_columns(header) == ("'Lahir Tg'",)

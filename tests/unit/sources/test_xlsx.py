@@ -155,8 +155,27 @@ def test_two_sheets_that_fit_are_not_chosen_between_unless_one_is_empty(opened, 
     other.append(HEAD)
     assert told(opened(_bytes(book))) == ["Ani"]
     other.append(["Budi", "2", "B"])
-    with pytest.raises(SourceError, match="the sheets 'Desa A', 'Desa B' fit equally well"):
+    with pytest.raises(SourceError, match="the sheets 'Desa A', 'Desa B' all hold rows that could be read"):
         opened(_bytes(book))
+
+
+def test_a_second_sheet_with_doses_is_not_passed_over_because_it_has_fewer_columns(opened, told):
+    layout = Layout(
+        "cohort",
+        frozenset({"Nama"}),
+        frozenset({"Nama", "BCG", "MR 1", "MR 2"}),
+        doses=frozenset({"BCG", "MR 1", "MR 2"}),
+    )
+    book = _book(["Nama", "BCG", "MR 1"], ["Ani", "2023-01-01", "2024-01-01"], title="Bayi")
+    persons = book.create_sheet("Sasaran")
+    persons.append(["Nama"])
+    persons.append(["Ani"])
+    assert told(opened(_bytes(book), layout)) == ["Ani"]
+    older = book.create_sheet("Baduta")
+    older.append(["Nama", "MR 2"])
+    older.append(["Ani", "2025-01-01"])
+    with pytest.raises(SourceError, match="the sheets 'Bayi', 'Baduta' all hold rows that could be read"):
+        opened(_bytes(book), layout)
 
 
 def test_cells_right_of_the_header_are_no_part_of_the_table(opened, first):
