@@ -74,9 +74,33 @@ def test_rows_whose_keys_are_each_others_double_nothing(place):
     assert (summary["review"], summary["reasons"]) == (2, {"correction-other-person": 2})
     for item in place.json("review", "list"):
         code, _, err = place.run("review", "create", item["id"])
-        assert (code, "stays open" in err) == (1, True)
+        assert (code, "stays open" in err) == (2, True)
     assert place.content() == before
 
 
 def test_a_row_whose_correction_is_another_persons_is_not_told_to_be_merged(place, asked):
     assert place.json("runs", "show", 1, "--row", 1)["since"] == []
+
+
+def test_a_dose_that_both_got_can_be_taken_apart_though_the_first_has_its_identifier(place, asked):
+    number, wisnu, kirana = asked
+    place.json("review", "create", number)
+    hers = "1;Pramesti Kirana;3303995507220134;P;15/07/2022;Warsini;Pucang;085712345678;01/01/2024;MR;1;L1"
+    assert place.load(place.sheet(hers))["loaded"] == 1
+    done = place.json("review", "unlink", 1, 1, "--only")
+    assert (done["from"], done["doses"]) == (kirana, 1)
+    given = [
+        one["patient"]["reference"][8:]
+        for one in place.content()[1].values()
+        if one["occurrenceDateTime"][:10] == "2024-01-01"
+    ]
+    assert sorted(given) == sorted([wisnu, kirana, done["to"]])
+
+
+def test_what_is_no_answer_to_a_question_is_refused_with_what_is(place, asked):
+    number, _, kirana = asked
+    hers = "1;Pramesti Kirana;3303995507220134;P;15/07/2022;Warsini;Pucang;085712345678;01/01/2024;MR;1;L1"
+    place.load(place.sheet(hers))
+    code, _, err = place.run("review", "link", number, kirana)
+    assert code == 2
+    assert f"review {number} stays open, as that is no answer to it: reject the row" in " ".join(err.split())

@@ -13,9 +13,9 @@ ADDED = {**SAID, "occurrenceDateTime": "2024-03-01T08:30:00+07:00", "lotNumber":
 SHARED = {**ADDED, "id": "9", "identifier": [OWN], "patient": {"reference": "Patient/wrong"}}
 
 
-def planned(given):
+def planned(given, taken=()):
     moved = MovedDose("9", (GOES,), supplied(ADDED), "s", stays=True, shared_by=STAYS, others=(supplied(SAID),))
-    return plan_moves([moved], {"9": SHARED}, given, right="right", zone=ZoneInfo("Asia/Jakarta"))
+    return plan_moves([moved], {"9": SHARED}, given, right="right", zone=ZoneInfo("Asia/Jakarta"), taken=taken)
 
 
 def test_a_dose_taken_apart_first_gets_its_copy_with_all_that_it_had_added():
@@ -28,3 +28,11 @@ def test_what_it_had_added_to_the_shared_dose_is_taken_out_then():
     (update,) = plan.entries
     assert update.resource == {**SAID, "id": "9", "identifier": [OWN], "patient": {"reference": "Patient/wrong"}}
     assert plan.standing == {GOES: "10"}
+
+
+def test_a_copy_whose_identifier_another_persons_dose_has_gets_one_of_its_own():
+    taken = {dose_identifier(*GOES)}
+    (copy,) = planned([], taken).entries
+    (own,) = copy.resource["identifier"]
+    assert own["value"] == dose_identifier("goes", "\x1f9")
+    assert planned([{**ADDED, "id": "10", "identifier": [own]}], taken).standing == {GOES: "10"}

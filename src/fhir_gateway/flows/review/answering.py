@@ -215,6 +215,9 @@ async def _answered(
         open_rows += totals.outcomes.get(Outcome.REVIEW, 0)
     if open_rows:
         finish(run, tools)
+        asked = tools.ledger.reviews.get(item.id)
+        if asked and totals.outcomes.get(Outcome.REVIEW) == totals.read:
+            raise UsageError(f"review {item.id} stays open, as that is no answer to it: {asked.suggestion}")
         words = f"run {run.id} could not load everything, review {item.id} stays open: see `runs show {run.id}`"
         again = any(code in totals.reasons for code in WORTH_REPEATING)
         raise TransientServerError(words) if again else ServerError(words)

@@ -3,7 +3,7 @@
 Planned again after every answer until nothing is left: so a move that was cut off goes on where it stopped.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
 
@@ -34,6 +34,12 @@ class MovedDose:
     others: tuple[Supplied, ...] = ()
     """What each record that stays said of it."""
 
+    @property
+    def copied_as(self) -> tuple[str, str]:
+        """The identifier of a copy, and the one that it gets where another person's dose has that already."""
+        key, name = self.doses[0]
+        return dose_identifier(key, name), dose_identifier(key, f"{name}\x1f{self.immunization_id}")
+
 
 @dataclass(frozen=True, slots=True)
 class DoseMove:
@@ -43,17 +49,18 @@ class DoseMove:
     standing: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
-def plan_moves(
+def plan_moves(  # noqa: PLR0913 - a plan needs all that stands there
     moved: Sequence[MovedDose],
     current: Mapping[str, Resource],
     given: Sequence[Resource],
     *,
     right: str,
     zone: tzinfo,
+    taken: Collection[str] = (),
 ) -> DoseMove:
     """Plan what is left to do: `current` are the doses as they are now, `given` those of the Patient `right`.
 
-    A dose that the right Patient has already is entered in error at the wrong one, and its identifiers go to the other.
+    `taken` are identifiers that doses of others have: two people got a dose that came with one key. A dose that the right Patient has already is entered in error at the wrong one, and its identifiers go to the other.
     A dose that stays is copied. One that has gone from the server stands nowhere.
     """
     entries: list[BundleEntry] = []
@@ -63,7 +70,7 @@ def plan_moves(
         if resource is None:
             continue
         if dose.stays:
-            place = _part(dose, resource, given, right, entries)
+            place = _part(dose, resource, given, right, entries, taken=taken)
         else:
             place = _move(resource, given, right, zone, entries)
         if place:
@@ -71,8 +78,14 @@ def plan_moves(
     return DoseMove(tuple(entries), standing)
 
 
-def _part(
-    dose: MovedDose, resource: Resource, given: Sequence[Resource], right: str, entries: list[BundleEntry]
+def _part(  # noqa: PLR0913 - a dose, whose it becomes, and what stands there
+    dose: MovedDose,
+    resource: Resource,
+    given: Sequence[Resource],
+    right: str,
+    entries: list[BundleEntry],
+    *,
+    taken: Collection[str],
 ) -> str:
     """Plan the copy of a shared dose; the copy's identifier is taken off the shared one first."""
     mine = {dose_identifier(*own) for own in dose.doses}
@@ -81,8 +94,9 @@ def _part(
     if stripped is not resource:
         entries.append(_update(stripped))
         return ""
-    identifier = dose_identifier(*dose.doses[0])
-    standing = next((str(g["id"]) for g in given if mine & _identifiers(g)), "")
+    own, second = dose.copied_as
+    identifier = second if own in taken else own
+    standing = next((str(g["id"]) for g in given if (mine | {second}) & dose_identifiers(g)), "")
     if standing and dose.others:
         cleaned = without_completion(resource, dose.supplied, dose.others)
         if cleaned is not resource:
@@ -117,7 +131,8 @@ def made_by_gateway(resource: Resource) -> bool:
     return bool(identifiers) and identifiers[0].get("system") == systems.DOSE
 
 
-def _identifiers(resource: Resource) -> set[str]:
+def dose_identifiers(resource: Resource) -> set[str]:
+    """Return the gateway's identifiers of an Immunization."""
     return {str(i.get("value")) for i in resource.get("identifier", []) if i.get("system") == systems.DOSE}
 
 

@@ -5,7 +5,7 @@ and looks again, so that the same command after any interruption comes to the sa
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Container, Sequence
 
 from fhir_gateway.bundling import patients
 from fhir_gateway.bundling.parting import Cleaned, Supplied, without
@@ -21,7 +21,7 @@ from fhir_gateway.domain.runs import (
 )
 from fhir_gateway.flows.load.posting import wordings
 from fhir_gateway.flows.load.tools import LoadTools
-from fhir_gateway.flows.review.dose_moving import MovedDose, made_by_gateway, plan_moves
+from fhir_gateway.flows.review.dose_moving import MovedDose, dose_identifiers, made_by_gateway, plan_moves
 from fhir_gateway.flows.review.moves import Move, Standing, as_begun, journaled
 from fhir_gateway.flows.review.parting_plan import PATIENT, UnlinkRequest, check_target, journal, moving
 from fhir_gateway.flows.review.recalling import changed_since, recall_changed
@@ -150,13 +150,25 @@ async def _move_doses(move: Move, right: str, tools: LoadTools) -> Standing:
     for _ in range(_TRIES):
         given = [dose async for dose in tools.reader.search("Immunization", {"patient": [right]})] if ids else []
         current = await read_doses(ids, tools)
-        plan = plan_moves(moved, current, given, right=right, zone=tools.zone)
+        taken = await _taken(
+            [dose.copied_as[0] for dose in moved if dose.stays], {*ids, *(one["id"] for one in given)}, tools
+        )
+        plan = plan_moves(moved, current, given, right=right, zone=tools.zone, taken=taken)
         if not plan.entries:
             whole = [dose.immunization_id for dose in moved if not dose.stays]
             copies = [plan.standing[dose.doses[0]] for dose in moved if dose.stays and dose.doses[0] in plan.standing]
             return Standing(plan.standing, [current[own] for own in whole if own in current], copies)
         await send_all(plan.entries, tools, move.told)
     raise PermanentServerError("the doses keep changing on the server: run the same command again")
+
+
+async def _taken(identifiers: Sequence[str], ours: Container[str], tools: LoadTools) -> set[str]:
+    """Return which of these dose identifiers Immunizations have that are none of `ours`."""
+    if not identifiers:
+        return set()
+    asked = {"identifier": [f"{systems.DOSE}|{one}" for one in sorted(set(identifiers))]}
+    found = [dose async for dose in tools.reader.search("Immunization", asked)]
+    return {own for dose in found if str(dose["id"]) not in ours for own in dose_identifiers(dose)}
 
 
 def _moved_doses(move: Move) -> list[MovedDose]:
