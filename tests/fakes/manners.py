@@ -17,6 +17,7 @@ from tests.fakes.scripted_server import answer, html, outcome
 PROFILE = "https://fhir.example.org/StructureDefinition/National"
 SECURITY = {"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": "R"}
 NARRATIVE = {"status": "generated", "div": '<div xmlns="http://www.w3.org/1999/xhtml">shown</div>'}
+_ITS_CLOCK = datetime(2031, 5, 6, tzinfo=UTC)
 EXTENSION = {"url": "https://fhir.example.org/StructureDefinition/received", "valueBoolean": True}
 
 
@@ -213,8 +214,8 @@ def in_between(every, said):
 
 
 def too_many(request):
-    when = format_datetime(datetime.now(UTC) + timedelta(seconds=2), usegmt=True)
-    return answer(429, outcome(code="throttled", text="slow down"), Retry_After=when)
+    now, until = (format_datetime(_ITS_CLOCK + timedelta(seconds=seconds), usegmt=True) for seconds in (0, 2))
+    return answer(429, outcome(code="throttled", text="slow down"), Retry_After=until, Date=now)
 
 
 def no_bundles(status):

@@ -57,8 +57,8 @@ def _listed(name: str) -> _Listed:
 @app.command()
 def check(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="The environment; the same as --env.", show_default=False)
-    ] = "",
+        str | None, typer.Argument(metavar="NAME", help="The environment; the same as --env.", show_default=False)
+    ] = None,
     environment: options.Environment = EMBEDDED,
     as_json: options.Json = False,
 ) -> int:
@@ -66,7 +66,7 @@ def check(
 
     Exit code 0: it can be used; 1: it cannot, the last line says why; 2: the environment's file is wrong.
     """
-    name = name or environment
+    name = environment if name is None else name
     with ProgressDisplay() as progress, bootstrap.opened(name, progress) as gateway:
         shown = gateway.environment.shown_url
         found = gateway.check()

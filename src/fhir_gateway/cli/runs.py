@@ -69,8 +69,9 @@ def show(
         int, typer.Argument(metavar="RUN", min=1, max=options.MOST, help="The run's number, see `runs list`.")
     ],
     row: Annotated[
-        int, typer.Option("--row", metavar="N", min=0, max=options.MOST, help="What became of data row N, and why.")
-    ] = 0,
+        int | None,
+        typer.Option("--row", metavar="N", min=1, max=options.MOST, help="What became of data row N, and why."),
+    ] = None,
     file: Annotated[
         int | None,
         typer.Option("--file", metavar="N", min=1, help="Which of the run's files; to be said where it read several."),
@@ -83,7 +84,7 @@ def show(
         found = ledger.runs.get(run)
         if found is None:
             raise UsageError(f"there is no run {run}; `fhir-gateway runs list` shows all")
-        if row:
+        if row is not None:
             _show_row(ledger, found, file, row, policy=load_environment(environment, home()).matching, as_json=as_json)
         elif as_json:
             print_summary_json(bootstrap.summary_of(ledger, found))

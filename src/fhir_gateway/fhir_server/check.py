@@ -67,8 +67,11 @@ async def what_hinders_a_load(reader: ServerReader) -> str:
     Raises TransientServerError where the server stays away.
     """
     try:
-        await reader.capabilities()
-        proofs = [await reader.prove_search(resource_type, parameter) for resource_type, parameter in _ASKED_BY_LOADS]
+        capabilities = await reader.capabilities()
+        asked = list(_ASKED_BY_LOADS)
+        if not capabilities.creates_conditionally("Immunization"):  # else a dose is looked for after a lost answer only
+            asked.append(("Immunization", "identifier"))
+        proofs = [await reader.prove_search(resource_type, parameter) for resource_type, parameter in asked]
     except PermanentServerError as error:
         return str(error)
     return _missing(proofs)

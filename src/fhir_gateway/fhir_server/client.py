@@ -17,9 +17,9 @@ from fhir_gateway.domain.loopback import is_loopback
 from fhir_gateway.fhir_server.address import base_url_problem, same_origin
 from fhir_gateway.fhir_server.breaker import BreakerGate
 from fhir_gateway.fhir_server.credentials import credentials_for
-from fhir_gateway.fhir_server.failures import BusyError, OutageError, UnreadableError, WebPageError
+from fhir_gateway.fhir_server.failures import BusyError, OutageError, ServerGoneError, UnreadableError, WebPageError
 from fhir_gateway.fhir_server.pace import Pacer
-from fhir_gateway.fhir_server.payload import CUT, NotJsonError, is_html, parse_json
+from fhir_gateway.fhir_server.payload import CUT, NotJsonError, is_html, parse_json, whole_body
 from fhir_gateway.fhir_server.policy import FhirServerPolicy
 from fhir_gateway.fhir_server.timing import Timing
 from fhir_gateway.fhir_server.unusable import UnusableAnswers
@@ -102,6 +102,7 @@ class FhirClient:
         self._credentials = credentials_for(policy.auth, self.timing)
         self._slots = asyncio.Semaphore(MOST_IN_FLIGHT)
         self._teller = WaitTeller(on_wait, self.timing)
+        self._patience = policy.wait_for_server
         self._speaks_fhir: set[str] = set()  # which requests, by their names, were answered in FHIR
         self.requests = 0  # that were sent, repeats and refused ones included
         self._http = httpx.AsyncClient(
@@ -126,6 +127,7 @@ class FhirClient:
 
     def limit_patience(self, seconds: float) -> None:
         """Wait for a server that is down, or of no use, no longer than this, whatever the policy says."""
+        self._patience = min(self._patience or seconds, seconds)
         self._gate.limit_patience(seconds)
         self._unusable.limit_patience(seconds)
 
@@ -147,7 +149,10 @@ class FhirClient:
             waited = self.timing.monotonic() - begun + (state.upcoming_sleep or 0.0)
             never_right = isinstance(error, BusyError) and not self._speaks_fhir
             if self._gate.closed and (never_right or waited >= SILENCE):  # else the gate tells
-                self._teller.tell(f"{error}; asking again")
+                asked = getattr(error, "retry_after", None) or 0.0
+                self._teller.tell(
+                    f"{error}; asking again" + (f" in {asked:.0f} s, as it wants" if asked >= SILENCE else "")
+                )
 
         retrying = tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception(lambda error: _may_repeat(request, error)),
@@ -176,11 +181,19 @@ class FhirClient:
         name = _name(request)
         try:
             answer = await self._attempt(request)
-        except BusyError as error:
-            self._unusable.note(name, error, first=not self._speaks_fhir)
+        except (BusyError, OutageError) as error:
+            if self._is_beyond_patience(error.retry_after):
+                raise ServerGoneError(
+                    f"{error}, and wants to be left alone for {error.retry_after:g} s, longer than wait_for_server"
+                ) from None
+            if isinstance(error, BusyError):
+                self._unusable.note(name, error, first=not self._speaks_fhir)
             raise
         self._unusable.end(name)
         return answer
+
+    def _is_beyond_patience(self, asked: float | None) -> bool:
+        return bool(self._patience and asked and asked > self._patience)
 
     async def _attempt(self, request: Request) -> Answer:
         """Send once: parked before that while the server is down, which is no attempt."""
@@ -251,19 +264,24 @@ class FhirClient:
     async def _received(self, request: httpx.Request) -> tuple[httpx.Response, bytes]:
         response = await self._http.send(request, stream=True)
         try:
-            return response, await _bounded(response)
+            body = await whole_body(response, most=LARGEST_ANSWER)
+            if body is None:
+                raise PermanentServerError(
+                    f"The FHIR server's answer is larger than {LARGEST_ANSWER >> 20} MiB", status=response.status_code
+                )
+            return response, body
         finally:
             await response.aclose()
             response.stream = _READ  # the stream refers to its response: a cycle that would keep all that was sent
 
     def _understood(self, request: Request, response: httpx.Response, raw: bytes) -> Answer:
         status = response.status_code
-        asked = retry_after(response.headers.get("Retry-After"), self.timing.now())
+        asked = retry_after(response.headers, self.timing.now())
         verdict = judge(status)
         if verdict is Verdict.OUTAGE:
             raise OutageError(f"The FHIR server answered {status}", retry_after=asked)
         if verdict is Verdict.BUSY:
-            if asked is not None and status == 429:
+            if asked is not None and status == 429 and not self._is_beyond_patience(asked):
                 self._pacer.rest(asked)
             raise BusyError(
                 f"The FHIR server answered {status} to {_name(request)}",
@@ -318,19 +336,6 @@ def _may_repeat(request: Request, error: BaseException) -> bool:
     return request.repeat and isinstance(error, BusyError | OutageError)
 
 
-async def _bounded(response: httpx.Response) -> bytes:
-    """Return the whole body, unpacked; raises PermanentServerError where it is larger than anything expected."""
-    chunks, size = [], 0
-    async for chunk in response.aiter_bytes():
-        size += len(chunk)
-        if size > LARGEST_ANSWER:
-            raise PermanentServerError(
-                f"The FHIR server's answer is larger than {LARGEST_ANSWER >> 20} MiB", status=response.status_code
-            )
-        chunks.append(chunk)
-    return b"".join(chunks)
-
-
 def _redirected(request: Request, url: httpx.URL, response: httpx.Response) -> httpx.URL:
     """Return where a redirect leads, on the same server only."""
     try:
@@ -338,8 +343,9 @@ def _redirected(request: Request, url: httpx.URL, response: httpx.Response) -> h
     except httpx.InvalidURL:
         target = httpx.URL("invalid:")
     if not same_origin(url, target):
+        port = f":{target.port}" if target.port else ""
         raise PermanentServerError(
-            f"The FHIR server redirects {_name(request)} to another server ({target.scheme}://{target.host});"
+            f"The FHIR server redirects {_name(request)} to another server ({target.scheme}://{target.host}{port});"
             " nothing is sent there: if that is right, make it the base_url",
             status=response.status_code,
         )

@@ -9,7 +9,7 @@ import httpx
 
 from fhir_gateway.domain.errors import AccessRefusedError, PermanentServerError
 from fhir_gateway.fhir_server.failures import BusyError, OutageError
-from fhir_gateway.fhir_server.payload import NotJsonError, parse_json
+from fhir_gateway.fhir_server.payload import NotJsonError, parse_json, whole_body
 from fhir_gateway.fhir_server.policy import AuthPolicy, BasicAuth, BearerAuth, ClientCredentialsAuth, NoAuth
 from fhir_gateway.fhir_server.timing import Timing
 from fhir_gateway.fhir_server.verdicts import Verdict, judge, retry_after
@@ -84,8 +84,7 @@ class _TokenCredentials:
 
     async def _fetch(self, http: httpx.AsyncClient) -> str:
         asked_at = self._timing.monotonic()
-        response = await self._ask(http)
-        content = _token_answer(response)
+        content = _token_answer(*await self._ask(http))
         token = content.get("access_token")
         if not isinstance(token, str) or not re.fullmatch(r"[\x21-\x7e]+", token):
             raise PermanentServerError("The token server's answer holds no access_token; check auth.token_url")
@@ -93,8 +92,11 @@ class _TokenCredentials:
         self._use_until = asked_at + life - min(RENEW_BEFORE, life / 2)
         return f"Bearer {token}"
 
-    async def _ask(self, http: httpx.AsyncClient) -> httpx.Response:
-        """Ask for a token: `grant_type` in the query, as SATUSEHAT wants it, and in the form, as RFC 6749 does."""
+    async def _ask(self, http: httpx.AsyncClient) -> tuple[int, bytes | None]:
+        """Ask for a token: `grant_type` in the query, as SATUSEHAT wants it, and in the form, as RFC 6749 does.
+
+        Returns status and body, None for one that is too large.
+        """
         url = httpx.URL(self._auth.token_url).copy_merge_params({"grant_type": "client_credentials"})
         form = {
             "grant_type": "client_credentials",
@@ -104,32 +106,37 @@ class _TokenCredentials:
         if self._auth.scope:
             form["scope"] = self._auth.scope
         try:
-            response = await http.post(url, data=form, headers={"Accept": "application/json"})
-        except httpx.TransportError as error:
+            # httpx's timeouts are for each read; who drips a byte now and then never answers either.
+            async with (
+                asyncio.timeout(http.timeout.read),
+                http.stream("POST", url, data=form, headers={"Accept": "application/json"}) as response,
+            ):
+                body = await whole_body(response, most=_LARGEST_ANSWER)
+        except (TimeoutError, httpx.TransportError, httpx.DecodingError) as error:
             # `from None`: the request that hangs on the error holds the secret.
             raise OutageError(f"The token server gave no answer ({type(error).__name__})") from None
-        asked = retry_after(response.headers.get("Retry-After"), self._timing.now())
+        asked = retry_after(response.headers, self._timing.now())
         verdict = judge(response.status_code)
         if verdict is Verdict.OUTAGE:
             raise OutageError(f"The token server answered {response.status_code}", retry_after=asked)
         if verdict is Verdict.BUSY:
             raise BusyError(f"The token server answered {response.status_code}", retry_after=asked)
-        return response
+        return response.status_code, body
 
 
-def _token_answer(response: httpx.Response) -> dict[str, object]:
+def _token_answer(status: int, body: bytes | None) -> dict[str, object]:
     try:
-        content = parse_json(response.content) if len(response.content) <= _LARGEST_ANSWER else None
+        content = parse_json(body) if body is not None else None
     except NotJsonError:
         content = None
-    if response.is_success and isinstance(content, dict):
+    if judge(status) is Verdict.SUCCESS and isinstance(content, dict):
         return content
     code = content.get("error") if isinstance(content, dict) else None
     named = f" ({code})" if isinstance(code, str) and re.fullmatch(r"[a-z_]{1,40}", code) else ""
     raise AccessRefusedError(
-        f"The token server gave no token: it answered {response.status_code}{named};"
+        f"The token server gave no token: it answered {status}{named};"
         " check auth.token_url, auth.client_id and the secret",
-        status=response.status_code,
+        status=status,
     )
 
 

@@ -111,9 +111,7 @@ class MergeServer:
             where = where or self._watched(answer, task)
             if not where or timing.monotonic() >= until:
                 raise TransientServerError(_UNWATCHED if not where else _STILL)
-            await timing.sleep(
-                min(retry_after(answer.headers.get("Retry-After"), timing.now()) or PAUSE, _LONGEST_PAUSE)
-            )
+            await timing.sleep(min(retry_after(answer.headers, timing.now()) or PAUSE, _LONGEST_PAUSE))
             answer = await self._client.send(Request("GET", where))
 
     def _watched(self, answer: Answer, task: Mapping[str, str]) -> str:

@@ -29,7 +29,7 @@ def parse_page(bundle: Any, *, resource_type: str, asked: Iterable[str]) -> Page
     """
     if not isinstance(bundle, dict) or bundle.get("resourceType") != "Bundle":
         raise UntrustedAnswerError(f"The server answered a search for {resource_type} with something that is no Bundle")
-    entries = bundle.get("entry", [])
+    entries = [] if bundle.get("entry") is None else bundle["entry"]
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise UntrustedAnswerError(f"The server answered a search for {resource_type} with a broken Bundle")
     links = _links(bundle)

@@ -3,6 +3,8 @@
 import codecs
 from typing import Any
 
+import httpx
+
 from fhir_gateway.fhir import json_text
 
 CUT = "JSON that is cut or broken"
@@ -20,6 +22,17 @@ def parse_json(body: bytes) -> Any:
     except ValueError:
         # `from None`: the parser's error carries the document, and with it patients' data.
         raise NotJsonError(_looks_like(body)) from None
+
+
+async def whole_body(response: httpx.Response, *, most: int) -> bytes | None:
+    """Return the body that is still to be received, unpacked; None where it is larger than `most` bytes."""
+    chunks, size = [], 0
+    async for chunk in response.aiter_bytes():
+        size += len(chunk)
+        if size > most:
+            return None
+        chunks.append(chunk)
+    return b"".join(chunks)
 
 
 def is_html(content_type: str, body: bytes) -> bool:

@@ -23,8 +23,7 @@ from fhir_gateway.fhir_server.verdicts import Verdict
 _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 _A_LOOK = 20
 """Matches of a page that is looked at by itself."""
-_TOO_LONG = frozenset({413, 414, 431})
-_SHORTEST_URL = 500  # later questions are cut no shorter from the start, whatever one answer said
+_SHORTEST = 500  # later questions are cut no shorter from the start, whatever one answer said
 _DATES = frozenset({"birthdate", "death-date", "date", "_lastUpdated"})
 
 _log = logging.getLogger(__name__)
@@ -43,7 +42,8 @@ class ServerReader:
         self._capabilities: Capabilities | None = None
         self._asking = Asking(client)
         self._paging = Paging(self._asking, masked=self._masked)
-        self._longest_url = LONGEST_URL
+        self._longest = {False: LONGEST_URL, True: LONGEST_FORM}
+        """The longest question that this server takes, in a URL, and (True) in a body of its own."""
         self._proofs: dict[tuple[str, str], SearchProof] = {}
         self._takes_one_date: set[tuple[str, str]] = set()
         self._takes_lists: dict[str, bool] = {"identifier": True} if self._masked else {}  # masked numbers cannot tell
@@ -89,8 +89,8 @@ class ServerReader:
         server says that it ignored something, or where the answer may be cut.
         """
         seen: set[str] = set()
-        longest = LONGEST_FORM if self._asking.by_post(parameters) else self._longest_url
-        for question in await self.questions(parameters, longest=longest):
+        by_post = self._asking.by_post(parameters)
+        for question in await self.questions(parameters, longest=self._longest[by_post]):
             async for resource in self._cut_shorter(resource_type, question, check=check):
                 name = f"{resource.get('resourceType')}/{resource.get('id')}"
                 if name not in seen:
@@ -157,20 +157,26 @@ class ServerReader:
     async def _cut_shorter(
         self, resource_type: str, parameters: Parameters, *, check: Check | None
     ) -> AsyncIterator[Resource]:
-        """Yield a search's results; it is cut into halves where the server says that it is too long."""
+        """Yield a search's results; a list that is refused is halved, down to a single value.
+
+        It may be too long for the server, or for a firewall before it: they say so in many ways (400, 403, 413, 414, 422).
+        """
         try:
             async for resource in self._dates_apart(resource_type, parameters, check=check):
                 yield resource
         except PermanentServerError as error:
-            size = len(encoded(parameters))
-            if error.status not in _TOO_LONG or all(len(values) < 2 for values in parameters.values()):
+            if not 400 <= error.status < 500 or error.status == 401:
                 raise
-            self._longest_url = max(_SHORTEST_URL, min(self._longest_url, size // 2))
+            if all(len(values) < 2 for values in parameters.values()):
+                raise
         else:
             return
-        for part in cut(parameters, longest=size // 2 + 1):
+        half = len(encoded(parameters)) // 2
+        for part in cut(parameters, longest=half + 1):
             async for resource in self._cut_shorter(resource_type, part, check=check):
                 yield resource
+        by_post = self._asking.by_post(parameters)
+        self._longest[by_post] = max(_SHORTEST, min(self._longest[by_post], half))
 
     async def _dates_apart(
         self, resource_type: str, parameters: Parameters, *, check: Check | None

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
@@ -49,20 +50,27 @@ def judge(status: int, *, condition: Condition = "") -> Verdict:
     return Verdict.OUTAGE if status in _OUTAGE else Verdict.REFUSED
 
 
-def retry_after(text: str | None, now: datetime) -> float | None:
-    """Return the seconds that a Retry-After header asks for (RFC 9110, 10.2.3: seconds or a date), None if unusable."""
-    if not text:
-        return None
-    stripped = text.strip()
+def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
+    """Return the seconds that a Retry-After header asks for (RFC 9110, 10.2.3: seconds or a date), None if unusable.
+
+    A date counts from the answer's own Date, from `now` where it has none: the two clocks may disagree.
+    """
+    stripped = headers.get("Retry-After", "").strip()
     if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", stripped, re.ASCII):
         return min(float(stripped), LONGEST_RETRY_AFTER)
+    moment = _moment(stripped)
+    if moment is None:
+        return None
+    answered = _moment(headers.get("Date", "")) or now
+    return min(max((moment - answered).total_seconds(), 0.0), LONGEST_RETRY_AFTER)
+
+
+def _moment(text: str) -> datetime | None:
     try:
-        moment = parsedate_to_datetime(stripped)
+        moment = parsedate_to_datetime(text)
     except (TypeError, ValueError, OverflowError):
         return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return min(max((moment - now).total_seconds(), 0.0), LONGEST_RETRY_AFTER)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def pause(attempt: int, *, asked: float | None, chance: float) -> float:

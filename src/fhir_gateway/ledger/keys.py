@@ -46,6 +46,17 @@ class Keys:
         rows = self._connection.execute(select(table).where(table.c.patient_id == patient_id).order_by(table.c.key))
         return {row.key: _known(row) for row in rows}
 
+    def doses_of(self, patient_ids: Iterable[str]) -> set[str]:
+        """Return the ids of the Immunizations that rows brought which stand for these Patients."""
+        table = tables.keys
+        statements = (select(table.c.doses).where(table.c.patient_id.in_(chunk)) for chunk in chunks(patient_ids))
+        return {
+            dose
+            for statement in statements
+            for (doses,) in self._connection.execute(statement)
+            for dose in orjson.loads(doses).values()
+        }
+
     def wordings(self, keys: Iterable[str]) -> dict[str, tuple[str, ...]]:
         """Return key → digests of all that its records ever said of the person, the newest last."""
         records, persons = tables.records, tables.persons

@@ -50,6 +50,24 @@ async def test_retry_after_of_429_holds_every_request_back():
     assert server.time.seconds - 1000 >= 60
 
 
+async def test_who_asks_for_a_rest_is_told_with_its_length():
+    server = ScriptedServer(in_turn(answer(429, Retry_After="60"), answer(body=PATIENT)))
+    async with server.client() as client:
+        await client.send(GET)
+    assert [wait.reason.partition("; ")[2] for wait in server.waits] == ["asking again in 60 s, as it wants"]
+
+
+@pytest.mark.parametrize("status", [429, 503, 500])
+async def test_a_rest_that_is_longer_than_the_patience_is_not_waited_for(status):
+    server = ScriptedServer(in_turn(answer(body=PATIENT), answer(status, Retry_After="999999999")))
+    async with server.client(wait_for_server=100) as client:
+        await client.send(GET)
+        for _ in range(2):
+            with pytest.raises(TransientServerError, match="left alone for 3600 s, longer than wait_for_server"):
+                await client.send(GET)
+    assert server.time.seconds - 1000 < 10
+
+
 @pytest.mark.parametrize(
     "failure",
     [
@@ -278,6 +296,43 @@ async def test_a_token_server_that_is_down_is_waited_for():
     )
     async with server.client(auth=OAUTH) as client:
         assert (await client.send(GET)).status == 200
+
+
+async def test_a_token_server_s_answer_that_cannot_be_unpacked_is_asked_for_again():
+    async def no_gzip():
+        yield b"no gzip"
+
+    broken = httpx.Response(200, headers={"Content-Encoding": "gzip"}, content=no_gzip())
+    server = ScriptedServer(in_turn(broken, answer(body={"access_token": "t"}), answer(body=PATIENT)))
+    async with server.client(auth=OAUTH) as client:
+        assert (await client.send(GET)).status == 200
+
+
+async def test_a_token_server_that_drips_is_given_up():
+    async def drip():
+        while True:
+            yield b" "
+            await asyncio.sleep(0)
+
+    server = ScriptedServer(lambda _: httpx.Response(200, content=drip()))
+    async with server.client(auth=OAUTH, timeout=0.05, wait_for_server=1) as client:
+        with pytest.raises(TransientServerError, match="token server gave no answer"):
+            await client.send(GET)
+
+
+async def test_a_token_server_s_endless_answer_is_not_kept():
+    sent = []
+
+    async def endless():
+        while len(sent) < 10_000:
+            sent.append(1)
+            yield b" " * 65536
+
+    server = ScriptedServer(lambda _: httpx.Response(200, content=endless()))
+    async with server.client(auth=OAUTH) as client:
+        with pytest.raises(PermanentServerError, match="gave no token"):
+            await client.send(GET)
+    assert len(sent) < 100
 
 
 async def test_redirects_are_followed_on_the_same_server_only():

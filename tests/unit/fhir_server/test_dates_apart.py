@@ -57,7 +57,9 @@ async def test_a_server_that_takes_one_date_is_not_asked_for_a_list_again():
     assert server.asked() == ["POST /r4/Patient/_search", "POST /r4", "POST /r4"]
 
 
-@pytest.mark.parametrize("refusal", [answer(501, outcome()), answer(400, outcome()), answer(200, {}), html()])
+@pytest.mark.parametrize(
+    "refusal", [answer(501, outcome()), answer(400, outcome()), answer(403), answer(200, {}), html()]
+)
 async def test_where_batches_are_refused_dates_are_asked_one_by_one(refusal):
     server = takes_one_date(in_batch=lambda _: refusal)
     assert await search(server, DAYS[:5]) == [f"born-{day}" for day in DAYS[:5]]
@@ -94,4 +96,4 @@ async def test_a_batched_answer_to_another_question_is_not_trusted():
 
 async def test_refused_credentials_end_it():
     with pytest.raises(AccessRefusedError):
-        await search(takes_one_date(in_batch=lambda _: answer(403, outcome())))
+        await search(takes_one_date(in_batch=lambda _: answer(401, outcome())))

@@ -283,6 +283,26 @@ async def test_what_is_too_long_for_the_server_is_asked_in_parts():
     assert sorted(await search(server, wanted)) == sorted(f"p{number}" for number in range(100))
 
 
+@pytest.mark.parametrize("refusal", [answer(400, outcome()), answer(403), html(413), answer(422, outcome())])
+async def test_a_list_that_is_too_long_for_the_server_or_a_firewall_is_halved_and_stays_short(refusal):
+    refused = []
+
+    def handler(request):
+        tokens = asks(request)["identifier"][0].split(",")
+        if len(tokens) > 30:
+            refused.append(len(tokens))
+            return refusal
+        return answer(body=searchset(*(patient(token.rpartition("|")[2]) for token in tokens)))
+
+    server = ScriptedServer(handler)
+    wanted = {"identifier": [f"{NIK}|{number}" for number in range(1000, 1100)]}
+    async with server.reader() as reader:
+        for _ in range(2):
+            found = [one["id"] async for one in reader.search("Patient", wanted)]
+            assert sorted(found) == [f"p{number}" for number in range(1000, 1100)]
+    assert len(refused) == 3
+
+
 def holding(people, taken):
     """Return a server that takes from a list the values that `taken` returns, and who was asked for."""
 
@@ -350,6 +370,11 @@ async def test_nobody_is_asked_about_lists_seldom():
         for _ in range(40):
             assert [one async for one in reader.search("Patient", {"identifier": [f"{NIK}|1", f"{NIK}|2"]})] == []
     assert len(server.requests) == 40 + 6
+
+
+async def test_an_entry_of_null_is_an_empty_page():
+    server = ScriptedServer(lambda _: answer(body={"resourceType": "Bundle", "type": "searchset", "entry": None}))
+    assert await search(server) == []
 
 
 async def test_one_value_that_is_too_long_is_refused():

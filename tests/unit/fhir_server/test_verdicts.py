@@ -43,15 +43,23 @@ def test_each_status_has_one_verdict(status, condition, verdict):
 
 
 def test_retry_after_is_read_as_seconds_and_as_date():
-    assert retry_after("120", NOW) == 120
-    assert retry_after(format_datetime(NOW + timedelta(seconds=90), usegmt=True), NOW) == 90
-    assert retry_after(format_datetime(NOW - timedelta(days=1), usegmt=True), NOW) == 0
+    assert retry_after({"Retry-After": "120"}, NOW) == 120
+    assert retry_after({"Retry-After": format_datetime(NOW + timedelta(seconds=90), usegmt=True)}, NOW) == 90
+    assert retry_after({"Retry-After": format_datetime(NOW - timedelta(days=1), usegmt=True)}, NOW) == 0
+
+
+def test_a_date_counts_from_the_clock_of_who_wrote_it():
+    there = NOW + timedelta(hours=7)
+    headers = {"Retry-After": there + timedelta(seconds=90), "Date": there}
+    written = {name: format_datetime(moment, usegmt=True) for name, moment in headers.items()}
+    assert retry_after(written, NOW) == 90
+    assert retry_after({**written, "Date": "yesterday"}, NOW) == LONGEST_RETRY_AFTER
 
 
 @given(st.text(max_size=40))
 @settings(derandomize=True)
 def test_any_retry_after_is_none_or_bounded(text):
-    seconds = retry_after(text, NOW)
+    seconds = retry_after({"Retry-After": text}, NOW)
     assert seconds is None or 0 <= seconds <= LONGEST_RETRY_AFTER
 
 

@@ -43,3 +43,8 @@ def test_check_says_which_searches_work_on_the_embedded_server(folder, capsys):
 def test_check_of_an_unknown_environment_is_wrong_usage(folder, capsys):
     assert run(["env", "check", "embeded"]) == 2
     assert "did you mean embedded?" in capsys.readouterr().err
+
+
+def test_a_name_that_is_empty_is_no_environment(folder, capsys):
+    assert run(["env", "check", ""]) == 2
+    assert "an environment's name has letters" in capsys.readouterr().err

@@ -1,6 +1,6 @@
 """The second wave: the doses of people whose Patients are on the server."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from fhir_gateway.bundling.immunizations import for_patient
@@ -16,7 +16,7 @@ from fhir_gateway.flows.load.dose_plans import Answer, DoseAction, DosePlan, of_
 from fhir_gateway.flows.load.failing import Failure
 from fhir_gateway.flows.load.following import Written, follow_replaced
 from fhir_gateway.flows.load.sent import DoseResult, PersonPost
-from fhir_gateway.flows.load.standing import patients_now
+from fhir_gateway.flows.load.standing import doses_now, patients_now
 from fhir_gateway.flows.load.tools import LoadTools
 
 _CHANGED_MEANWHILE_TRIES = 5
@@ -34,8 +34,9 @@ async def post_doses(
     plans: dict[int, list[DosePlan]] = {}
     outcomes: dict[str, EntryOutcome] = {}
     waiting = ready
+    changed: set[str] = set()
     for _ in range(_CHANGED_MEANWHILE_TRIES):
-        existing = await _existing_doses(waiting, tools)
+        existing = await _existing_doses(waiting, changed, tools)
         elsewhere = await _known_elsewhere(waiting, existing, tools)
         for person in waiting:
             stand_here = [dose for dose, owner in elsewhere.values() if owner == person.patient_id]
@@ -51,9 +52,11 @@ async def post_doses(
             )
         entries = [entry for person in waiting for entry in _entries(person, plans[person.number])]
         outcomes.update({outcome.key: outcome for outcome in await tools.writer.send(entries)})
-        waiting = [person for person in waiting if _changed_meanwhile(person, plans[person.number], outcomes)]
+        of_people = {person.number: _changed_meanwhile(person, plans[person.number], outcomes) for person in waiting}
+        waiting = [person for person in waiting if of_people[person.number]]
         if not waiting:
             break
+        changed = set().union(*of_people.values())
     await _correct_existing(ready, plans, outcomes, tools, answer)
     await _withdraw(ready, plans, outcomes, tools)
     written = {person.number: _written(person, plans[person.number], outcomes) for person in ready}
@@ -93,10 +96,10 @@ async def _correct_existing(
                 if outcome.kind is EntryKind.EXISTED:
                     waiting[person.number, index] = outcome.resource_id
     persons = {person.number: person for person in people}
-    for _ in range(_CHANGED_MEANWHILE_TRIES):
+    for attempt in range(_CHANGED_MEANWHILE_TRIES):
         if not waiting:
             return
-        standing = await _standing(set(waiting.values()), tools)
+        standing = await _standing(set(waiting.values()), tools, alone=attempt > 0)
         entries = {}
         for (number, index), dose_id in waiting.items():
             person, of_person = persons[number], plans[number]
@@ -109,12 +112,9 @@ async def _correct_existing(
         waiting = {place: dose_id for place, dose_id in waiting.items() if place in changed}
 
 
-async def _standing(ids: set[str], tools: LoadTools) -> dict[str, tuple[Resource, str]]:
+async def _standing(ids: set[str], tools: LoadTools, *, alone: bool) -> dict[str, tuple[Resource, str]]:
     """Return id → (dose, who stands for its Patient now) of what is on the server."""
-    found = {str(dose["id"]): dose async for dose in tools.reader.search("Immunization", {"_id": sorted(ids)})}
-    for missed in sorted(ids - found.keys()):  # an index may lag
-        if dose := await tools.reader.read("Immunization", missed):
-            found[missed] = dose
+    found = await doses_now(ids, tools, alone=alone)
     owners = {dose_id: id_referred_to(dose.get("patient"), "Patient") for dose_id, dose in found.items()}
     now = await patients_now(filter(None, owners.values()), tools)
     return {
@@ -159,14 +159,22 @@ def _each_key_once(person: PersonPost) -> list:  # type: ignore[type-arg]
     return list({record.key: record for record in person.records}.values())
 
 
-async def _existing_doses(people: Sequence[PersonPost], tools: LoadTools) -> Mapping[str, list[Resource]]:
-    """Return Patient id → Immunizations; somebody who was created a moment ago has none."""
+async def _existing_doses(
+    people: Sequence[PersonPost], changed: Iterable[str], tools: LoadTools
+) -> Mapping[str, list[Resource]]:
+    """Return Patient id → Immunizations; somebody who was created a moment ago has none.
+
+    An index may lag: those that the ledger knows of and a search does not find are read by themselves, and so are those
+    in `changed`, of which a search may still show the version before.
+    """
     ids = sorted({person.patient_id for person in people if not person.created})
+    searched = tools.reader.search("Immunization", {"patient": ids}) if ids else None
+    doses = {str(dose["id"]): dose async for dose in searched} if searched else {}
+    unseen = tools.ledger.keys.doses_of(ids) - doses.keys()
     found: dict[str, list[Resource]] = {}
-    if ids:
-        async for dose in tools.reader.search("Immunization", {"patient": ids}):
-            patient_id = str(dose.get("patient", {}).get("reference", "")).rpartition("/")[2]
-            found.setdefault(patient_id, []).append(dose)
+    for dose in (doses | await doses_now(unseen.union(changed), tools, alone=True)).values():
+        patient_id = str(dose.get("patient", {}).get("reference", "")).rpartition("/")[2]
+        found.setdefault(patient_id, []).append(dose)
     return found
 
 
@@ -183,8 +191,7 @@ async def _known_elsewhere(
         hers = {dose["id"] for dose in existing.get(person.patient_id, ())}
         missed.update(dose_id for key in person.known.values() for dose_id in key.doses.values() if dose_id not in hers)
     found = {dose_id: here[dose_id] for dose_id in missed & here.keys()}
-    if unseen := sorted(missed - here.keys()):
-        found |= {str(dose["id"]): dose async for dose in tools.reader.search("Immunization", {"_id": unseen})}
+    found |= await doses_now(missed - here.keys(), tools)
     owners = {dose_id: id_referred_to(dose.get("patient"), "Patient") for dose_id, dose in found.items()}
     now = await patients_now(filter(None, owners.values()), tools)
     masters = {owner: str(patient["id"]) for owner, patient in now.items()}
@@ -225,13 +232,13 @@ def _entry_key(person: PersonPost, plans: Sequence[DosePlan], index: int) -> str
     return f"{person.number}#{plan.twin if plan.action is DoseAction.SAME_AS else index}"
 
 
-def _changed_meanwhile(person: PersonPost, plans: Sequence[DosePlan], outcomes: Mapping[str, EntryOutcome]) -> bool:
-    """Tell whether an update met a newer version; then the person's doses are read and planned again."""
-    changed = False
+def _changed_meanwhile(person: PersonPost, plans: Sequence[DosePlan], outcomes: Mapping[str, EntryOutcome]) -> set[str]:
+    """Return the doses whose updates met a newer version; then the person's doses are read and planned again."""
+    changed = set()
     for index, plan in enumerate(plans):
         outcome = outcomes.get(_entry_key(person, plans, index))
         if plan.action is DoseAction.UPDATE and outcome and outcome.kind is EntryKind.CHANGED_MEANWHILE:
-            changed = True
+            changed.add(plan.immunization_id)
     if changed:
         person.created = False
     return changed

@@ -5,16 +5,15 @@ is moved by the merge, and for one that came after it the Patient, read once mor
 replaced: no dose is left behind, whichever of the two is later.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from fhir_gateway.bundling.immunizations import for_patient
 from fhir_gateway.domain.posting import BundleEntry, EntryKind
-from fhir_gateway.domain.records import Resource
 from fhir_gateway.fhir.references import id_referred_to
 from fhir_gateway.flows.load.failing import Failure
 from fhir_gateway.flows.load.sent import PersonPost, Refusal
-from fhir_gateway.flows.load.standing import patients_now
+from fhir_gateway.flows.load.standing import doses_now, patients_now
 from fhir_gateway.flows.load.tools import LoadTools
 
 _TRIES = 5
@@ -69,7 +68,7 @@ async def _replaced(people: Sequence[PersonPost], tools: LoadTools) -> list[Pers
 
 async def _moves(doses: Mapping[str, PersonPost], tools: LoadTools) -> list[BundleEntry]:
     """Return what moves the doses that stand with a Patient whom another one replaced."""
-    found = await _read(doses, tools)
+    found = await doses_now(doses, tools)
     owners = {dose: id_referred_to(resource.get("patient"), "Patient") for dose, resource in found.items()}
     astray = {dose for dose, owner in owners.items() if owner and owner != doses[dose].patient_id}
     now = await patients_now((owners[dose] for dose in astray), tools)
@@ -84,10 +83,3 @@ async def _moves(doses: Mapping[str, PersonPost], tools: LoadTools) -> list[Bund
         for dose in sorted(astray)
         if now.get(owners[dose], {}).get("id") == doses[dose].patient_id
     ]
-
-
-async def _read(ids: Iterable[str], tools: LoadTools) -> dict[str, Resource]:
-    wanted = sorted(ids)
-    if not wanted:
-        return {}
-    return {str(one["id"]): one async for one in tools.reader.search("Immunization", {"_id": wanted})}

@@ -125,17 +125,19 @@ async def _post_patients(run: Run, people: Sequence[PersonPost], tools: LoadTool
             return
         waiting = changed
         if attempt < _CHANGED_MEANWHILE_TRIES - 1:
-            await _follow(waiting, current, tools)
+            await _follow(waiting, current, tools, alone=True)
     for person in waiting:
         person.refusal = Refusal(
             Failure.CHANGED_MEANWHILE, "the Patient kept changing on the server while it was being updated"
         )
 
 
-async def _follow(people: Sequence[PersonPost], current: dict[str, Resource], tools: LoadTools) -> None:
+async def _follow(
+    people: Sequence[PersonPost], current: dict[str, Resource], tools: LoadTools, *, alone: bool = False
+) -> None:
     """Read people's Patients as they are now; who was replaced since the look-up becomes who stands for it."""
     known = [person for person in people if person.patient_id and person.refusal is None]
-    now = await patients_now((person.patient_id for person in known), tools)
+    now = await patients_now((person.patient_id for person in known), tools, alone=alone)
     for person in known:
         patient, before = now.get(person.patient_id), current.get(person.patient_id)
         if patient is None:

@@ -1,6 +1,5 @@
 """What earlier runs loaded is looked at again: a dose that has gone from the server is no success."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -8,7 +7,7 @@ from fhir_gateway.domain.outcomes import Outcome
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.domain.runs import ReviewKind, Run, Settlement, SpooledRecord
 from fhir_gateway.fhir.references import id_referred_to
-from fhir_gateway.flows.load.standing import patients_now
+from fhir_gateway.flows.load.standing import doses_now, patients_now
 from fhir_gateway.flows.load.tools import LoadTools
 
 _WINDOW = 200
@@ -34,14 +33,8 @@ async def verify_unchanged(run: Run, tools: LoadTools) -> None:
 
 
 async def _verify(run: Run, window: Sequence[tuple[SpooledRecord, Settlement]], tools: LoadTools) -> None:
-    ids = sorted({resource_id for _, settlement in window for resource_id in settlement.immunization_ids})
-    found: dict[str, Resource] = {}
-    if ids:
-        async for dose in tools.reader.search("Immunization", {"_id": ids}):
-            found[str(dose["id"])] = dose
-    missed = [resource_id for resource_id in ids if resource_id not in found]
-    read = await asyncio.gather(*(tools.reader.read("Immunization", resource_id) for resource_id in missed))
-    found |= {str(dose["id"]): dose for dose in read if dose}  # an index may lag, a search may leave somebody out
+    ids = {resource_id for _, settlement in window for resource_id in settlement.immunization_ids}
+    found = await doses_now(ids, tools)
     owners = {settlement.patient_id for _, settlement in window} | {_owner(dose) for dose in found.values()}
     now = await patients_now(filter(None, owners), tools)
     masters = {patient_id: str(patient["id"]) for patient_id, patient in now.items()}

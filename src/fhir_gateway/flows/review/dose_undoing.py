@@ -10,10 +10,11 @@ from fhir_gateway.domain.posting import BundleEntry
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.domain.runs import KnownKey, ReviewAnswer, ReviewItem, ReviewState, Run, WrittenResource
 from fhir_gateway.fhir.references import id_referred_to
+from fhir_gateway.flows.load.standing import doses_now
 from fhir_gateway.flows.load.tools import LoadTools
 from fhir_gateway.flows.review.dose_moving import made_by_gateway
 from fhir_gateway.flows.review.recalling import recall_changed
-from fhir_gateway.flows.review.sending import read_doses, send_all
+from fhir_gateway.flows.review.sending import send_all
 
 _WRONG = "entered-in-error"
 _TRIES = 6
@@ -91,14 +92,14 @@ async def _change(
 
     `told` is given what was written.
     """
-    standing = await read_doses(ids, tools)
+    standing = await doses_now(ids, tools)
     before = {one: dose for one, dose in standing.items() if made_by_gateway(dose)}
     for _ in range(_TRIES):
         entries = [_entry(new) for one in before if one in standing and (new := change(standing[one])) is not None]
         if not entries:
             return before, {one: standing[one] for one in before if one in standing}
         await send_all(entries, tools, told)
-        standing = await read_doses(ids, tools)
+        standing = await doses_now(ids, tools, alone=True)
     raise PermanentServerError("the doses keep changing on the server: run the same command again")
 
 

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from fhir_gateway.domain.errors import PermanentServerError, TransientServerError
 from fhir_gateway.domain.posting import BundleEntry, EntryKind, EntryOutcome
-from fhir_gateway.domain.records import Resource
 from fhir_gateway.domain.runs import WrittenResource
 from fhir_gateway.flows.load.tools import LoadTools
 
@@ -30,10 +29,3 @@ async def send_all(entries: Sequence[BundleEntry], tools: LoadTools, told: list[
         if outcome.kind is EntryKind.UNAVAILABLE:
             raise TransientServerError(outcome.message + again)
     return outcomes
-
-
-async def read_doses(ids: Sequence[str], tools: LoadTools) -> dict[str, Resource]:
-    """Return the Immunizations of these ids that the server has."""
-    if not ids:
-        return {}
-    return {str(dose["id"]): dose async for dose in tools.reader.search("Immunization", {"_id": sorted(ids)})}

@@ -20,13 +20,14 @@ from fhir_gateway.domain.runs import (
     RunState,
 )
 from fhir_gateway.flows.load.posting import wordings
+from fhir_gateway.flows.load.standing import doses_now
 from fhir_gateway.flows.load.tools import LoadTools
 from fhir_gateway.flows.review.dose_moving import MovedDose, dose_identifiers, made_by_gateway, plan_moves
 from fhir_gateway.flows.review.moves import Move, Standing, as_begun, journaled
 from fhir_gateway.flows.review.parting_plan import PATIENT, UnlinkRequest, check_target, journal, moving
 from fhir_gateway.flows.review.recalling import changed_since, recall_changed
 from fhir_gateway.flows.review.remembering import remember, write_down, written_by
-from fhir_gateway.flows.review.sending import read_doses, send_all
+from fhir_gateway.flows.review.sending import send_all
 from fhir_gateway.flows.review.unlinked_before import Unlinked, review_of, unlinked_before
 
 _TRIES = 6
@@ -88,7 +89,7 @@ async def _begin(request: UnlinkRequest, fingerprint: str, tools: LoadTools) -> 
         if right is None or right.get("active") is False:
             raise UsageError(f"there is no active Patient {request.to} on the server")
     ids = sorted({i for entry in found.known.values() for i in entry.doses.values()})
-    return journal(request, found, patient, await read_doses(ids, tools), fingerprint, tools)
+    return journal(request, found, patient, await doses_now(ids, tools), fingerprint, tools)
 
 
 def _check_nothing_is_half_posted(patient_id: str, tools: LoadTools) -> None:
@@ -147,9 +148,9 @@ async def _move_doses(move: Move, right: str, tools: LoadTools) -> Standing:
     """Send what is missing until every dose stands with the right Patient."""
     moved = _moved_doses(move)
     ids = [dose.immunization_id for dose in moved]
-    for _ in range(_TRIES):
+    for attempt in range(_TRIES):
         given = [dose async for dose in tools.reader.search("Immunization", {"patient": [right]})] if ids else []
-        current = await read_doses(ids, tools)
+        current = await doses_now(ids, tools, alone=attempt > 0)
         taken = await _taken(
             [dose.copied_as[0] for dose in moved if dose.stays], {*ids, *(one["id"] for one in given)}, tools
         )
