@@ -9,7 +9,7 @@ from fhir_gateway.bootstrap.settling_told import PairsSettled
 from fhir_gateway.domain.identity import PersonDecision
 from fhir_gateway.domain.outcomes import Outcome
 from fhir_gateway.domain.records import Resource, UnmappedValue
-from fhir_gateway.domain.runs import Provenance, ReviewAnswer, ReviewItem, Run, SpooledRecord
+from fhir_gateway.domain.runs import Provenance, ReviewAnswer, ReviewItem, ReviewKind, Run, SpooledRecord
 from fhir_gateway.flows.review import Question, candidate_ids, waiting_candidates
 from fhir_gateway.identity.explain import explain_decision
 from fhir_gateway.identity.parameters import MatchingPolicy
@@ -18,6 +18,8 @@ from fhir_gateway.mapping.concept_maps import by_spelling
 from fhir_gateway.ports import FhirReader
 
 _MOST_ROWS = 5
+_MOST_UNDER_A_NIK = 5
+"""So many are shown side by side of those who stand under one NIK: what is asked is about none of them."""
 THRESHOLDS_OF_TODAY = "the thresholds named here are those of today; those of this run were not kept"
 
 OPEN = (Outcome.REVIEW, Outcome.REJECTED, Outcome.FAILED)
@@ -175,7 +177,7 @@ def review_view(
     return ReviewView(
         item=item,
         rows=[row for number in (item.id, *question.hanging) for row in _rows_of(ledger, number)],
-        people=_wordings(records),
+        people=_wordings(records)[: _MOST_UNDER_A_NIK if item.kind is ReviewKind.NIK else None],
         candidates={patient_id: people[patient_id] for patient_id in shown},
         waiting=_waiting(ledger, item, run) if run else (),
         answers=answers,

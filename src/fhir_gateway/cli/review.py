@@ -23,6 +23,7 @@ app = typer.Typer(no_args_is_help=True, help="Doubtful rows, which wait for a pe
 app.add_typer(review_sheets.app)
 
 Number = Annotated[int, typer.Argument(metavar="ID", min=1, max=options.MOST, help="The review's number.")]
+_MOST_ROWS = 20
 Note = Annotated[str, typer.Option("--note", metavar="TEXT", help="Why, for those who ask later.")]
 
 
@@ -272,9 +273,7 @@ def print_review(view: bootstrap.ReviewView, *, reveal: bool) -> None:
         print_text("  nothing is left to decide: its rows have been loaded meanwhile")
     elif item.state is ReviewState.OPEN:
         print_text(f"  what to do: {item.suggestion}")
-    for row in view.rows:
-        with_it = f", in review {row.review}, which the answer settles as well" if row.review != item.id else ""
-        print_text(f"  {row.file}, row {row.row} (run {row.run}){with_it}")
+    _print_rows(view)
     if view.people or view.candidates:
         _print_sides(view, reveal=reveal)
     if first := sorted({other.review for other in view.waiting} - {0}):
@@ -291,6 +290,14 @@ def print_review(view: bootstrap.ReviewView, *, reveal: bool) -> None:
         print_text(f"  {answer.decided:%Y-%m-%d %H:%M} {answer.state}{patient} by {answer.user}{why}")
         if rows := view.answered.get(answer.run):
             print_text(f"    in run {answer.run}: {_told(rows)}")
+
+
+def _print_rows(view: bootstrap.ReviewView) -> None:
+    for row in view.rows[:_MOST_ROWS]:
+        with_it = f", in review {row.review}, which the answer settles as well" if row.review != view.item.id else ""
+        print_text(f"  {row.file}, row {row.row} (run {row.run}){with_it}")
+    if len(view.rows) > _MOST_ROWS:
+        print_text(f"  … and {len(view.rows) - _MOST_ROWS} more, all of them with --json")
 
 
 def _told(rows: Sequence[bootstrap.ReviewRow]) -> str:

@@ -201,6 +201,8 @@ class ReviewKind(StrEnum):
     DOSE = "dose"
     KEY = "key"
     GONE = "gone"
+    NIK = "nik"
+    """About a number in the rows of many people, and about none of these."""
     UNLINK = "unlink"
     """No question: an operator took a link apart, and this keeps who and why."""
 

@@ -32,12 +32,17 @@ def blocking_keys(evidence: PersonEvidence) -> tuple[str, ...]:
     return tuple(keys)
 
 
+def nik_key(nik: str) -> str:
+    """Return the key of a NIK, which is that of its leading digits, too, where a spreadsheet has rounded it."""
+    return f"n:{nik[:15]}"
+
+
 def _number_keys(evidence: PersonEvidence) -> list[str]:
     niks = evidence.niks + evidence.old_niks
     if evidence.damaged_niks:
         damaged = [nik for nik in evidence.damaged_niks if len(nik) >= 15]
         niks += (*damaged, *(f"{int(nik[:15]) - 1:015}" for nik in damaged))  # it may have been rounded up
-    keys = [f"n:{nik[:15]}" for nik in niks + evidence.parent_niks]
+    keys = [nik_key(nik) for nik in niks + evidence.parent_niks]
     if len(keys) > 1:  # the one kind of keys that two of a person's values may have in common
         keys = list(dict.fromkeys(keys))
     keys += [f"r:{clinic}:{number}" for clinic, number in evidence.records]

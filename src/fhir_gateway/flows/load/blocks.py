@@ -1,9 +1,10 @@
 """Blocking keys as numbers, so that no ledger holds a name or a number in the clear."""
 
 import struct
+from collections.abc import Sequence
 from hashlib import blake2b
 
-from fhir_gateway.identity.blocking import blocking_keys
+from fhir_gateway.identity.blocking import blocking_keys, nik_key
 from fhir_gateway.identity.evidence import PersonEvidence
 
 LARGEST_BLOCK = 300
@@ -12,5 +13,14 @@ LARGEST_BLOCK = 300
 
 def block_numbers(evidence: PersonEvidence) -> tuple[int, ...]:
     """Return a person's blocking keys as signed 64-bit numbers."""
-    digests = [blake2b(key.encode(), digest_size=8).digest() for key in blocking_keys(evidence)]
+    return _numbers(blocking_keys(evidence))
+
+
+def nik_blocks(evidence: PersonEvidence) -> tuple[int, ...]:
+    """Return those of a person's own valid NIKs."""
+    return _numbers([nik_key(nik) for nik in evidence.niks])
+
+
+def _numbers(keys: Sequence[str]) -> tuple[int, ...]:
+    digests = [blake2b(key.encode(), digest_size=8).digest() for key in keys]
     return struct.unpack(f">{len(digests)}q", b"".join(digests))

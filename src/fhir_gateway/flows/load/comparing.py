@@ -10,6 +10,7 @@ from fhir_gateway.domain.records import Resource, person_identifier
 from fhir_gateway.domain.runs import Run
 from fhir_gateway.fhir.references import replaced_by
 from fhir_gateway.flows.load.blocks import LARGEST_BLOCK, block_numbers
+from fhir_gateway.flows.load.shared_niks import count_niks, park_people_under_one_nik
 from fhir_gateway.flows.load.tools import LoadTools
 from fhir_gateway.identity.blocking import probe_of
 from fhir_gateway.identity.combining import combine
@@ -17,6 +18,7 @@ from fhir_gateway.identity.comparison import weight_if_possible
 from fhir_gateway.identity.evidence import PersonEvidence, evidence_of
 from fhir_gateway.identity.frequencies import Frequencies, FrequencyCount
 from fhir_gateway.identity.screening import Screen
+from fhir_gateway.identity.shared_niks import NikCount
 
 _Person = tuple[int, str, Resource]
 """A spooled person: number, digest, Patient."""
@@ -88,22 +90,24 @@ def _share_of_pairs(key: int) -> float:
 
 
 async def _block(run: Run, tools: LoadTools) -> Frequencies:
-    """Write everybody's blocking keys; return how common names and phones are."""
+    """Write everybody's blocking keys, and let those wait whose NIK is many people's; return how common names and phones are."""
     tools.progress.phase("grouping people", waiting_people(run, tools))
     people = tools.ledger.spool.open_people(run)
-    count = FrequencyCount()
+    count, niks = FrequencyCount(), NikCount()
     done = 0
     while chunk := list(islice(people, _WINDOW)):
         keys: list[tuple[int, int]] = []
         for number, _, patient in chunk:
             evidence = evidence_of(patient)
             count.add(evidence)
+            count_niks(niks, evidence)
             keys.extend((key, number) for key in block_numbers(evidence))
         with tools.ledger.transaction():
             tools.ledger.spool.block(run, keys)
         done += len(chunk)
         tools.progress.advance(done)
         await asyncio.sleep(0)
+    park_people_under_one_nik(run, niks, tools)
     return count.result(tools.matching.parameters.counting)
 
 

@@ -22,6 +22,7 @@ from fhir_gateway.flows.load.restoring import niks_restored, niks_to_remember, r
 from fhir_gateway.flows.load.shared_keys import kept_apart
 from fhir_gateway.flows.load.tools import LoadInput, LoadRequest, LoadTools
 from fhir_gateway.flows.load.validating import converted, forget_valid
+from fhir_gateway.identity.shared_niks import without_nik
 
 CHUNK = 250
 """Doses, and rows at most, in one transaction of the ledger."""
@@ -96,11 +97,21 @@ def _convert(
     chunk: Sequence[SourceRecord | UnreadableRow], entry: LoadInput, tools: LoadTools, *, file: int, first: int
 ) -> list[_Row]:
     restored = list(niks_restored(chunk, tools.ledger))
+    nobodys = tools.ledger.reviews.nobodys_niks()
     rows = []
-    for number, record, result in zip(count(first), restored, converted(restored, entry.convert), strict=False):
+    for number, record, read in zip(count(first), restored, converted(restored, entry.convert), strict=False):
         numeric = record.numeric if isinstance(record, SourceRecord) else frozenset()
+        result = _without_nobodys(read, nobodys) if nobodys else read
         rows.append(_Row(number, file, record.ref.row, result, _person(result), numeric))
     return rows
+
+
+def _without_nobodys(result: Converted | Rejected, niks: frozenset[str]) -> Converted | Rejected:
+    """Return a row without the NIKs of which an operator said that they are nobody's."""
+    if isinstance(result, Rejected):
+        return result
+    patient = without_nik(result.patient, niks)
+    return result if patient is result.patient else result._replace(patient=patient, fingerprint="")
 
 
 def _person(result: Converted | Rejected) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from fhir_gateway.bundling.digests import content_digest
 from fhir_gateway.domain.errors import ServerError, TransientServerError, UsageError
 from fhir_gateway.domain.identity import Grade, PersonAction, PersonDecision
 from fhir_gateway.domain.outcomes import Outcome
@@ -29,6 +30,7 @@ from fhir_gateway.flows.load.tools import LoadTools
 from fhir_gateway.flows.review.asking import candidate_ids
 from fhir_gateway.flows.review.hanging import settled_alike, torn_by, whom_torn_is
 from fhir_gateway.flows.review.remembering import two_of_the_same_words
+from fhir_gateway.identity.shared_niks import niks_of_all, without_nik
 from fhir_gateway.ports import Ledger
 
 
@@ -38,6 +40,8 @@ async def link(number: int, patient_id: str, *, user: str, note: str, tools: Loa
     Questions that hang on it are answered, too. Raises UsageError where there is no such open question or Patient.
     """
     item = _open_item(number, tools)
+    if item.kind is ReviewKind.NIK:
+        raise UsageError(f"review {number} has rows of many people: correct them, or answer with `review create`")
     if item.kind is ReviewKind.GONE:
         raise UsageError(
             f"review {number} asks about a dose that is gone: answer with `review create` or `review reject`"
@@ -64,11 +68,11 @@ async def create(number: int, *, user: str, note: str, tools: LoadTools) -> Run:
 
     Questions of other loads about the very same people are answered with that person, and who fits it and somebody else
     about equally well is asked about on, with both named. Of rows that contradict each other the last one is taken; whose it is is decided as in any load, as the question
-    was not about that. Raises UsageError where there is no such open question.
+    was not about that. So it is of the rows of many people under one NIK, which is nobody's from then on. Raises UsageError where there is no such open question.
     """
     item = _open_item(number, tools)
-    if item.kind is ReviewKind.KEY:
-        return await _last_row_loaded(item, user=user, note=note, tools=tools)
+    if item.kind in {ReviewKind.KEY, ReviewKind.NIK}:
+        return await _decided_anew(item, user=user, note=note, tools=tools)
     of_known_person = item.kind in {ReviewKind.DOSE, ReviewKind.GONE}
     decision = PersonDecision(
         members=(),
@@ -111,12 +115,16 @@ async def _answered_with_alike(
     return done
 
 
-async def _last_row_loaded(item: ReviewItem, *, user: str, note: str, tools: LoadTools) -> Run:
+async def _decided_anew(item: ReviewItem, *, user: str, note: str, tools: LoadTools) -> Run:
     run = begun(item.id, tools.ledger)
     if run is None:
         records = _to_load(item, tools.ledger.spool.parked_numbers(tools.ledger.reviews.records(item.id)))
         with tools.ledger.transaction():
             run = _started(item, user=user, tools=tools)
+            if item.kind is ReviewKind.NIK:
+                niks = niks_of_all([record.patient for record in records])
+                tools.ledger.reviews.give_up_niks(item.id, niks)
+                records = [_without(niks, record) for record in records]
             respool(run, records, tools)
             tools.ledger.runs.reach(run, RunState.DECIDING)
         run = begun(item.id, tools.ledger) or run
@@ -131,8 +139,16 @@ async def _last_row_loaded(item: ReviewItem, *, user: str, note: str, tools: Loa
 
     done = await travel(run, tools, closing=answer)
     if failed():
-        raise ServerError(f"run {run.id} could not load the row, review {item.id} stays open: see `runs show {run.id}`")
+        raise ServerError(
+            f"run {run.id} could not load everything, review {item.id} stays open: see `runs show {run.id}`"
+        )
     return done
+
+
+def _without(niks: frozenset[str], record: SpooledRecord) -> SpooledRecord:
+    """Return a record without these NIKs, as later loads read it."""
+    patient = without_nik(record.patient, niks)
+    return replace(record, patient=patient, content=content_digest(patient, record.doses, record.missing))
 
 
 def reject(number: int, *, user: str, reason: str, tools: LoadTools) -> int:

@@ -43,6 +43,10 @@ async def undo(number: int, *, to: str, user: str, note: str, tools: LoadTools) 
     answers = [a for a in tools.ledger.reviews.history(number) if a.state is item.state and a.run]
     if not answers or item.state not in {ReviewState.LINKED, ReviewState.CREATED, ReviewState.UNLINKED}:
         raise UsageError(f"review {number} has no answer to take back ({item.state})")
+    if item.kind is ReviewKind.NIK:
+        raise UsageError(
+            f"review {number} was about a number, each of its rows was decided by itself: `review unlink` moves single ones"
+        )
     if item.kind not in _OF_PEOPLE:
         moved = item.code == OTHER_PERSON and item.state is ReviewState.LINKED
         if to and not moved:

@@ -24,6 +24,9 @@ from fhir_gateway.ledger import codec, tables
 from fhir_gateway.ledger.chunks import chunks
 from fhir_gateway.ledger.spool.rows import read_written, written_text
 
+_NIK = "n:"
+"""Before a NIK's digest, where people's stand."""
+
 
 class Reviews:
     """The review queue of one environment."""
@@ -223,6 +226,15 @@ class Reviews:
                     digest=verdict.digest, patient_id=verdict.patient_id, same=verdict.same, review=number
                 )
             )
+
+    def give_up_niks(self, number: int, digests: Iterable[str]) -> None:
+        """Remember that an operator said of NIKs that they are nobody's: of no Patient."""
+        self.judge(number, [Verdict(f"{_NIK}{digest}", "", same=False) for digest in digests])
+
+    def nobodys_niks(self) -> frozenset[str]:
+        """Return the digests of the NIKs that operators said are nobody's."""
+        statement = select(tables.verdicts.c.digest).where(tables.verdicts.c.digest.startswith(_NIK))
+        return frozenset(digest.removeprefix(_NIK) for digest in self._connection.execute(statement).scalars())
 
     def verdicts(self, digests: Iterable[str], *, of_answers: bool = False) -> list[Verdict]:
         """Return what operators said of these people; with `of_answers` not what follows from taking rows apart."""

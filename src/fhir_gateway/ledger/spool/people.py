@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from sqlalchemy import Connection, Engine, and_, func, insert, select
+from sqlalchemy import Connection, Engine, and_, delete, func, insert, select
 
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.domain.runs import Run
@@ -47,6 +47,18 @@ class SpooledPeople:
                 insert(tables.blocks).prefix_with("OR IGNORE", dialect="sqlite"),
                 [{"run": run.id, "key": key, "person": person} for key, person in dict.fromkeys(keys)],
             )
+
+    def people_in(self, run: Run, key: int) -> list[int]:
+        """Return the people under a blocking key, the smallest number first."""
+        table = tables.blocks
+        statement = select(table.c.person).where(table.c.run == run.id, table.c.key == key).order_by(table.c.person)
+        return list(self._connection.execute(statement).scalars())
+
+    def unblock(self, run: Run, people: Iterable[int]) -> None:
+        """Forget the blocking keys of people who are settled: they meet nobody."""
+        table = tables.blocks
+        for chunk in chunks(people):
+            self._connection.execute(delete(table).where(table.c.run == run.id, table.c.person.in_(chunk)))
 
     def open_people(self, run: Run) -> Iterator[tuple[int, str, Resource]]:
         """Yield (number, digest, Patient) of every person who has an unsettled record, by number."""

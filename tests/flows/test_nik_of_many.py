@@ -1,0 +1,52 @@
+"""One NIK in the rows of many people: one question about the number, whose answer loads each row by the rest of what it says."""
+
+import json
+
+import pytest
+from tests.flows.conftest import BAYU, RATNA
+
+NIK = "3303014405200004"
+NAMES = ("Adinda Nugroho", "Bagas Pratama", "Cahyo Santoso", "Dimas Saputra", "Erlangga Kusuma", "Fitri Wijaya")
+
+
+def row_of(number, name, vaccine="BCG"):
+    born = f"{number + 10}/0{number + 1}/2020"
+    return f"{number};{name};{NIK};P;{born};Ibu {name};Bukateja;08121000200{number};15/04/2021;{vaccine};1;B100"
+
+
+@pytest.fixture
+def question(place):
+    """Return the one question that waits after six people under one NIK were loaded beside another."""
+    books = place.load(place.sheet(RATNA, *(row_of(number, name) for number, name in enumerate(NAMES))))
+    assert (books["loaded"], books["reasons"]) == (1, {"nik-of-many": 6})
+    (question,) = place.json("review", "list")
+    assert (question["kind"], question["rows"]) == ("nik", 6)
+    return question["id"]
+
+
+def test_the_number_is_nobodys_once_an_operator_says_so(place, question):
+    assert place.run("review", "create", question, "--note", "the clinic's own")[0] == 0
+    patients = place.server("Patient")
+    assert len(patients) == 1 + len(NAMES)
+    assert NIK not in json.dumps(patients)
+    assert place.load(place.home / "sheet.csv")["unchanged"] == 1 + len(NAMES)
+    books = place.load(place.sheet(row_of(0, NAMES[0], "bOPV"), row_of(8, "Gendis Lestari"), name="next.csv"))
+    assert books["loaded"] == 2
+    assert NIK not in json.dumps(place.server("Patient"))
+    assert len(place.server("Patient")) == 2 + len(NAMES)
+
+
+def test_the_question_is_about_no_single_person(place, question):
+    code, _, err = place.run("review", "link", question, *place.server("Patient"))
+    assert (code, "rows of many people" in err) == (2, True)
+    _, out, err = place.run("review", "show", question)
+    assert NIK not in out + err
+    place.run("review", "create", question)
+    code, _, err = place.run("review", "undo", question)
+    assert (code, "`review unlink` moves single ones" in err) == (2, True)
+
+
+def test_corrected_rows_leave_the_question(place, question):
+    right = [row_of(number, name).replace(NIK, "") for number, name in enumerate(NAMES)]
+    assert place.load(place.sheet(BAYU, *right, name="corrected.csv"))["loaded"] == 1 + len(NAMES)
+    assert place.json("review", "list") == []
