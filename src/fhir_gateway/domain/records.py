@@ -76,8 +76,9 @@ class Layout:
 
     `required` columns must all be there, `known` are all that the mapping reads. Names are compared without regard to
     case, surrounding blanks and repeated blanks, and to punctuation where that leaves no doubt. `sheet`, `delimiter` and `encoding` are given where the mapping fixes
-    them, else "" (detect). `dates` are the columns that it reads as dates: a number there is a spreadsheet's day. `doses` are those of
-    a wide sheet that say whether there is a dose: without any of them only persons are read. `aliases` are (column, its
+    them, else "" (detect). `dates` are the columns that it reads as dates: a number there is a spreadsheet's day; of them
+    `day_first` and `month_first` are those whose formats have but one of the two orders. `sexes` are those whose letters mean what they
+    usually do. `doses` are those of a wide sheet that say whether there is a dose: without any of them only persons are read. `aliases` are (column, its
     other names), which stand for a required one as well.
     """
 
@@ -88,6 +89,9 @@ class Layout:
     delimiter: str = ""
     encoding: str = ""
     dates: frozenset[str] = frozenset()
+    day_first: frozenset[str] = frozenset()
+    month_first: frozenset[str] = frozenset()
+    sexes: frozenset[str] = frozenset()
     doses: frozenset[str] = frozenset()
     aliases: tuple[tuple[str, tuple[str, ...]], ...] = ()
 

@@ -122,7 +122,16 @@ def _layout(name: str, node: Node | None, compiling: Compiling) -> Layout:
     dates, doses = frozenset(compiling.date_columns), frozenset(compiling.conditions)
     aliases = tuple(compiling.aliases.items())
     return Layout(
-        name, frozenset(required), frozenset(compiling.columns), **given, dates=dates, doses=doses, aliases=aliases
+        name,
+        frozenset(required),
+        frozenset(compiling.columns),
+        **given,
+        dates=dates,
+        day_first=frozenset(compiling.day_first - compiling.month_first),
+        month_first=frozenset(compiling.month_first - compiling.day_first),
+        sexes=frozenset(compiling.sexes),
+        doses=doses,
+        aliases=aliases,
     )
 
 

@@ -47,7 +47,9 @@ class _DateReader:
                 f"write it as one of {formats}",
             ),
             DateFault.IMPOSSIBLE: setup.problem(
-                f"{subject}-impossible", f"the {words} does not exist or is incomplete", "correct day, month and year"
+                f"{subject}-impossible",
+                f"the {words} does not exist or is incomplete",
+                "correct day, month and year, or say in the mapping's `dates` how the file writes them",
             ),
         }
         self._in_future = setup.problem(f"{subject}-future", f"the {words} lies in the future", "correct the date")
@@ -331,7 +333,7 @@ DOSE_FUNCTIONS = (
         'a lot number; what names none, such as a program\'s own or "tidak ada", is kept aside',
         _build_lot_number,
         steadiness=Steadiness.HEEDING,
-        one_column=True,
+        columns=1,
         makes=("string",),
     ),
     MappingFunction(

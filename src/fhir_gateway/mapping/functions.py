@@ -140,8 +140,8 @@ class MappingFunction:
     """A named pure function: `build` is called once for each use and returns what is applied to every row.
 
     `free_options` says that any key may stand among the options; `needs_columns` that it makes no sense without one;
-    `one_column` that it reads one, `for_each_column` names the option that has an entry for each of several;
-    `nik` says that its columns hold NIKs, `date` that a number in them is a spreadsheet's day. `steadiness` says which values
+    `columns` how many it reads, 0 for any number; `for_each_column` names the option that has an entry for each of several;
+    `nik` says that its columns hold NIKs, `sex` that they hold letters for one, `date` that a number in them is a spreadsheet's day. `steadiness` says which values
     may be remembered. `makes` names the FHIR types of its values, () where they may be of any.
     """
 
@@ -151,9 +151,10 @@ class MappingFunction:
     options: Mapping[str, Option] = field(default_factory=dict)
     free_options: bool = False
     needs_columns: bool = True
-    one_column: bool = False
+    columns: int = 0
     for_each_column: str = ""
     nik: bool = False
+    sex: bool = False
     steadiness: Steadiness = Steadiness.UNSTEADY
     date: bool = False
     makes: tuple[str, ...] = ()

@@ -30,6 +30,29 @@ def _build_word(setup: Setup) -> Apply:
     return lambda texts, facts: decide(texts)  # noqa: ARG005 - the signature of all functions
 
 
+def _build_other_clinic(setup: Setup) -> Apply:
+    """Mark a text that names a clinic of these kinds which is not the one of the second column."""
+    kinds = "|".join(re.escape(str(word).casefold()) for word in setup.options["words"])
+    named = re.compile(rf"(?<!\w)(?:{kinds})(?!\w)(.*)")
+
+    @lru_cache(maxsize=1024)
+    def decide(text: str, own: str) -> str:
+        found = named.search(text.casefold())
+        if found is None or not (name := _letters(found[1])):
+            return text
+        of_own = named.search(own.casefold())
+        ours = _letters(of_own[1]) if of_own else _letters(own)
+        if not ours:
+            return f"{text} (unknown clinic)"
+        return text if name in ours or ours in name else f"{text} (other clinic)"
+
+    return lambda texts, facts: decide(*texts) or None  # noqa: ARG005 - the signature of all functions
+
+
+def _letters(text: str) -> str:
+    return "".join(filter(str.isalpha, text.casefold()))
+
+
 _NUMBER = re.compile(r"-?\d{1,15}(?:[.,]\d{1,9})?")
 
 
@@ -111,6 +134,16 @@ def uri_safe(text: str) -> str:
 
 GENERAL_FUNCTIONS = (
     MappingFunction(
+        "other_clinic",
+        "the first column's text, marked `other clinic` where it names a clinic of these kinds that is not the second column's,"
+        " `unknown clinic` where that is empty",
+        _build_other_clinic,
+        {"words": Option("list", required=True)},
+        columns=2,
+        steadiness=Steadiness.STEADY,
+        makes=("string",),
+    ),
+    MappingFunction(
         "word",
         "the value beside the first listed word that the text holds",
         _build_word,
@@ -121,7 +154,7 @@ GENERAL_FUNCTIONS = (
         "number",
         "a number, with a comma or a point before its decimals; anything else is kept aside",
         _build_number,
-        one_column=True,
+        columns=1,
         steadiness=Steadiness.STEADY,
         makes=("decimal", "integer", "positiveInt", "unsignedInt"),
     ),

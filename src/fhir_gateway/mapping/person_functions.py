@@ -83,12 +83,14 @@ def _letters(folded: str) -> str:
 
 def _build_gender(setup: Setup) -> Apply:
     column = setup.columns[0]
+    own = {word.casefold(): gender for gender in ("male", "female") for word in setup.options.get(gender) or ()}
+    genders = _GENDERS | own
 
     def apply(texts: tuple[str, ...], facts: Facts) -> Any:
         text = texts[0]
         if not text:
             return None
-        gender = _GENDERS.get(text.casefold()) or _GENDERS.get(
+        gender = genders.get(text.casefold()) or genders.get(
             " ".join(text.casefold().replace("-", " ").replace(".", "").split())
         )
         if gender is None:
@@ -240,9 +242,11 @@ PERSON_FUNCTIONS = (
     ),
     MappingFunction(
         "gender",
-        "FHIR's gender from L/P, laki-laki/perempuan and the like",
+        "FHIR's gender from L/P, laki-laki/perempuan and the like; the options are what a source writes otherwise",
         _build_gender,
-        one_column=True,
+        {"male": Option("list"), "female": Option("list")},
+        sex=True,
+        columns=1,
         makes=("code",),
     ),
     MappingFunction(
@@ -250,7 +254,7 @@ PERSON_FUNCTIONS = (
         "the identifier that a NIK is: the person's own, the mother's, or damaged",
         _build_nik,
         nik=True,
-        one_column=True,
+        columns=1,
         makes=("Identifier",),
     ),
     MappingFunction(
@@ -258,7 +262,7 @@ PERSON_FUNCTIONS = (
         "the mother's NIK from a parent's column; a father's is left out",
         _build_parent_nik,
         nik=True,
-        one_column=True,
+        columns=1,
         makes=("Identifier",),
     ),
     MappingFunction(
@@ -288,7 +292,7 @@ PERSON_FUNCTIONS = (
         "birth_order",
         "the number of a twin where the name tells it",
         _build_birth_order,
-        one_column=True,
+        columns=1,
         makes=("integer", "positiveInt"),
     ),
     MappingFunction(
@@ -296,7 +300,7 @@ PERSON_FUNCTIONS = (
         "the clinic's medical record number",
         _build_medical_record,
         steadiness=Steadiness.STEADY,
-        one_column=True,
+        columns=1,
         makes=("Identifier",),
     ),
 )

@@ -38,6 +38,9 @@ class Compiling:
     columns: dict[str, None] = field(default_factory=dict)
     nik_columns: dict[str, None] = field(default_factory=dict)
     date_columns: set[str] = field(default_factory=set)
+    day_first: set[str] = field(default_factory=set)
+    month_first: set[str] = field(default_factory=set)
+    sexes: set[str] = field(default_factory=set)
     conditions: set[str] = field(default_factory=set)
     variables: Mapping[str, str] = field(default_factory=dict)
     elements: dict[str, "Element"] = field(default_factory=dict)
@@ -119,8 +122,10 @@ def compile_value(node: Node, path: str, compiling: Compiling) -> Compiled:
 def _check_columns(step: "_Step", columns: tuple[str, ...], place: Place, faults: Faults) -> None:
     """Note columns that the function would pass over: what stands in them would be lost without a word."""
     function = step.function
-    if function.one_column and len(columns) > 1:
+    if function.columns == 1 and len(columns) > 1:
         faults.add(place, f"the function {function.name} reads one column", "name the others as its aliases")
+    elif function.columns > 1 and len(columns) != function.columns:
+        faults.add(place, f"the function {function.name} reads {function.columns} columns")
     entries = step.options.get(function.for_each_column)
     if entries is not None and len(entries) != len(columns):
         words = f"the function {function.name} has {len(entries)} {function.for_each_column} for {len(columns)} columns"
@@ -331,8 +336,14 @@ def _build(step: _Step, columns: tuple[str, ...], path: str, compiling: Compilin
     function = step.function
     if function.nik:
         compiling.nik_columns.update(dict.fromkeys(columns))
+    names = [name for column in columns for name in compiling.names(column)]
     if function.date:
-        compiling.date_columns.update(name for column in columns for name in compiling.names(column))
+        compiling.date_columns.update(names)
+        orders = {form[:2] for form in step.options.get("formats") or compiling.formats} & {"dd", "mm"}
+        compiling.day_first.update(names if orders == {"dd"} else ())
+        compiling.month_first.update(names if orders == {"mm"} else ())
+    if function.sex and not step.options:
+        compiling.sexes.update(names)
     if compiling.faults.problems:
         return lambda texts, facts: None  # noqa: ARG005 - never called: the compilation raises
     setup = Setup(path, columns, step.options, compiling.formats, compiling.maps)

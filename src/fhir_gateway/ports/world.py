@@ -45,7 +45,8 @@ class Source(Protocol):
         """Yield every data row in order, rows numbered from 1.
 
         Columns are in the layout's spelling, their values in the header's order, one for every column of the header.
-        Raises SourceError where the file has changed since it was opened or cannot be read on.
+        Raises SourceError where the file has changed since it was opened or cannot be read on, and behind the last row
+        where all of them together say that the mapping reads a column wrong.
         """
         ...
 

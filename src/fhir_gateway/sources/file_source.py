@@ -10,6 +10,7 @@ from pathlib import Path
 from fhir_gateway.domain.errors import SourceError
 from fhir_gateway.domain.records import SourceRecord, UnreadableRow
 from fhir_gateway.sources.columns import Header, unread_columns
+from fhir_gateway.sources.doubts import Doubts
 
 
 class FileSource(ABC):
@@ -28,6 +29,8 @@ class FileSource(ABC):
         doses = header.layout.doses
         self.without_doses = bool(doses) and doses.isdisjoint(header.keys)
         self._state = _state(path)
+        self._doubts: Doubts | None = Doubts(self.layout, self.keys)
+        """None when it is read again, for its report: what was done with it is done."""
 
     @property
     def modified(self) -> datetime:
@@ -35,11 +38,17 @@ class FileSource(ABC):
         return datetime.fromtimestamp(self._state[1] / 1e9, tz=UTC)
 
     def records(self) -> Iterator[SourceRecord | UnreadableRow]:
-        """Yield every data row (see fhir_gateway.ports.Source)."""
+        """Yield every data row (see fhir_gateway.ports.Source); raises SourceError behind the last where all may be misread."""
         self._check_unchanged()
+        doubts, self._doubts = self._doubts, None
         with _told(self.path):
-            yield from self._rows()
+            for row in self._rows():
+                if doubts is not None and isinstance(row, SourceRecord):
+                    doubts.note(row.cells)
+                yield row
         self._check_unchanged()
+        if doubts is not None and (doubt := doubts.told()):
+            raise SourceError(f"{self.path}: {doubt}")
 
     @abstractmethod
     def _rows(self) -> Iterator[SourceRecord | UnreadableRow]:

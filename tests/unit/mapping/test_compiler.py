@@ -253,3 +253,33 @@ def test_a_name_may_stand_in_several_columns():
     record = SourceRecord(SourceRef("a.csv", 1), {"Nama": "BAYU", "Belakang": "SAPUTRA", "Lahir": "25/05/2023"})
 
     assert mapping.convert(record, context).patient["name"][0]["text"] == "Bayu Saputra"
+
+
+def test_a_source_may_write_other_letters_for_a_sex():
+    text = GOOD.replace(
+        "immunization:", "  gender: {column: JK, through: {gender: {male: [P], female: [W]}}}\nimmunization:"
+    )
+    mapping = compile_mapping(text, "own/mapping.yaml", concept_maps=MAPS)
+    context = ConversionContext(zone=ZoneInfo("Asia/Jakarta"), today=date(2026, 1, 15))
+
+    def gender(letter):
+        cells = {"Nama": "Budi", "Lahir": "25/05/2023", "JK": letter}
+        return mapping.convert(SourceRecord(SourceRef("a.csv", 1), cells), context).patient["gender"]
+
+    assert [gender(letter) for letter in ("P", "w", "L", "Perempuan")] == ["male", "female", "male", "female"]
+    assert mapping.layout.sexes == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("formats", "day_first", "month_first"),
+    [
+        ("[dd/mm/yyyy]", {"Lahir"}, set()),
+        ("[yyyy-mm-dd, mm/dd/yyyy]", set(), {"Lahir"}),
+        ("[dd/mm/yyyy, mm/dd/yyyy]", set(), set()),
+    ],
+)
+def test_a_layout_tells_which_dates_have_one_order(formats, day_first, month_first):
+    text = GOOD.replace("[dd/mm/yyyy]", formats)
+    layout = compile_mapping(text, "own/mapping.yaml", concept_maps=MAPS).layout
+
+    assert (layout.day_first, layout.month_first) == (day_first, month_first)

@@ -549,3 +549,41 @@ def test_a_baby_of_whom_nothing_else_is_known_is_nobody(puskesmas):
     assert [problem.code for problem in _convert(puskesmas, row).problems] == ["name-missing"]
     assert isinstance(_convert(puskesmas, {**row, "NIK": ROW["NIK"]}), Converted)
     assert isinstance(_convert(puskesmas, {**row, "Nama Ibu": "Sri"}), Converted)
+
+
+COHORT = {
+    "Nama Anak": "Laras",
+    "Tanggal Lahir Anak": "2024-02-09",
+    "Nama Orang Tua": "Sri",
+    "Puskesmas": "PKM BOBOTSARI",
+    "Tanggal Imunisasi BCG 1": "2024-03-09",
+}
+
+
+@pytest.mark.parametrize(
+    ("post", "primary", "origin"),
+    [
+        ("Puskesmas Bobotsari", True, None),
+        ("UPTD PUSKESMAS KEC. BOBOTSARI", True, None),
+        ("PKM", True, None),
+        ("Puskesmas Pembantu Gandasuli", True, None),
+        ("PKM luar gedung", True, None),
+        ("Posyandu Mawar PKM Bobotsari", True, None),
+        ("PKM KUTASARI", False, "provider"),
+        ("Posyandu Mawar wilayah Puskesmas Kutasari", False, "provider"),
+        ("Puskesmas lain", False, "provider"),
+        ("RSUD Goeteng", False, "provider"),
+        ("Gandasuli", None, None),
+    ],
+)
+def test_a_post_that_names_another_puskesmas_gave_the_dose_itself(asik, post, primary, origin):
+    (dose,) = _convert(asik, {**COHORT, "Pos Imunisasi BCG 1": post}).doses
+    codes = [coding["code"] for coding in dose.resource.get("reportOrigin", {}).get("coding", ())]
+
+    assert (dose.resource.get("primarySource"), codes) == (primary, [origin] if origin else [])
+
+
+def test_whose_post_it_is_is_unknown_where_the_cohort_names_no_puskesmas(asik):
+    (dose,) = _convert(asik, {**COHORT, "Puskesmas": "", "Pos Imunisasi BCG 1": "PKM Kutasari"}).doses
+
+    assert not {"primarySource", "reportOrigin"} & dose.resource.keys()
