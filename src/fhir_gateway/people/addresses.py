@@ -5,6 +5,7 @@ dots (https://fhir.kemkes.go.id/r4/StructureDefinition/administrativeCode).
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from fhir_gateway.domain import systems
@@ -47,8 +48,12 @@ def read_address(said: AddressText) -> Resource:
     """
     free = said.text
     folded = free.casefold()  # looking for the signs of a pattern first takes a tenth of its time
-    district = _bare(said.district) or ("kec" in folded and _found(_DISTRICT, free)) or ""
-    regency = _bare(said.regency) or ("kab" in folded and _found(_REGENCY, free)) or _trailing_regency(free)
+    district, behind = _bare(said.district), ""
+    if not district and "kec" in folded:
+        district, behind = _parted(_found(_DISTRICT, free), REGENCIES)
+    regency = _bare(said.regency) or ("kab" in folded and _found(_REGENCY, free)) or behind or _trailing_regency(free)
+    within, _ = _parted(regency, PROVINCES)
+    regency = within if within.casefold() in REGENCIES else regency
     province = _bare(said.province)
     written = [part for part in (free, said.village, said.district, said.regency, said.province) if part]
     address: Resource = {"use": "home", "text": ", ".join(written), "country": "ID"}
@@ -87,7 +92,7 @@ def _codes(district: str, regency: str, province: str) -> list[tuple[str, str]]:
     province_code = PROVINCES.get(province.casefold(), "") or city_code[:2]
     if city_code and city_code[:2] != province_code:
         city_code = ""
-    district_code = DISTRICTS.get(city_code, {}).get(district.casefold(), "")
+    district_code = DISTRICTS.get(city_code, {}).get("".join(district.casefold().split()), "")
     codes = (("province", province_code), ("city", city_code), ("district", district_code))
     return [(url, code) for url, code in codes if code]
 
@@ -99,6 +104,13 @@ def _bare(text: str) -> str:
 def _found(pattern: re.Pattern[str], text: str) -> str:
     match = pattern.search(text)
     return " ".join(match[1].split()) if match else ""
+
+
+def _parted(name: str, known: Iterable[str]) -> tuple[str, str]:
+    """Return a name without the known one that stands behind it without a comma, and that one ("Gerung Lombok Barat")."""
+    folded = name.casefold()
+    length = next((len(one) for one in known if folded.endswith(f" {one}")), 0)
+    return (name[:-length].rstrip(), name[-length:]) if length else (name, "")
 
 
 def _trailing_regency(text: str) -> str:

@@ -1,4 +1,7 @@
-"""Kemendagri's codes of provinces, and of the regencies and districts that the gateway knows (names casefolded)."""
+"""Kemendagri's codes of provinces, and of the regencies and districts that the gateway knows.
+
+Names are casefolded. A district is looked for without blanks (Gunungsari is written Gunung Sari as well), so that it must stand so.
+"""
 
 PROVINCES = {
     "aceh": "11",

@@ -21,8 +21,8 @@ _START = 50
 """Lines in which the beginning of a list of rows is looked for."""
 _MARK = "\ufeff"
 """The byte order mark of a file that was joined to another one; JSON may not have it, and readers may pass over it."""
-_ROWS_IN_A_LIST = re.compile(r"""\s*\{(?:[^{}\[\]]*,)?\s*"(\w{1,40})"\s*:\s*\[\s*\{""")
-"""`{"total": 12, "data": [{`: an object that holds the rows, as programming interfaces answer."""
+_ROWS_IN_A_LIST = re.compile(r"""\s*\{(?:[^{}\[\]]*,)?\s*"[^"]{0,2000}"\s*:\s*\[\s*\{""")
+"""`{"total": 12, "data": [{`: an object that holds the rows, as programming interfaces answer and DBeaver writes them."""
 
 
 class _Number(str):
@@ -88,9 +88,9 @@ def _refuse_what_is_no_ndjson(path: Path, encoding: Encoding, names: Sequence[st
     start = "\n".join(itertools.islice(_lines(path, encoding), _START))
     if "resourceType" in names:
         raise SourceError(f"{path}: FHIR resources; the gateway reads exports of other systems and makes them")
-    if rows := _ROWS_IN_A_LIST.match(start):
+    if _ROWS_IN_A_LIST.match(start):
         raise SourceError(
-            f"{path}: its rows stand in a list: write one object a line (NDJSON), as `jq -c '.\"{rows[1]}\"[]'` does"
+            f"{path}: its rows stand in a list: write one object a line (NDJSON), as `jq -c '.[] | arrays[]'` does"
         )
     if not names:
         raise SourceError(

@@ -54,3 +54,17 @@ def test_a_village_alone_is_a_line():
 @given(st.text(max_size=60))
 def test_no_text_makes_the_reader_fail(text):
     assert read_address(AddressText(text=text))["use"] == "home"
+
+
+@pytest.mark.parametrize(
+    ("text", "district", "city", "codes"),
+    [
+        ("Kec. Gerung Kab. Lombok Barat NTB", "Gerung", "Lombok Barat", {"province": "52", "city": "5201", "district": "520101"}),
+        ("Kec. Batulayar Lombok Barat", "Batulayar", "Lombok Barat", {"province": "52", "city": "5201", "district": "520114"}),
+        ("Kec. Gunung Sari, Kab. Lombok Barat", "Gunung Sari", "Lombok Barat", {"province": "52", "city": "5201", "district": "520109"}),
+        ("Kec. Jambi Luar Kab. Muaro Jambi", "Jambi Luar", "Muaro Jambi", {}),
+    ],
+)  # fmt: skip
+def test_what_stands_behind_without_a_comma_is_told_apart(text, district, city, codes):
+    address = read_address(AddressText(text=text))
+    assert (address["district"], address["city"], _codes(address)) == (district, city, codes)
