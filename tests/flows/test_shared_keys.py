@@ -135,3 +135,15 @@ def test_a_correction_of_whom_somebody_put_out_of_use_is_asked_about(place):
         server.close()
     summary = place.load(place.sheet(NO_NIK.replace("B100", "B101"), name="next.csv"))
     assert summary["reasons"] == {"inactive-patient": 1}
+
+
+def test_an_answer_leaves_the_rows_of_another_question_about_its_key(place):
+    place.load(place.sheet(RATNA))
+    (ratna,) = place.content()[0]
+    place.load(place.sheet(RATNA.replace("3303015203200003", "3303015203200083"), name="other.csv"))
+    place.load(place.sheet(RATNA.replace("B100", "B777"), RATNA.replace("B100", "B888"), name="twice.csv"))
+    person, key = sorted(place.json("review", "list"), key=lambda item: item["id"])
+    assert (person["kind"], key["kind"], key["rows"]) == ("person", "key", 2)
+    place.json("review", "create", person["id"])
+    place.json("review", "link", key["id"], ratna)
+    assert sorted(dose["lotNumber"] for dose in place.content()[1].values()) == ["B100", "B888"]

@@ -7,7 +7,7 @@ from sqlalchemy import Select, and_, bindparam, distinct, func, insert, or_, sel
 
 from fhir_gateway.domain.outcomes import Outcome
 from fhir_gateway.domain.records import Dose
-from fhir_gateway.domain.runs import Run, Settlement, SpooledRecord
+from fhir_gateway.domain.runs import ReviewState, Run, Settlement, SpooledRecord
 from fhir_gateway.ledger import codec, tables
 from fhir_gateway.ledger.chunks import CHUNK, chunks
 from fhir_gateway.ledger.spool.decisions import SpooledDecisions
@@ -128,10 +128,26 @@ class Spool(SpooledPeople, SpooledDecisions):
                 )
 
     def release(self, run: Run, keys: Iterable[str]) -> None:
-        """Drop what other runs have parked of these keys: this run has loaded them."""
+        """Drop what other runs have parked of these keys, which this run has loaded; what open questions hang on stays."""
         records, persons = tables.records, tables.persons
+        hanging, questions = tables.review_records, tables.reviews
+        asked = (
+            select(hanging.c.review)
+            .join(questions, questions.c.id == hanging.c.review)
+            .where(
+                hanging.c.key == records.c.key,
+                hanging.c.run == records.c.run,
+                hanging.c.number == records.c.number,
+                questions.c.state == ReviewState.OPEN,
+            )
+        )
         for chunk in chunks(keys):
-            parked = (records.c.key.in_(chunk), records.c.run != run.id, records.c.payload.is_not(None))
+            parked = (
+                records.c.key.in_(chunk),
+                records.c.run != run.id,
+                records.c.payload.is_not(None),
+                ~asked.exists(),
+            )
             people = self._connection.execute(select(records.c.run, records.c.person).where(*parked)).all()
             if not people:
                 continue
