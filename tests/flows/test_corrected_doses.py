@@ -37,6 +37,16 @@ def test_a_lot_that_is_corrected_after_the_ledger_was_lost_reaches_the_server(pl
     assert counts(load(place, corrected_lot(place))[1]) == {"unchanged": 1}
 
 
+def test_a_lot_that_is_blank_when_the_ledger_is_made_anew_can_still_be_corrected(place, region):
+    region()
+    load(place, place.sheet(RATNA))
+    lose_ledger(place)
+    assert counts(load(place, place.sheet(RATNA.replace("B100", ""), name="blank.csv"))[1]) == {"loaded": 1}
+    assert lots(place) == ["B100"]
+    assert counts(load(place, corrected_lot(place))[1]) == {"loaded": 1}
+    assert lots(place) == ["B999"]
+
+
 def test_a_dose_of_which_only_the_create_tells_that_it_is_there_is_corrected(place, region):
     region()
     load(place, place.sheet(RATNA))

@@ -1,7 +1,7 @@
 """The plan for one dose of a record, and what an operator is asked about it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from fhir_gateway.bundling import immunizations
@@ -67,6 +67,8 @@ class DosePlan:
     """Other records' doses (key, name) that stood where this one did, and stand for `immunization_id` with it."""
     posted: bool = False
     """Whether a dose that is kept or updated was created for this very record, by a run that did not come to note that."""
+    supplied_before: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """What the record has supplied by then, as far as only the server tells it: nobody has written to its dose since."""
     code: str = ""
     text: str = ""
     suggestion: str = ""
@@ -84,11 +86,16 @@ def posted_before(record: SpooledRecord, dose: Dose, current: Resource, *, answe
         if answer is Answer.CREATE:
             return DosePlan(record.number, dose.name, DoseAction.CREATE, again(record, dose, own))
         return gone(record, dose, own, deleted=False)
-    changed = immunizations.corrected(current, supplied(current), dose.stated)
+    said = supplied(current)
+    changed = immunizations.corrected(current, said, dose.stated)
+    untouched = current.get("meta", {}).get("versionId") == FIRST_VERSION
+    before = said if untouched else {}
     if changed is None or prefer(dose.resource, current) is current:
-        return DosePlan(record.number, dose.name, DoseAction.KEEP, immunization_id=own, posted=True)
-    if current.get("meta", {}).get("versionId") == FIRST_VERSION or answer is Answer.LINK:
-        return DosePlan(record.number, dose.name, DoseAction.UPDATE, changed, own, posted=True)
+        return DosePlan(
+            record.number, dose.name, DoseAction.KEEP, immunization_id=own, posted=True, supplied_before=before
+        )
+    if untouched or answer is Answer.LINK:
+        return DosePlan(record.number, dose.name, DoseAction.UPDATE, changed, own, posted=True, supplied_before=before)
     if answer is Answer.CREATE:
         return DosePlan(record.number, dose.name, DoseAction.CREATE, again(record, dose, own))
     return differs(

@@ -257,7 +257,7 @@ def _results(
             if result.version:
                 result = replace(result, version=moved.get(result.immunization_id, result.version))
         if result.outcome is Outcome.LOADED:
-            result = replace(result, along=plan.along)
+            result = replace(result, along=plan.along, supplied_before=plan.supplied_before)
         if plan.withdrawn and result.outcome is Outcome.LOADED:
             result = _withdrawing(result, plan, outcomes[_withdrawn_key(person, plan)])
         if plan.posted:

@@ -52,5 +52,7 @@ class DoseResult:
     written: tuple[WrittenResource, ...] = ()
     withdrawn: Correction | None = None
     """What stood for this record before, and is entered in error since."""
+    supplied_before: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """What this record has supplied by then, where the ledger does not know it but the server tells it."""
     along: tuple[tuple[str, str], ...] = ()
     """Other records' doses (key, name) that stood where this record's did, and stand for this one now."""

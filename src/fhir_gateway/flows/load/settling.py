@@ -168,7 +168,8 @@ def _learned(
         before = person.known.get(key)
         complete = settlements[key].outcome is Outcome.LOADED
         doses = {r.name: r.immunization_id for r in results.get(record.number, ()) if r.outcome is Outcome.LOADED}
-        told = before.supplied if before else {}
+        stood = {one.name: one.supplied_before for one in results.get(record.number, ()) if one.supplied_before}
+        told = {**stood, **(before.supplied if before else {})}
         parts: dict[str, Mapping[str, tuple[str, ...]]] = {
             dose.name: remembered(told[dose.name], dose.stated) if dose.name in told else supplied(dose.resource)
             for dose in record.doses
