@@ -1,5 +1,7 @@
 """Corrected exports: what stands becomes what they say, also after a run that lost sight of what it posted."""
 
+import os
+
 import httpx
 import pytest
 from tests.fakes.disturbed_server import is_bundle
@@ -263,6 +265,19 @@ def test_a_copy_does_not_take_back_what_the_giver_says(place, region, day, statu
     assert place.run("review", "link", item["id"], item["patient_id"], "--env", "region")[0] == 0
     assert standing(place) == [("completed", "2020-04-15", "B100")]
     assert counts(cohort(place, day, status)[1]) == {"unchanged": 1}
+
+
+def test_an_older_export_changes_nothing_of_a_row_of_which_a_part_is_asked_about(place, region):
+    region()
+    given_and_copied(place, copied_first=False)
+    cohort(place, "2020-04-19")
+    before = versions(place)
+    older = place.home / "cohort-2020-04-15-ideal-RSUD Fiktif.csv"
+    os.utime(older, (0, 0))
+    code, summary, _ = load(place, older, "--clinic", "cohort")
+    assert (code, counts(summary), summary["reasons"]) == (0, {"unchanged": 1}, {"older-export": 1})
+    assert versions(place) == before
+    assert cohort(place, "2020-04-19")[1]["reasons"] == {"dose-differs": 1}
 
 
 def test_a_copy_that_an_operator_says_is_another_dose_is_made_beside_it(place, region):

@@ -198,7 +198,7 @@ def _settled_already(
     if (record.key, record.content) in refused:
         reason = refused[record.key, record.content]
         return Settlement(record.number, Outcome.REJECTED, "operator-rejected", f"an operator rejected it: {reason}")
-    if known is None or not known.content:
+    if known is None or not (known.content or known.doses):
         return None
     ids = tuple(known.doses.values())
     if known.content == record.content:
