@@ -36,3 +36,17 @@ def test_a_copy_whose_identifier_another_persons_dose_has_gets_one_of_its_own():
     (own,) = copy.resource["identifier"]
     assert own["value"] == dose_identifier("goes", "\x1f9")
     assert planned([{**ADDED, "id": "10", "identifier": [own]}], taken).standing == {GOES: "10"}
+
+
+def test_a_dose_that_the_right_patient_has_already_adds_what_that_lacks_before_it_is_entered_in_error():
+    vaccine = {"vaccineCode": {"text": "BCG"}}
+    copy = {**ADDED, **vaccine, "id": "10", "identifier": [COPIED], "patient": {"reference": "Patient/wrong"}}
+
+    def move(standing):
+        moved = MovedDose("10", (GOES,), supplied(ADDED), "s")
+        return plan_moves([moved], {"10": copy}, [standing], right="right", zone=ZoneInfo("Asia/Jakarta")).entries
+
+    (first,) = move({**SAID, **vaccine, "id": "9", "identifier": [OWN]})
+    assert first.resource == {**ADDED, **vaccine, "id": "9", "identifier": [OWN, COPIED]}
+    (second,) = move(first.resource)
+    assert (second.resource["id"], second.resource["status"]) == ("10", "entered-in-error")

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
 
-from fhir_gateway.bundling.immunizations import for_patient, improved, without_completion
+from fhir_gateway.bundling.immunizations import completed, for_patient, improved, without_completion
 from fhir_gateway.bundling.parting import Supplied, dose_of_its_own, without_dose_identifiers
 from fhir_gateway.domain import systems
 from fhir_gateway.domain.posting import BundleEntry
@@ -60,7 +60,8 @@ def plan_moves(  # noqa: PLR0913 - a plan needs all that stands there
 ) -> DoseMove:
     """Plan what is left to do: `current` are the doses as they are now, `given` those of the Patient `right`.
 
-    `taken` are identifiers that doses of others have: two people got a dose that came with one key. A dose that the right Patient has already is entered in error at the wrong one, and its identifiers go to the other.
+    `taken` are identifiers that doses of others have: two people got a dose that came with one key. A dose that the right Patient has already is entered in error at the wrong one;
+    its identifiers, and what the other one lacks, go to that.
     A dose that stays is copied. One that has gone from the server stands nowhere.
     """
     entries: list[BundleEntry] = []
@@ -117,8 +118,9 @@ def _move(resource: Resource, given: Sequence[Resource], right: str, zone: tzinf
     if twin is None:
         entries.append(_update(for_patient(resource, right)))
         return own
-    named = improved(twin, {"identifier": resource.get("identifier", [])})
-    if named is not None:
+    fuller = completed(twin, valid) or twin
+    named = improved(fuller, {"identifier": resource.get("identifier", [])}) or fuller
+    if named != twin:
         entries.append(_update(named))
     elif resource.get("status") != _WRONG:  # only now: what was cut off between the two would look like a real error
         entries.append(_update({**resource, "status": _WRONG}))
