@@ -28,7 +28,7 @@ from fhir_gateway.flows.load.road import finish, respool, travel
 from fhir_gateway.flows.load.shared_keys import with_own_key
 from fhir_gateway.flows.load.tools import LoadTools
 from fhir_gateway.flows.review.asking import candidate_ids
-from fhir_gateway.flows.review.hanging import settled_alike, torn_by, whom_torn_is
+from fhir_gateway.flows.review.hanging import settled_with, whom_torn_is
 from fhir_gateway.flows.review.remembering import two_of_the_same_words
 from fhir_gateway.identity.shared_niks import niks_of_all, without_nik
 from fhir_gateway.ports import Ledger
@@ -102,7 +102,7 @@ async def _answered_with_alike(
     Those about the very same people get the same one. Who fits two people about equally well is linked to whom both are by
     now, or asked about on.
     """
-    alike, torn = settled_alike(item, tools.ledger), torn_by(item, tools.ledger)
+    alike, torn = settled_with(item, tools.ledger)
     done = await _answered(item, decision, said, tools=tools, patient=patient)
     answered = tools.ledger.reviews.get(item.id)
     for number in (*alike, *torn):

@@ -16,7 +16,7 @@ class WhomItMayBe:
 
 
 def whom_it_may_be(item: ReviewItem, ledger: Ledger) -> WhomItMayBe:
-    """Return whom a question's person may be; people by what they became, be it by an answer or in another load."""
+    """Return whom a question's person may be; people by what they became, be it by an answer, in another load or by a merge."""
     run, decision = ledger.runs.get(item.run), item.decision
     if run is None or decision is None:
         return WhomItMayBe()
@@ -33,7 +33,8 @@ def whom_it_may_be(item: ReviewItem, ledger: Ledger) -> WhomItMayBe:
     for digest in decision.waiting:
         found += loaded.get(digest, ())
         waiting += () if digest in loaded else (digest,)
-    return WhomItMayBe(tuple(dict.fromkeys(found)), frozenset(waiting) - {""})
+    into = ledger.keys.survivors(found)
+    return WhomItMayBe(tuple(dict.fromkeys(into.get(one, one) for one in found)), frozenset(waiting) - {""})
 
 
 def candidate_ids(item: ReviewItem, ledger: Ledger) -> list[str]:

@@ -4,9 +4,12 @@ A question hangs on another one that asks about the very same people, word for w
 about equally well of whom the other question asks whether they are one.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
+from itertools import groupby
+from operator import attrgetter
+from typing import NamedTuple
 
 from fhir_gateway.domain.runs import ReviewItem, ReviewKind
 from fhir_gateway.flows.load.deciding import SAME_WORDS
@@ -49,21 +52,37 @@ def hanging_on(number: int, ledger: Ledger) -> tuple[int, ...]:
     return next((question.hanging for question in questions(ledger) if question.item.id == number), ())
 
 
-def settled_alike(item: ReviewItem, ledger: Ledger) -> list[int]:
-    """Return the other open questions about people all of whom this one is about as well, word for word."""
-    waiting = ledger.reviews.people_waiting()
-    mine = waiting.get(item.id, set())
-    return sorted(number for number, people in waiting.items() if number != item.id and _alike(item, people, mine))
+class SettledWith(NamedTuple):
+    """The open questions that an answer settles, too: those `alike`, and those about who fits two, if these are one (`torn`)."""
+
+    alike: tuple[int, ...] = ()
+    torn: tuple[int, ...] = ()
 
 
-def torn_by(item: ReviewItem, ledger: Ledger) -> list[int]:
-    """Return the open questions about somebody who fits two people about equally well, one of whom this question is about."""
-    mine = ledger.reviews.people_waiting().get(item.id, set())
-    return [
-        other.id
-        for other in ledger.reviews.open_items(FITS_TWO)
-        if other.id != item.id and _torn(other) and not mine.isdisjoint(whom_it_may_be(other, ledger).waiting)
-    ]
+def settled_with(item: ReviewItem, ledger: Ledger) -> SettledWith:
+    """Return what an answer to a question about people settles as well: see SettledWith."""
+    waiting = ledger.reviews.people_waiting() if item.kind is ReviewKind.PERSON else {}
+    mine = waiting.get(item.id)
+    if not mine:
+        return SettledWith()
+    alike = sorted(number for number, people in waiting.items() if number != item.id and _alike(item, people, mine))
+    torn = [other for other in ledger.reviews.open_items(FITS_TWO) if other.id != item.id and _torn(other)]
+    fitting = _digests_of_candidates(torn, ledger)
+    return SettledWith(tuple(alike), tuple(sorted(number for number, people in fitting.items() if people & mine)))
+
+
+def _digests_of_candidates(items: Iterable[ReviewItem], ledger: Ledger) -> dict[int, set[str]]:
+    """Return question → digests of the people, of its load or of earlier questions, whom its person may be."""
+    found: dict[int, set[str]] = {}
+    for run_id, group in groupby(sorted(items, key=attrgetter("run")), key=attrgetter("run")):
+        run, people = ledger.runs.get(run_id), {}
+        for item in group:
+            found[item.id] = set(item.decision.waiting if item.decision else ())
+            people[item.id] = [one for one in item.decision.candidates if isinstance(one, int)] if item.decision else []
+        digests = ledger.spool.digests_of(run, {one for each in people.values() for one in each}) if run else {}
+        for number, each in people.items():
+            found[number] |= {digests[one] for one in each if one in digests}
+    return found
 
 
 def whom_torn_is(item: ReviewItem, ledger: Ledger) -> str:
