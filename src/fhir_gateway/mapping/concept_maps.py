@@ -20,7 +20,7 @@ from fhir_gateway.domain import systems
 from fhir_gateway.domain.errors import ConfigurationProblem
 from fhir_gateway.domain.recent import remembered
 from fhir_gateway.domain.records import Resource, UnmappedValue
-from fhir_gateway.mapping.document import Faults, Place, did_you_mean
+from fhir_gateway.mapping.document import Faults, Place
 from fhir_gateway.mapping.spellings import HIGHEST_DOSE, UNKNOWN_DOSE, DoseNumber, halves, spelling_key, spellings
 
 NOT_AN_IMMUNIZATION = "not-an-immunization"
@@ -311,7 +311,11 @@ def _coding(codes: Iterable[Code]) -> list[Resource]:
 
 
 def _hint(name: str, known: Mapping[str, Code]) -> str:
-    return did_you_mean(name, known) or "add it to the file of codes beside the map: system,code,display"
+    """Return what to do about an unknown code; only one that a spreadsheet took the 0 of is near to another."""
+    system, _, code = name.partition(":")
+    if (whole := f"{system}:{code.zfill(2)}") in known:
+        return f"did you mean '{whole}'?"
+    return "add it to the file of codes beside the map: system,code,display"
 
 
 def _is_iso(text: str) -> bool:

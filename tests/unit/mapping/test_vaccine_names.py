@@ -258,3 +258,13 @@ def test_case_and_punctuation_do_not_matter(name, between, upper):
     words = name.replace("-", " ").split()
     written = between.join(words)
     assert spelling_key(written.upper() if upper else written) == spelling_key(name)
+
+
+@pytest.mark.parametrize(
+    ("written", "hint"), [("8", "did you mean 'cvx:08'?"), ("18", "add it to the file of codes"), ("OPV", "add it to")]
+)
+def test_no_code_is_near_another_but_for_a_zero_that_a_spreadsheet_took(written, hint):
+    codes = CsvText("codes.csv", "system,code,display,with,doses\ncvx,08,HepB,,\ncvx,19,BCG,,\n")
+    _, (problem,) = parse_concept_map("vaccine", [CsvText("own.csv", f"A,{written}\n")], [codes])
+
+    assert problem.suggestion.startswith(hint)
