@@ -147,3 +147,21 @@ def test_an_answer_leaves_the_rows_of_another_question_about_its_key(place):
     place.json("review", "create", person["id"])
     place.json("review", "link", key["id"], ratna)
     assert sorted(dose["lotNumber"] for dose in place.content()[1].values()) == ["B100", "B888"]
+
+
+def test_a_corrected_row_that_was_of_the_wrong_person_is_taken_apart_with_its_dose(place):
+    """As the question about it suggests: then the next load finds nothing to ask."""
+    other = NAMESAKE.replace(";;P;", ";3303025203200017;P;").replace("15/04/2020;BCG", "20/06/2020;BCG")
+    place.load(place.sheet(RATNA, RATNA_POLIO, other))
+    doses = place.content()[1].values()
+    (right,) = {dose["patient"]["reference"][8:] for dose in doses if dose["occurrenceDateTime"] == "2020-06-20"}
+    corrected = RATNA_POLIO.replace("3303015203200003;P", "3303041203200099;L").replace("081210001001", "081210005555")
+    corrected = corrected.replace("Lastri Handayani;Bukateja", "Sri Utami;Rembang")
+    path = place.sheet(RATNA, corrected, name="next.csv")
+    assert place.load(path)["review"] == 1
+    assert "`review unlink` (--only, --to)" in place.json("review", "list")[0]["suggestion"]
+    place.json("review", "unlink", 1, 2, "--only", "--to", right)
+    assert place.load(path)["review"] == 0
+    assert place.json("review", "list") == []
+    days = {dose["occurrenceDateTime"]: dose["patient"]["reference"][8:] for dose in place.content()[1].values()}
+    assert {day for day, patient in days.items() if patient == right} == {"2020-05-15", "2020-06-20"}

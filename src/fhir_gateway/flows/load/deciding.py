@@ -257,7 +257,8 @@ def _held_to_its_own(decision: PersonDecision, own: Mapping[int, frozenset[str]]
         reason="correction-other-person",
         text="the row was loaded before for a person whom it no longer matches",
         suggestion="link it to the Patient it was loaded for if the correction is right; if it is somebody else of that"
-        " name, create a new person",
+        " name, create a new person; if it was of the wrong person before, move its dose with `review unlink` (--only,"
+        " --to) and load again",
         patient_id="",
         candidates=tuple(dict.fromkeys((*sorted(before), *decision.candidates))),
     )
