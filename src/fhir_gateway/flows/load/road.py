@@ -12,6 +12,7 @@ from fhir_gateway.domain.outcomes import Outcome
 from fhir_gateway.domain.runs import InputFile, Run, RunKind, RunState, Settlement, SpooledRecord
 from fhir_gateway.flows.load.comparing import compare_people, look_up
 from fhir_gateway.flows.load.deciding import decide_people
+from fhir_gateway.flows.load.dose_plans import Answer
 from fhir_gateway.flows.load.failing import fail_open_rows
 from fhir_gateway.flows.load.posting import post
 from fhir_gateway.flows.load.reading import leading_code, read_into_spool
@@ -94,14 +95,16 @@ def respool(run: Run, records: Sequence[SpooledRecord], tools: LoadTools, *, fir
     return set(people.values())
 
 
-async def travel(run: Run, tools: LoadTools, *, closing: Callable[[], None] | None = None) -> Run:
+async def travel(
+    run: Run, tools: LoadTools, *, answer: Answer | None = None, closing: Callable[[], None] | None = None
+) -> Run:
     """Go the rest of the road with a run that has been read, and return it finished.
 
-    `closing` is called in the transaction that closes the books: what it writes is written with them or not at all. Raises InterruptedRunError where the server refuses the credentials: the run is left as it is, to be resumed.
+    `answer` is an operator's on what is doubtful of doses. `closing` is called in the transaction that closes the books: what it writes is written with them or not at all. Raises InterruptedRunError where the server refuses the credentials: the run is left as it is, to be resumed.
     """
     failures: list[ServerError] = []
     try:
-        await _go(run, tools)
+        await _go(run, tools, answer)
     except* ServerError as errors:
         failures = list(_leaves(errors))
     if refused := next((error for error in failures if isinstance(error, AccessRefusedError)), None):
@@ -113,7 +116,7 @@ async def travel(run: Run, tools: LoadTools, *, closing: Callable[[], None] | No
     return finish(run, tools, closing=closing)
 
 
-async def _go(run: Run, tools: LoadTools) -> None:
+async def _go(run: Run, tools: LoadTools, answer: Answer | None) -> None:
     if run.state is RunState.DECIDING:
         await verify_unchanged(run, tools)
         await _identify(run, tools)
@@ -121,7 +124,7 @@ async def _go(run: Run, tools: LoadTools) -> None:
         if run.kind is RunKind.DRY_RUN:
             return _foretell(run, tools)
         run = tools.ledger.runs.get(run.id) or run
-    await post(run, tools, total=_waiting(run, tools))
+    await post(run, tools, total=_waiting(run, tools), answer=answer)
     tools.tidy()
     await sweep_races(run, tools)
     return None

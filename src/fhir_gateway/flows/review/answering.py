@@ -83,8 +83,8 @@ async def create(number: int, *, user: str, note: str, tools: LoadTools) -> Run:
         patient_id=item.patient_id if of_known_person else "",
     )
     patient = await tools.reader.read("Patient", item.patient_id) if of_known_person else None
-    if of_known_person and patient is None:
-        raise UsageError(f"Patient {item.patient_id} has gone from the server: reject the row, or load the file again")
+    if of_known_person and patient is None:  # who stands for the person now is decided as in any load
+        return await _decided_anew(item, user=user, note=note, tools=tools, answer=Answer.CREATE)
     said = ReviewAnswer(ReviewState.CREATED, user, note, decision.patient_id, 0, tools.clock.now())
     return await _answered_with_alike(item, decision, said, tools=tools, patient=patient)
 
@@ -115,7 +115,9 @@ async def _answered_with_alike(
     return done
 
 
-async def _decided_anew(item: ReviewItem, *, user: str, note: str, tools: LoadTools) -> Run:
+async def _decided_anew(
+    item: ReviewItem, *, user: str, note: str, tools: LoadTools, answer: Answer | None = None
+) -> Run:
     run = begun(item.id, tools.ledger)
     if run is None:
         records = _to_load(item, tools.ledger.spool.parked_numbers(tools.ledger.reviews.records(item.id)))
@@ -132,12 +134,12 @@ async def _decided_anew(item: ReviewItem, *, user: str, note: str, tools: LoadTo
     def failed() -> bool:
         return bool(tools.ledger.runs.totals(run).outcomes.get(Outcome.FAILED))
 
-    def answer() -> None:
+    def note_answer() -> None:
         if not failed():
             said = ReviewAnswer(ReviewState.CREATED, user, note, "", run.id, tools.clock.now())
             tools.ledger.reviews.answer(item.id, said)
 
-    done = await travel(run, tools, closing=answer)
+    done = await travel(run, tools, answer=answer, closing=note_answer)
     if failed():
         raise ServerError(
             f"run {run.id} could not load everything, review {item.id} stays open: see `runs show {run.id}`"

@@ -1,4 +1,4 @@
-"""Searches that do not show yet what was written a moment ago, or that do not go by `_id`: what stands there is read."""
+"""What a search does not find: it may be there all the same, and is read; or it is gone, and is asked about."""
 
 import httpx
 import orjson
@@ -101,3 +101,18 @@ def test_what_cannot_be_searched_by_its_id_is_read(place, region):
     server.server.handle("DELETE", f"/Immunization/{polio}", query="", headers={}, body=b"", base=BASE)
     code, summary, _ = load(place, place.sheet(*CORRECTED))
     assert (code, summary["reasons"]) == (3, {"dose-gone": 1})
+
+
+def test_a_dose_that_went_with_its_patient_is_created_again_where_an_operator_says_so(place, region):
+    server = region()
+    load(place, place.sheet(RATNA, RATNA_POLIO))
+    for kind, resources in zip(("Immunization", "Patient"), reversed(content(place)), strict=True):
+        for own in resources:
+            server.server.handle("DELETE", f"/{kind}/{own}", query="", headers={}, body=b"", base=BASE)
+    code, summary, _ = load(place, place.sheet(RATNA, RATNA_POLIO))
+    assert (code, summary["reasons"]) == (3, {"dose-gone": 2})
+    for review in place.json("review", "list", "--env", "region"):
+        assert place.run("review", "create", review["id"], "--env", "region")[0] == 0
+    people, doses = content(place)
+    assert (len(people), len(doses)) == (1, 2)
+    assert load(place, place.sheet(RATNA, RATNA_POLIO))[0] == 0
