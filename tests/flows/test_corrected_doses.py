@@ -3,11 +3,14 @@
 import os
 
 import httpx
+import orjson
 import pytest
 from tests.fakes.disturbed_server import is_bundle
 from tests.fakes.scripted_server import answer
-from tests.flows.conftest import RATNA
+from tests.flows.conftest import RATNA, RATNA_POLIO
 from tests.flows.loading_from_region import content, counts, load, refusing
+
+from fhir_gateway.domain import systems
 
 
 def lose_ledger(place):
@@ -311,3 +314,29 @@ def test_one_giver_alone_does_not_take_back_what_another_says_was_given(place, r
     assert counts(load(place, path, "--clinic", "b")[1]) == {"unchanged": 1}
     assert counts(load(place, place.sheet(refused, name="a-next.csv"), "--clinic", "a")[1]) == {"loaded": 1}
     assert [status for status, *_ in standing(place)] == ["not-done"]
+
+
+@pytest.mark.parametrize("corrected", ["B-100", "Q777777", "menolak"])
+def test_a_correction_leaves_what_another_system_wrote_as_it_is(place, region, corrected):
+    server = region().server
+    load(place, place.sheet(RATNA_POLIO))
+    (patient,) = content(place)[0]
+    foreign = {
+        "resourceType": "Immunization",
+        "id": "foreign",
+        "status": "completed",
+        "identifier": [{"system": "https://rsud.test/dose", "value": "1"}],
+        "vaccineCode": {"coding": [{"system": systems.CVX, "code": "19"}]},
+        "occurrenceDateTime": "2020-04-15",
+        "lotNumber": "B100",
+        "primarySource": True,
+        "patient": {"reference": f"Patient/{patient}"},
+    }
+    body = orjson.dumps(foreign)
+    assert server.handle("PUT", "/Immunization/foreign", query="", headers={}, body=body, base="").status == 201
+    assert counts(load(place, place.sheet(RATNA, name="a.csv"))[1]) == {"loaded": 1}
+    before = content(place)[1]
+    path = place.sheet(RATNA.replace("B100", corrected), name="a-next.csv")
+    reasons = load(place, path)[1]["reasons"]
+    assert reasons == ({} if corrected == "B-100" else {"dose-differs": 1})
+    assert content(place)[1] == before

@@ -79,12 +79,17 @@ def completed(standing: Resource, other: Resource) -> Resource | None:
 
     A day becomes a time of that day. Only a dose that the gateway made is completed: there it can be taken back.
     """
-    if not any(identifier.get("system") == systems.DOSE for identifier in standing.get("identifier", ())):
+    if is_of_another_system(standing):
         return None
     missing = lacking(standing, other)
     if _is_day_of(standing.get("occurrenceDateTime"), other.get("occurrenceDateTime")):
         missing["occurrenceDateTime"] = other["occurrenceDateTime"]
     return {**standing, **missing} if missing else None
+
+
+def is_of_another_system(dose: Resource) -> bool:
+    """Tell whether an Immunization carries no identifier of the gateway's: it neither made nor improved it."""
+    return not any(identifier.get("system") == systems.DOSE for identifier in dose.get("identifier", ()))
 
 
 def without_completion(

@@ -129,9 +129,10 @@ class _Planning:
 
         One that stands there already is linked. What others tell of whom more is believed, or as much, is not written over.
         """
-        if same_dose(current, changed, zone=self._zone).sameness is not DoseSameness.DIFFERENT:
-            return None
         own = str(current["id"])
+        if same_dose(current, changed, zone=self._zone).sameness is not DoseSameness.DIFFERENT:
+            foreign = immunizations.is_of_another_system(current)  # it is left as it is
+            return DosePlan(record.number, dose.name, DoseAction.KEEP, immunization_id=own) if foreign else None
         if plan := self._standing(record, dose._replace(resource=changed), but=own):
             return self._withdrawing(plan, record, dose, current)
         if not self._told_otherwise(record, dose, current, changed):
@@ -193,8 +194,8 @@ class _Planning:
         )
 
     def _told_otherwise(self, record: SpooledRecord, dose: Dose, current: Resource, changed: Resource) -> bool:
-        """Tell whether whoever gave the dose says otherwise than this record, or as good a record that it was (not) given."""
-        if prefer(dose.resource, changed) is changed:
+        """Tell whether a correction contradicts who gave the dose or wrote it elsewhere, or as good a record that it was (not) given."""
+        if prefer(dose.resource, changed) is changed or immunizations.is_of_another_system(current):
             return True
         said, given = supplied({"status": changed.get("status")}), supplied({"primarySource": True})
         return changed.get("status") != current.get("status") and any(
