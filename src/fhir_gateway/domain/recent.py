@@ -56,7 +56,10 @@ class Recent(Generic[Key, Value]):
         """Return what was kept for each of the keys, as get() does."""
         found = list(map(self._younger.get, keys))
         if self._older:
-            found = [self.get(key) if value is None else value for key, value in zip(keys, found, strict=True)]
+            older = self._older.get
+            for place, value in enumerate(found):
+                if value is None and (value := older(keys[place])) is not None:
+                    found[place] = self.keep(keys[place], value)
         return found
 
     def forget(self) -> None:

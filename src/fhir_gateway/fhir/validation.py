@@ -7,9 +7,11 @@ gives back, all types together seconds.
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib import resources
+from itertools import repeat
+from operator import is_
 from typing import Any
 
 import jsonschema_rs
@@ -96,31 +98,54 @@ def are_valid(resource_type: str, resources: Iterable[Resource], *, beside: Mapp
     """Tell whether all these resources of a type are valid R4 resources, each with the elements `beside`, as is_valid() would say.
 
     What stands under an element's name is judged by that name's schema alone, and all else in a type's schema is about
-    which names there are. So resources with the same names are judged a name at a time, and a value that they share once.
+    which names there are. So all resources are judged a name at a time, and a value that they share once.
     """
     by_names: dict[tuple[str, ...], list[Resource]] = {}
     for resource in resources:
         by_names.setdefault(tuple(resource), []).append(resource)
-    for names, several in by_names.items():
-        columns = zip(names, zip(*map(dict.values, several), strict=True), strict=True)
-        values = {name: list(dict(zip(map(id, column), column, strict=True)).values()) for name, column in columns}
-        values.update({name: [value] for name, value in beside.items()})
-        try:
-            if not (_may_have(resource_type, tuple(values)) and _elements_validator(resource_type).is_valid(values)):
-                return False
-        except (ValueError, RecursionError):
+    try:
+        if not all(_may_have(resource_type, tuple(dict.fromkeys((*names, *beside)))) for names in by_names):
             return False
-    return True
+        elements = _elements(by_names) | {name: [value] for name, value in beside.items()}
+        return _elements_validator(resource_type).is_valid(elements)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _elements(by_names: Mapping[tuple[str, ...], Sequence[Resource]]) -> dict[str, list[Any]]:
+    """Return what stands under each name in resources, which are told apart by their names."""
+    elements: dict[str, list[Any]] = {}
+    for names, several in by_names.items():
+        for name, column in zip(names, zip(*map(dict.values, several), strict=True), strict=True):
+            elements.setdefault(name, []).extend(column)
+    return {name: _each_once(values) for name, values in elements.items()}
+
+
+def _each_once(values: list[Any]) -> list[Any]:
+    """Return values, objects that many share once; to tell texts and numbers apart takes as long as to judge them."""
+    first = values[0]
+    if not isinstance(first, dict | list):
+        return values
+    if all(map(is_, values, repeat(first))):
+        return [first]
+    return list(dict(zip(map(id, values), values, strict=True)).values())
 
 
 @remembered(512)
 def _may_have(resource_type: str, names: tuple[str, ...]) -> bool:
     """Tell whether a resource may have elements of just these names; False where their values count for that."""
+    if "contained" in names or resource_type in _HOLDS_RESOURCES:
+        return False
+    names_validator = _names_validator(resource_type)
+    return names_validator is not None and names_validator.is_valid(dict.fromkeys(names))
+
+
+@remembered(None)
+def _names_validator(resource_type: str) -> jsonschema_rs.Draft202012Validator | None:
+    """Return what judges an object by its names; None where values count for that."""
     rules = dict(_schema(resource_type)["$defs"][resource_type])
     known = dict.fromkeys(rules.pop("properties"), True)
-    if "contained" in names or resource_type in _HOLDS_RESOURCES or not _is_about_names(rules):
-        return False
-    return _compiled({**rules, "properties": known}).is_valid(dict.fromkeys(names))
+    return _compiled({**rules, "properties": known}) if _is_about_names(rules) else None
 
 
 def _is_about_names(rules: dict[str, Any]) -> bool:

@@ -2,8 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate, chain, islice
-from typing import NamedTuple
+from itertools import chain, islice
 
 import orjson
 
@@ -98,55 +97,62 @@ class _Out:
 
     def settle(self, results: Sequence[Converted | Rejected]) -> list[RowOutcome]:
         """Write what is new of records, a Patient before the doses; returns their outcomes, which are counted."""
-        rows = _rows([result for result in results if isinstance(result, Converted)])
-        new, conflicts = self._take(chain.from_iterable([row.claims for row in rows]))
-        of_rows = [conflicts.intersection(row.claims) for row in rows] if conflicts else [_NO_CONFLICTS] * len(rows)
+        kept = [result for result in results if isinstance(result, Converted)]
+        patients = [result.content_id or fingerprint_and_id(result.patient)[1] for result in kept]
+        # A dose's first identifier is the gateway's own, made of the row's key.
+        ids = [tuple([dose[1]["identifier"][0]["value"] for dose in result.doses]) for result in kept]
+        texts = _texts(kept, patients, ids)
+        claims = list(zip(chain.from_iterable(ids), map(hash, texts), strict=True))
+        new, conflicts = self._take(claims)
+        of_rows = _of_rows(ids, claims, conflicts)
         # Nothing is written of a row all whose doses are in conflict.
-        patients = {
-            row.patient_id for row, own in zip(rows, of_rows, strict=True) if not own or len(own) < len(row.claims)
-        }
-        new |= self._new_patients(patients)
-        waiting = zip(rows, of_rows, strict=True)
+        left_out = {place for place, own in of_rows.items() if len(own) == len(ids[place])}
+        new |= self._new_patients({each for place, each in enumerate(patients) if place not in left_out})
+        waiting, text_of_next = enumerate(zip(patients, ids, strict=True)), iter(texts)
         written: list[bytes] = []
         outcomes: list[RowOutcome] = []
+        loaded = 0
         for result in results:
             if isinstance(result, Rejected):
                 outcomes.append(self._rejected(result))
                 continue
-            row, own = next(waiting)
-            _, patient_id, dose_ids, texts, _ = row
+            place, (patient_id, dose_ids) = next(waiting)
             if patient_id in new:
                 new.remove(patient_id)
                 written.append(orjson.dumps({"resourceType": "Patient", "id": patient_id, **result.patient}))
-            for dose_id, text in zip(dose_ids, texts):  # noqa: B905 - the keyword takes longer than the rest
+            for dose_id, text in zip(dose_ids, text_of_next):  # noqa: B905 - the texts go on with the next row's
                 if dose_id in new:
                     new.remove(dose_id)
                     written.append(text)
-            if result.missing or own:
-                outcomes.append(self._with_missing(row, own))
+            if result.missing or place in of_rows:
+                outcomes.append(self._with_missing(result, patient_id, dose_ids, of_rows.get(place, ())))
             else:
                 outcomes.append(_row_outcome((result.ref.row, _LOADED, "", "", patient_id, dose_ids, "", result.key)))
+                loaded += 1
         self._write(written)
-        self._books.count(_LOADED, sum([outcome.outcome is _LOADED for outcome in outcomes]))
+        self._books.count(_LOADED, loaded)
         for value in chain.from_iterable([result.unmapped for result in results if result.unmapped]):
             self._books.unmapped[value] = self._books.unmapped.get(value, 0) + 1
         return outcomes
 
     def _new_patients(self, patients: Collection[str]) -> set[str]:
         """Return the ids of Patients that were not written yet; those of lately are remembered."""
-        lately = [each for each in patients if self._patients.get(each) is None]
-        for each in lately:
+        asked = list(patients)
+        others = [each for each, known in zip(asked, self._patients.get_all(asked), strict=True) if known is None]
+        for each in others:
             self._patients.keep(each, True)  # noqa: FBT003 - the value kept
-        return self._take([(each, _ANY_CONTENT) for each in lately])[0]
+        return self._take([(each, _ANY_CONTENT) for each in others])[0]
 
     def _rejected(self, result: Rejected) -> RowOutcome:
         told = rejection(result.ref.row, result.problems)
         self._books.count_left(told.outcome, told.code, told.reason)
         return RowOutcome(told.number, told.outcome, told.reason, told.suggestion, key=result.key)
 
-    def _with_missing(self, row: "_Row", conflicts: Collection[Claim]) -> RowOutcome:
+    def _with_missing(
+        self, result: Converted, patient_id: str, dose_ids: Sequence[str], conflicts: Collection[str]
+    ) -> RowOutcome:
         """Return the outcome of a row of which not all doses were written."""
-        result, missing = row.result, row.result.missing
+        missing = result.missing
         reasons = [missing_text(dose) for dose in missing]
         suggestions = [dose.problem.suggestion for dose in missing if dose.problem.suggestion]
         if conflicts:
@@ -161,41 +167,31 @@ class _Out:
             outcome,
             text,
             "; ".join(dict.fromkeys(suggestions)),
-            "" if conflicts else row.patient_id,
-            tuple([each for each, claim in zip(row.dose_ids, row.claims, strict=True) if claim not in conflicts]),
+            "" if conflicts else patient_id,
+            tuple([each for each in dose_ids if each not in conflicts]),
             key=result.key,
         )
 
 
-class _Row(NamedTuple):
-    """A converted record with its ids, and its doses as they would be written, each with a claim to its id."""
-
-    result: Converted
-    patient_id: str
-    dose_ids: tuple[str, ...]
-    doses: Sequence[bytes]
-    claims: Sequence[Claim]
-
-
-_row = maker(_Row)
-
-
-def _rows(results: Sequence[Converted]) -> list[_Row]:
-    patients = [result.content_id or fingerprint_and_id(result.patient)[1] for result in results]
-    # A dose's first identifier is the gateway's own, made of the row's key.
-    ids = [tuple([dose[1]["identifier"][0]["value"] for dose in result.doses]) for result in results]
-    resources = [
-        {"resourceType": "Immunization", "id": dose_id, **resource, "patient": {"reference": f"Patient/{patient_id}"}}
-        for result, patient_id, dose_ids in zip(results, patients, ids, strict=True)
-        for dose_id, (_, resource, _) in zip(dose_ids, result.doses)  # noqa: B905 - the keyword takes longer than the rest
-    ]
-    texts = list(map(orjson.dumps, resources))
-    claims = list(zip(chain.from_iterable(ids), map(hash, texts), strict=True))
-    ends = list(accumulate(map(len, ids)))
+def _texts(results: Sequence[Converted], patients: Sequence[str], ids: Sequence[tuple[str, ...]]) -> list[bytes]:
+    """Return records' doses as they would be written, with their ids and their Patients'."""
     return [
-        _row((result, patient_id, dose_ids, texts[end - len(dose_ids) : end], claims[end - len(dose_ids) : end]))
-        for result, patient_id, dose_ids, end in zip(results, patients, ids, ends, strict=True)
+        orjson.dumps({"resourceType": "Immunization", "id": dose_id, **dose[1], "patient": patient})
+        for result, patient_id, dose_ids in zip(results, patients, ids, strict=True)
+        for patient in ({"reference": f"Patient/{patient_id}"},)
+        for dose_id, dose in zip(dose_ids, result.doses)  # noqa: B905 - the keyword takes longer than the rest
     ]
 
 
-_NO_CONFLICTS: frozenset[Claim] = frozenset()
+def _of_rows(
+    ids: Sequence[tuple[str, ...]], claims: Sequence[Claim], conflicts: Collection[Claim]
+) -> dict[int, set[str]]:
+    """Return the ids of rows' doses whose claims are in conflict, by the rows' places."""
+    if not conflicts:
+        return {}
+    places = chain.from_iterable([[place] * len(dose_ids) for place, dose_ids in enumerate(ids)])
+    found: dict[int, set[str]] = {}
+    for place, claim in zip(places, claims, strict=True):
+        if claim in conflicts:
+            found.setdefault(place, set()).add(claim[0])
+    return found

@@ -86,6 +86,8 @@ class Clinic:
 
     def key_parts_of(self, part: KeyReader, values: Sequence[Any], texts: Sequence[Any]) -> Sequence[str]:
         """Return a part of the rows' keys that an element has the values of, where they are texts."""
+        if {str}.issuperset(map(type, values)):
+            return values
         return [
             value if value.__class__ is str else _key_part(part, cells_of(part.columns, text), self.facts())
             for value, text in zip(values, texts, strict=True)

@@ -3,6 +3,7 @@
 import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from itertools import repeat
+from operator import itemgetter
 from typing import Any
 
 EMPTY = frozenset({"", "-", "--", "---", "–", "—", "null", "NULL", "Null", "\\N", "n/a", "N/A", "?"})  # noqa: RUF001 - dashes as sheets have them; \\N is MySQL's
@@ -10,6 +11,9 @@ LOST = frozenset(
     {"#REF!", "#NAME?", "#N/A", "#VALUE!", "#DIV/0!", "#NUM!", "#NULL!", "#SPILL!", "#CALC!", "#GETTING_DATA"}
 ) | {"#" * width for width in range(2, 64)}
 """What stands in a cell whose value a spreadsheet could not work out, or had no room to show."""
+
+_NOTHING = dict.fromkeys(EMPTY, "")
+_NOTHING_OR_LOST = dict.fromkeys(EMPTY | LOST, "")
 
 
 class Columns(dict[str, list[str]]):
@@ -27,13 +31,13 @@ class Columns(dict[str, list[str]]):
 
     def written(self, name: str) -> list[str]:
         """Return what each row's cell in a column holds."""
-        return [cells.get(name, "") for cells in self._written]
+        try:
+            return list(map(itemgetter(name), self._written))
+        except KeyError:
+            return [cells.get(name, "") for cells in self._written]
 
     def __missing__(self, name: str) -> list[str]:
-        texts = said_in(self.written(name))
-        if name not in self._conditions and not LOST.isdisjoint(texts):
-            texts = ["" if text in LOST else text for text in texts]
-        self[name] = texts
+        texts = self[name] = said_in(self.written(name), _NOTHING if name in self._conditions else _NOTHING_OR_LOST)
         return texts
 
     def of(self, written: Sequence[Mapping[str, str]]) -> "Columns":
@@ -61,22 +65,20 @@ def cells_of(names: tuple[str, ...], texts: Any) -> dict[str, str]:
     return {names[0]: texts} if len(names) == 1 else dict(zip(names, texts, strict=True))
 
 
-def said_in(cells: Sequence[str]) -> list[str]:
-    """Return what each of the cells says (see said)."""
+def said_in(cells: Sequence[str], signs: Mapping[str, str] = _NOTHING) -> list[str]:
+    """Return what each of the cells says (see said), "" for the `signs` of nothing, too."""
     texts = list(map(str.strip, cells))
     if not "".join(texts).isprintable():
-        return list(map(said, texts))
-    return texts if EMPTY.isdisjoint(texts) else ["" if text in EMPTY else text for text in texts]
+        texts = list(map(said, texts))
+    return list(map(signs.get, texts, texts))
 
 
 def said(text: str) -> str:
     """Return what a cell says: stripped, without control characters, "" for the signs of nothing."""
-    if not text:
-        return ""
     stripped = text.strip()
-    if stripped in EMPTY:
-        return ""
-    return stripped if stripped.isprintable() else _clean(stripped)
+    if not stripped.isprintable():
+        stripped = _clean(stripped)
+    return "" if stripped in EMPTY else stripped
 
 
 def _clean(text: str) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import repeat
 from typing import Any
 
-from fhir_gateway.domain.recent import Recent
+from fhir_gateway.domain.recent import Recent, remembered
 from fhir_gateway.domain.records import (
     Converted,
     Layout,
@@ -30,6 +30,7 @@ from fhir_gateway.people.names import PersonName
 GATEWAY_KEY = "gateway_key"
 _converted, _new_person = maker(Converted), maker(Person)
 _IS_KEY = re.compile(r"[0-9a-f]{32}")
+_NO_LETTERS = re.compile(r"[\W_]+")
 _REMEMBERED = 2048
 _CLINICS = 32
 _HEADER_AGAIN = Problem("row-header", "the header stands here again", "nothing to do: files were joined")
@@ -143,14 +144,16 @@ class CompiledMapping:
         keys = self._keys(clinic, records, columns, people)
         for place, key in given.items():
             keys[place] = key
-        told = tell_doses(clinic, Rows(records, people, keys, columns))
+        of_doses = tell_doses(clinic, Rows(records, people, keys, columns))
+        with_trouble = of_doses.missing.keys() | of_doses.unmapped.keys()
+        clinic_id = clinic.id
         results: list[Converted | Rejected] = []
-        for place, (record, person, key, doses) in enumerate(zip(records, people, keys, told.doses, strict=True)):
+        for place, (record, person, key, doses) in enumerate(zip(records, people, keys, of_doses.doses, strict=True)):
             patient, fingerprint, content_id, _, nik_cells, _, _, _, problems, unmapped = person
             missing: tuple[MissingDose, ...] = ()
-            if place in told.missing or place in told.unmapped:
-                missing = tuple(told.missing.get(place, ()))
-                unmapped = (*unmapped, *told.unmapped.get(place, ()))
+            if place in with_trouble:
+                missing = tuple(of_doses.missing.get(place, ()))
+                unmapped = (*unmapped, *of_doses.unmapped.get(place, ()))
                 problems = problems if self.wide else (*problems, *(one.problem for one in missing))
             if record.lost and (lost := self._lost_for_all(record.lost)):
                 results.append(Rejected(record.ref, lost, given.get(place, ""), nik_cells=nik_cells))
@@ -159,21 +162,30 @@ class CompiledMapping:
             elif problems:
                 results.append(Rejected(record.ref, tuple(dict.fromkeys(problems)), key, unmapped, nik_cells))
             else:
-                told_first = (record.ref, key, clinic.id, patient, doses, missing, unmapped, place in given)
-                results.append(_converted((*told_first, nik_cells, fingerprint, content_id)))
+                corrected = place in given
+                told = (
+                    record.ref,
+                    key,
+                    clinic_id,
+                    patient,
+                    doses,
+                    missing,
+                    unmapped,
+                    corrected,
+                    nik_cells,
+                    fingerprint,
+                    content_id,
+                )
+                results.append(_converted(told))
         return results
 
     def _as_header(self, record: SourceRecord) -> Problem | None:
         """Return what is told of a header that stands below the first one, as in files that were joined; None for any other row."""
-        aliases, required = dict(self.layout.aliases), self.layout.required
+        required, names = self.layout.required, _names_of_columns(self.layout)
         said = {name: _letters(text) for name, text in record.cells.items()}
-
-        def names(column: str) -> set[str]:
-            return {_letters(name) for name in (column, *aliases.get(column, ()))}
-
-        if not required or any(names(column).isdisjoint(said.values()) for column in required):
+        if not required or any(names[column].isdisjoint(said.values()) for column in required):
             return None
-        in_place = all(said[column] in names(column) for column in self.layout.known | required if column in said)
+        in_place = all(said[column] in of_column for column, of_column in names.items() if column in said)
         return _HEADER_AGAIN if in_place else _OTHER_HEADER
 
     def _lost_for_all(self, lost: frozenset[str]) -> tuple[Problem, ...]:
@@ -240,8 +252,18 @@ def _is_nobody(name: PersonName, patient: Resource) -> bool:
     return not name.words and patient.keys().isdisjoint({"contact", "identifier"})
 
 
+@remembered(64)
+def _names_of_columns(layout: Layout) -> dict[str, set[str]]:
+    """Return the letters of the names that each column may have in a header."""
+    aliases = dict(layout.aliases)
+    return {
+        column: {_letters(name) for name in (column, *aliases.get(column, ()))}
+        for column in layout.known | layout.required
+    }
+
+
 def _letters(text: str) -> str:
-    return "".join(filter(str.isalnum, text)).casefold()
+    return _NO_LETTERS.sub("", text).casefold()
 
 
 def _given_keys(columns: Columns) -> dict[int, str]:

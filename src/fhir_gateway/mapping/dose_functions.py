@@ -98,7 +98,7 @@ def _build_date_time(setup: Setup) -> Apply:
             facts.kept.append(f"{setup.columns[1]}: {second}")
         if not found.clock and _tells_time(texts[0]):
             facts.kept.append(f"{setup.columns[0]}: {texts[0]}")
-        if clock and (offset := written_offset(second)):
+        if clock and clock is not second and (offset := written_offset(second)):
             return f"{found.iso}T{clock}{offset}"
         clock = clock or found.clock
         return make_instant(found.iso, clock, facts.context.zone) if clock else found.iso
@@ -108,7 +108,8 @@ def _build_date_time(setup: Setup) -> Apply:
 
 def _tells_time(written: str) -> bool:
     """Tell whether a date's text tells a time of day, be it one that does not exist; midnight is none."""
-    return (":" in written or bool(_DOTTED_CLOCK.search(written))) and not _MIDNIGHT.search(written)
+    tells = ":" in written or ("." in written and _DOTTED_CLOCK.search(written) is not None)
+    return tells and not _MIDNIGHT.search(written)
 
 
 def _build_concept_map(setup: Setup) -> Apply:
@@ -348,7 +349,7 @@ DOSE_FUNCTIONS = (
         "dose_status_reason",
         "why a dose was not given, as written",
         _build_dose_status_reason,
-        steadiness=Steadiness.EACH,
+        steadiness=Steadiness.AFTER,
         makes=("CodeableConcept",),
     ),
 )

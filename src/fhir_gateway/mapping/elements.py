@@ -4,6 +4,8 @@ What the same cells became lately is remembered, and looked up for all rows by o
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from itertools import compress, count
+from operator import not_
 from typing import Any, NamedTuple, Protocol
 
 from fhir_gateway.mapping.columns import Columns, cells_of
@@ -139,8 +141,13 @@ class _Seldom(_Unsteady):
     """An element that its cells alone decide, but seldom the same ones."""
 
     def values(self, rows: Rows) -> list[Any]:
-        texts = rows.columns.texts(self._columns)
-        return self._completed([_by_cells(self.element, each, self._facts()) for each in texts], rows)
+        facts, values = self._facts(), []
+        for cells in rows.columns.rows(self._columns):
+            value = self._evaluate(cells, facts)
+            if facts.told:
+                facts, value = self._facts(), _NEW
+            values.append(value)
+        return self._completed(values, rows)
 
 
 class _Heeding(_Unsteady):
@@ -184,10 +191,11 @@ class _Each(_Unsteady):
     def values(self, rows: Rows) -> list[Any]:
         texts = [rows.columns[name] for name in self._columns]
         values = [self._value] * len(rows.doses)
-        if new := set().union(*texts) - self._usual:
-            for place, of_row in enumerate(zip(*texts, strict=True)):
-                if not new.isdisjoint(of_row):
-                    values[place] = self._learned(of_row)
+        usual = self._usual
+        if new := set().union(*[column for column in texts if not usual.issuperset(column)]) - usual:
+            of_rows = list(zip(*texts, strict=True))
+            for place in compress(count(), map(not_, map(new.isdisjoint, of_rows))):
+                values[place] = self._learned(of_rows[place])
         for place in rows.told:
             values[place] = _NEW
         return self._completed(values, rows) if new or rows.told or self._value is _NEW else values
@@ -206,10 +214,21 @@ class _Each(_Unsteady):
         return value
 
 
+class _After(_Unsteady):
+    """An element that there is only in rows of which something was told before."""
+
+    def values(self, rows: Rows) -> list[Any]:
+        values: list[Any] = [None] * len(rows.doses)
+        for place in rows.told:
+            values[place] = _NEW
+        return self._completed(values, rows) if rows.told else values
+
+
 _AT_WORK: dict[Steadiness, type[_Unsteady]] = {
     Steadiness.UNSTEADY: _Unsteady,
     Steadiness.HEEDING: _Heeding,
     Steadiness.EACH: _Each,
+    Steadiness.AFTER: _After,
     Steadiness.SELDOM: _Seldom,
     Steadiness.STEADY: _Steady,
 }

@@ -22,20 +22,22 @@ class Steadiness(IntEnum):
 
     UNSTEADY: anything, and it may tell anything. All others tell no more than problems, kept and unmapped texts, `dose`, `not_done` and
     `of_row`. HEEDING: the texts and what was told of the row before. EACH: the same, and it has its usual value
-    where none of the texts by itself makes another. SELDOM: the texts, which seldom repeat. STEADY: the texts.
+    where none of the texts by itself makes another. AFTER: the same, and there is none where nothing was told before.
+    SELDOM: the texts, which seldom repeat. STEADY: the texts.
     """
 
     UNSTEADY = 0
     HEEDING = 1
     EACH = 2
-    SELDOM = 3
-    STEADY = 4
+    AFTER = 3
+    SELDOM = 4
+    STEADY = 5
 
 
 def steadiness_of(parts: Iterable[Steadiness]) -> Steadiness:
     """Return how steady a value is that is made of several."""
     least = min(parts, default=Steadiness.STEADY)
-    return Steadiness.HEEDING if least is Steadiness.EACH else least
+    return Steadiness.HEEDING if least in {Steadiness.EACH, Steadiness.AFTER} else least
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +91,9 @@ class Facts:
     unmapped: list[UnmappedValue] = field(default_factory=list)
 
     @property
-    def told(self) -> int:
-        """How much functions have told beside the values that they returned and the dose's number."""
-        return len(self.problems) + len(self.kept) + len(self.unmapped) + self.not_done + self.of_row
+    def told(self) -> bool:
+        """Whether functions have told something beside the values that they returned and the dose's number."""
+        return bool(self.problems or self.kept or self.unmapped or self.not_done or self.of_row)
 
 
 @dataclass(frozen=True, slots=True)

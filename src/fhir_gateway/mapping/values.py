@@ -110,8 +110,9 @@ def compile_value(node: Node, path: str, compiling: Compiling) -> Compiled:
     known = ("",) if constant is not None else columns
     functions = [_build(step, known, path, compiling) for step in steps]
     missing = _missing_problem(path, columns) if required else None
+    several = required or len(steps) != 1
     steadiness = (
-        steps[0].function.steadiness if len(steps) == 1 else steadiness_of([s.function.steadiness for s in steps])
+        steadiness_of([step.function.steadiness for step in steps]) if several else steps[0].function.steadiness
     )
     if len(columns) == 1 and fixed is None and len(functions) == 1:
         return Compiled(_one_function_of_one_column(readers[0], functions[0], missing), steadiness=steadiness)

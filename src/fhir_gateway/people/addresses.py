@@ -6,7 +6,7 @@ dots (https://fhir.kemkes.go.id/r4/StructureDefinition/administrativeCode).
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from fhir_gateway.domain import systems
 from fhir_gateway.domain.recent import remembered
@@ -30,8 +30,7 @@ _LABEL = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class AddressText:
+class AddressText(NamedTuple):
     """What a row says of an address; anything may be ""."""
 
     text: str = ""
@@ -98,7 +97,7 @@ def _codes(district: str, regency: str, province: str) -> list[tuple[str, str]]:
 
 
 def _bare(text: str) -> str:
-    return " ".join(_LABEL.sub("", text.strip()).split())
+    return " ".join(_LABEL.sub("", text.strip()).split()) if text else ""
 
 
 def _found(pattern: re.Pattern[str], text: str) -> str:
@@ -108,6 +107,8 @@ def _found(pattern: re.Pattern[str], text: str) -> str:
 
 def _parted(name: str, known: Iterable[str]) -> tuple[str, str]:
     """Return a name without the known one that stands behind it without a comma, and that one ("Gerung Lombok Barat")."""
+    if " " not in name:
+        return name, ""
     folded = name.casefold()
     length = next((len(one) for one in known if folded.endswith(f" {one}")), 0)
     return (name[:-length].rstrip(), name[-length:]) if length else (name, "")

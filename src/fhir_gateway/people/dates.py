@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable
-from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -25,6 +25,7 @@ _LATEST_YEAR = 2199
 """A year beyond it (9999) is no mistyped one, but stands for "unknown"."""
 
 _LOCAL = len("yyyy-mm-ddThh:mm:ss")
+_TO_LAST_SECOND = timedelta(hours=23, minutes=59, seconds=59)
 _YEARS_AHEAD = 30
 """How far in the future a two-digit year may lie where the future is allowed (expiry of a lot)."""
 
@@ -147,7 +148,7 @@ def _plain_day(text: str, formats: tuple[str, ...], latest_year: int) -> str:
     if len(text) != len("yyyy-mm-dd"):
         return ""
     if text[4] == text[7] and text[4] in "-/." and "yyyy-mm-dd" in formats:
-        iso = f"{text[:4]}-{text[5:7]}-{text[8:]}"
+        iso = text if text[4] == "-" else f"{text[:4]}-{text[5:7]}-{text[8:]}"
     elif text[2] == text[5] and text[2] in "-/." and "dd-mm-yyyy" in formats and "mm-dd-yyyy" not in formats:
         iso = f"{text[6:]}-{text[3:5]}-{text[:2]}"
     else:
@@ -197,8 +198,15 @@ def make_instant(iso: str, clock: str, zone: tzinfo) -> str:
 @remembered(4096)
 def _offset_all_day(iso: str, zone: tzinfo) -> str:
     """Return the offset that the zone's clocks have on a day, "" where they are put forward or back on it."""
-    first, last = (_written(iso, clock, zone)[_LOCAL:] for clock in ("00:00:00", "23:59:59"))
-    return first if first == last else ""
+    midnight = datetime.fromisoformat(iso)
+    first, last = zone.utcoffset(midnight), zone.utcoffset(midnight + _TO_LAST_SECOND)
+    return _offset_text(first) if first is not None and first == last else ""
+
+
+@remembered(64)
+def _offset_text(offset: timedelta) -> str:
+    """Return an offset from UTC as FHIR writes it, as +07:00."""
+    return datetime(2000, 1, 1, tzinfo=timezone(offset)).isoformat()[_LOCAL:]
 
 
 def _written(iso: str, clock: str, zone: tzinfo) -> str:

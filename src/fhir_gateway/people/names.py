@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from fhir_gateway.domain.recent import remembered
+from fhir_gateway.domain.records import maker
 from fhir_gateway.people.name_sounds import sound_key
 from fhir_gateway.people.name_tokens import compared_words
 from fhir_gateway.people.name_words import (
@@ -47,12 +48,16 @@ _NUMBER_BEHIND = re.compile(
     re.IGNORECASE,
 )
 """The number of a twin behind its mother's name: "By. Ny. Siti (2)", "By. Ny. Siti/II", "By. Ny. Siti ke-2". (G2 counts pregnancies.)"""
-_REMARK_SIGNS = (" alias ", " als ", " als. ", " aka ", " aka. ", " a.k", " ak.a", "kembar", "kmbr", "twin", "gemel")
-"""One of these stands in every name without _REMARK_CHARACTERS that _ALIAS or _TWIN finds something in."""
+_TWIN_SIGNS = ("kembar", "kmbr", "twin", "gemel")
+_NUMBER_SIGNS = frozenset("([/,-")
+"""One of these, or "ke", stands before the number."""
+_ALIAS_SIGNS = (" alias ", " als ", " als. ", " aka ", " aka. ", " a.k", " ak.a")
+"""One of the signs stands in every name without _REMARK_CHARACTERS that _TWIN or _ALIAS finds something in."""
 _REMARK_CHARACTERS = frozenset("([{/0123456789")
 
-_TELLING_WORDS = TITLES | DEGREES | CERTAIN_DEGREES | FATHER_WORDS | NEWBORN_WORDS | {"anak", "an"}
-"""A name without any of them is all given names."""
+_CHILD_WORDS = NEWBORN_WORDS | {"an", "anak"}
+_TELLING_WORDS = TITLES | DEGREES | CERTAIN_DEGREES | FATHER_WORDS | _CHILD_WORDS | {"alias", "als", "aka"}
+"""A name of letters without any of them, and without _TWIN_SIGNS, is all given names."""
 
 _BEHIND_COMMA = DEGREES | TITLES | NEWBORN_WORDS
 _DOT_INSIDE = re.compile(r"\.(?=\w)")
@@ -103,6 +108,9 @@ class PersonName(NamedTuple):
         return len(self.given) == 1
 
 
+_person_name = maker(PersonName)
+
+
 class _Casing:
     """Writes a word in capitals and small letters where the whole name stands in one case."""
 
@@ -136,15 +144,14 @@ def _read_plain(original: str, cleaned: str) -> PersonName | None:
         return None
     lowered = cleaned.lower()
     words = tuple(lowered.split())
-    if not _TELLING_WORDS.isdisjoint(words) or _may_have_remarks(lowered):
+    if not _TELLING_WORDS.isdisjoint(words) or _holds_one(lowered, _TWIN_SIGNS):
         return None
     if lowered in NO_NAMES:
         return PersonName(original, "")
     text = cleaned.title() if cleaned == lowered or cleaned.isupper() else cleaned
     truncated = _may_be_cut(original)
     key = f"{lowered}||{'cut' if truncated else ''}" if words else ""
-    values = (original, text, (), (), tuple(text.split()), words, "", False, "", 0, truncated, key)
-    return tuple.__new__(PersonName, values)  # a third of the time that PersonName() takes
+    return _person_name((original, text, (), (), tuple(text.split()), words, "", False, "", 0, truncated, key))
 
 
 def _read_any(text: str, cleaned: str) -> PersonName:
@@ -161,20 +168,11 @@ def _read_any(text: str, cleaned: str) -> PersonName:
     own, father = _split_father(words)
     capitals = _Casing(" ".join(own + father))
     given = tuple([capitals(word.strip(",;")) for word in own if _has_letters(word)])
-    father_text = " ".join(capitals(word.strip(",;")) for word in father)
+    father_text = " ".join([capitals(word.strip(",;")) for word in father])
     own_words = _plain_words(given)
-    return PersonName(
-        original=text,
-        text=_with_father(words, capitals) if father else " ".join(given),
-        prefix=prefix,
-        suffix=suffix,
-        given=given,
-        words=own_words,
-        father=father_text,
-        birth_order=order,
-        truncated=truncated,
-        key=_key(own_words, _plain_words(_split_titles(father)[1]), truncated=truncated),
-    )
+    shown = _with_father(words, capitals) if father else " ".join(given)
+    key = _key(own_words, _plain_words(_split_titles(father)[1]), truncated=truncated)
+    return _person_name((text, shown, prefix, suffix, given, own_words, father_text, False, "", order, truncated, key))
 
 
 @remembered(2048)
@@ -221,17 +219,19 @@ def _may_be_cut(original: str) -> bool:
 
 def _split_remarks(cleaned: str) -> tuple[int, str]:
     """Return a twin's number and the name without it, without brackets and without other names."""
-    if cleaned.isascii() and _REMARK_CHARACTERS.isdisjoint(cleaned) and not _may_have_remarks(cleaned.lower()):
-        return 0, cleaned
+    if cleaned.isascii() and _REMARK_CHARACTERS.isdisjoint(cleaned):
+        lowered = cleaned.lower()
+        if not (_holds_one(lowered, _TWIN_SIGNS) or (" a" in lowered and _holds_one(lowered, _ALIAS_SIGNS))):
+            return 0, cleaned
     found = _TWIN.search(cleaned)
     bare = _BLANKS.sub(" ", _ALIAS.sub("", _TWIN.sub(" ", _PARENTHESIS.sub(" ", cleaned)))).strip(" ,;-")
     # A dotted or dotless Turkish i passes for an i in the pattern, but counts nobody.
     return ROMAN_ORDER.get((found[1] or found[2]).lower(), 0) if found else 0, bare
 
 
-def _may_have_remarks(lowered: str) -> bool:
-    """Say whether a name may hold an alias or a twin's number; cheaper than looking for them."""
-    for sign in _REMARK_SIGNS:  # noqa: SIM110 - a third quicker than any()
+def _holds_one(lowered: str, signs: tuple[str, ...]) -> bool:
+    """Say whether a name holds one of the signs; cheaper than looking for what they are signs of."""
+    for sign in signs:  # noqa: SIM110 - a third quicker than any()
         if sign in lowered:
             return True
     return False
@@ -239,8 +239,13 @@ def _may_have_remarks(lowered: str) -> bool:
 
 def _read_newborn(original: str, words: list[str], order: int) -> PersonName | None:
     """Read "By. Ny. X", "X, By Ny", "An. Tn. X", "By X 2", "Bayi"; None where it is no child's temporary name."""
-    behind = _NUMBER_BEHIND.search(original)
-    if behind and words and _bare_word(words[0]) in NEWBORN_WORDS | {"an", "anak"}:
+    newborn_at_end = len(words) > 2 and words[-3].endswith(",") and _bare_word(words[-2]) in NEWBORN_WORDS
+    child_first = bool(words) and _bare_word(words[0]) in _CHILD_WORDS
+    if not (newborn_at_end or child_first):
+        return None
+    may_be_numbered = not _NUMBER_SIGNS.isdisjoint(original) or "ke" in original.lower()
+    behind = _NUMBER_BEHIND.search(original) if may_be_numbered else None
+    if behind and child_first:
         words = _spaced(_split_remarks(_clean(original[: behind.start()]))[1]) or words
     if len(words) > 2 and words[-3].endswith(",") and _bare_word(words[-2]) in NEWBORN_WORDS:
         words = words[-2:] + words[:-2]
@@ -252,7 +257,7 @@ def _read_newborn(original: str, words: list[str], order: int) -> PersonName | N
         return PersonName(original, "By.", newborn=True, birth_order=order)
     second = _bare_word(words[1]) if len(words) > 1 else ""
     for_mother, for_father = second in MOTHER_WORDS, second in FATHER_TITLES
-    for_parent = (for_mother or for_father) and first in NEWBORN_WORDS | {"an", "anak"}
+    for_parent = (for_mother or for_father) and first in _CHILD_WORDS
     if len(words) < 2 or not (for_parent or first in NEWBORN_WORDS):
         return None
     rest = words[2:] if for_parent else words[1:]
@@ -343,6 +348,9 @@ def _spaced(text: str) -> list[str]:
         return text.split()
     parts: list[str] = []
     for word in text.replace(",", ", ").split():
+        if "." not in word[:-1]:
+            parts.append(word)
+            continue
         bare = _bare_word(word)
         head = _DOT_INSIDE.split(word)[0]
         keep = bare in DEGREES or bare in TITLES or (len(head) == 1 and len(word) <= 5)
@@ -365,8 +373,9 @@ def _plain_words(words: Iterable[str]) -> tuple[str, ...]:
     plain: list[str] = []
     for word in words:
         lowered = word.lower()
-        if lowered.isascii() and lowered.isalpha():
-            plain.append(lowered)
+        bare = lowered.rstrip(".")
+        if bare.isascii() and bare.isalpha():
+            plain.append(bare)
             continue
         lowered = lowered.translate(_WITHOUT_QUOTES)
         if not lowered.isascii():

@@ -46,8 +46,8 @@ def read_phones(text: str) -> ReadPhones:
     Letters are never dialled: `0812… (ibu)` is a number with a remark, `O812…` is no number. Numbers that only fill
     the cell (081111111111) are left out, those that a spreadsheet has rounded (8.12E+11) cannot be restored.
     """
-    if _PLAIN.fullmatch(text):
-        digits = text.translate(_PUNCTUATION)
+    if text.isdigit() or _PLAIN.fullmatch(text):
+        digits = text if text.isdigit() else text.translate(_PUNCTUATION)
         if number := _plain_mobile(digits[1:] if digits.startswith("+62") else digits):
             return ReadPhones((number,))
     stripped = " ".join(text.replace("\n", " / ").split()).strip("'\u2019`\"").strip()
@@ -71,7 +71,9 @@ def read_phones(text: str) -> ReadPhones:
 def _plain_mobile(text: str) -> str:
     """Return an Indonesian mobile number in E.164, "" for other numbers and for those that only fill the cell."""
     mobile = _MOBILE.fullmatch(text)
-    return f"+62{mobile[1]}" if mobile and not _PLACEHOLDER.fullmatch(text) else ""
+    if not mobile or (text.endswith(7 * text[-1]) and _PLACEHOLDER.fullmatch(text)):
+        return ""
+    return f"+62{mobile[1]}"
 
 
 def _pieces(text: str) -> list[str]:

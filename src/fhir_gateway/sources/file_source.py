@@ -42,10 +42,7 @@ class FileSource(ABC):
         self._check_unchanged()
         doubts, self._doubts = self._doubts, None
         with _told(self.path):
-            for row in self._rows():
-                if doubts is not None and isinstance(row, SourceRecord):
-                    doubts.note(row.cells)
-                yield row
+            yield from self._rows() if doubts is None else doubts.noted(self._rows())
         self._check_unchanged()
         if doubts is not None and (doubt := doubts.told()):
             raise SourceError(f"{self.path}: {doubt}")

@@ -229,6 +229,15 @@ def test_names_that_stand_together_are_judged_as_alone(added):
     assert are_valid("Immunization", [without]) == is_valid(without)
 
 
+def test_resources_with_other_names_are_judged_by_their_own_values():
+    dose = sample_immunization()
+    shorter = {name: value for name, value in dose.items() if name != "lotNumber"}
+    assert are_valid("Immunization", [dose, shorter, dose])
+    assert not are_valid("Immunization", [dose, {**shorter, "vaccineCode": {"coding": []}}, dose])
+    assert not are_valid("Immunization", [dose, {**shorter, "status": "perhaps"}, dose])
+    assert not are_valid("Immunization", [{**dose, "lotNumber": {"text": "A1"}}, shorter])
+
+
 def test_what_may_hold_resources_is_judged_alone():
     contained = {**sample_immunization(), "contained": [{"resourceType": "Patient", "id": "p"}]}
     assert is_valid(contained)

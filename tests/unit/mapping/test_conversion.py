@@ -358,6 +358,10 @@ def test_cells_of_a_column_say_together_what_each_says_alone(texts):
     assert columns.rows(("a", "none"))[-1] == {"a": "", "none": ""}
 
 
+def test_a_sign_of_nothing_says_nothing_beside_a_control_character():
+    assert said("\u200b-\x00") == ""
+
+
 _DOSE_CELLS = st.fixed_dictionaries(
     {
         "Vaksin": st.sampled_from(["MR", "MR 2", "OPV", "OPV 3", "MR menolak", "bukan vaksin", "vitamin A", ""]),
@@ -417,6 +421,23 @@ def test_why_a_dose_was_not_given_may_stand_in_another_column(tmp_path):
     doses = [_convert(apart, row).doses[0].resource for row in rows]
     assert [dose["status"] for dose in doses] == ["completed", "not-done", "completed"]
     assert ["statusReason" in dose for dose in doses] == [False, True, False]
+
+
+def test_a_reason_may_be_required_and_stand_beside_others(tmp_path):
+    folder = tmp_path / "mappings" / "reasons"
+    folder.mkdir(parents=True)
+    text = SHIPPED["puskesmas"].file.read_text(encoding="utf-8").replace("mapping: puskesmas", "mapping: reasons")
+    reason = "{columns: [Dosis Ke, Vaksin, Batch], through: dose_status_reason"
+    required = text.replace(reason, f"{reason}, required: true")
+    beside = text.replace(
+        "    lotNumber:", f"    reasonCode:\n      - {{text: Batch}}\n      - {reason}}}\n    lotNumber:"
+    )
+    usual, refused = ({**ROW, "Dosis Ke": number} for number in ("1", "ditolak"))
+    for mapping, expected in ((required, [Rejected, Converted]), (beside, [Converted, Converted])):
+        (folder / "mapping.yaml").write_text(mapping, encoding="utf-8")
+        results = [_convert(load_found(find_mapping("reasons", tmp_path), tmp_path), row) for row in (usual, refused)]
+        assert [type(result) for result in results] == expected
+    assert [len(result.doses[0].resource["reasonCode"]) for result in results] == [1, 2]
 
 
 @pytest.mark.parametrize(
