@@ -26,6 +26,8 @@ _COUNTED_TOGETHER = 50_000
 """So many values are counted at once: only their distinct ones are in memory as more than eight bytes."""
 _PARTS_OF_WORDS = 4
 _DAY_BITS = 20
+_MORE_BIRTHS = 12
+"""So many birth dates are not those of one parent's children, be some of them mistyped."""
 _YEARS = 5
 """As if people's birth dates were spread over so many years, as small children's are, until they are counted."""
 
@@ -62,13 +64,15 @@ class Frequencies:
         shares: Mapping[str, float] | None = None,
         women: Counts | None = None,
         men: Counts | None = None,
+        crowds: frozenset[int] = frozenset(),
         counting: CountingWeights | None = None,
     ) -> None:
         """Build from how many of `people` carry a word (compared form) or a phone; `shares` replace the shipped ones.
 
         `years` are how many were born in a year.
 
-        `women` and `men` are how many of either sex carry a word. `counting` is how much counts say beside what is shipped.
+        `women` and `men` are how many of either sex carry a word. `crowds` are hashed NIKs that stand as the parent's of more
+        births than anybody has. `counting` is how much counts say beside what is shipped.
         """
         self._counting = counting or default_parameters().counting
         self._women: Counts = women or {}
@@ -77,6 +81,7 @@ class Frequencies:
         self._words: Counts = words or {}
         self._phones = phones or {}
         self._years = years or {}
+        self._crowds = crowds
         self._people = people
         self._shares, self._unlisted = (shares, 0.0005) if shares is not None else _shipped()
         self._information: dict[str, float] = {}
@@ -127,6 +132,14 @@ class Frequencies:
             known = self._shares_of_women[word] = women / (women + men) if enough else 0.5
         return known
 
+    def without_crowds(self, person: PersonEvidence) -> PersonEvidence:
+        """Return a person's evidence without what stands as the parent's NIK but is a clinic's or an officer's own."""
+        if not self._crowds or not person.parent_niks:
+            return person
+        return person._replace(
+            parent_niks=tuple(nik for nik in person.parent_niks if _hashed_nik(nik) not in self._crowds)
+        )
+
     def people_with_phone(self, phone: str) -> int:
         """Return how many counted people carry a phone number."""
         return self._phones.get(phone, 0)
@@ -138,6 +151,7 @@ class FrequencyCount:
     def __init__(self) -> None:
         self._words = {sex: Tally() for sex in ("female", "male", "")}
         self._phones = array("Q")
+        self._parents = array("Q")
         self._years: Counter[int] = Counter()
         self._people = 0
 
@@ -152,27 +166,29 @@ class FrequencyCount:
         words: dict[str, list[str]] = {sex: [] for sex in self._words}
         for person in people:
             words[person.gender] += {word for name in person.names if name.key for word in name.tokens}
-            if person.phones:
+            if person.phones or person.parent_niks:
                 born = person.birth_date
                 day = (born.year * 372 + born.month * 31 + born.day) % (1 << _DAY_BITS)
                 # 13 digits have 44 bits
                 self._phones.extend([int(phone) << _DAY_BITS | day for phone in person.phones])
+                self._parents.extend([_hashed_nik(nik) << _DAY_BITS | day for nik in person.parent_niks])
         for sex, found in words.items():
             hashes = {word: _hashed(word) for word in set(found)}
             self._words[sex].extend([hashes[word] for word in found])
 
     def extend(self, other: "FrequencyCount") -> None:
         """Add what another count has counted."""
-        words, phones, years, people = other.parts()
+        words, phones, parents, years, people = other.parts()
         for sex, tally in self._words.items():
             tally.add(words[sex])
         self._phones.extend(phones)
+        self._parents.extend(parents)
         self._years.update(years)
         self._people += people
 
-    def parts(self) -> "tuple[Mapping[str, Tally], array[int], Counter[int], int]":
-        """Return the words by the sex of their bearers, phones with their days, birth years, and how many people were counted."""
-        return self._words, self._phones, self._years, self._people
+    def parts(self) -> "tuple[Mapping[str, Tally], array[int], array[int], Counter[int], int]":
+        """Return the words by the sex of their bearers, phones and parents' NIKs with days, birth years, and how many people."""
+        return self._words, self._phones, self._parents, self._years, self._people
 
     def result(self, counting: CountingWeights | None = None) -> Frequencies:
         """Return what was counted; only what several share is kept. `counting`: see Frequencies."""
@@ -182,6 +198,10 @@ class FrequencyCount:
         for part in _parts(self._phones):
             counted = Counter(value >> _DAY_BITS for value in set(part))
             phones.update((str(phone), count) for phone, count in counted.items() if count > least)
+        crowds: set[int] = set()
+        for part in _parts(self._parents):
+            counted = Counter(value >> _DAY_BITS for value in set(part))
+            crowds.update(nik for nik, births in counted.items() if births >= _MORE_BIRTHS)
         return Frequencies(
             _counted([*self._words.values()], least),
             people=self._people,
@@ -189,6 +209,7 @@ class FrequencyCount:
             years=self._years,
             women=_counted([self._words["female"]], least),
             men=_counted([self._words["male"]], least),
+            crowds=frozenset(crowds),
             counting=counting,
         )
 
@@ -210,6 +231,11 @@ def _hashed(word: str) -> int:
     """Return two checksums of other polynomials as 48 bits: a digest takes three times as long."""
     written = word.encode()
     return crc32(written) << 16 | crc_hqx(written, 0)
+
+
+def _hashed_nik(nik: str) -> int:
+    """Return a hash of 44 bits of the digits that a spreadsheet keeps."""
+    return _hashed(nik[:15]) >> 4
 
 
 def _parts(phones: "array[int]") -> Iterator[Iterator[int]]:

@@ -1,6 +1,7 @@
 import pytest
 from tests.fakes.invented_people import RIZKIS_NIK, TWINS_NIK, evidence, patient
 
+from fhir_gateway.identity.frequencies import count_frequencies, default_frequencies
 from fhir_gateway.identity.shared_niks import MANY, NikCount, are_many, nik_digest, niks_of_all, without_nik
 
 NAMES = ("Adinda Nugroho", "Bagas Pratama", "Cahyo Santoso", "Dimas Saputra", "Erlangga Kusuma", "Fitri Wijaya")
@@ -43,3 +44,13 @@ def test_a_patient_loses_only_the_nik_that_is_nobodys():
 def test_the_nik_of_all_is_what_each_has():
     people = [patient(name, nik=RIZKIS_NIK, old_nik=TWINS_NIK * (name == NAMES[0])) for name in NAMES]
     assert niks_of_all(people) == {nik_digest(RIZKIS_NIK)}
+
+
+def test_a_parents_nik_beside_more_births_than_anybody_has_tells_of_no_family():
+    officers, mothers = "3303016507850004", "3303124107850003"
+    children = [evidence("Rizki", born=f"2020-{month:02}-15", mother_nik=officers) for month in range(1, 13)]
+    siblings = [evidence("Rizki", born=f"20{year}-03-15", mother_nik=mothers) for year in range(10, 21)]
+    counted = count_frequencies([*children, *siblings])
+    assert counted.without_crowds(children[0]).parent_niks == ()
+    assert counted.without_crowds(siblings[0]).parent_niks == (mothers,)
+    assert default_frequencies().without_crowds(children[0]) is children[0]

@@ -76,7 +76,7 @@ def each_decision(
     while window := list(islice(groups, _WINDOW)):
         yield [
             _held_by_rivals(decision, component, rivals, frequencies)
-            for component in _components(run, window, tools)
+            for component in _components(run, window, tools, frequencies)
             for decision in _decided(run, component, tools, frequencies, lots)
         ]
 
@@ -93,8 +93,10 @@ def _held_by_rivals(
     return decision if known else rivals.held(decision, component.people, component.patients, frequencies)
 
 
-def _components(run: Run, window: Sequence[Sequence[int]], tools: LoadTools) -> Iterator[_Component]:
-    spool = tools.ledger.spool
+def _components(
+    run: Run, window: Sequence[Sequence[int]], tools: LoadTools, frequencies: Frequencies | None
+) -> Iterator[_Component]:
+    spool, counted = tools.ledger.spool, frequencies or default_frequencies()
     everybody = [number for group in window for number in group]
     patients = spool.patients_of(run, everybody)
     met = spool.edges_of(run, everybody)
@@ -118,9 +120,11 @@ def _components(run: Run, window: Sequence[Sequence[int]], tools: LoadTools) -> 
         asleep = inactive - {
             patient_id for _, patient_id, same in said if same
         }  # an operator chose the others as they are
-        near = {str(other): found[str(other)] for _, other, _ in own_edges if isinstance(other, str)}
+        near = {
+            str(other): counted.without_crowds(found[str(other)]) for _, other, _ in own_edges if isinstance(other, str)
+        }
         yield _Component(
-            people={number: evidence_of(patients[number]) for number in group},
+            people={number: counted.without_crowds(evidence_of(patients[number])) for number in group},
             patients={patient_id: one for patient_id, one in near.items() if patient_id not in asleep},
             edges=[*dict.fromkeys((person, other) for person, other, _ in own_edges if other not in asleep)],
             own={
