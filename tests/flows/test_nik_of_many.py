@@ -50,3 +50,19 @@ def test_corrected_rows_leave_the_question(place, question):
     right = [row_of(number, name).replace(NIK, "") for number, name in enumerate(NAMES)]
     assert place.load(place.sheet(BAYU, *right, name="corrected.csv"))["loaded"] == 1 + len(NAMES)
     assert place.json("review", "list") == []
+
+
+OFFICERS = "3303016507850004"
+OTHER_RATNA = RATNA.replace("Lastri Handayani;Bukateja;081210001001;15/04", "Partini;Kutasari;081210001009;15/05")
+
+
+def test_an_officers_nik_in_all_childrens_rows_makes_no_family_of_namesakes(place):
+    namesakes = (RATNA, OTHER_RATNA.replace("BCG", "bOPV"))
+    others = [
+        row_of(number, name).replace("/2020;", f"/{year};")
+        for year in (2019, 2020)
+        for number, name in enumerate(NAMES)
+    ]
+    rows = [row.replace("3303015203200003", OFFICERS).replace(NIK, OFFICERS) for row in (*namesakes, *others)]
+    place.load(place.sheet(*rows))
+    assert sum(one["name"][0]["text"] == "Ratna Dewanti" for one in place.server("Patient").values()) == 2
