@@ -57,8 +57,8 @@ class UnmappedValue:
 class SourceRecord(NamedTuple):
     """A row as it was written: column name → text ("" where empty), stripped of nothing.
 
-    `numeric` names the columns whose cells were stored as numbers (XLSX, NDJSON): a 16-digit number in one has lost
-    its last digit. Dates of XLSX cells arrive in ISO form. `written` is the row as the file has it where its cells
+    `numeric` names the columns whose cells were stored as numbers (XLSX, NDJSON): a 16-digit number in one that
+    ends in 0 has lost its last digit. Dates of XLSX cells arrive in ISO form. `written` is the row as the file has it where its cells
     alone do not tell (NDJSON: the line, so that a report keeps each value's type), else "". `lost` names the columns whose
     cells hold a formula (XLSX) whose value is not in the file: something stands there, but nobody knows what.
     """

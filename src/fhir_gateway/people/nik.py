@@ -36,6 +36,8 @@ _ASCENDING = frozenset({"1234567890123456", "0123456789012345", "123456781234567
 _DAYS_IN_MONTH = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _FEMALE_OFFSET = 40
 _ENDS_IN_ZERO = "it ends in 0, as one that a spreadsheet has rounded"
+_EXACT = 2**53
+"""Up to here a floating-point number holds each digit; only spreadsheets, which keep fifteen, end it in 0."""
 _NO_SERIAL = "its serial number is 0000"
 _PARENT_YEARS = range(12, 61)
 NIK_LENGTH = 16
@@ -88,7 +90,8 @@ class Nik(NamedTuple):
 def read_nik(text: str, numeric: bool = False) -> Nik:  # noqa: FBT001, FBT002 - lru_cache is twice as fast with positions
     """Read a NIK from a cell's text; `numeric` says that the cell was stored as a number. Never raises.
 
-    Spaces, dots, dashes, a leading apostrophe and a trailing `.0` are tolerated.
+    Spaces, dots, dashes, a leading apostrophe and a trailing `.0` are tolerated. A number that does not end in 0 went through
+    no spreadsheet that keeps fifteen digits: it is as good as text.
     """
     stripped = text if text.isdigit() else text.strip().strip("'\u2019`\"").strip()
     if not stripped:
@@ -126,7 +129,7 @@ def _classify(digits: str, *, numeric: bool) -> Nik:
         if whole.status is _TRUNCATED:
             return whole
         return _decode(digits, _TRUNCATED, digits.rstrip("0")[:-1], _NO_SERIAL)
-    if numeric:
+    if numeric and (digits[15] == "0" or int(digits) > _EXACT):
         return _decode(digits, _TRUNCATED, digits[:15], "the cell was stored as a number")
     read = _decode(digits, _VALID, digits, "")
     if read.status is _VALID and digits[15] == "0":
