@@ -33,7 +33,7 @@ from fhir_gateway.identity.lots import (
 )
 from fhir_gateway.identity.parameters import MatchingPolicy
 from fhir_gateway.identity.unseen import may_be_unseen_twins
-from fhir_gateway.identity.vetoes import SAME_NAME, VETOES, VetoCode
+from fhir_gateway.identity.vetoes import ONE_BIRTH, SAME_NAME, VETOES, VetoCode
 
 CONFIRMED = 1000.0
 """The weight of a confirmed pair: above all that evidence can weigh."""
@@ -248,6 +248,11 @@ def nameless(comparison: Comparison) -> bool:
 def fits(comparison: Comparison) -> bool:
     """Say whether two may be one person, with nothing that forbids it."""
     return comparison.grade in {Grade.CERTAIN, Grade.PROBABLE} and not comparison.vetoes
+
+
+def may_be_one(comparison: Comparison) -> bool:
+    """Say whether an operator is asked about two for what agrees, and not only as their mother cannot have borne both."""
+    return comparison.grade in {Grade.CERTAIN, Grade.PROBABLE} and ONE_BIRTH not in comparison.evidence
 
 
 def without_family(comparison: Comparison) -> float:

@@ -1,5 +1,6 @@
 """Comparators: each compares one thing of two people and returns its agreement level; weighing comes later."""
 
+import math
 from dataclasses import replace
 from datetime import date
 from enum import StrEnum
@@ -9,6 +10,7 @@ from rapidfuzz.distance import OSA
 from fhir_gateway.domain.recent import remembered
 from fhir_gateway.identity.evidence import BirthDate, PersonEvidence
 from fhir_gateway.people.name_agreement import NameAgreement, NameLevel, compare_keys
+from fhir_gateway.people.name_slips import parents_choose_between
 from fhir_gateway.people.name_words import WEAK_WORDS
 from fhir_gateway.people.names import tokens_of_key
 from fhir_gateway.people.nik import decoded_birth_date, read_nik
@@ -21,6 +23,7 @@ _SERIAL_STARTS_AT = 12
 _CLOSE_DAYS = 3
 """So near lie a day of birth and a day of registration that is taken for it."""
 _NOT_THE_CHILDS = frozenset({NameLevel.NEAR, NameLevel.DIFFERENT, NameLevel.PARTIAL, NameLevel.WEAK})
+_SAME_NAME = frozenset({NameLevel.EXACT, NameLevel.EQUIVALENT})
 GENERATION_YEARS = 12
 """Two people of one family whose birth dates lie so far apart are no siblings' confusion but parent and child."""
 
@@ -233,6 +236,14 @@ def days_apart(left: PersonEvidence, right: PersonEvidence) -> int | None:
     return _days_between(one, other) if one.whole and other.whole else None
 
 
+def months_apart(left: PersonEvidence, right: PersonEvidence) -> float:
+    """Return how many months of the calendar lie between two birth dates at most as told, infinitely many where a year is not."""
+    one, other = left.birth_date, right.birth_date
+    if not (one.year and other.year):
+        return math.inf
+    return abs((one.year - other.year) * 12 + (one.month or other.month) - (other.month or one.month))
+
+
 def _days_between(one: BirthDate, other: BirthDate) -> int:
     return abs((date(one.year, one.month, one.day) - date(other.year, other.month, other.day)).days)
 
@@ -271,6 +282,18 @@ def _another_word(one: str, other: str) -> bool:
     abbreviated = sum(len(word) == 1 and any(full[0] == word for full in spelled_out) for word in longer)
     others = sum(len(word) > 1 and word not in shorter and word not in WEAK_WORDS for word in longer)
     return abbreviated > 0 and others > len(spelled_out) - abbreviated
+
+
+def in_chosen_spelling(left: PersonEvidence, right: PersonEvidence) -> bool:
+    """Say whether two persons' names differ by a spelling that parents choose, and none of the one is any of the other."""
+    chosen = False
+    for one in left.own_keys:
+        for other in right.own_keys:
+            if parents_choose_between(tokens_of_key(one)[0], tokens_of_key(other)[0]):
+                chosen = True
+            elif compare_keys(one, other).level in _SAME_NAME:
+                return False
+    return chosen
 
 
 def no_number_in_common(left: PersonEvidence, right: PersonEvidence) -> bool:

@@ -12,6 +12,7 @@ from fhir_gateway.domain.identity import Comparison, Grade, Veto
 from fhir_gateway.identity.comparators import (
     BirthDateLevel,
     NikLevel,
+    birth_date_fits_nik,
     compare_birth_dates,
     compare_niks,
     compare_own_names,
@@ -41,12 +42,16 @@ _ASK_WHEN_OTHERWISE_CERTAIN = frozenset(
 )
 _ASK_OF_ONE_MISTYPED = _ASK_WHEN_OTHERWISE_CERTAIN | {VetoCode.POSSIBLE_TWINS.value}
 _TWO_NUMBERS = frozenset({VetoCode.NIK_DIFFERENT.value})
+_NOT_ASKED = frozenset({Grade.POSSIBLE, Grade.CERTAINLY_NOT})
+_NEARLY = frozenset({NameLevel.NEAR, NameLevel.WEAK})
 _TWO_PEOPLE = frozenset({VetoCode.TWINS.value, VetoCode.PARENT.value, VetoCode.DECIDED.value})
 
 
 class _Weighed(NamedTuple):
     """What the levels of two people weigh each, as (field, level, bits), the household aside; and all with the prior."""
 
+    left: PersonEvidence
+    right: PersonEvidence
     levels: Levels
     pieces: list[tuple[str, str, float]]
     weight: float
@@ -70,13 +75,8 @@ def compare(
     caution = find_caution(left, right, weighed.levels, policy.parameters)
     if caution:
         evidence.append(caution)
-    unnamed = left.newborn or right.newborn
-    grade = _grade(weighed, vetoes, policy=policy, cautious=caution is not None, unnamed=unnamed)
-    if (
-        grade is Grade.POSSIBLE
-        and not vetoes
-        and too_near_for_two_births(left, right, weighed.levels, policy.parameters)
-    ):
+    grade = _grade(weighed, vetoes, policy=policy, cautious=caution is not None)
+    if grade in _NOT_ASKED and _of_one_birth(weighed, vetoes, policy):
         evidence.append(ONE_BIRTH)
         grade = Grade.PROBABLE
     return Comparison(tuple(evidence), vetoes, round(weighed.weight, 2), grade)
@@ -89,9 +89,10 @@ def weight_if_possible(
     frequencies = frequencies or default_frequencies()
     weighed = _weigh(left, right, policy, frequencies)
     vetoes = find_vetoes(left, right, weighed.levels, policy.parameters, frequencies)
-    unnamed = left.newborn or right.newborn
-    grade = _grade(weighed, vetoes, policy=policy, cautious=False, unnamed=unnamed)
-    return None if grade is Grade.CERTAINLY_NOT else round(weighed.weight, 2)
+    grade = _grade(weighed, vetoes, policy=policy, cautious=False)
+    if grade is Grade.CERTAINLY_NOT and not _of_one_birth(weighed, vetoes, policy):
+        return None
+    return round(weighed.weight, 2)
 
 
 def same_record(left: PersonEvidence, right: PersonEvidence) -> bool | None:
@@ -136,7 +137,8 @@ def _weigh(left: PersonEvidence, right: PersonEvidence, policy: MatchingPolicy, 
     if levels.birth_date is not BirthDateLevel.UNKNOWN:
         bits = _birth_date_weight(left, right, levels, parameters, frequencies)
         pieces.append(("birth_date", _PLAIN[levels.birth_date], bits))
-    return _Weighed(levels, pieces, policy.prior + (sum([bits for _, _, bits in pieces]) + levels.household.weight))
+    weight = policy.prior + (sum([bits for _, _, bits in pieces]) + levels.household.weight)
+    return _Weighed(left, right, levels, pieces, weight)
 
 
 def _birth_date_weight(
@@ -157,12 +159,16 @@ def _birth_date_weight(
     return weight
 
 
-def _grade(
-    weighed: _Weighed, vetoes: tuple[Veto, ...], *, policy: MatchingPolicy, cautious: bool, unnamed: bool
-) -> Grade:
+def _of_one_birth(weighed: _Weighed, vetoes: tuple[Veto, ...], policy: MatchingPolicy) -> bool:
+    """Whether two must be one child, or twins, by their days and mother; of what else forbids it two NIKs alone may stand."""
+    only_numbers = all(veto.code in _TWO_NUMBERS for veto in vetoes)
+    return only_numbers and too_near_for_two_births(weighed.left, weighed.right, weighed.levels, policy.parameters)
+
+
+def _grade(weighed: _Weighed, vetoes: tuple[Veto, ...], *, policy: MatchingPolicy, cautious: bool) -> Grade:
     levels, weight = weighed.levels, weighed.weight
     if vetoes:
-        return _vetoed_grade(weight, levels, vetoes, policy=policy, unnamed=unnamed)
+        return _vetoed_grade(weighed, vetoes, policy)
     if weight >= policy.certain and not cautious:
         return Grade.CERTAIN
     if weight >= policy.probable or (levels.nik is NikLevel.AGREE and weight >= policy.possible):
@@ -176,18 +182,9 @@ def _other_birth(levels: Levels) -> bool:
     return another and levels.nik is not NikLevel.AGREE and not levels.same_record and not levels.own
 
 
-def _vetoed_grade(
-    weight: float,
-    levels: Levels,
-    vetoes: tuple[Veto, ...],
-    *,
-    policy: MatchingPolicy,
-    unnamed: bool,
-) -> Grade:
-    """Return whether a vetoed pair is an operator's to decide (probable); a NIK hit is never silently a new person.
-
-    `unnamed`: one of the two is a newborn without a name of its own.
-    """
+def _vetoed_grade(weighed: _Weighed, vetoes: tuple[Veto, ...], policy: MatchingPolicy) -> Grade:
+    """Return whether a vetoed pair is an operator's to decide (probable); a NIK hit is never silently a new person."""
+    levels, weight = weighed.levels, weighed.weight
     codes = {veto.code for veto in vetoes}
     if VetoCode.NIK_NAME_DISAGREES.value in codes or levels.nik is NikLevel.AGREE:
         return Grade.PROBABLE
@@ -196,14 +193,25 @@ def _vetoed_grade(
     if codes == {VetoCode.POSSIBLE_TWINS.value}:
         return Grade.PROBABLE if weight >= policy.probable else Grade.CERTAINLY_NOT
     otherwise = weight - min(0.0, policy.parameters.weights.get(f"nik.{levels.nik.value}", 0.0))
-    same_name = levels.name.level in LIKE_NAME or (levels.nik is NikLevel.TYPO and levels.name.level is NameLevel.NEAR)
+    # Twins' numbers differ in the serial: of another place or day, one typing error away, the number is more likely one
+    # child's; and one of another birthday than that of its own row is hardly a twin's, but of the line above.
+    no_twins = levels.nik is NikLevel.TYPO or _has_another_birthdays_number(weighed)
+    same_name = levels.name.level in LIKE_NAME or (no_twins and levels.name.level in _NEARLY)
     # A newborn's number is often invented or cut; its name is the mother's, and compared with the family.
+    unnamed = weighed.left.newborn or weighed.right.newborn
     same_name = same_name or (unnamed and levels.birth_date in SAME_DAY)
-    # Twins' numbers differ in the serial: of another place or day, one typing error away, the number is more likely one child's.
-    asked = _ASK_OF_ONE_MISTYPED if levels.nik is NikLevel.TYPO else _ASK_WHEN_OTHERWISE_CERTAIN
+    asked = _ASK_OF_ONE_MISTYPED if no_twins else _ASK_WHEN_OTHERWISE_CERTAIN
     if not (codes <= asked and same_name):
         return Grade.CERTAINLY_NOT
     if otherwise >= policy.certain:
         return Grade.PROBABLE
     told_by_doses = codes == _TWO_NUMBERS and otherwise >= policy.certain - policy.parameters.lots.most
     return Grade.POSSIBLE if told_by_doses else Grade.CERTAINLY_NOT
+
+
+def _has_another_birthdays_number(weighed: _Weighed) -> bool:
+    """Whether of two born the same day under two valid NIKs the one's number is of that day, and the other's of another."""
+    levels = weighed.levels
+    if levels.nik is not NikLevel.DIFFERENT or levels.birth_date is not BirthDateLevel.EXACT:
+        return False
+    return birth_date_fits_nik(weighed.left) != birth_date_fits_nik(weighed.right)

@@ -15,7 +15,13 @@ from fhir_gateway.domain import systems
 from fhir_gateway.domain.recent import remembered
 from fhir_gateway.domain.records import Dose, MissingDose, Resource
 from fhir_gateway.domain.runs import ListedDose, ListedRow
-from fhir_gateway.identity.comparators import compare_keys_of, compare_own_names, no_number_in_common, years_apart
+from fhir_gateway.identity.comparators import (
+    compare_keys_of,
+    compare_own_names,
+    in_chosen_spelling,
+    no_number_in_common,
+    years_apart,
+)
 from fhir_gateway.identity.doses import dose_number, local_date, lot_of
 from fhir_gateway.identity.evidence import PersonEvidence
 from fhir_gateway.identity.vaccines import codes_of, small_childrens
@@ -210,9 +216,9 @@ def count_repeats(left: Listed, right: Listed) -> Repeats:
 def doses_part(left: PersonEvidence, right: PersonEvidence, found: Repeats) -> bool:
     """Say whether doses make two of these.
 
-    One dose that stands twice in a list may be a line written twice, several are not. Where the names are not the same
-    one is enough; as it is of namesakes of whom no family is the same, and of two lines of a list that has one for each
-    child. Under one name and in one family several doses on two days each are two courses, and nobody has two. Two such lines under names that are more than spelled otherwise are two children's without a dose. Against
+    One dose that stands twice in a list may be a line written twice, several are not. Where the names are not the same,
+    or two spellings between which parents choose, one is enough; as it is of namesakes of whom no family is the same, and
+    of two lines of a list that has one for each child. Under one name and in one family several doses on two days each are two courses, and nobody has two. Two such lines under names that are more than spelled otherwise are two children's without a dose. Against
     a NIK in common several doses speak, under two names, or one on two days under names a sound apart: the number is a twin's. Of two
     years of birth several doses twice tell that neither is written wrong.
     """
@@ -227,7 +233,8 @@ def doses_part(left: PersonEvidence, right: PersonEvidence, found: Repeats) -> b
     if level is NameLevel.EXACT:
         return found.half and (found.again >= _SEVERAL or not _same_family(left, right))
     if level is NameLevel.EQUIVALENT:
-        return found.of_two or found.contradicted > found.agreed or (found.half and found.lines)
+        twins = found.half and in_chosen_spelling(left, right)
+        return twins or found.of_two or found.contradicted > found.agreed or (found.half and found.lines)
     return found.half or found.contradicted > found.agreed or found.lines
 
 

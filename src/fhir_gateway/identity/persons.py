@@ -14,6 +14,7 @@ from fhir_gateway.identity.clustering import (
     Graph,
     fits,
     joins,
+    may_be_one,
     nameless,
     numbers_differ,
     veto_codes,
@@ -308,14 +309,12 @@ class Persons:
 
     def _may_be(self, one: Members, other: Members) -> bool:
         comparison = self.compared(one, other)
-        return comparison.grade in {Grade.CERTAIN, Grade.PROBABLE} and veto_codes(comparison) <= _DOUBTS
+        return may_be_one(comparison) and veto_codes(comparison) <= _DOUBTS
 
     def _rivalled(self, one: Members, other: Members) -> bool:
         """Say whether a third cluster, which cannot be the same person as `other`, may be `one` or its twin."""
         for third in self.neighbours(one):
-            comparison = self.compared(one, third)
-            may_be = comparison.grade in {Grade.CERTAIN, Grade.PROBABLE} and veto_codes(comparison) <= _DOUBTS
-            if third == other or not may_be:
+            if third == other or not self._may_be(one, third):
                 continue
             if self.forbidden(other, third) or veto_codes(self.compared(other, third)) & _TWINS:
                 return True

@@ -15,6 +15,7 @@ from fhir_gateway.identity.comparators import (
     compare_birth_dates,
     compare_niks,
     compare_own_names,
+    months_apart,
 )
 from fhir_gateway.identity.comparison import same_record
 from fhir_gateway.identity.evidence import PersonEvidence
@@ -27,6 +28,9 @@ from fhir_gateway.people.name_contradiction import surely_contradict
 
 _VETOED = frozenset({NikLevel.DIFFERENT, NikLevel.TYPO, NikLevel.DAMAGED_DIFFERS})
 _DAMAGED_AGREE = frozenset({NikLevel.DAMAGED_AGREE, NikLevel.DAMAGED_AGREE_SERIAL})
+_BOTH_SEXES = {"male", "female"}
+_MONTHS_OF_ONE_BIRTH = 11
+"""So many months of the calendar may lie between two days of one birth at most, 1 January for an unknown day included."""
 _ROUNDING = 0.02
 """A comparison rounds the weights of name and household to hundredths."""
 
@@ -44,7 +48,6 @@ class Screen:
         self._parameters = parameters
         self._frequencies = frequencies
         self._only_asked = least is not Grade.POSSIBLE
-        self._possible = Screen(policy, frequencies, least=Grade.POSSIBLE) if self._only_asked else self
         enough = policy.probable if self._only_asked else policy.possible
         self._nik = {level: weights.get(f"nik.{level.value}", 0.0) for level in NikLevel}
         certain = policy.certain - (0.0 if self._only_asked else max(0.0, parameters.lots.most))  # which doses may tell
@@ -67,8 +70,18 @@ class Screen:
 
     def passes(self, left: PersonEvidence, right: PersonEvidence) -> bool:
         """Say whether a comparison is worth while; False is certain: it would be graded lower than asked for."""
-        if self._only_asked and (left.newborn or right.newborn):
-            return self._possible.passes(left, right)  # of two births that lie too near, less is asked about
+        return self._weighs_enough(left, right) or self._of_one_birth(left, right)
+
+    def _of_one_birth(self, left: PersonEvidence, right: PersonEvidence) -> bool:
+        """Whether two may be asked about whatever they weigh, as their mother cannot have borne both (see too_near_for_two_births)."""
+        if months_apart(left, right) > _MONTHS_OF_ONE_BIRTH or {left.gender, right.gender} == _BOTH_SEXES:
+            return False
+        if not (left.newborn or right.newborn) and compare_own_names(left, right).level not in SAME_NAME:
+            return False
+        frequencies, family = self._frequencies, self._parameters.household.whole_family
+        return frequencies is None or weigh_household(left, right, self._parameters, frequencies).weight >= family
+
+    def _weighs_enough(self, left: PersonEvidence, right: PersonEvidence) -> bool:
         nik = compare_niks(left, right)
         if nik is NikLevel.AGREE or (left.persons and any(person in right.persons for person in left.persons)):
             return True
@@ -125,7 +138,8 @@ class Screen:
         other_birth = self._only_asked and born is BirthDateLevel.DIFFERENT and name not in SAME_NAME
         if nik not in _VETOED and (same_number or not other_birth):
             return self._needed[nik]
-        asked = name in LIKE_NAME or (nik is NikLevel.TYPO and name is NameLevel.NEAR)
+        copied = nik is NikLevel.DIFFERENT and born is BirthDateLevel.EXACT  # from another line, perhaps
+        asked = name in LIKE_NAME or ((nik is NikLevel.TYPO or copied) and name in {NameLevel.NEAR, NameLevel.WEAK})
         asked = asked or (name is NameLevel.UNKNOWN and born in SAME_DAY)  # a newborn's, perhaps
         return self._otherwise_certain[nik] if asked else math.inf
 

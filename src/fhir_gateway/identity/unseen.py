@@ -5,11 +5,10 @@ most of the name agree. Only a number of its own or the very name then tells who
 """
 
 from fhir_gateway.domain.identity import Comparison
-from fhir_gateway.identity.comparators import compare_own_names
+from fhir_gateway.identity.comparators import compare_own_names, in_chosen_spelling
 from fhir_gateway.identity.evidence import PersonEvidence
-from fhir_gateway.identity.vetoes import SAME_NAME, has_label
-from fhir_gateway.people.name_agreement import WORDS_MISSING, NameLevel, compare_keys, may_be_paired
-from fhir_gateway.people.name_slips import parents_choose_between
+from fhir_gateway.identity.vetoes import has_label
+from fhir_gateway.people.name_agreement import WORDS_MISSING, NameLevel, may_be_paired
 from fhir_gateway.people.name_words import WEAK_WORDS
 from fhir_gateway.people.names import tokens_of_key
 
@@ -32,26 +31,14 @@ def may_be_unseen_twins(
     if not _OWN_NUMBERS.isdisjoint(said):
         return False
     if ("record_number", "agree") in said:
-        return (has_label(left) or has_label(right)) and _in_chosen_spelling(left, right)
+        return (has_label(left) or has_label(right)) and in_chosen_spelling(left, right)
     level = compare_own_names(left, right).level
     if level is NameLevel.UNKNOWN:
         return left.newborn != right.newborn and _numbered_twice(left, right) and _other_phone(left, right)
     if level in _SPELLED and met_on_server:
         boy_and_girl = level is NameLevel.EQUIVALENT and ("gender", "different") in said
-        return boy_and_girl or _in_chosen_spelling(left, right)
+        return boy_and_girl or in_chosen_spelling(left, right)
     return level in WORDS_MISSING and not said.isdisjoint(_DOUBTFUL) and _first_word_missing(left, right)
-
-
-def _in_chosen_spelling(left: PersonEvidence, right: PersonEvidence) -> bool:
-    """Whether two persons' names differ by a spelling that parents choose, and none of the one is any of the other."""
-    chosen = False
-    for one in left.own_keys:
-        for other in right.own_keys:
-            if parents_choose_between(tokens_of_key(one)[0], tokens_of_key(other)[0]):
-                chosen = True
-            elif compare_keys(one, other).level in SAME_NAME:
-                return False
-    return chosen
 
 
 def _first_word_missing(left: PersonEvidence, right: PersonEvidence) -> bool:

@@ -168,10 +168,13 @@ def too_near_for_two_births(
 ) -> bool:
     """Say whether two of one mother's, whom no name or sex tells apart, were born too soon after each other for two births.
 
-    Be a day written wrong or unknown: it is one child, or a twin. Of sisters under nearly one name the one may have the
-    other's day; of a newborn without a name there is nothing else to tell.
+    Be a day written wrong or unknown: it is one child, or a twin. Both have the same name, or one is a newborn without
+    any: of sisters under nearly one name the one may have the other's day.
     """
-    if not (left.newborn or right.newborn) or levels.same_gender is False or levels.name.level in OTHER_NAME:
+    unnamed = left.newborn or right.newborn
+    if levels.same_gender is False or levels.name.level in OTHER_NAME:
+        return False
+    if not unnamed and levels.name.level not in SAME_NAME:
         return False
     if levels.household.weight < parameters.household.whole_family or levels.household.parents_differ:
         return False

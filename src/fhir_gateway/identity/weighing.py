@@ -4,6 +4,8 @@ import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from rapidfuzz.distance import OSA
+
 from fhir_gateway.domain.identity import Evidence
 from fhir_gateway.domain.recent import remembered
 from fhir_gateway.identity.comparators import compare_keys_of, compare_own_names
@@ -49,6 +51,8 @@ _WORDS: Mapping[str, str] = {
     "household.mixed": "some of the household agrees, some differs",
     "household.different": "another household",
 }
+_LONG_PLACE = 5
+"""A slip of the finger in a shorter word of a village's name may make it another village's."""
 MOTHER_LEVELS: Mapping[NameLevel, str] = {
     NameLevel.EXACT: "agree",
     NameLevel.EQUIVALENT: "agree",
@@ -212,13 +216,24 @@ def weigh_phone(people: int, parameters: MatchingParameters) -> float:
 
 @remembered(2048)
 def same_place(left: tuple[str, ...], right: tuple[str, ...]) -> bool | None:
-    """Say whether one of the places is the same, None where a code stands against words only."""
-    comparable = [(one, other) for one in left for other in right if one.isdigit() == other.isdigit()]
-    if not comparable:
-        return None
-    return any(one == other or set(one.split()) <= set(other.split()) for one, other in comparable) or any(
-        set(other.split()) <= set(one.split()) for one, other in comparable
-    )
+    """Say whether one of the places is the same; None where a code stands against words only, or one may be mistyped."""
+    comparable = [
+        (set(one.split()), set(other.split())) for one in left for other in right if one.isdigit() == other.isdigit()
+    ]
+    if any(one <= other or other <= one for one, other in comparable):
+        return True
+    mistyped = any(_nearly_within(*sorted(pair, key=len)) for pair in comparable)
+    return None if mistyped or not comparable else False
+
+
+def _nearly_within(fewer: set[str], more: set[str]) -> bool:
+    """Whether each word stands among the others, but for a slip of the finger in a long one."""
+    return all(word in more or any(_mistyped_place(word, other) for other in more) for word in fewer)
+
+
+def _mistyped_place(one: str, other: str) -> bool:
+    long = min(len(one), len(other)) >= _LONG_PLACE and not (one.isdigit() or other.isdigit())
+    return long and OSA.distance(one, other, score_cutoff=1) <= 1
 
 
 def _parents(

@@ -32,6 +32,12 @@ def test_day_and_month_exchanged_meet():
     assert set(blocking_keys(one)) & set(blocking_keys(other))
 
 
+@pytest.mark.parametrize("born", ["2020-03-01", "2020-03-17"])
+def test_newborn_meets_the_child_of_its_mother_whose_day_is_written_otherwise(born):
+    newborn = evidence("By. Ny. Siti Aminah", born=born)
+    assert set(blocking_keys(newborn)) & set(blocking_keys(rizki(nik=RIZKIS_NIK, phone="", village="")))
+
+
 def test_newborn_and_mother_share_a_nik_key_so_that_a_veto_can_part_them():
     newborn = evidence("By. Ny. Siti", nik=MOTHERS_NIK, born="2024-03-05")
     assert set(blocking_keys(newborn)) & set(blocking_keys(evidence("Siti", nik=MOTHERS_NIK)))

@@ -151,6 +151,33 @@ CASES = {
         evidence("Rizki", mother_nik=MOTHERS_NIK, born="2024-03-05", gender="male", mother="Siti Aminah"),
         Grade.PROBABLE,
     ),
+    "newborn two weeks off, no parent's NIK": (
+        rizki(name="By. Ny. Siti Aminah", born="2020-03-01"),
+        rizki(),
+        Grade.PROBABLE,
+    ),
+    "newborn ten days off, another sex": (
+        rizki(name="By. Ny. Siti Aminah", born="2020-03-25", gender="female"),
+        rizki(),
+        Grade.CERTAINLY_NOT,
+    ),
+    "one name and family, a week off": (rizki(name="Rizki"), rizki(name="Rizki", born="2020-03-22"), Grade.PROBABLE),
+    "one name and family, a week off, two NIKs": (
+        rizki(nik=RIZKIS_NIK),
+        rizki(nik=TWINS_NIK, born="2020-03-22"),
+        Grade.PROBABLE,
+    ),
+    "a sister's name, a week off": (rizki(), rizki(name="Agus Pratama", born="2020-03-22"), Grade.CERTAINLY_NOT),
+    "one name and family, ten months off, two NIKs": (
+        rizki(nik=RIZKIS_NIK),
+        rizki(nik=OTHERS_NIK, born="2021-01-22"),
+        Grade.CERTAINLY_NOT,
+    ),
+    "names a sound apart, the one's NIK of another birthday": (
+        rizki(nik=RIZKIS_NIK),
+        rizki(name="Rizka Pratama", nik=OTHERS_NIK),
+        Grade.PROBABLE,
+    ),
     "newborn of whose year alone is known": (
         evidence("By. Ny. Siti Aminah", nik=MOTHERS_NIK, born="2024-01-01", gender="male", mother="Siti Aminah"),
         evidence("Rizki", mother_nik=MOTHERS_NIK, born="2024-11-05", gender="male", mother="Siti Aminah"),
@@ -322,3 +349,11 @@ def test_the_name_behind_by_is_the_childs_own_or_its_mothers_and_never_both():
     mothers = evidence("Ahmad", born="2024-03-05", gender="male", mother="Rafa")
     fields = [{one.field for one in compare(newborn, other).evidence} for other in (called_so, mothers)]
     assert [{"name", "household"} & found for found in fields] == [{"name"}, {"household"}]
+
+
+def test_a_villages_name_that_is_mistyped_speaks_neither_for_nor_against():
+    households = [
+        next(one for one in compare(rizki(), rizki(village=village)).evidence if one.field == "household").words
+        for village in ("Kalimanah", "Kalimnah", "Bukateja")
+    ]
+    assert ["village" in words for words in households] == [True, False, True]

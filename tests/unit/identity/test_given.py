@@ -180,6 +180,14 @@ def test_namesakes_without_a_family_in_common_are_parted_by_one_dose() -> None:
     assert doses_part(one, stranger, found)
 
 
+@pytest.mark.parametrize(("name", "parted"), [("Naila Azzahra", True), ("Nayla Azahra", False)])
+def test_one_dose_twice_in_a_list_parts_spellings_between_which_parents_choose(name: str, *, parted: bool) -> None:
+    """Twins of whom the list has one line each; what a clerk spells otherwise is a line written twice."""
+    one, other = _child("Nayla Azzahra"), _child(name)
+
+    assert doses_part(one, other, _repeats({_BCG}, {_BCG})) is parted
+
+
 @pytest.mark.parametrize(
     ("name", "doses", "parted"),
     [

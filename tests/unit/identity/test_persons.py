@@ -174,6 +174,13 @@ def test_all_newborns_of_a_mothers_only_child_are_that_child():
     assert members(*first_days, rizki(nik=RIZKIS_NIK), given=given) == [(1, 2, 3)]
 
 
+def test_newborn_is_the_child_of_its_very_day_although_its_mother_has_a_namesake_in_the_village():
+    label = newborn(village="Kalimanah")
+    neighbour = evidence("Hasan", born="2020-06-20", gender="male", mother="Siti Aminah", village="Kalimanah")
+    assert members(rizki(nik=RIZKIS_NIK), label, neighbour) == [(1, 2), (3,)]
+    assert waiting(label, neighbour) == [1]
+
+
 CADRES = {"gender": "female", "phone": "+6281299998888", "village": "Grecol"}
 
 

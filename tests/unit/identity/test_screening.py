@@ -74,14 +74,16 @@ def people(draw):
     words = [slip(draw, word) for word in draw(st.lists(st.sampled_from(WORDS), min_size=1, max_size=4, unique=True))]
     known = person(
         name=draw(st.sampled_from(("", "", "", "By. Ny. "))) + draw(st.sampled_from(JOINING)).join(words),
-        born=draw(st.sampled_from(["2020-03-15", "2020-03-16", "2016-11-02", "1988-03-15", "2020-03", ""])),
+        born=draw(
+            st.sampled_from(["2020-03-15", "2020-03-16", "2020-11-02", "2016-11-02", "1988-03-15", "2020-03", ""])
+        ),
         nik=draw(st.sampled_from(["", "", RIZKIS_NIK, TWINS_NIK, DAMAGED, MISTYPED])),
         mother=draw(st.sampled_from(["", "Siti Aminah", "Wulan Sari"])),
         gender=draw(st.sampled_from(["male", "male", "female"])),
     )
     return known._replace(
         phones=draw(st.sampled_from(((), ("81210001001",)))),
-        places=draw(st.sampled_from(((), ("bukateja",)))),
+        places=draw(st.sampled_from(((), ("bukateja",), ("bukatja",)))),
         families=draw(st.sampled_from(((), ("3303011201100001",)))),
         records=draw(st.sampled_from(((), (), (("1", "77"),)))),
         persons=draw(st.sampled_from(((), (), (), ("g1",)))),
