@@ -60,8 +60,7 @@ def explain_comparison(
         bars = f"from {policy.certain:g} on it counts as certain, from {policy.probable:g} on an operator is asked"
         lines.append(_line(comparison.weight, f"in sum; {bars}"))
     lines += _told_by_doses(comparison)
-    if not comparison.vetoes:
-        lines += [f"       but {words}" for words in _against_the_sum(comparison, policy)]
+    lines += [f"       but {words}" for words in _against_the_sum(comparison, policy)]
     lines.append(f"  → {_GRADES[comparison.grade]}")
     return tuple(lines)
 
@@ -78,7 +77,10 @@ def _told_by_doses(comparison: Comparison) -> Iterator[str]:
 
 def _against_the_sum(comparison: Comparison, policy: MatchingPolicy) -> Iterator[str]:
     """Yield why the grade is another than the sum alone would give."""
-    yield from (one.words for one in comparison.evidence if one.field in {_CAUTION, _BIRTHS})
+    fields = {_BIRTHS} if comparison.vetoes else {_CAUTION, _BIRTHS}
+    yield from (one.words for one in comparison.evidence if one.field in fields)
+    if comparison.vetoes:
+        return
     if comparison.grade is Grade.PROBABLE and comparison.weight < policy.probable:
         with_lot = comparison.weight + sum(one.weight for one in comparison.evidence if one.field == LOT)
         if any((one.field, one.agreement) == ("nik", "agree") for one in comparison.evidence):

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from fhir_gateway.domain.identity import Grade
 from fhir_gateway.domain.merges import DuplicateGroup
+from fhir_gateway.identity.clustering import may_be_one
 from fhir_gateway.identity.evidence import PersonEvidence
 from fhir_gateway.identity.frequencies import Frequencies
 from fhir_gateway.identity.parameters import MatchingPolicy
@@ -33,7 +33,7 @@ def is_settled(
     against = {conflict.code for conflict in group.conflicts if conflict.blocks}
     if against == {"different-niks"}:
         nik = next((one.agreement for one in pair.comparison.evidence if one.field == "nik"), "")
-        return nik == "typo" and pair.comparison.grade is Grade.PROBABLE
+        return nik == "typo" and may_be_one(pair.comparison)
     if against == {VetoCode.POSSIBLE_TWINS.value} and not pair.comparison.vetoes:
         return True  # nobody rivals: what a load asks about for twins that may be unknown yet
     left, right = evidence[str(pair.left)], evidence[str(pair.right)]

@@ -81,6 +81,8 @@ def _mirrored(agreement: NameAgreement) -> NameAgreement:
 def _compare(left: str, right: str) -> NameAgreement:
     plain_left, own_left, father_left, cut_left = tokens_of_key(left)
     plain_right, own_right, father_right, cut_right = tokens_of_key(right)
+    if plain_left[:1] == plain_right[:1] == MARK:
+        own_left, own_right = without_mark(own_left), without_mark(own_right)
     agreement = _compare_words(own_left, own_right, exact=plain_left == plain_right, cut=(cut_left, cut_right))
     typed_otherwise = plain_left != own_left or plain_right != own_right
     if agreement.level in _CONTRADICT and typed_otherwise and plain_left and plain_right:
@@ -100,6 +102,15 @@ def _compare(left: str, right: str) -> NameAgreement:
         whole = _compare_words(own_left + father_left, own_right + father_right, exact=False, cut=(cut_left, cut_right))
         return min(agreement, whole, key=lambda one: _RANK[one.level])
     return agreement
+
+
+MARK = ("i",)
+"""The Balinese mark of men, or an initial."""
+
+
+def without_mark(own: tuple[str, ...]) -> tuple[str, ...]:
+    """Return a name's compared words without the mark: where both have it, it is no word that the one lacks (I Wayan Sudana, I Sudana)."""
+    return own[1:] if own[:1] == MARK and len(own) > 1 else own
 
 
 WORDS_MISSING = frozenset({NameLevel.SUBSET, NameLevel.INITIALS, NameLevel.WEAK})

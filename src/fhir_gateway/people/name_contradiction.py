@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 from fhir_gateway.domain.recent import remembered
-from fhir_gateway.people.name_agreement import may_be_paired, may_be_written_alike, nearly_joined
+from fhir_gateway.people.name_agreement import MARK, may_be_paired, may_be_written_alike, nearly_joined, without_mark
 from fhir_gateway.people.name_sounds import LASTING, compared_form, heard_letters
 from fhir_gateway.people.name_tokens import abbreviates
 from fhir_gateway.people.name_words import ABBREVIATIONS
@@ -31,6 +31,8 @@ def surely_contradict(left: str, right: str, *, as_typed: bool = True) -> bool:
     plain_right, own_right, father_right, cut_right = tokens_of_key(right)
     if bool(father_left) != bool(father_right):
         return False  # a father's name may be taken for an own one
+    if plain_left[:1] == plain_right[:1] == MARK:
+        own_left, own_right = without_mark(own_left), without_mark(own_right)
     cut = (cut_left, cut_right)
     if not _contradict(own_left, own_right, cut):
         return False

@@ -7,6 +7,7 @@ from fhir_gateway.domain.identity import Grade
 from fhir_gateway.identity.blocking import blocking_keys
 from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.evidence import unmasked
+from fhir_gateway.identity.explain import explain_comparison
 from fhir_gateway.identity.frequencies import Frequencies, count_frequencies
 from fhir_gateway.identity.parameters import MatchingPolicy
 from fhir_gateway.identity.vetoes import VETOES, VetoCode
@@ -349,6 +350,12 @@ def test_the_name_behind_by_is_the_childs_own_or_its_mothers_and_never_both():
     mothers = evidence("Ahmad", born="2024-03-05", gender="male", mother="Rafa")
     fields = [{one.field for one in compare(newborn, other).evidence} for other in (called_so, mothers)]
     assert [{"name", "household"} & found for found in fields] == [{"name"}, {"household"}]
+
+
+def test_two_numbers_of_one_birth_are_asked_about_in_words():
+    told = "\n".join(explain_comparison(compare(rizki(nik=RIZKIS_NIK), rizki(nik=TWINS_NIK, born="2020-03-22"))))
+    assert "both have a valid NIK" in told
+    assert "but no mother bears again so soon" in told
 
 
 def test_a_villages_name_that_is_mistyped_speaks_neither_for_nor_against():

@@ -119,6 +119,11 @@ def test_balinese_marks_of_sex_and_rank_are_as_often_left_out_or_shortened(one, 
     assert compare_names(read_name(one), read_name(other)).level is NameLevel.EQUIVALENT
 
 
+@pytest.mark.parametrize(("one", "other"), [("I Sudana", "I Wayan Sudana"), ("Ni Sari", "Ni Wayan Sari")])
+def test_a_balinese_mark_that_both_have_is_no_word_left_over(one, other):
+    assert compare_names(read_name(one), read_name(other)).level is NameLevel.SUBSET
+
+
 def test_mistyped_words_behind_a_balinese_mark_leave_no_mark_over():
     assert compare_names(read_name("Ni Waian Mirah"), read_name("Ni Wayan Mirah Ratna")).level is NameLevel.SUBSET
     assert compare_names(read_name("I Kadel Sudana"), read_name("Kadek Sudana Putra")).level is NameLevel.SUBSET
