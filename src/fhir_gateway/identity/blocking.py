@@ -65,8 +65,8 @@ def _birth_date_keys(evidence: PersonEvidence, sounds: tuple[str, ...], mothers:
             keys.append(f"b:{born.month}-{born.day}:{one}:{other}")
     elif sounds and mothers:
         keys.append(f"y:{born.year}:{sounds[0]}:{mothers[0]}")
-    if born.month:  # a newborn without a name meets the child of its mother whose day is written otherwise
-        keys += [f"w:{born.year}-{born.month}:{mother}" for mother in mothers[:2]]
+    if born.month and mothers:  # a newborn without a name meets the child of its mother whose day is written otherwise
+        keys.append(f"w:{born.year}-{born.month}:{':'.join(sorted(mothers[:2]))}")
     return keys
 
 
