@@ -73,7 +73,10 @@ def test_number_of_sixteen_digits_in_a_numeric_cell_is_truncated():
     [
         ("3303125204190017", NikStatus.VALID),  # as programs write whole numbers
         ("3.303125204190017E15", NikStatus.TRUNCATED),
-        ("9203125204190018", NikStatus.TRUNCATED),  # beyond 2**53 a floating-point number may have altered the last digit
+        (
+            "9203125204190018",
+            NikStatus.TRUNCATED,
+        ),  # beyond 2**53 a floating-point number may have altered the last digit
     ],
 )
 def test_number_that_no_spreadsheet_has_cut_is_as_good_as_text(text, status):
