@@ -241,7 +241,8 @@ class CompiledMapping:
         written = record.cells
         if facts.name is not None and facts.name.newborn and _is_nobody(facts.name, patient):
             facts.problems.append(_NOBODY)
-        keep_originals(patient, facts.kept)
+        if facts.kept:
+            keep_originals(patient, facts.kept)
         fingerprint, content_id = ("", "") if facts.problems else fingerprint_and_id(patient)
         nik_cells = tuple([(c, written[c]) for c in self.nik_columns if written.get(c, "").strip()])
         told = (facts.birth_date, facts.gender, facts.name, tuple(facts.problems), tuple(facts.unmapped))

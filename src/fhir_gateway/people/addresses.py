@@ -51,11 +51,11 @@ def read_address(said: AddressText) -> Resource:
     if not district and "kec" in folded:
         district, behind = _parted(_found(_DISTRICT, free), REGENCIES)
     regency = _bare(said.regency) or ("kab" in folded and _found(_REGENCY, free)) or behind or _trailing_regency(free)
-    within, _ = _parted(regency, PROVINCES)
-    regency = within if within.casefold() in REGENCIES else regency
+    if " " in regency:
+        within, _ = _parted(regency, PROVINCES)
+        regency = within if within.casefold() in REGENCIES else regency
     province = _bare(said.province)
-    written = [part for part in (free, said.village, said.district, said.regency, said.province) if part]
-    address: Resource = {"use": "home", "text": ", ".join(written), "country": "ID"}
+    address: Resource = {"use": "home", "text": ", ".join(filter(None, said)), "country": "ID"}
     if free:
         address["line"] = [free]
     elif _bare(said.village):
@@ -63,11 +63,9 @@ def read_address(said: AddressText) -> Resource:
     for element, value in (("district", district), ("city", regency), ("state", province)):
         if value:
             address[element] = value
-    codes = _codes(district, regency, province)
-    numbers = _RT_RW.search(free) if "rt" in folded else None
-    for url in ("rt", "rw"):
-        if numbers and numbers[url] and int(numbers[url]):
-            codes.append((url, str(int(numbers[url]))))
+    codes = _codes(district, regency, province) if regency or province else []
+    if "rt" in folded and (numbers := _RT_RW.search(free)):
+        codes += [(url, str(int(number))) for url, number in numbers.groupdict("0").items() if int(number)]
     if codes:
         nested = [{"url": url, "valueCode": code} for url, code in codes]
         address["extension"] = [{"url": systems.ADMINISTRATIVE_CODE, "extension": nested}]

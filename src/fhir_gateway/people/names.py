@@ -6,7 +6,7 @@ what is compared (`tokens`, `key`) is normalised further and never shown.
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from fhir_gateway.domain.recent import remembered
@@ -111,18 +111,6 @@ class PersonName(NamedTuple):
 _person_name = maker(PersonName)
 
 
-class _Casing:
-    """Writes a word in capitals and small letters where the whole name stands in one case."""
-
-    __slots__ = ("_one_case",)
-
-    def __init__(self, name: str) -> None:
-        self._one_case = name.isupper() or name.islower()
-
-    def __call__(self, word: str) -> str:
-        return word[:1].upper() + word[1:].lower() if self._one_case else word
-
-
 @remembered(4096)
 def read_name(text: str) -> PersonName:
     """Read a name as it was written; never raises, an unreadable one, and words for none, have no words and the text ""."""
@@ -166,12 +154,13 @@ def _read_any(text: str, cleaned: str) -> PersonName:
     prefix, words = _split_titles(all_words)
     words, suffix = _split_degrees(words)
     own, father = _split_father(words)
-    capitals = _Casing(" ".join(own + father))
+    capitals = _casing(" ".join(own + father))
     given = tuple([capitals(word.strip(",;")) for word in own if _has_letters(word)])
     father_text = " ".join([capitals(word.strip(",;")) for word in father])
     own_words = _plain_words(given)
     shown = _with_father(words, capitals) if father else " ".join(given)
-    key = _key(own_words, _plain_words(_split_titles(father)[1]), truncated=truncated)
+    father_words = _plain_words(_split_titles(father)[1]) if father else ()
+    key = _key(own_words, father_words, truncated=truncated)
     return _person_name((text, shown, prefix, suffix, given, own_words, father_text, False, "", order, truncated, key))
 
 
@@ -253,9 +242,13 @@ def _read_newborn(original: str, words: list[str], order: int) -> PersonName | N
     number = ROMAN_ORDER.get(_bare_word(words[1]), 0) if len(words) > 2 else 0
     if number and first in NEWBORN_WORDS and _bare_word(words[2]) in MOTHER_WORDS:  # "By. II Ny. Siti"
         order, words = order or number, [words[0], *words[2:]]
-    if first in NEWBORN_WORDS and SEX_WORDS.issuperset(_bare_word(word) for word in words[1:]):
-        return PersonName(original, "By.", newborn=True, birth_order=order)
     second = _bare_word(words[1]) if len(words) > 1 else ""
+    if (
+        first in NEWBORN_WORDS
+        and (len(words) < 2 or second in SEX_WORDS)
+        and SEX_WORDS.issuperset(map(_bare_word, words[1:]))
+    ):
+        return PersonName(original, "By.", newborn=True, birth_order=order)
     for_mother, for_father = second in MOTHER_WORDS, second in FATHER_TITLES
     for_parent = (for_mother or for_father) and first in _CHILD_WORDS
     if len(words) < 2 or not (for_parent or first in NEWBORN_WORDS):
@@ -268,16 +261,9 @@ def _read_newborn(original: str, words: list[str], order: int) -> PersonName | N
         rest = rest[:-1]
     parent = read_name(" ".join(rest)) if rest else read_name("")
     title = "Ny. " if for_mother else "Tn. " if for_father else ""
-    return PersonName(
-        original,
-        f"By. {title}{parent.text}".strip(),
-        words=parent.words,
-        father=parent.text if for_father else "",
-        newborn=True,
-        newborn_of="" if for_father else parent.text,
-        birth_order=order,
-        key="" if for_parent else parent.key,
-    )
+    father, mother = (parent.text, "") if for_father else ("", parent.text)
+    shown, key = f"By. {title}{parent.text}".strip(), "" if for_parent else parent.key
+    return _person_name((original, shown, (), (), (), parent.words, father, True, mother, order, False, key))
 
 
 def _is_initial(word: str) -> bool:
@@ -308,7 +294,8 @@ def _is_title(word: str, following: str) -> bool:
 def _split_degrees(words: list[str]) -> tuple[list[str], tuple[str, ...]]:
     """Take degrees and titles ("Budi, Tn") off the end, as long as a name remains: all behind a comma, and degrees."""
     rest, suffix = list(words), []
-    comma = next((index for index, word in enumerate(rest) if word.endswith(",")), None)
+    commas = [index for index, word in enumerate(rest) if word[-1:] == ","]
+    comma = commas[0] if commas else None
     if comma is not None and any(_bare_word(word) in _BEHIND_COMMA or "." in word for word in rest[comma + 1 :]):
         suffix = [word.strip(",") for word in rest[comma + 1 :] if word.strip(",")]
         rest = rest[: comma + 1]
@@ -335,7 +322,16 @@ def _split_father(words: list[str]) -> tuple[list[str], list[str]]:
     return words, []
 
 
-def _with_father(words: list[str], capitals: _Casing) -> str:
+def _casing(name: str) -> Callable[[str], str]:
+    """Return what writes a word in capitals and small letters where the whole name stands in one case."""
+    return _in_capitals_and_small if name.isupper() or name.islower() else str
+
+
+def _in_capitals_and_small(word: str) -> str:
+    return word[:1].upper() + word[1:].lower()
+
+
+def _with_father(words: list[str], capitals: Callable[[str], str]) -> str:
     return " ".join(
         word.lower().rstrip(".") if _bare_word(word) in FATHER_WORDS and index else capitals(word.strip(",;"))
         for index, word in enumerate(words)

@@ -68,8 +68,12 @@ class CsvRows:
             if not line.strip(blanks):
                 continue
             text = line[:-1] if line[-1] == "\r" else line
-            if '"' in text or "\r" in text or "\0" in text or UNDECODABLE in text or len(text) > LONGEST_ROW:
+            if "\r" in text or "\0" in text or UNDECODABLE in text or len(text) > LONGEST_ROW:
                 row = self._unusual(line)
+                if row is None:
+                    continue
+            elif '"' in text:
+                row = self._plainly_quoted(text) or self._unusual(line)
                 if row is None:
                     continue
             else:
@@ -79,6 +83,16 @@ class CsvRows:
                 if len(row) != width or "'" in text:
                     row = self._fitted(row, text)
             yield row
+
+    def _plainly_quoted(self, text: str) -> list[str] | None:
+        """Split a line that is a whole row, and whose quotes are about cells alone, as most are; None for all others."""
+        try:
+            cells = self._split(text)
+        except csv.Error:
+            return None
+        if len(cells) != self._width or "'" in text or '="' in text or not any(map(str.strip, cells)):
+            return None
+        return cells
 
     def _unusual(self, line: str) -> list[str] | BrokenRow | None:
         """Split a line that holds more than plain cells; None where it was put back as several rows, or is blank."""
