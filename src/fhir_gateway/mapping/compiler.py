@@ -21,6 +21,7 @@ from fhir_gateway.mapping.values import (
     Compiling,
     Evaluate,
     always,
+    as_list,
     column_name,
     compile_value,
     is_value,
@@ -267,11 +268,14 @@ def _compile(node: Node, path: str, compiling: Compiling) -> Compiled:
 
 
 def _compile_list(node: Node, path: str, compiling: Compiling) -> Compiled:
+    if len(node.value) == 1 and is_value(node.value[0]):
+        only = compile_value(node.value[0], path, compiling, listed=True)
+        return only._replace(steadiness=steadiness_of([only.steadiness]))
     compiled = [_compile(child, path, compiling) for child in node.value]
     constant, steadiness = all(one.constant for one in compiled), steadiness_of([one.steadiness for one in compiled])
     evaluates = tuple(one.evaluate for one in compiled)
     if len(evaluates) == 1:
-        return Compiled(_single_item(evaluates[0]), constant=constant, steadiness=steadiness)
+        return Compiled(as_list(evaluates[0]), constant=constant, steadiness=steadiness)
 
     def evaluate(cells: Cells, facts: Facts) -> Any:
         result: list[Any] = []
@@ -284,16 +288,6 @@ def _compile_list(node: Node, path: str, compiling: Compiling) -> Compiled:
         return result or None
 
     return Compiled(evaluate, constant=constant, steadiness=steadiness)
-
-
-def _single_item(only: Evaluate) -> Evaluate:
-    def evaluate(cells: Cells, facts: Facts) -> Any:
-        value = only(cells, facts)
-        if value is None:
-            return None
-        return value if isinstance(value, list) else [value]
-
-    return evaluate
 
 
 def _compile_element(node: Node, path: str, compiling: Compiling) -> Compiled:

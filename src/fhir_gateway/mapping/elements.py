@@ -4,8 +4,8 @@ What the same cells became lately is remembered, and looked up for all rows by o
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from itertools import compress, count
-from operator import not_
+from itertools import compress, count, repeat
+from operator import is_, not_
 from typing import Any, NamedTuple, Protocol
 
 from fhir_gateway.mapping.columns import Columns, cells_of
@@ -104,13 +104,12 @@ class _Unsteady:
 
     def _completed(self, values: list[Any], rows: Rows) -> list[Any]:
         """Work out the values that are _NEW, with all that is told beside them."""
-        for place, value in enumerate(values):
-            if value is _NEW:
-                facts = rows.facts(place)
-                values[place] = self._evaluate(rows.columns.row(self._columns, place), facts)
-                rows.doses[place] = facts.dose
-                if facts.told:
-                    rows.told[place] = facts
+        for place in compress(count(), map(is_, values, repeat(_NEW))):
+            facts = rows.facts(place)
+            values[place] = self._evaluate(rows.columns.row(self._columns, place), facts)
+            rows.doses[place] = facts.dose
+            if facts.told:
+                rows.told[place] = facts
         return values
 
 
@@ -125,10 +124,15 @@ class _Steady(_Unsteady):
 
     def __init__(self, element: Element, facts: NewFacts, spend: Spend) -> None:
         super().__init__(element, facts, spend)
+        untold = facts()
 
         def learn(texts: Any) -> Any:
+            nonlocal untold
             spend()
-            return _by_cells(element, texts, facts())
+            value = _by_cells(element, texts, untold)
+            if value is _NEW:
+                untold = facts()
+            return value
 
         self.known = Known(learn)
 

@@ -82,8 +82,8 @@ def is_value(node: Node) -> bool:
     return node.is_mapping and not _MARKS.isdisjoint(node.value)
 
 
-def compile_value(node: Node, path: str, compiling: Compiling) -> Compiled:
-    """Compile a value node; faults are noted, and the closure is then never called."""
+def compile_value(node: Node, path: str, compiling: Compiling, *, listed: bool = False) -> Compiled:
+    """Compile a value node, `listed` to a list of one; faults are noted, and the closure is then never called."""
     faults = compiling.faults
     for key in node.value:
         if key not in VALUE_KEYS:
@@ -100,7 +100,8 @@ def compile_value(node: Node, path: str, compiling: Compiling) -> Compiled:
         faults.add(node.place, "a value has columns or a constant, not both")
     steps = _steps(node.value.get("through"), compiling)
     if constant is not None and not steps:
-        return Compiled(always(fixed if fixed is not None else constant.value), constant=True)
+        evaluate = always(fixed if fixed is not None else constant.value)
+        return Compiled(as_list(evaluate) if listed else evaluate, constant=True)
     required = _is_required(node, faults)
     for step in steps:
         if step.function.needs_columns and not columns and constant is None:
@@ -114,10 +115,14 @@ def compile_value(node: Node, path: str, compiling: Compiling) -> Compiled:
     steadiness = (
         steadiness_of([step.function.steadiness for step in steps]) if several else steps[0].function.steadiness
     )
-    if len(columns) == 1 and fixed is None and len(functions) == 1:
-        return Compiled(_one_function_of_one_column(readers[0], functions[0], missing), steadiness=steadiness)
+    if columns and fixed is None and len(functions) == 1:
+        one = len(columns) == 1
+        read = readers[0] if one else _texts_reader(columns, readers, fixed)
+        evaluate = _one_function(read, functions[0], missing, one_column=one, listed=listed)
+        return Compiled(evaluate, steadiness=steadiness)
     applied = _applied(columns, readers, fixed, functions)
-    return Compiled(_required(applied, missing) if missing else _optional(applied), steadiness=steadiness)
+    evaluate = _required(applied, missing) if missing else _optional(applied)
+    return Compiled(as_list(evaluate) if listed else evaluate, steadiness=steadiness)
 
 
 def _check_columns(step: "_Step", columns: tuple[str, ...], place: Place, faults: Faults) -> None:
@@ -151,18 +156,33 @@ def _applied(columns: tuple[str, ...], readers: tuple[Read, ...], fixed: str | N
     return lambda cells, facts: apply(texts(cells), facts)
 
 
-def _one_function_of_one_column(only: Read, function: Any, missing: Problem | None) -> Evaluate:
-    """Return what _optional or _required make of it, for the most usual value, in one call."""
+def as_list(only: Evaluate) -> Evaluate:
+    """Return what makes a list of a value; one that is a list already stays as it is, and so does None."""
 
     def evaluate(cells: Cells, facts: Facts) -> Any:
-        value = function((only(cells),), facts)
+        value = only(cells, facts)
+        return value if value is None or isinstance(value, list) else [value]
+
+    return evaluate
+
+
+def _one_function(
+    read: Callable[[Cells], Any], function: Any, missing: Problem | None, *, one_column: bool, listed: bool
+) -> Evaluate:
+    """Return what _optional or _required and as_list make of columns' only function, as most have, in one call."""
+
+    def evaluate(cells: Cells, facts: Facts) -> Any:
+        texts = read(cells)
+        value = function((texts,) if one_column else texts, facts)
+        if listed and value.__class__ is dict:
+            return [value]
         if value.__class__ is Problem:
             facts.problems.append(value)
             return None
         if missing is not None and (value is None or value == ""):
             facts.problems.append(missing)
             return None
-        return value
+        return [value] if listed and value is not None and not isinstance(value, list) else value
 
     return evaluate
 

@@ -23,24 +23,6 @@ class BrokenRow:
     problem: Problem
 
 
-class _Line:
-    """One line after the other for a csv.reader: to make a reader of each line takes twice as long as to read it."""
-
-    __slots__ = ("text",)
-
-    def __init__(self) -> None:
-        self.text: str | None = None
-
-    def __iter__(self) -> Iterator[str]:
-        return self
-
-    def __next__(self) -> str:
-        text, self.text = self.text, None
-        if text is None:
-            raise StopIteration  # the row would go on
-        return text
-
-
 class CsvRows:
     """Splits lines into rows of `width` cells.
 
@@ -55,8 +37,9 @@ class CsvRows:
         self._delimiter = delimiter
         self._width = width
         self._blanks = blanks
-        self._line = _Line()
-        self._lone_lines = self._reader(self._line)
+        # One reader of one line after the other: to make a reader of each takes twice as long as to read it.
+        self._alone: deque[str] = deque()
+        self._lone_lines = self._reader(iter(self._alone.popleft, None))
 
     def __iter__(self) -> Iterator[list[str] | BrokenRow]:
         delimiter, width, ahead, lines = self._delimiter, self._width, self._ahead, self._lines
@@ -148,8 +131,11 @@ class CsvRows:
 
     def _split(self, line: str) -> list[str]:
         """Return the cells of a line that is a whole row; raises csv.Error where a quote is left open or misplaced."""
-        self._line.text = line
-        return next(self._lone_lines)
+        self._alone.append(line)
+        try:
+            return next(self._lone_lines)
+        except IndexError:
+            raise csv.Error("the row would go on") from None
 
     def _reader(self, lines: Iterator[str]) -> Iterator[list[str]]:
         return csv.reader(lines, delimiter=self._delimiter, skipinitialspace=self._blanks, strict=True)

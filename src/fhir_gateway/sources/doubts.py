@@ -64,16 +64,15 @@ def _is_written_the_other_way(said: Iterable[str], *, first: int) -> bool:
 
     As many as half of the others must be such ones: in any list of dates most days lie behind the twelfth.
     """
-    as_read = other_way = either = 0
-    for text in said:
-        found = _DAY_AND_MONTH.match(text)
-        if found:
-            numbers = int(found[1]), int(found[2])
-            month, day = numbers[first], numbers[1 - first]
-            as_read += 1 <= month <= 12 < day <= 31
-            other_way += 1 <= day <= 12 < month <= 31
-            either += 1 <= day <= 12 and 1 <= month <= 12 and day != month
-    return other_way >= _ENOUGH_DATES and not as_read and 2 * other_way >= either
+    other_way = either = 0
+    for found in filter(None, map(_DAY_AND_MONTH.match, said)):
+        numbers = int(found[1]), int(found[2])
+        month, day = numbers[first], numbers[1 - first]
+        if 1 <= month <= 12 < day <= 31:
+            return False
+        other_way += 1 <= day <= 12 < month <= 31
+        either += 1 <= day <= 12 and 1 <= month <= 12 and day != month
+    return other_way >= _ENOUGH_DATES and 2 * other_way >= either
 
 
 def _told_of_dates(column: str, part: str, form: str) -> str:
