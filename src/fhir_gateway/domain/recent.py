@@ -1,6 +1,6 @@
 """A bounded memory of what was worked out lately: rows of one person, one vaccine, one day repeat in every export."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -72,3 +72,9 @@ class Recent(Generic[Key, Value]):
             self._older, self._younger = self._younger, {}
         self._younger[key] = value
         return value
+
+    def keep_all(self, values: Mapping[Key, Value]) -> None:
+        """Remember a few values together, be it that the younger generation grows by them beyond its size."""
+        if len(self._younger) >= self._size:
+            self._older, self._younger = self._younger, {}
+        self._younger.update(values)

@@ -139,8 +139,7 @@ class _Out:
         """Return the ids of Patients that were not written yet; those of lately are remembered."""
         asked = list(patients)
         others = [each for each, known in zip(asked, self._patients.get_all(asked), strict=True) if known is None]
-        for each in others:
-            self._patients.keep(each, True)  # noqa: FBT003 - the value kept
+        self._patients.keep_all(dict.fromkeys(others, True))
         return self._take([(each, _ANY_CONTENT) for each in others])[0]
 
     def _rejected(self, result: Rejected) -> RowOutcome:

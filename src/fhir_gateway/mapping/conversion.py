@@ -207,8 +207,7 @@ class CompiledMapping:
         known = recent.get_all(asked)
         new = {one: record for one, record, person in zip(asked, records, known, strict=True) if person is None}
         people = dict(zip(new, self._read_people(clinic, list(new.values())), strict=True)) if new else {}
-        for one, person in people.items():
-            recent.keep(one, person)
+        recent.keep_all(people)
         return [person or people[one] for one, person in zip(asked, known, strict=True)]
 
     def _read_people(self, clinic: Clinic, records: Sequence[SourceRecord]) -> list[Person]:

@@ -33,3 +33,13 @@ def test_values_asked_for_together_are_those_asked_for_one_by_one():
     keys = [0, 9, 3, 2, 0]
     assert together.get_all(keys) == [alone.get(key) for key in keys]
     assert [together.get(key) for key in range(4)] == [alone.get(key) for key in range(4)]
+
+
+def test_values_kept_together_are_known_and_forgotten_when_others_followed():
+    recent = Recent(2)
+    recent.keep_all({"a": 1, "b": 2, "c": 3})
+    assert recent.get_all(["a", "b", "c"]) == [1, 2, 3]
+    recent.keep_all({"d": 4, "e": 5})
+    assert recent.get_all(["d", "e"]) == [4, 5]
+    recent.keep_all({"f": 6, "g": 7})
+    assert recent.get_all(["a", "b", "c", "g"]) == [None, None, None, 7]
