@@ -1,7 +1,7 @@
 """Whose record a row is, and what is remembered for a clinic: elements' values and parts of keys."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -81,7 +81,7 @@ class Clinic:
             return self.key_parts_of(part, list(map(self._known[part.element].__getitem__, texts)), texts)
         known = self._key_parts.get(part)
         if known is None:
-            known = self._key_parts[part] = Known(partial(_learned_key_part, part, self.facts, self._spend))
+            known = self._key_parts[part] = Known(_learns_key_part(part, self.facts, self._spend))
         return list(map(known.__getitem__, columns.texts(part.columns)))
 
     def key_parts_of(self, part: KeyReader, values: Sequence[Any], texts: Sequence[Any]) -> Sequence[str]:
@@ -94,9 +94,18 @@ class Clinic:
         ]
 
 
-def _learned_key_part(part: KeyReader, facts: NewFacts, spend: Spend, texts: Any) -> str:
-    spend()
-    return _key_part(part, cells_of(part.columns, texts), facts())
+def _learns_key_part(part: KeyReader, facts: NewFacts, spend: Spend) -> Callable[[Any], str]:
+    untold = facts()
+
+    def learn(texts: Any) -> str:
+        nonlocal untold
+        spend()
+        words = _key_part(part, cells_of(part.columns, texts), untold)
+        if untold.told:
+            untold = facts()
+        return words
+
+    return learn
 
 
 def _key_part(part: KeyReader, cells: Cells, facts: Facts) -> str:
