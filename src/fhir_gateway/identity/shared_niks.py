@@ -32,7 +32,8 @@ class NikCount:
 
     def add(self, keys: Iterable[int], person: PersonEvidence) -> None:
         """Count a person; `keys` are the blocking keys of the person's own NIKs."""
-        name = crc32(_name_keys(person)[0].encode()) & 0xFFFF if _name_keys(person) else 0
+        names = _name_keys(person)
+        name = crc32(names[0].encode()) & 0xFFFF if names else 0
         for key in keys:
             self._keys.append(key)
             self._names.append(name)
