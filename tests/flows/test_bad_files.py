@@ -1,12 +1,15 @@
 """Source files that are wrong: told before anything is begun, with what to do; broken rows are rejected and shift nobody."""
 
 import io
+import os
 import zipfile
 
 import pytest
 from openpyxl import Workbook
 from tests.flows.conftest import BAYU, HEADER, RATNA, RATNA_POLIO
 from tests.flows.wrong_usage import refused
+
+from fhir_gateway.sources.csv_source import CsvSource
 
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 
@@ -80,6 +83,28 @@ def test_one_bad_file_of_several_stops_all_before_anything_is_begun(place):
     bad.write_bytes(b"")
     assert "bad.csv" in refused(place, "load", good, bad)
     assert place.json("runs", "list") == []
+
+
+def test_a_file_that_is_refused_behind_its_last_row_leaves_no_run_behind(place, monkeypatch):
+    good = place.sheet(RATNA)
+    sexes = place.sheet(RATNA.replace(";P;", ";W;"), RATNA_POLIO, BAYU.replace(";L;", ";P;"), name="sexes.csv")
+    dates = place.sheet(*(BAYU.replace("20/08/2019", f"08/{day}/2019") for day in (20, 21, 22)), name="dates.csv")
+    for files, words in (([sexes], "P and W"), ([good, dates], "writes the month first")):
+        for options in ([], ["--dry-run"]):
+            assert words in refused(place, "load", *files, *options)
+            assert place.json("runs", "list") == []
+    records = CsvSource.records
+
+    def changed(source):
+        yield from records(source)
+        os.utime(source.path, (0, 0))
+        yield from records(source)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(CsvSource, "records", changed)
+        assert "has changed since it was opened" in refused(place, "load", good)
+    assert place.json("runs", "list") == []
+    assert place.load(good)["run"] == 1
 
 
 def test_a_file_named_twice_is_told(place):

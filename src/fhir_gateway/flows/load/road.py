@@ -27,14 +27,15 @@ _CHUNK = 100
 async def load(request: LoadRequest, tools: LoadTools) -> Run:
     """Load the inputs and return the finished run; an unfinished run of the same request is resumed.
 
-    Raises LedgerError where another load runs, and InterruptedRunError where the server refuses the credentials. A
-    server that stays away leaves rows `failed`, it raises nothing.
+    Raises LedgerError where another load runs, UsageError where an input is refused (no run stays behind), and
+    InterruptedRunError where the server refuses the credentials. A server that stays away leaves rows `failed`, it
+    raises nothing.
     """
     with tools.ledger.load_lock("a load that begins just now") as tell:
         run = _resumed_or_started(request, tools)
         tell(_named(run))
         if run.state is RunState.READING:
-            await read_into_spool(run, request, tools)
+            await _read(run, request, tools)
             run = _reach(run, RunState.DECIDING, tools)
         return await travel(run, tools)
 
@@ -180,6 +181,16 @@ def _resumed_or_started(request: LoadRequest, tools: LoadTools) -> Run:
             user=request.user,
             started=tools.clock.now(),
         )
+
+
+async def _read(run: Run, request: LoadRequest, tools: LoadTools) -> None:
+    """Read the inputs; a file that is refused, be it behind its last row, leaves no run behind: nothing was begun."""
+    try:
+        await read_into_spool(run, request, tools)
+    except UsageError:
+        with tools.ledger.transaction():
+            tools.ledger.runs.drop(run)
+        raise
 
 
 def _named(run: Run) -> str:
