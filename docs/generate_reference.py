@@ -38,7 +38,7 @@ def commands_page() -> str:
     sections = [
         _section(command, context, ("fhir-gateway", *names)) for names, command in _commands(root, context) if names
     ]
-    intro = f"# Commands\n\n{_GENERATED}\n\n{_sentence(root.help)}\n\n{_EXIT_CODES}"
+    intro = f"# Commands\n\n{_GENERATED}\n\n{_sentence(root.help)}\n\n{_table(root)}\n{_EXIT_CODES}"
     return "\n".join([intro, *sections])
 
 
@@ -79,10 +79,13 @@ def _section(command: Any, context: Any, names: tuple[str, ...]) -> str:
     pieces = " ".join(dict.fromkeys(command.collect_usage_pieces(own)))
     pieces = pieces.replace("{", "").replace("}", "")  # Typer's sign for "one of these or several"
     text += ["", "```", f"{title} {pieces}", "```", ""]
+    return "\n".join([*text, *filter(None, [_table(command)])])
+
+
+def _table(command: Any) -> str:
+    """Return the table of a command's arguments and options, "" where it has none."""
     rows = [_row(parameter) for parameter in command.params if parameter.name not in _HIDDEN]
-    if rows:
-        text += ["| | default | |", "|---|---|---|", *rows, ""]
-    return "\n".join(text)
+    return "\n".join(["| | default | |", "|---|---|---|", *rows, ""]) if rows else ""
 
 
 def _row(parameter: Any) -> str:

@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from importlib import import_module
 from io import TextIOWrapper
 from types import FrameType
+from typing import Annotated
 
 import typer
 
+from fhir_gateway import __version__
 from fhir_gateway.cli.exit_codes import COULD_NOT_FINISH, WRONG_USAGE
 from fhir_gateway.cli.printing import print_text
 from fhir_gateway.domain.errors import GatewayError, UsageError
@@ -53,7 +55,7 @@ def command_line(first: str = "") -> typer.Typer:
         pretty_exceptions_enable=False,
         add_completion=False,
     )
-    root.callback()(_nothing)
+    root.callback()(_root)
     chosen = [first] if first in _MODULES else _MODULES
     for module, word in {_MODULES[word]: word for word in chosen}.items():
         part = import_module(f"fhir_gateway.cli.{module}")
@@ -61,7 +63,18 @@ def command_line(first: str = "") -> typer.Typer:
     return root
 
 
-def _nothing() -> None:
+def _tell_version(asked: bool) -> None:
+    """Print the installed version and end."""
+    if asked:
+        print(f"fhir-gateway {__version__}")
+        raise typer.Exit
+
+
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_tell_version, is_eager=True)
+    ] = False,
+) -> None:
     pass  # a command line with a callback stays a group where it has a single command
 
 

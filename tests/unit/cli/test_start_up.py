@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
+from importlib.metadata import version
 
 import pytest
 
@@ -35,6 +37,15 @@ def test_a_large_package_is_imported_by_what_needs_it_only(imported, package):
 @pytest.mark.parametrize("package", NOT_OF_A_LOAD)
 def test_a_load_imports_nothing_that_only_other_commands_need(imported_by_load, package):
     assert f"fhir_gateway.{package}" not in imported_by_load
+
+
+def test_the_module_is_the_command_and_tells_its_version():
+    run = partial(subprocess.run, capture_output=True, text=True, timeout=300, check=False)
+    told = run([sys.executable, "-m", "fhir_gateway", "--version"])
+    assert (told.returncode, told.stdout, told.stderr) == (0, f"fhir-gateway {version('fhir-gateway')}\n", "")
+    wrong = run([sys.executable, "-m", "fhir_gateway", "lod"])
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert "Usage: fhir-gateway " in wrong.stderr
 
 
 @pytest.mark.parametrize("options", [(), ("--json",)])
