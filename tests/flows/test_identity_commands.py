@@ -86,6 +86,19 @@ def test_thresholds_are_scored_where_the_truth_is_known(place):
     assert outcomes[1]["recall"] > outcomes[-1]["recall"]
 
 
+@pytest.mark.parametrize("command", ["thresholds", "estimate"])
+def test_the_truth_of_another_region_is_refused(place, command):
+    for folder, seed in (("clinic", 3), ("other", 4)):
+        place.run("synth", folder, "--persons", 30, "--seed", seed)
+    for name in ("asik.xlsx", "puskesmas.csv"):
+        code, out, err = place.run("identity", command, place.home / "clinic" / name, "--truth", "other")
+        assert (code, out) == (2, "")
+        assert "the truth in other is about other rows" in err
+    (place.home / "other" / "puskesmas.csv").unlink()
+    code, _, err = place.run("identity", command, place.home / "clinic" / "puskesmas.csv", "--truth", "other")
+    assert "puskesmas.csv: it cannot be told whether the truth in other is about it" in err
+
+
 def test_rows_that_a_limit_left_unread_are_not_held_against_recall(place):
     place.run("synth", "clinic", "--persons", 60, "--seed", 3)
     file, options = place.home / "clinic" / "puskesmas.csv", ("--truth", "clinic", "--certain", "10")

@@ -24,6 +24,7 @@ from fhir_gateway.identity.parameters import MatchingPolicy
 from fhir_gateway.ledger.store import Ledger
 from fhir_gateway.ports.exports import FhirHistory
 from fhir_gateway.synth.reports import ReportedRow
+from fhir_gateway.synth.same_region import check_same_export
 from fhir_gateway.synth.score import Score, score
 from fhir_gateway.synth.truth import read_truth
 
@@ -36,6 +37,13 @@ def scratch_ledger() -> Iterator[Ledger]:
         Ledger(f"sqlite:///{folder}/ledger.db") as ledger,
     ):
         yield ledger
+
+
+def check_truth(gateway: Gateway, inputs: Sequence[LoadInput], truth: Path) -> None:
+    """Say of which inputs it cannot be told whether the truth is about them; raises SourceError where it is not."""
+    for entry in inputs:
+        if not check_same_export(truth, entry.mapping, entry.source.path):
+            gateway.display.say(f"{entry.source.path.name}: it cannot be told whether the truth in {truth} is about it")
 
 
 def try_thresholds(  # noqa: PLR0913 - what is asked of a study, each of its own kind

@@ -112,6 +112,8 @@ def thresholds(
     with ProgressDisplay() as progress, bootstrap.opened(environment, progress) as gateway:
         policies = policies_to_try(gateway.environment.matching, certain, probable, margin)
         inputs = gateway.inputs(files, mapping=mapping, clinic=clinic)
+        if truth:
+            studies.check_truth(gateway, inputs, truth)
         study = studies.try_thresholds(
             gateway, inputs, policies, clinic=clinic, with_server=server, most_flips=_SHOWN_FLIPS, limit=limit
         )

@@ -45,6 +45,8 @@ def estimate(
         raise UsageError(f"{out.parent} is no folder: make it, or name another file")
     with ProgressDisplay() as progress, bootstrap.opened(environment, progress) as gateway:
         inputs = gateway.inputs(files, mapping=mapping, clinic=clinic)
+        if truth:
+            studies.check_truth(gateway, inputs, truth)
         study = studies.estimate(gateway, inputs, clinic=clinic, truth=truth, seed=seed, limit=limit)
     if not study.estimates:
         raise UsageError(

@@ -3,6 +3,7 @@
 import itertools
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from zipfile import ZIP_DEFLATED, ZipFile
@@ -24,29 +25,50 @@ _NOT_IN_XML = re.compile("[\ufffe\uffff]")
 
 def write_xlsx(source: Source, rows: Iterator[ReportRow], path: Path) -> None:
     """Write the rows to a sheet, and to further ones where one cannot hold them."""
-    book = Workbook(write_only=True)
     names = (*column_names(source), *GATEWAY_COLUMNS)
-    for number in itertools.count(1):
-        first = next(rows, None)
-        if first is None and number > 1:
-            break
-        sheet = book.create_sheet("Report" if number == 1 else f"Report {number}")
-        sheet.freeze_panes = "A2"
-        written = SheetCells(sheet)
-        sheet.append(written.texts(names))
-        if first is not None:
-            for row in itertools.chain([first], itertools.islice(rows, _ROWS_OF_A_SHEET - 1)):
-                sheet.append(written.texts(row.cells + row.gateway))
-    save_book(book, path)
+    with saved_book(path) as book:
+        for number in itertools.count(1):
+            first = next(rows, None)
+            if first is None and number > 1:
+                break
+            sheet = book.create_sheet("Report" if number == 1 else f"Report {number}")
+            sheet.freeze_panes = "A2"
+            written = SheetCells(sheet)
+            sheet.append(written.texts(names))
+            if first is not None:
+                for row in itertools.chain([first], itertools.islice(rows, _ROWS_OF_A_SHEET - 1)):
+                    sheet.append(written.texts(row.cells + row.gateway))
 
 
-def save_book(book: Workbook, path: Path) -> None:
-    """Save a workbook; on a full disk all is closed here, and not by the garbage collector, with a traceback."""
-    sheets: list[Any] = book.worksheets
-    for sheet in sheets:
-        sheet.close()
-    with ZipFile(path, "w", ZIP_DEFLATED) as archive:
-        ExcelWriter(book, archive).save()
+@contextmanager
+def saved_book(path: Path) -> Iterator[Workbook]:
+    """Yield a workbook that is saved when the block ends well.
+
+    Where that fails, on a full disk, all is closed here, and not by the garbage collector, with a traceback.
+    """
+    book = Workbook(write_only=True)
+    try:
+        yield book
+        for sheet in _sheets(book):
+            sheet.close()
+        with ZipFile(path, "w", ZIP_DEFLATED) as archive:
+            ExcelWriter(book, archive).save()
+    except BaseException:
+        for sheet in _sheets(book):
+            _abandon(sheet)
+        raise
+
+
+def _sheets(book: Workbook) -> list[Any]:
+    return book.worksheets
+
+
+def _abandon(sheet: Any) -> None:
+    """Close what a sheet has open; what its file did not take already, that does not take now either."""
+    for generator in (sheet._rows, sheet._writer and sheet._writer.xf):  # noqa: SLF001 -- openpyxl offers nothing else
+        if generator is not None:
+            with suppress(OSError, RuntimeError):
+                generator.close()
 
 
 class SheetCells:

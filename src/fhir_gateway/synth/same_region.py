@@ -1,7 +1,7 @@
-"""Whether a report is of a region's export: its own columns say what the export's rows say."""
+"""Whether a report is of a region's export, or a file is that export: its own columns say what the export's rows say."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import dropwhile, islice
 from pathlib import Path
 
@@ -32,18 +32,38 @@ def check_same_region(folder: Path, source: str, report: Path) -> bool:
         for cells in islice(read_cells(report), _COMPARED)
         if cells.get("gateway_row", "").isdigit() and (words := _words(_own(cells)))
     }
-    others = [
-        row
-        for row, words in enumerate(islice(_rows(export), max(reported, default=0)), start=1)
-        if row in reported and len(words & reported[row]) < _ALIKE * len(words)
-    ]
-    if 2 * len(others) > len(reported):
+    if told := _what_differs(export, reported):
         raise SourceError(
-            f"{report}: this is no report of {export}: row {others[0]} of it says other things, and so do"
-            f" {len(others)} of the first {len(reported)} rows; give the report of loading that file, or with --truth the"
+            f"{report}: this is no report of {export}: {told}; give the report of loading that file, or with --truth the"
             " folder of the file that was loaded"
         )
     return bool(reported)
+
+
+def check_same_export(folder: Path, source: str, file: Path) -> bool:
+    """Hold a file's first rows against the export of this source in the folder, as check_same_region does a report's."""
+    export = folder / FILES.get(source, "")
+    if not export.is_file() or file.suffix.lower() != export.suffix:
+        return False
+    rows = {row: words for row, words in enumerate(islice(_rows(file), _COMPARED), start=1) if words}
+    if told := _what_differs(export, rows):
+        raise SourceError(
+            f"{file}: the truth in {folder} is about other rows: beside {export} {told}; give with --truth the folder of the"
+            " file itself"
+        )
+    return bool(rows)
+
+
+def _what_differs(export: Path, rows: Mapping[int, frozenset[str]]) -> str:
+    """Tell where most of these rows (by their numbers) are not those of the export, "" where they are."""
+    others = [
+        row
+        for row, words in enumerate(islice(_rows(export), max(rows, default=0)), start=1)
+        if row in rows and len(words & rows[row]) < _ALIKE * len(words)
+    ]
+    if 2 * len(others) <= len(rows):
+        return ""
+    return f"row {others[0]} of it says other things, and so do {len(others)} of the first {len(rows)} rows"
 
 
 def _own(cells: dict[str, str]) -> Iterator[str]:

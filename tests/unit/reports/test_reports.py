@@ -3,6 +3,7 @@ import gc
 import io
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from fhir_gateway.domain.outcomes import Outcome, RowOutcome
 from fhir_gateway.reports import check_target, write_report
 from fhir_gateway.reports.csv_report import harmless
 from fhir_gateway.reports.rows import GATEWAY_COLUMNS, own_columns
-from fhir_gateway.reports.xlsx_report import save_book
+from fhir_gateway.reports.xlsx_report import saved_book
 
 LOADED = RowOutcome(1, Outcome.LOADED, "", "", "p1", ("i1", "i2"), "certain", "k1")
 REJECTED = RowOutcome(2, Outcome.REJECTED, "no NIK", "=write it", key="k2")
@@ -183,14 +184,26 @@ def test_failing_write_keeps_the_old_report_and_can_be_repeated(opened, tmp_path
 
 @pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
 def test_a_workbook_on_a_full_disk_leaves_nothing_for_the_garbage_collector_to_complain_of():
-    book = Workbook(write_only=True)
-    sheet = book.create_sheet("Sheet")
-    for _ in range(2000):
-        sheet.append(["Ani"] * 20)
+    def write():
+        with saved_book(Path("/dev/full")) as book:
+            sheet = book.create_sheet("Sheet")
+            for _ in range(2000):
+                sheet.append(["Ani"] * 20)
+
     with pytest.raises(OSError, match="No space left"):
-        save_book(book, Path("/dev/full"))
-    del book, sheet
+        write()
     gc.collect()
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("rows", [1, 20_000])
+def test_a_full_disk_of_temporary_files_is_told_in_one_line(opened, tmp_path, monkeypatch, rows):
+    monkeypatch.setattr("openpyxl.worksheet._writer.create_temporary_file", lambda: "/dev/full")
+    outcomes = (replace(LOADED, row=number) for number in range(1, rows + 1))
+    with pytest.raises(InterruptedRunError, match="the report could not be written: No space left on device"):
+        write_report(opened("Nama;NIK\n" + "Ani;1\n" * rows), outcomes, tmp_path / "out.xlsx")
+    gc.collect()
+    assert [path.name for path in tmp_path.iterdir()] == ["input.csv"]
 
 
 def test_report_is_readable_by_its_owner_only(opened, tmp_path):
