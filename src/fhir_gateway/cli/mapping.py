@@ -1,5 +1,6 @@
 """`fhir-gateway mapping`: which mappings there are, whether they are right, and what they make of a row."""
 
+import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from itertools import islice
@@ -20,7 +21,7 @@ from fhir_gateway.domain.errors import ConfigurationError, ConfigurationProblem,
 from fhir_gateway.domain.records import Converted, Rejected, SourceRecord, UnreadableRow
 from fhir_gateway.flows.load.tools import Converter
 from fhir_gateway.flows.load.validating import validated
-from fhir_gateway.mapping.cases import CaseResult, read_cases, run_case
+from fhir_gateway.mapping.cases import CaseResult, read_cases, run_case, unread_columns
 from fhir_gateway.mapping.editor_schema import editor_schema
 from fhir_gateway.settings import EMBEDDED, home, load_environment
 from fhir_gateway.sources.mapping_folders import (
@@ -100,7 +101,10 @@ def run_all_cases(
     ] = None,
     as_json: options.Json = False,
 ) -> int:
-    """Run the cases that stand beside mappings in cases.yaml. Exit code 3: some case failed."""
+    """Run the cases that stand beside mappings in cases.yaml. Exit code 3: some case failed.
+
+    Columns of a case's row that the mapping does not read are told on stderr, with the nearest one that it would.
+    """
     results: list[tuple[FoundMapping, CaseResult]] = []
     without: list[str] = []
     for found in _chosen(mappings):
@@ -110,6 +114,9 @@ def run_all_cases(
             continue
         cases = read_cases(read_text(found.cases), str(found.cases))
         results += ((found, run_case(mapping, case)) for case in cases)
+        for case in cases:
+            for problem in unread_columns(case, mapping.layout, str(found.cases)):
+                print_text(str(problem), file=sys.stderr)
     failed = sum(1 for _, result in results if result.differences)
     if as_json:
         print_json([_result_as_json(found, result) for found, result in results])

@@ -22,6 +22,7 @@ from fhir_gateway.domain.records import Problem, Resource
 from fhir_gateway.fhir.problem_words import ONE_CHOICE, explain
 
 MOST_PROBLEMS = 20
+UNKNOWN_ELEMENT = "fhir-unknown-element"
 _HOLDS_RESOURCES = frozenset({"Bundle", "Parameters"})
 _ABOUT_NAMES = frozenset({"type", "required", "additionalProperties", "allOf", "anyOf", "not", "dependentSchemas"})
 """What a schema may say so that names alone, and no values, decide whether an object fits."""
@@ -255,7 +256,7 @@ def _unknown_elements(resource_type: str, path: str, unknown: list[str], schema_
     near = {name: difflib.get_close_matches(name, known, n=1) for name in named}
     hints = "; ".join(f"did you mean {found[0]}?" for found in near.values() if found)
     words = f"unknown element {', '.join(named)}" if named else "an unknown element"
-    return Problem("fhir-unknown-element", f"{path}: {words}", hints)
+    return Problem(UNKNOWN_ELEMENT, f"{path}: {words}", hints)
 
 
 def _follow(resource_type: str, schema_path: list[str | int]) -> tuple[Any, str]:

@@ -1,32 +1,40 @@
 """A mapping's cases: rows, and what they must become; they stand in cases.yaml beside the mapping."""
 
+import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from fhir_gateway.domain.records import Converted, Rejected, Resource, SourceRecord, SourceRef
-from fhir_gateway.fhir.validation import validate
+from fhir_gateway.domain.errors import ConfigurationProblem
+from fhir_gateway.domain.records import Converted, Layout, Rejected, Resource, SourceRecord, SourceRef
+from fhir_gateway.fhir.validation import UNKNOWN_ELEMENT, validate
 from fhir_gateway.mapping.conversion import CompiledMapping
-from fhir_gateway.mapping.document import Faults, Node, parse_yaml
+from fhir_gateway.mapping.document import Faults, Node, Place, parse_yaml
 from fhir_gateway.mapping.functions import ConversionContext
 
 _TOP_KEYS = ("today", "zone", "cases")
 _CASE_KEYS = ("name", "row", "numeric", "clinic", "expect")
 _EXPECT_KEYS = ("rejected", "patient", "doses", "missing", "unmapped")
+_RESOURCES = {"patient": "Patient", "doses": "Immunization"}
+_OF_A_REPORT = "gateway_"
 _SOMEBODY = {"reference": "Patient/somebody"}
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One case: a row, and what is expected of it; `line` is where it stands."""
+    """One case: a row, and what is expected of it; `line` is where it stands.
+
+    `columns` are those of the row with their places.
+    """
 
     name: str
     line: int
     record: SourceRecord
     context: ConversionContext
     expected: dict[str, Any] = field(default_factory=dict)
+    columns: dict[str, Place] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +64,24 @@ def read_cases(text: str, file: str) -> tuple[Case, ...]:
     ]
     faults.raise_if_any()
     return tuple(cases)
+
+
+def unread_columns(case: Case, layout: Layout, file: str) -> tuple[ConfigurationProblem, ...]:
+    """Return the columns of a case's row that the mapping does not read, with the nearest one that it would.
+
+    They are no faults: a row may be copied with all that a source has.
+    """
+    lacking = {name: name for name in layout.known if name not in case.columns}
+    lacking |= {alias: name for name, aliases in layout.aliases if name in lacking for alias in aliases}
+    folded = {name.casefold(): lacking[name] for name in sorted(lacking)}
+    told = []
+    for column, place in case.columns.items():
+        if column not in layout.known and not column.startswith(_OF_A_REPORT):
+            near = difflib.get_close_matches(column.casefold(), list(folded), n=1)
+            words = f"the mapping does not read the column '{column}'"
+            hint = f"is it '{folded[near[0]]}'?" if near else ""
+            told.append(ConfigurationProblem(file, place.line, place.column, words, hint))
+    return tuple(told)
 
 
 def run_case(mapping: CompiledMapping, case: Case) -> CaseResult:
@@ -121,19 +147,60 @@ def _read_case(node: Node, number: int, context: ConversionContext, faults: Faul
     for key in ("name", "row", "expect"):
         if key not in node.value:
             faults.add(node.place, f"the key '{key}' is missing")
-    row, expect = node.value.get("row"), node.value.get("expect")
-    cells = {column: child.text for column, child in row.value.items()} if row is not None and row.is_mapping else {}
-    if expect is not None and expect.is_mapping:
-        _check_keys(expect, "key of expect", _EXPECT_KEYS, faults)
-    numeric = frozenset(child.text for child in node.value["numeric"].value) if "numeric" in node.value else frozenset()
+    row, expect = _keyed(node, "row", faults), _keyed(node, "expect", faults)
+    for column, cell in row.value.items():
+        if cell.is_mapping or cell.is_list:
+            faults.add(cell.place, f"the cell of '{column}' is no text")
+    _check_keys(expect, "key of expect", _EXPECT_KEYS, faults)
+    _check_elements(expect, faults)
     clinic = node.value["clinic"].text if "clinic" in node.value else ""
     return Case(
         name=node.value["name"].text if "name" in node.value else "",
         line=node.place.line,
-        record=SourceRecord(SourceRef("case", number), cells, numeric),
+        record=SourceRecord(
+            SourceRef("case", number),
+            {column: cell.text for column, cell in row.value.items()},
+            _read_numeric(node, row, faults),
+        ),
         context=ConversionContext(zone=context.zone, today=context.today, clinic=clinic),
-        expected=expect.plain() if expect is not None and expect.is_mapping else {},
+        expected=expect.plain(),
+        columns=row.keys,
     )
+
+
+def _keyed(case: Node, key: str, faults: Faults) -> Node:
+    """Return what stands under a case's key, an empty mapping where that is none."""
+    node: Node | None = case.value.get(key)
+    if node is not None and node.is_mapping:
+        return node
+    if node is not None:
+        faults.add(node.place, f"'{key}' needs keys, each with its value")
+    return Node({}, case.place)
+
+
+def _read_numeric(case: Node, row: Node, faults: Faults) -> frozenset[str]:
+    """Return the columns whose cells a workbook holds as numbers."""
+    node = case.value.get("numeric")
+    if node is None:
+        return frozenset()
+    if not node.is_list:
+        faults.add(node.place, "numeric is a list of columns")
+        return frozenset()
+    for child in node.value:
+        if child.text not in row.value:
+            faults.unknown(child.place, "column of the row", child.text, row.value)
+    return frozenset(child.text for child in node.value)
+
+
+def _check_elements(expect: Node, faults: Faults) -> None:
+    """Note expected elements that FHIR does not have: as null they would be rightly absent for ever."""
+    for key, resource_type in _RESOURCES.items():
+        part = expect.value.get(key)
+        for node in part.value if part is not None and part.is_list else filter(None, (part,)):
+            if node.is_mapping:
+                for problem in validate({**node.plain(), "resourceType": resource_type}):
+                    if problem.code == UNKNOWN_ELEMENT:
+                        faults.add(node.place, problem.text, problem.suggestion)
 
 
 def _check_keys(node: Node, what: str, known: tuple[str, ...], faults: Faults) -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from fhir_gateway.domain.errors import ConfigurationError
-from fhir_gateway.mapping.cases import read_cases, run_case
+from fhir_gateway.mapping.cases import read_cases, run_case, unread_columns
 from fhir_gateway.sources.mapping_folders import find_mappings, load_found, read_text
 
 SHIPPED = {found.name: found for found in find_mappings(Path("/nonexistent"))}
@@ -50,3 +50,41 @@ def test_faults_of_cases_are_told_with_their_places():
         "cases.yaml:3:5: the key 'expect' is missing",
         "cases.yaml:5:5: unknown key of a case 'expects' (did you mean 'expect'?)",
     ]
+
+
+def test_columns_of_a_row_that_the_mapping_does_not_read_are_told_with_the_nearest_right_one(tmp_path):
+    row = "{Nama Lengkpa: Laras, tgl lahir: 2024-02-09, Tgl Vaksin: 2024-11-20, Vaksin: MR, gateway_key: x, Serial: 1}"
+    text = CASES.replace(CASES.splitlines()[3].strip(), f"row: {row}")
+    (case,) = read_cases(text, "cases.yaml")
+    assert [
+        str(one) for one in unread_columns(case, load_found(SHIPPED["puskesmas"], tmp_path).layout, "cases.yaml")
+    ] == [
+        "cases.yaml:4:11: the mapping does not read the column 'Nama Lengkpa' (is it 'Nama Lengkap'?)",
+        "cases.yaml:4:32: the mapping does not read the column 'tgl lahir' (is it 'Tgl Lahir'?)",
+        "cases.yaml:4:107: the mapping does not read the column 'Serial'",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "told"),
+    [
+        ("gender: female", "gendr: null", "5:23: Patient: unknown element gendr (did you mean gender?)"),
+        (
+            "{status: completed}",
+            "{lotNumbr: null}",
+            "5:50: Immunization: unknown element lotNumbr (did you mean lotNumber?)",
+        ),
+        ("{Nama Lengkap: Laras,", "{Nama Lengkap: [Laras],", "4:25: the cell of 'Nama Lengkap' is no text"),
+        ("    row:", "    numeric: NIK\n    row:", "4:14: numeric is a list of columns"),
+        (
+            "    row:",
+            "    numeric: [Vaksn]\n    row:",
+            "4:15: unknown column of the row 'Vaksn' (did you mean 'Vaksin'?)",
+        ),
+        ("expect: {", "expect: nothing\ncases_of_old: {", "5:13: 'expect' needs keys, each with its value"),
+    ],
+)
+def test_what_would_silently_ask_for_nothing_is_a_fault(right, wrong, told):
+    with pytest.raises(ConfigurationError) as caught:
+        read_cases(CASES.replace(right, wrong), "cases.yaml")
+    assert f"cases.yaml:{told}" in map(str, caught.value.problems)
