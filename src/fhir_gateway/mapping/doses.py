@@ -27,6 +27,8 @@ _BEFORE_BIRTH = Problem(
     "dose-before-birth", "the dose lies before the birth", "correct the dose's date or the birth date"
 )
 _GIVEN = "completed"
+_OF_A_GIVEN_DOSE = ("expirationDate", "doseQuantity", "site", "route")
+"""What nobody may read of a dose that was refused: its functions leave out lot and dose number themselves."""
 _NO_DOSE_DATE = "dose-date-missing"
 _dose = maker(Dose)
 
@@ -128,6 +130,9 @@ class _DoseRows:
                     resource[name] = value
         for place, facts in self.told.items():
             keep_originals(made[place], facts.kept)
+            if facts.not_done:
+                for name in _OF_A_GIVEN_DOSE:
+                    made[place].pop(name, None)
         return made
 
     def problems(self) -> dict[int, Sequence[Problem]]:

@@ -72,7 +72,7 @@ def test_columns_of_a_row_that_the_mapping_does_not_read_are_told_with_the_neare
         (
             "{status: completed}",
             "{lotNumbr: null}",
-            "5:50: Immunization: unknown element lotNumbr (did you mean lotNumber?)",
+            "5:49: Immunization: unknown element lotNumbr (did you mean lotNumber?)",
         ),
         ("{Nama Lengkap: Laras,", "{Nama Lengkap: [Laras],", "4:25: the cell of 'Nama Lengkap' is no text"),
         ("    row:", "    numeric: NIK\n    row:", "4:14: numeric is a list of columns"),
