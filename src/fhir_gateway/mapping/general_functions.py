@@ -9,6 +9,7 @@ from fhir_gateway.domain import systems
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.mapping.functions import Apply, ClinicEntry, Facts, MappingFunction, Option, Setup, Steadiness
 
+_VOWELS = frozenset("aeiou")
 _REFERENCE_TYPES = ("Practitioner", "PractitionerRole", "Organization", "Location")
 
 
@@ -42,11 +43,17 @@ def _build_other_clinic(setup: Setup) -> Apply:
             return text
         of_own = named.search(own.casefold())
         ours = _letters(of_own[1]) if of_own else _letters(own)
-        if not ours:
-            return f"{text} (unknown clinic)"
-        return text if name in ours or ours in name else f"{text} (other clinic)"
+        if name in ours or ours in name:
+            return text if ours else f"{text} (unknown clinic)"
+        return f"{text} ({'unknown' if _may_abbreviate(name, ours) else 'other'} clinic)"
 
     return lambda texts, facts: decide(*texts) or None  # noqa: ARG005 - the signature of all functions
+
+
+def _may_abbreviate(short: str, name: str) -> bool:
+    """Tell whether letters without a vowel, as in PKM BBS, may stand for this name, as they may for another one."""
+    rest = iter(name)
+    return _VOWELS.isdisjoint(short) and short[0] == name[0] and all(letter in rest for letter in short)
 
 
 def _letters(text: str) -> str:
@@ -136,7 +143,7 @@ GENERAL_FUNCTIONS = (
     MappingFunction(
         "other_clinic",
         "the first column's text, marked `other clinic` where it names a clinic of these kinds that is not the second column's,"
-        " `unknown clinic` where that is empty",
+        " `unknown clinic` where that is empty, or the first may be short for it or for another one",
         _build_other_clinic,
         {"words": Option("list", required=True)},
         columns=2,

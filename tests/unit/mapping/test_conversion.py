@@ -591,6 +591,8 @@ COHORT = {
         ("PKM luar gedung", True, None),
         ("Posyandu Mawar PKM Bobotsari", True, None),
         ("PKM KUTASARI", False, "provider"),
+        ("PKM BBS", None, None),
+        ("PKM KTS", False, "provider"),
         ("Posyandu Mawar wilayah Puskesmas Kutasari", False, "provider"),
         ("Puskesmas lain", False, "provider"),
         ("RSUD Goeteng", False, "provider"),
