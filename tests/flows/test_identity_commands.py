@@ -10,7 +10,8 @@ NEAR = RATNA_POLIO.replace("3303015203200003", "").replace("081210001001", "").r
 def test_two_rows_are_compared_with_their_evidence(place):
     place.sheet(RATNA, RATNA_POLIO, BAYU)
     same = place.json("identity", "compare", "sheet.csv:1", "sheet.csv:2")
-    assert same["match_grade"] == "certain"
+    assert (same["match_grade"], same["frequencies"]) == ("certain", "shipped")
+    assert "the shipped frequencies" in place.run("identity", "compare", "sheet.csv:1", "sheet.csv:2")[1]
     assert {piece["field"] for piece in same["evidence"]} >= {"nik", "name", "birth_date"}
     assert place.json("identity", "compare", "sheet.csv:1", "sheet.csv:3")["match_grade"] == "certainly-not"
 

@@ -29,6 +29,9 @@ app.command()(identity_estimate.estimate)
 
 _STEPS = (-4.0, -2.0, 2.0, 4.0)
 _SHOWN_FLIPS = 20
+_FREQUENCIES = (
+    "(How common names are: the shipped frequencies. A load counts its own rows beside them, its sums differ by that.)"
+)
 _Two = Annotated[
     str,
     typer.Argument(
@@ -50,7 +53,8 @@ def compare(
 ) -> None:
     """Compare two people (rows of files, parked rows of runs, Patients on the server): side by side, and the evidence.
 
-    Names and numbers are covered unless --reveal is given.
+    How common names are is told by the shipped frequencies; a load counts those of its own rows beside them, so that its
+    sums differ by that. Names and numbers are covered unless --reveal is given.
     """
     with ProgressDisplay() as progress, bootstrap.opened(environment, progress) as gateway:
         found = compare_two(gateway, a, b, mapping=mapping, clinic=clinic)
@@ -72,12 +76,14 @@ def compare(
                 "evidence": evidence,
                 "vetoes": [{"code": veto.code, "words": veto.words} for veto in comparison.vetoes],
                 "explanation": list(told),
+                "frequencies": "shipped",
             }
         )
         return
     print_table(("", a, b), [(name, sides[0][name], sides[1][name]) for name in sides[0]])
     for line in told:
         print(line)
+    print(_FREQUENCIES)
 
 
 @app.command()

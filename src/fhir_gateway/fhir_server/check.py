@@ -1,6 +1,6 @@
 """What an operator wants to know of a server before the first run."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from fhir_gateway.domain.errors import PermanentServerError, ServerError
@@ -13,12 +13,10 @@ PATIENCE = 10.0
 """Seconds that a check waits for a server that is down."""
 
 NEEDED = {"Patient": ("identifier",), "Immunization": ("identifier", "patient")}
-"""Searches without which a load cannot tell what is there already."""
+"""Searches without which a load cannot tell what is there already; _is_needed() knows which may be done without."""
 
 USEFUL = {"Patient": ("birthdate", "gender", "phone", "name")}
 """Searches that find people without a number."""
-
-_ASKED_BY_LOADS = (("Patient", "identifier"), ("Immunization", "patient"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +55,7 @@ async def check_server(client: FhirClient) -> ServerCheck:
         fhir_version=capabilities.fhir_version,
         software=capabilities.software,
         searches=tuple(searches),
-        problem=_missing(searches),
+        problem=_missing(one for one in searches if _is_needed(capabilities, one.resource_type, one.parameter)),
     )
 
 
@@ -68,10 +66,12 @@ async def what_hinders_a_load(reader: ServerReader) -> str:
     """
     try:
         capabilities = await reader.capabilities()
-        asked = list(_ASKED_BY_LOADS)
-        if not capabilities.creates_conditionally("Immunization"):  # else a dose is looked for after a lost answer only
-            asked.append(("Immunization", "identifier"))
-        proofs = [await reader.prove_search(resource_type, parameter) for resource_type, parameter in asked]
+        proofs = [
+            await reader.prove_search(resource_type, parameter)
+            for resource_type, parameters in NEEDED.items()
+            for parameter in parameters
+            if _is_needed(capabilities, resource_type, parameter)
+        ]
     except PermanentServerError as error:
         return str(error)
     return _missing(proofs)
@@ -89,14 +89,20 @@ def _problem(error: ServerError, capabilities: Capabilities) -> ServerCheck:
     )
 
 
-def _missing(searches: list[SearchProof]) -> str:
+def _missing(needed: Iterable[SearchProof]) -> str:
     """Name the needed searches that do not work."""
-    missing = [proof for proof in searches if _needed(proof, NEEDED) and not proof.works]
+    missing = [proof for proof in needed if not proof.works]
     return "; ".join(f"search {proof.resource_type}?{proof.parameter}: {proof.words}" for proof in missing)
 
 
-def _needed(proof: SearchProof, wanted: Mapping[str, tuple[str, ...]]) -> bool:
-    return proof.parameter in wanted.get(proof.resource_type, ())
+def _is_needed(capabilities: Capabilities, resource_type: str, parameter: str) -> bool:
+    """Tell whether nothing can be loaded without this search."""
+    if (resource_type, parameter) == (
+        "Immunization",
+        "identifier",
+    ):  # else a dose is looked for after a lost answer only
+        return not capabilities.creates_conditionally("Immunization")
+    return parameter in NEEDED.get(resource_type, ())
 
 
 def _forbidden(proof: SearchProof) -> bool:

@@ -5,6 +5,11 @@ from fhir_gateway.fhir.bundles import EntryAnswer
 from fhir_gateway.fhir_server.verdicts import Condition, Verdict, judge
 
 _DUPLICATE = "20002"
+_WANTS_A_VERSION = frozenset({412, 428})
+_SHOWS_NONE = (
+    "the server takes an update only with the version that it changes (If-Match), but its resources show none: have it"
+    " send meta.versionId, or take updates without If-Match"
+)
 
 
 def condition_of(entry: BundleEntry) -> Condition:
@@ -22,7 +27,7 @@ def outcome_of(entry: BundleEntry, said: EntryAnswer) -> EntryOutcome | None:
     if verdict is Verdict.CHANGED or (entry.if_match and said.status in {404, 410}):
         return _outcome(entry, EntryKind.CHANGED_MEANWHILE, said, "changed or deleted on the server meanwhile")
     if verdict is Verdict.REFUSED:
-        return _outcome(entry, EntryKind.REFUSED, said, _refusal(said))
+        return _outcome(entry, EntryKind.REFUSED, said, _refusal(entry, said))
     if entry.method == "PUT":
         return _outcome(entry, EntryKind.UPDATED, said, "", resource_id=entry.url.partition("/")[2])
     kind = EntryKind.EXISTED if entry.if_none_exist and said.status == 200 else EntryKind.CREATED
@@ -60,7 +65,9 @@ def existed(entry: BundleEntry, resource_id: str, version_id: str) -> EntryOutco
     return EntryOutcome(entry.key, EntryKind.EXISTED, resource_id=resource_id, version_id=version_id, status=200)
 
 
-def _refusal(said: EntryAnswer) -> str:
+def _refusal(entry: BundleEntry, said: EntryAnswer) -> str:
+    if entry.method == "PUT" and not entry.if_match and said.status in _WANTS_A_VERSION:
+        return f"{_SHOWS_NONE} ({said.status})" + (f": {said.message}" if said.message else "")
     if said.status == 412 and not said.message:
         return "several resources on the server carry this identifier (412)"
     return said.message or f"the server refused it with {said.status} and gave no reason"

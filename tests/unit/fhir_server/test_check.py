@@ -1,7 +1,9 @@
 import httpx
+import pytest
 from tests.fakes.scripted_server import ScriptedServer, answer, html, outcome, searchset, statement
 
-from fhir_gateway.fhir_server.check import PATIENCE, check_server
+from fhir_gateway.fhir_server.check import PATIENCE, check_server, what_hinders_a_load
+from fhir_gateway.fhir_server.reader import ServerReader
 
 
 async def check(server, **policy):
@@ -44,6 +46,23 @@ async def test_a_search_that_is_needed_and_ignored_is_a_problem():
     found = await check(server)
     assert "Patient?identifier" in found.problem
     assert "ignored" in found.problem
+
+
+@pytest.mark.parametrize(("conditional", "problem"), [(True, ""), (False, "Immunization?identifier")])
+async def test_doses_need_not_be_found_by_identifier_where_they_are_created_conditionally(conditional, problem):
+    dose = {"resourceType": "Immunization", "id": "i1", "identifier": [{"system": "urn:x", "value": "1"}]}
+
+    def ignoring(request):
+        ignored = "Immunization" in request.url.path and b"identifier" in request.url.query + request.content
+        return answer(body=searchset(*([dose] if ignored else [])))
+
+    server = ScriptedServer(ignoring, metadata=statement(conditional_create=conditional))
+    found = await check(server)
+    assert [proof.works for proof in found.searches[:3]] == [True, False, True]
+    assert problem in found.problem
+    assert bool(problem) == bool(found.problem)
+    async with server.client() as client:
+        assert bool(problem) == bool(await what_hinders_a_load(ServerReader(client)))
 
 
 async def test_another_version_and_no_fhir_at_all_are_told():

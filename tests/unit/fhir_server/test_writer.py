@@ -169,6 +169,15 @@ async def test_a_version_that_is_stale_means_changed_meanwhile(status):
     assert fhir.bundles[0]["entry"][0]["request"]["ifMatch"] == 'W/"1"'
 
 
+@pytest.mark.parametrize("status", ["412", "428"])
+async def test_an_update_without_a_version_that_the_server_demands_says_what_to_do(status):
+    fhir = FakeFhir(**{"": [response(status, issue="If-Match, please")] * 9})
+    (only,) = await send(ScriptedServer(fhir), [replace(update(1), if_match="")])
+    assert only.kind is EntryKind.REFUSED
+    assert "its resources show none: have it send meta.versionId" in only.message
+    assert only.message.endswith("If-Match, please")
+
+
 async def test_an_update_keeps_its_id_and_learns_its_version():
     fhir = FakeFhir(**{"": [response("200", number="9")]})
     (only,) = await send(ScriptedServer(fhir), [update(5)])
