@@ -155,6 +155,10 @@ def _print(outcome: UndoOutcome, *, preview: bool, reveal: bool, as_json: bool) 
         print(f"merge {outcome.merge.id} is {outcome.merge.state}: {outcome.restored} resources put back")
     for one in outcome.kept:
         print(f"  stays as it is now: {one.resource} {one.path}")
+    if outcome.withdrawn:
+        print(f"entered in error, as the rows are all of others by now: {', '.join(outcome.withdrawn)}")
+    if outcome.copied:
+        print(f"made for rows that came since, whose dose went back: {', '.join(outcome.copied)}")
     for line in outcome.failed:
         tell(line)
     if outcome.arrived:
@@ -182,4 +186,6 @@ def _as_json(outcome: UndoOutcome) -> dict[str, Any]:
         "kept": [{"resource": one.resource, "path": one.path} for one in outcome.kept],
         "failed": list(outcome.failed),
         "arrived": list(outcome.arrived),
+        "withdrawn": list(outcome.withdrawn),
+        "copied": list(outcome.copied),
     }

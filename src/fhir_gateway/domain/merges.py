@@ -1,6 +1,6 @@
 """What a merge is on its road: who may be one, the plan, the journalled changes, the merge and its undoing."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -204,6 +204,34 @@ class Merge:
     failed: tuple[str, ...] = ()
     remaining: tuple[str, ...] = ()
     """`Type/id` of resources that the closing proof still found to refer to a replaced Patient."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeySince:
+    """A record's key that a merge led to the survivor, or that one of the merge's Patients has by now.
+
+    `patient_id` and `doses` (name → Immunization's bare id) tell where it stands now, `before_patient` and `before` where
+    it stood before the merge: None where the merge did not touch it.
+    """
+
+    key: str
+    patient_id: str
+    doses: Mapping[str, str]
+    before_patient: str = ""
+    before: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RowAfter:
+    """A record's key as it stands once a merge is undone: whose it is, and its doses (name → Immunization's bare id).
+
+    `supplied` is what of some doses it counts as having told from now on: of those that were copied for it.
+    """
+
+    key: str
+    patient_id: str
+    doses: Mapping[str, str]
+    supplied: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Protocol
 
 from fhir_gateway.domain.identity import PersonDecision
+from fhir_gateway.domain.merges import KeySince, RowAfter
 from fhir_gateway.domain.outcomes import Outcome
 from fhir_gateway.domain.records import Dose, Resource, UnmappedValue
 from fhir_gateway.domain.registry import Correction, RecallReason
@@ -261,7 +262,9 @@ class MergedKeys(Protocol):
 
     def follow(self, merge: int, *, survivor: str, replaced: Sequence[str], doses: Mapping[str, str]) -> int: ...
 
-    def give_back(self, merge: int, *, survivor: str, moved: Mapping[str, str]) -> int: ...
+    def since(self, merge: int, patient_ids: Sequence[str]) -> list[KeySince]: ...
+
+    def give_back(self, merge: int, rows: Iterable[RowAfter]) -> None: ...
 
 
 class Pulls(Protocol):

@@ -7,8 +7,12 @@ from typing import Any
 from fhir_gateway.domain.merges import ChangeKind, JournalledChange, UndoConflict
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.merging.changes import same
+from fhir_gateway.merging.rows_since import RowsAfter, in_error
 from fhir_gateway.merging.survivorship import with_golden_tag, without_golden_tag
 from fhir_gateway.merging.undoing import Decision, decide, restore
+
+_OWNER = "/patient/reference"
+_NO_ROWS = RowsAfter()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,16 @@ class Touched:
         """What the merge first did to it."""
         return self.changes[0].kind
 
+    @property
+    def is_dose(self) -> bool:
+        """Whether it is an Immunization."""
+        return self.resource.startswith("Immunization/")
+
+    @property
+    def before(self) -> Resource:
+        """The resource as it was before the merge."""
+        return self.changes[0].before or {}
+
 
 @dataclass(frozen=True, slots=True)
 class Undone:
@@ -66,7 +80,11 @@ class Undone:
     resource: Resource
     open: tuple[UndoConflict, ...]
     kept: tuple[UndoConflict, ...]
-    """Conflicts that were decided for what stands there now."""
+    """Conflicts that were decided for what stands there now; a dose that stays with whom its rows are now is one."""
+    withdrawn: bool = False
+    """A dose whose rows have all gone to another one since: it is entered in error, whatever it was before."""
+    reclaimed: bool = False
+    """A dose that an operator has go back to its Patient, although somebody gave it to another one since."""
 
 
 def touched(changes: Sequence[JournalledChange]) -> list[Touched]:
@@ -78,14 +96,23 @@ def touched(changes: Sequence[JournalledChange]) -> list[Touched]:
     return [Touched(resource, tuple(several)) for resource, several in by_resource.items()]
 
 
-def undone(one: Touched, current: Resource, decisions: UndoDecisions, *, golden: bool | None = None) -> Undone:
+def undone(
+    one: Touched,
+    current: Resource,
+    decisions: UndoDecisions,
+    *,
+    golden: bool | None = None,
+    rows: RowsAfter = _NO_ROWS,
+) -> Undone:
     """Take back what a merge did to a resource, the last thing first.
 
-    `golden` says whether the survivor stays a golden record; None leaves that to what the merge did.
+    `golden` says whether the survivor stays a golden record; None leaves that to what the merge did. `rows` tells whose
+    the rows are then that tell of a dose: it stands with them, and is entered in error where there are none any more.
     """
     resource = current
     left: list[UndoConflict] = []
     kept: list[UndoConflict] = []
+    back: set[str] = set()
     for change in reversed(one.changes):
         if change.before is None:
             continue
@@ -96,10 +123,24 @@ def undone(one: Touched, current: Resource, decisions: UndoDecisions, *, golden:
             if (decision := decisions.of.get(one.resource, {}).get(conflict.path, decisions.otherwise)) is not None
         }
         kept += [conflict for conflict in restored.conflicts if chosen.get(conflict.path) is Decision.KEEP]
+        back |= {path for path, decision in chosen.items() if decision is Decision.RESTORE}
         decided = decide(restored, chosen)
         left += decided.conflicts
         resource = decided.resource
     if one.kind is ChangeKind.SURVIVOR and golden is not None:
         survivor_id = one.resource.partition("/")[2]
         resource = with_golden_tag(resource, survivor_id) if golden else without_golden_tag(resource)
-    return Undone(current if same(resource, current) else resource, tuple(left), tuple(kept))
+    reclaimed = one.is_dose and any(path.startswith("/patient") for path in back)
+    withdrawn = one.is_dose and rows.is_nobodys(one.before)
+    if withdrawn:
+        resource = in_error(resource)
+    elif one.is_dose and rows.stays(resource) and not reclaimed:
+        if not same(resource.get("patient"), current.get("patient")):
+            kept.append(UndoConflict(one.resource, _OWNER, _owner(resource), _owner(current)))
+        resource = resource | {"patient": current.get("patient")}
+    return Undone(current if same(resource, current) else resource, tuple(left), tuple(kept), withdrawn, reclaimed)
+
+
+def _owner(dose: Resource) -> str:
+    patient = dose.get("patient")
+    return str(patient.get("reference", "")) if isinstance(patient, dict) else ""

@@ -21,9 +21,11 @@ from fhir_gateway.flows.merge.request_shares import RequestShares
 from fhir_gateway.flows.merge.sending import Settled, Write, send_all
 from fhir_gateway.flows.merge.tools import MergeTools
 from fhir_gateway.flows.merge.undo_plan import Touched, UndoDecisions, Undone, touched, undone
+from fhir_gateway.flows.merge.undo_rows import find_rows, part_rows
 from fhir_gateway.merging.elements import replaced_by_tag
 from fhir_gateway.merging.provenance import provenance_of_undo
 from fhir_gateway.merging.repointing import references_to, repoint
+from fhir_gateway.merging.rows_since import RowsAfter
 from fhir_gateway.merging.versions import version_of
 
 _DELETED = "it was deleted on the server since: nothing is left to be put back"
@@ -49,6 +51,8 @@ class UndoOutcome:
     `restored` counts resources that were put back, `kept` are conflicts decided for what stands there now. `failed` are
     `Type/id: words` of what the server refused; then the undoing is not at its end, and repeating it goes on. `arrived`
     names resources that came to the survivor since, and stay there unless they are moved (told by a preview only).
+    `withdrawn` are doses that are entered in error, since their rows have all gone to others, and `copied` those made for
+    rows that came since and had been linked to a dose that went back.
     """
 
     merge: Merge
@@ -57,6 +61,8 @@ class UndoOutcome:
     kept: tuple[UndoConflict, ...] = ()
     failed: tuple[str, ...] = ()
     arrived: tuple[str, ...] = ()
+    withdrawn: tuple[str, ...] = ()
+    copied: tuple[str, ...] = ()
 
 
 async def preview_undo(number: int, decisions: UndoDecisions, tools: MergeTools) -> UndoOutcome:
@@ -66,8 +72,11 @@ async def preview_undo(number: int, decisions: UndoDecisions, tools: MergeTools)
     found = touched(list(tools.journal.changes(merge.id, *_CONCERNED)))
     current = await _current(found, tools)
     golden = _stays_golden(merge, tools)
+    rows = find_rows(merge, (), _doses_moved(decided), tools)
     planned = [
-        (one, undone(one, current[one.resource], decided, golden=golden)) for one in found if one.resource in current
+        (one, undone(one, current[one.resource], decided, golden=golden, rows=rows))
+        for one in found
+        if one.resource in current
     ]
     return UndoOutcome(
         merge,
@@ -75,6 +84,7 @@ async def preview_undo(number: int, decisions: UndoDecisions, tools: MergeTools)
         restored=sum(1 for one, result in planned if result.resource is not current[one.resource]),
         kept=tuple(conflict for _, result in planned for conflict in result.kept),
         arrived=await _arrived(merge, {one.resource for one in found}, tools),
+        withdrawn=tuple(sorted(one.resource for one, result in planned if result.withdrawn)),
     )
 
 
@@ -98,6 +108,7 @@ async def undo(number: int, request: UndoRequest, tools: MergeTools) -> UndoOutc
         await work.put_back()
         if work.failed:
             return UndoOutcome(work.merge, restored=work.restored, kept=tuple(work.kept), failed=tuple(work.failed))
+        await work.part_rows()
         await work.write_provenance(request)
         return work.close()
 
@@ -117,6 +128,12 @@ def _undoable(number: int, tools: MergeTools) -> Merge:
         if later.id > merge.id and later.state is not MergeState.UNDONE and builds_upon:
             raise UsageError(f"merge {later.id} came after merge {number} and builds upon it: undo that one first")
     return merge
+
+
+def _doses_moved(decisions: UndoDecisions) -> dict[str, str]:
+    """Return Immunization's bare id → the replaced Patient to whom it goes over."""
+    names = ((name.partition("/"), patient) for name, patient in decisions.moves.items())
+    return {bare: patient for (kind, _, bare), patient in names if kind == "Immunization"}
 
 
 def _stays_golden(merge: Merge, tools: MergeTools) -> bool | None:
@@ -179,6 +196,10 @@ class _Undoing:
     restored: int = 0
     kept: list[UndoConflict] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+    withdrawn: set[str] = field(default_factory=set)
+    copied: tuple[str, ...] = ()
+    _rows: RowsAfter = field(default_factory=RowsAfter)
+    _reclaimed: set[str] = field(default_factory=set)
     _found: dict[str, Touched] = field(default_factory=dict)
     _current: dict[str, Resource] = field(default_factory=dict)
     _versions: dict[str, str] = field(default_factory=dict)
@@ -190,14 +211,27 @@ class _Undoing:
         found = touched(list(self.tools.journal.changes(self.merge.id, *_CONCERNED)))
         self._found = {one.resource: one for one in found}
         self._current = await _current(found, self.tools)
+        self._rows = self._find_rows()
         self.conflicts = tuple(
             conflict
             for one in found
             if one.resource in self._current
-            for conflict in undone(one, self._current[one.resource], self.decisions, golden=self.golden).open
+            for conflict in self._undone(one, self._current[one.resource]).open
         )
         for name, patient_id in self.decisions.moves.items():
             await self._check_move(name, patient_id)
+
+    def _find_rows(self) -> RowsAfter:
+        reclaimed = {name.partition("/")[2] for name in self._reclaimed}
+        return find_rows(self.merge, reclaimed, _doses_moved(self.decisions), self.tools)
+
+    def _undone(self, one: Touched, current: Resource) -> Undone:
+        result = undone(one, current, self.decisions, golden=self.golden, rows=self._rows)
+        if result.withdrawn:
+            self.withdrawn.add(one.resource)
+        if result.reclaimed:
+            self._reclaimed.add(one.resource)
+        return result
 
     async def _check_move(self, name: str, patient_id: str) -> None:
         resource_type, _, resource_id = name.partition("/")
@@ -251,7 +285,7 @@ class _Undoing:
         current = self._current.get(one.resource)
         if current is None:
             return Settled(self.merge.id, replace(change, state=ChangeState.KEPT, message=_DELETED))
-        result = undone(one, current, self.decisions, golden=self.golden)
+        result = self._undone(one, current)
         if result.open:
             return Settled(self.merge.id, replace(change, state=ChangeState.FAILED, message=_AGAIN))
         self.kept += [conflict for conflict in result.kept if conflict not in self.kept]
@@ -317,6 +351,12 @@ class _Undoing:
         ]
         self.tools.finder.forget(bodies)
 
+    async def part_rows(self) -> None:
+        """Let rows that were linked to a dose that went back stand for one of their own person."""
+        parted = await part_rows(self.merge, self._find_rows(), self.tools)
+        self._rows = parted.rows
+        self.copied = tuple(f"Immunization/{one}" for one in parted.copies)
+
     async def write_provenance(self, request: UndoRequest) -> None:
         """Write who undid what; again, where this was interrupted before it was at its end."""
         created = [change for change in self.tools.journal.changes(self.merge.id) if change.kind is None]
@@ -339,12 +379,13 @@ class _Undoing:
     def close(self) -> UndoOutcome:
         """Give the ledger's keys back, and keep the pair apart from now on."""
         told = [{"resource": one.resource, "path": one.path, "decision": "keep"} for one in self.kept]
-        doses = {
-            name.partition("/")[2]: patient
-            for name, patient in self.decisions.moves.items()
-            if name.startswith("Immunization/")
-        }
         with self.tools.ledger.transaction():
-            self.tools.ledger.merged_keys.give_back(self.merge.id, survivor=self.merge.survivor, moved=doses)
+            self.tools.ledger.merged_keys.give_back(self.merge.id, self._rows.rows)
             self.merge = self.tools.journal.finish_undo(self.merge.id, at=self.tools.clock.now(), conflicts=told)
-        return UndoOutcome(self.merge, restored=self.restored, kept=tuple(self.kept))
+        return UndoOutcome(
+            self.merge,
+            restored=self.restored,
+            kept=tuple(self.kept),
+            withdrawn=tuple(sorted(self.withdrawn)),
+            copied=self.copied,
+        )

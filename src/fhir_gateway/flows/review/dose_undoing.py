@@ -98,7 +98,7 @@ async def _change(
         entries = [_entry(new) for one in before if one in standing and (new := change(standing[one])) is not None]
         if not entries:
             return before, {one: standing[one] for one in before if one in standing}
-        await send_all(entries, tools, told)
+        await send_all(entries, tools.writer, told)
         standing = await doses_now(ids, tools, alone=True)
     raise PermanentServerError("the doses keep changing on the server: run the same command again")
 

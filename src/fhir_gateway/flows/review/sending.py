@@ -5,17 +5,19 @@ from collections.abc import Sequence
 from fhir_gateway.domain.errors import PermanentServerError, TransientServerError
 from fhir_gateway.domain.posting import BundleEntry, EntryKind, EntryOutcome
 from fhir_gateway.domain.runs import WrittenResource
-from fhir_gateway.flows.load.tools import LoadTools
+from fhir_gateway.ports import FhirWriter
 
 _WROTE = frozenset({EntryKind.CREATED, EntryKind.EXISTED, EntryKind.UPDATED})
 
 
-async def send_all(entries: Sequence[BundleEntry], tools: LoadTools, told: list[WrittenResource]) -> list[EntryOutcome]:
+async def send_all(
+    entries: Sequence[BundleEntry], writer: FhirWriter, told: list[WrittenResource]
+) -> list[EntryOutcome]:
     """Send entries, and add to `told` what was written.
 
     Raises ServerError for what the server refused or where it has gone, a newer version raises nothing.
     """
-    outcomes = list(await tools.writer.send(entries))
+    outcomes = list(await writer.send(entries))
     types = {entry.key: entry.url.partition("/")[0] for entry in entries}
     told += [
         WrittenResource(f"{types[one.key]}/{one.resource_id}", one.kind is not EntryKind.UPDATED, one.version_id)

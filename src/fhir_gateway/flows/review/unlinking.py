@@ -120,7 +120,7 @@ async def _right_patient(move: Move, tools: LoadTools) -> str:
     new = patients.combined(said, identifier=move.decision.identifier)
     condition = f"identifier={systems.PERSON}|{move.decision.identifier}"
     entry = BundleEntry("new", "POST", "Patient", new, if_none_exist=condition)
-    (outcome,) = await send_all([entry], tools, move.told)
+    (outcome,) = await send_all([entry], tools.writer, move.told)
     with tools.ledger.transaction():
         tools.ledger.spool.receive(move.run, {move.decision.number: outcome.resource_id})
     return outcome.resource_id
@@ -139,7 +139,7 @@ async def _until_nothing_is_left(
             return current
         version = str(current.get("meta", {}).get("versionId", ""))
         url = f"Patient/{patient_id}"
-        await send_all([BundleEntry(url, "PUT", url, changed, if_match=version)], tools, move.told)
+        await send_all([BundleEntry(url, "PUT", url, changed, if_match=version)], tools.writer, move.told)
         tools.finder.forget([current, changed])
     raise PermanentServerError(f"Patient {patient_id} keeps changing on the server: run the same command again")
 
@@ -159,7 +159,7 @@ async def _move_doses(move: Move, right: str, tools: LoadTools) -> Standing:
             whole = [dose.immunization_id for dose in moved if not dose.stays]
             copies = [plan.standing[dose.doses[0]] for dose in moved if dose.stays and dose.doses[0] in plan.standing]
             return Standing(plan.standing, [current[own] for own in whole if own in current], copies)
-        await send_all(plan.entries, tools, move.told)
+        await send_all(plan.entries, tools.writer, move.told)
     raise PermanentServerError("the doses keep changing on the server: run the same command again")
 
 

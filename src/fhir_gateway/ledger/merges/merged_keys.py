@@ -3,7 +3,7 @@
 What was known before is kept beside, so that undoing gives it back.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -23,7 +23,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import Row
 
-from fhir_gateway.ledger import tables
+from fhir_gateway.domain.merges import KeySince, RowAfter
+from fhir_gateway.ledger import codec, tables
 from fhir_gateway.ledger.chunks import chunks
 
 metadata = MetaData()
@@ -49,17 +50,20 @@ class MergedKeys:
     def follow(self, merge: int, *, survivor: str, replaced: Sequence[str], doses: Mapping[str, str]) -> int:
         """Let the keys of replaced Patients lead to the survivor; return how many changed.
 
-        `doses` are Immunizations that became entered-in-error → those that stand for them now. Doing it twice changes
-        nothing.
+        `doses` are Immunizations that became entered-in-error → those that stand for them now; whose rows these are is
+        remembered as well. Doing it twice changes nothing.
         """
         keys = tables.keys
+        kept = set(doses.values())
         changed = 0
         for row in self._keys_of([survivor, *replaced]):
             known = orjson.loads(row.doses)
             moved = {name: doses.get(dose, dose) for name, dose in known.items()}
-            if row.patient_id == survivor and moved == known:
+            if row.patient_id == survivor and moved == known and not kept.intersection(known.values()):
                 continue
             self._remember(merge, row.key, row.patient_id, row.doses)
+            if row.patient_id == survivor and moved == known:
+                continue
             self._connection.execute(
                 update(keys)
                 .where(keys.c.key == row.key)
@@ -68,41 +72,37 @@ class MergedKeys:
             changed += 1
         return changed
 
-    def give_back(self, merge: int, *, survivor: str, moved: Mapping[str, str]) -> int:
-        """Let the keys that followed a merge lead to where they led before; return how many changed.
-
-        A key that a load or an operator has led elsewhere since stays. `moved` are Immunizations that went over to one
-        of the Patients as well → that Patient: their keys go with them.
-        """
+    def since(self, merge: int, patient_ids: Sequence[str]) -> list[KeySince]:
+        """Return the keys that followed a merge, wherever they stand now, and all others of these Patients."""
         keys, kept = tables.keys, merged_keys
         rows = self._connection.execute(
-            select(kept.c.key, kept.c.patient_id, kept.c.doses, keys.c.doses.label("now"))
+            select(kept, keys.c.patient_id.label("now"), keys.c.doses.label("doses_now"))
             .join(keys, keys.c.key == kept.c.key)
-            .where(kept.c.merge == merge, keys.c.patient_id == survivor)
+            .where(kept.c.merge == merge)
+            .order_by(kept.c.key)
         ).all()
-        for row in rows:
-            doses = {**orjson.loads(row.now), **orjson.loads(row.doses)}
-            self._connection.execute(
-                update(keys)
-                .where(keys.c.key == row.key)
-                .values(patient_id=row.patient_id, doses=orjson.dumps(doses).decode())
-            )
-        self._connection.execute(delete(kept).where(kept.c.merge == merge))
-        return len(rows) + self._go_with_doses(survivor, moved)
+        found = {
+            row.key: KeySince(row.key, row.now, orjson.loads(row.doses_now), row.patient_id, orjson.loads(row.doses))
+            for row in rows
+        }
+        for row in self._keys_of(patient_ids):
+            found.setdefault(row.key, KeySince(row.key, row.patient_id, orjson.loads(row.doses)))
+        return list(found.values())
 
-    def _go_with_doses(self, survivor: str, moved: Mapping[str, str]) -> int:
-        if not moved:
-            return 0
-        changed = 0
-        for row in self._keys_of([survivor]):
-            known = set(orjson.loads(row.doses).values())
-            patients = {moved[dose] for dose in known if dose in moved}
-            if known and known <= moved.keys() and len(patients) == 1:
-                self._connection.execute(
-                    update(tables.keys).where(tables.keys.c.key == row.key).values(patient_id=patients.pop())
-                )
-                changed += 1
-        return changed
+    def give_back(self, merge: int, rows: Iterable[RowAfter]) -> None:
+        """Let keys lead to where they lead once a merge is undone.
+
+        One for which a dose was copied is completed by the next load of its file.
+        """
+        keys = tables.keys
+        for row in rows:
+            values: dict[str, Any] = {"patient_id": row.patient_id, "doses": orjson.dumps(dict(row.doses)).decode()}
+            if row.supplied:
+                known = self._connection.execute(select(keys.c.supplied).where(keys.c.key == row.key)).scalar_one()
+                told = codec.unpack(known) | {name: dict(fields) for name, fields in row.supplied.items()}
+                values |= {"content": "", "supplied": codec.pack(told)}
+            self._connection.execute(update(keys).where(keys.c.key == row.key).values(**values))
+        self._connection.execute(delete(merged_keys).where(merged_keys.c.merge == merge))
 
     def _keys_of(self, patient_ids: Sequence[str]) -> list[Row[Any]]:
         keys = tables.keys
