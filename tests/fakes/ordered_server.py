@@ -10,13 +10,14 @@ START = datetime.fromisoformat("2024-01-01T00:00:00+00:00")
 class OrderedServer:
     """Fulfils ports.FhirPuller; `moments` are seconds after START at which resource r0, r1 … were written."""
 
-    def __init__(self, moments, *, cap=1000, links=True, ordered=True):
+    def __init__(self, moments, *, cap=1000, links=True, ordered=True, total=None):
         self.resources = {}
         for number, moment in enumerate(moments):
             self.write(f"r{number}", moment)
         self.cap = cap
         self.links = links
         self.ordered = ordered
+        self.total = total
         self.asked = []
 
     def write(self, name, moment):
@@ -44,7 +45,7 @@ class OrderedServer:
     def _cut(self, found, start, size):
         more = start + size < len(found)
         link = "|".join([str(start + size), str(size), *(one["id"] for one in found)]) if more and self.links else ""
-        return PulledPage(tuple(found[start : start + size]), link)
+        return PulledPage(tuple(found[start : start + size]), link, self.total)
 
 
 def _within(written, bound):

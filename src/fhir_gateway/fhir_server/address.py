@@ -1,10 +1,12 @@
 """The server's address: what may stand in it, and that nothing is ever sent elsewhere."""
 
+from typing import Any
 from urllib.parse import unquote
 
 import httpx
 
 from fhir_gateway.domain.errors import UntrustedAnswerError
+from fhir_gateway.fhir.references import parse_literal
 
 
 def base_url_problem(base_url: str) -> str:
@@ -53,12 +55,32 @@ def local_target(base: str, link: str) -> str | None:
     return below + (f"?{query}" if query else "")
 
 
+def next_link(bundle: Any) -> str:
+    """Return a Bundle's next link, "" where it has none; relative where it leads below the base of its own resources.
+
+    A proxy may map another path to the one below which the server sees itself: the addresses that it gives its resources
+    (`fullUrl`) tell that path, and only what stands behind it is the same on our side.
+    """
+    links = bundle.get("link") if isinstance(bundle, dict) else None
+    found = (link.get("url") for link in _dicts(links) if link.get("relation") == "next")
+    link = next((url for url in found if isinstance(url, str)), "")
+    addresses = (entry.get("fullUrl") for entry in _dicts(bundle.get("entry"))) if link else ()
+    literals = (parse_literal(address) for address in addresses if isinstance(address, str))
+    own = next((literal.base for literal in literals if literal and literal.base), "")
+    below = link.removeprefix(own.rstrip("/")) if own else link
+    return "./" + below.lstrip("/") if below != link and below[:1] in {"", "/", "?"} else link
+
+
 def next_target(base: str, link: str, of: str) -> str:
     """Return what local_target() does; raises UntrustedAnswerError, naming what the link continues, where it is None."""
     target = local_target(base, link)
     if target is None:
         raise UntrustedAnswerError(f"The next link of {of} leads outside of base_url")
     return target
+
+
+def _dicts(value: Any) -> list[dict[str, Any]]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
 def _port(url: httpx.URL) -> int | None:

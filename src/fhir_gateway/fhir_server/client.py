@@ -111,6 +111,8 @@ class FhirClient:
             limits=httpx.Limits(max_connections=MOST_IN_FLIGHT, max_keepalive_connections=MOST_IN_FLIGHT),
             follow_redirects=False,
             trust_env=not is_loopback(httpx.URL(policy.base_url).host),
+            # SSL_CERT_FILE holds on loopback, too, where no proxy is asked.
+            verify=transport is not None or httpx.create_ssl_context(),
         )
 
     async def __aenter__(self) -> Self:
@@ -364,6 +366,7 @@ def _no_answer(error: httpx.TransportError, timeout: float) -> OutageError | Per
         if isinstance(cause, ssl.SSLCertVerificationError):
             return PermanentServerError(
                 f"The FHIR server's certificate is not trusted: {getattr(cause, 'verify_message', 'unknown')}"
+                " (where an authority of your own signed it, let SSL_CERT_FILE name that one's certificate)"
             )
         cause = cause.__cause__ or cause.__context__
     match error:

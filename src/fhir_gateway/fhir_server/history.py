@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from fhir_gateway.domain.errors import PageExpiredError, UntrustedAnswerError
 from fhir_gateway.fhir.bundles import read_location
-from fhir_gateway.fhir_server.address import next_target
+from fhir_gateway.fhir_server.address import next_link, next_target
 from fhir_gateway.fhir_server.client import FhirClient, Request
 from fhir_gateway.fhir_server.headers import FRESH
 from fhir_gateway.fhir_server.reader import ServerReader
@@ -77,7 +77,7 @@ class ServerHistory:
                 raise refusal(answer, history)
             times = await self._deletion_times(answer.body)
             yield target, list(_versions(answer.body, resource_type, times))
-            link = _following(answer.body)
+            link = next_link(answer.body)
             target = next_target(self._client.base, link, history) if link else ""
             begun = True
 
@@ -150,14 +150,6 @@ def _moment(text: Any) -> datetime | None:
     except ValueError:
         return None
     return moment.replace(tzinfo=UTC) if moment and moment.tzinfo is None else moment
-
-
-def _following(bundle: dict[str, Any]) -> str:
-    links = bundle.get("link")
-    for link in links if isinstance(links, list) else []:
-        if isinstance(link, dict) and link.get("relation") == "next" and isinstance(link.get("url"), str):
-            return str(link["url"])
-    return ""
 
 
 def _dict(value: Any) -> dict[str, Any]:

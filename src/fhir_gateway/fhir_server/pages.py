@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from fhir_gateway.domain.errors import UntrustedAnswerError
 from fhir_gateway.domain.records import Resource
+from fhir_gateway.fhir_server.address import next_link
 
 _SERIOUS = frozenset({"warning", "error", "fatal"})
 
@@ -32,8 +33,7 @@ def parse_page(bundle: Any, *, resource_type: str, asked: Iterable[str]) -> Page
     entries = [] if bundle.get("entry") is None else bundle["entry"]
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise UntrustedAnswerError(f"The server answered a search for {resource_type} with a broken Bundle")
-    links = _links(bundle)
-    _check_self_link(links.get("self", ""), resource_type, asked)
+    _check_self_link(_self_link(bundle), resource_type, asked)
     matches: list[Resource] = []
     included: list[Resource] = []
     for entry in entries:
@@ -53,16 +53,15 @@ def parse_page(bundle: Any, *, resource_type: str, asked: Iterable[str]) -> Page
             raise UntrustedAnswerError(f"The server answered a search for {resource_type} with something else")
     total = bundle.get("total")
     counted = total if isinstance(total, int) and not isinstance(total, bool) else None
-    return Page(tuple(matches), tuple(included), counted, links.get("next", ""))
+    return Page(tuple(matches), tuple(included), counted, next_link(bundle))
 
 
-def _links(bundle: dict[str, Any]) -> dict[str, str]:
+def _self_link(bundle: dict[str, Any]) -> str:
     links = bundle.get("link")
-    return {
-        link["relation"]: link["url"]
-        for link in (links if isinstance(links, list) else [])
-        if isinstance(link, dict) and isinstance(link.get("relation"), str) and isinstance(link.get("url"), str)
-    }
+    found = (link for link in (links if isinstance(links, list) else []) if isinstance(link, dict))
+    return next(
+        (link["url"] for link in found if link.get("relation") == "self" and isinstance(link.get("url"), str)), ""
+    )
 
 
 def _check_self_link(link: str, resource_type: str, asked: Iterable[str]) -> None:

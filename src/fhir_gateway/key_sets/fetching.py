@@ -63,11 +63,17 @@ class KeySets:
         problem = keys_url_problem(url)
         if problem:
             raise UnusableKeysError(problem)
-        options = {"transport": self._transport, "trust_env": not is_loopback(httpx.URL(url).host)}
         try:
             async with (
                 asyncio.timeout(self._seconds),  # for all of it: each byte could come just in time
-                httpx.AsyncClient(timeout=self._seconds, follow_redirects=False, **options) as client,  # type: ignore[arg-type]
+                httpx.AsyncClient(
+                    transport=self._transport,
+                    timeout=self._seconds,
+                    follow_redirects=False,
+                    trust_env=not is_loopback(httpx.URL(url).host),
+                    # SSL_CERT_FILE holds on loopback, too, where no proxy is asked.
+                    verify=self._transport is not None or httpx.create_ssl_context(),
+                ) as client,
                 client.stream("GET", url, headers={"Accept": "application/json"}) as response,
             ):
                 content = b""

@@ -112,6 +112,12 @@ async def test_wrong_claims_are_invalid_client(registry, changes):
     assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
 
 
+async def test_a_client_id_beside_the_assertion_must_be_the_same_client(registry):
+    assert (await registry.ask_token(client_id=registry.id)).status_code == 200
+    answer = await registry.ask_token(client_id=Puller(registry.served).id)
+    assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
+
+
 async def test_an_assertion_may_live_the_whole_five_minutes(registry):
     assert (await registry.ask_token(assertion=registry.assertion(exp=int(time.time()) + 300))).status_code == 200
 

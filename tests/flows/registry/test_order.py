@@ -47,6 +47,18 @@ async def test_a_server_without_next_links_is_read_to_its_end(moments, count):
     assert sorted(flat(await pages(server, order(), count=count))) == sorted(server.resources)
 
 
+@given(moments=st.lists(st.integers(0, 6), min_size=2, max_size=25), count=st.integers(1, 7), cap=st.integers(2, 9))
+@settings(deadline=None, derandomize=True)
+async def test_a_count_beyond_what_there_is_holds_up_no_server_that_links_its_pages(moments, count, cap):
+    server = OrderedServer(moments, cap=cap, total=1000)
+    assert sorted(flat(await pages(server, order(), count=count))) == sorted(server.resources)
+
+
+async def test_a_count_beyond_what_is_given_without_links_is_a_cut_answer():
+    with pytest.raises(PermanentServerError, match="no next links"):
+        await stretch(OrderedServer(range(9), cap=4, links=False, total=9), order(), after=None, count=20)
+
+
 async def test_pages_are_as_long_as_asked_for():
     parts = await pages(OrderedServer(range(10)), order(), count=4)
     assert [len(part) for part in parts] == [4, 4, 2]

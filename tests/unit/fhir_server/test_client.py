@@ -2,11 +2,20 @@ import asyncio
 import gc
 import logging
 import ssl
+import threading
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
 from itertools import pairwise
 
 import httpx
 import pytest
 import respx
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from tests.fakes.scripted_server import BASE, ScriptedServer, answer, html, in_turn, outcome
 
 from fhir_gateway.domain.errors import PermanentServerError, TransientServerError
@@ -23,6 +32,54 @@ from fhir_gateway.fhir_server.policy import BasicAuth, BearerAuth, ClientCredent
 GET = Request("GET", "Patient/1")
 PATIENT = {"resourceType": "Patient", "id": "1"}
 OAUTH = ClientCredentialsAuth("http://login.test/token", "me", Secret("invented-secret"))
+
+
+@pytest.fixture
+def own_authority(tmp_path):
+    """A certificate of 127.0.0.1 that nobody but its owner vouches for: its file, and its key beside it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "an authority of our own")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    file = tmp_path / "authority.pem"
+    file.write_bytes(certificate.public_bytes(Encoding.PEM))
+    file.with_suffix(".key").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return file
+
+
+class Encrypted(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Type", "application/fhir+json")
+        self.end_headers()
+        self.wfile.write(b'{"resourceType": "Patient", "id": "1"}')
+
+    def log_message(self, *_):
+        """Say nothing."""
+
+
+async def test_an_authority_of_one_s_own_is_trusted_where_the_environment_names_it(own_authority, monkeypatch):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(own_authority, own_authority.with_suffix(".key"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), Encrypted) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        policy = FhirServerPolicy(base_url=f"https://127.0.0.1:{server.server_port}/fhir")
+        monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+        async with FhirClient(policy) as client:
+            with pytest.raises(PermanentServerError, match=r"not trusted.*SSL_CERT_FILE"):
+                await client.send(GET)
+        monkeypatch.setenv("SSL_CERT_FILE", str(own_authority))
+        async with FhirClient(policy) as client:
+            assert (await client.send(GET)).body == PATIENT
+        server.shutdown()
 
 
 async def test_a_busy_server_is_asked_again():

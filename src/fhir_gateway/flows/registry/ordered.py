@@ -68,6 +68,7 @@ async def moments(
     A server that heeds no bound gives the same page whatever it is asked from: what is found of it is sifted here.
     """
     asked, given, unbound = size, None, False
+    links: bool | None = None
     seen: tuple[datetime | None, list[Position]] = (start, [])
     while True:
         page = await puller.page(order.resource_type, _pairs(order, start, given, asked))
@@ -81,7 +82,12 @@ async def moments(
             )
         rows = [one for one in rows if one[0].updated != given and not (unbound and _is_before(one[0], start, order))]
         all_there = len(page.resources) < asked or (unbound and len(page.resources) > asked)
-        whole = not page.following and all_there and len(page.resources) >= (page.total or 0)
+        ends = not page.following and all_there
+        told = len(page.resources) >= (page.total or 0)
+        if ends and not told and links is None:
+            # It counts more than it gives: a server that links its pages where there is more miscounts, others cut.
+            links = bool((await puller.page(order.resource_type, _pairs(order, None, None, 1))).following)
+        whole = ends and (told or bool(links))
         if not whole and (unbound or not rows):
             asked = _more(asked, order)
             continue

@@ -63,7 +63,7 @@ class RegistryDoor:
         if form.get("client_assertion_type") != ASSERTION_TYPE:
             raise TokenRefusedError("invalid_client", f"client_assertion_type must be {ASSERTION_TYPE}")
         try:
-            client = await self._client(form.get("client_assertion", ""), base=base)
+            client = await self._client(form.get("client_assertion", ""), base=base, named=form.get("client_id"))
         except (InvalidClientError, UnusableKeysError) as error:
             # Who proves itself gets in whatever others fail at: behind a proxy all may have one address.
             if retry := self._rates.hit(_FAILURES_OF_AN_ADDRESS, "address", address):
@@ -103,8 +103,10 @@ class RegistryDoor:
             raise TooManyRequestsError(retry)
         return puller
 
-    async def _client(self, text: str, *, base: str) -> RegistryClient:
+    async def _client(self, text: str, *, base: str, named: str | None) -> RegistryClient:
         said = claimed(text)
+        if named not in (None, said.client):
+            raise InvalidClientError("client_id, where it is given, must be the assertion's client")
         client = self._ledger.registry_clients.get(said.client)
         if client is None or client.revoked:
             raise InvalidClientError("no client of this id is registered here")
