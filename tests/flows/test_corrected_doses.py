@@ -340,3 +340,20 @@ def test_a_correction_leaves_what_another_system_wrote_as_it_is(place, region, c
     reasons = load(place, path)[1]["reasons"]
     assert reasons == ({} if corrected == "B-100" else {"dose-differs": 1})
     assert content(place)[1] == before
+
+
+def test_one_giver_alone_does_not_change_the_day_that_another_one_still_says(place, region):
+    region()
+    corrected = {clinic: place.home / f"{clinic}-next.csv" for clinic in "ab"}
+    for clinic in "ab":
+        report = place.home / f"{clinic}-report.csv"
+        load(place, place.sheet(RATNA, name=f"{clinic}.csv"), "--clinic", clinic, "--report", report)
+        text = report.read_text(encoding="utf-8-sig").replace("15/04/2020", "17/04/2020")
+        corrected[clinic].write_text(text, encoding="utf-8-sig")
+    assert load(place, corrected["b"], "--clinic", "b")[1]["reasons"] == {"dose-differs": 1}
+    assert [day for _, day, _ in standing(place)] == ["2020-04-15"]
+    assert counts(load(place, corrected["a"], "--clinic", "a")[1]) == {"loaded": 1}
+    assert [day for _, day, _ in standing(place)] == ["2020-04-17"]
+    assert counts(load(place, corrected["b"], "--clinic", "b")[1]) == {"loaded": 1}
+    assert counts(load(place, corrected["b"], "--clinic", "b")[1]) == {"unchanged": 1}
+    assert [day for _, day, _ in standing(place)] == ["2020-04-17"]

@@ -50,6 +50,7 @@ def plan_doses(  # noqa: PLR0913 - a plan needs all that is known of the person
         {str(e["id"]): e for e in existing}, elsewhere, known, keys, patient=patient, zone=zone, answer=answer
     )
     doses = [(record, dose) for record in records for dose in record.doses]
+    planning.said_now.update({(record.key, dose.name): dose.resource for record, dose in doses})
     for record, dose in sorted(doses, key=_given_first):
         planning.add(record, dose)
     return planning.plans
@@ -89,6 +90,8 @@ class _Planning:
         for key, entry in keys.items():
             for name, dose_id in entry.doses.items():
                 self._tellers[dose_id][key, name] = entry
+        self.said_now: dict[tuple[str, str], Resource] = {}
+        """What these records themselves tell of their doses (key, name)."""
         self._died = str(patient.get("deceasedDateTime", ""))[:10]
         self._zone = zone
         self._answer = answer
@@ -194,16 +197,39 @@ class _Planning:
         )
 
     def _told_otherwise(self, record: SpooledRecord, dose: Dose, current: Resource, changed: Resource) -> bool:
-        """Tell whether a correction contradicts who gave the dose or wrote it elsewhere, or as good a record that it was (not) given."""
+        """Tell whether a correction contradicts who gave the dose or wrote it elsewhere, or as good a record of it.
+
+        As good a one contradicts where it tells of the dose that stands there, and not of the corrected one.
+        """
         if prefer(dose.resource, changed) is changed or immunizations.is_of_another_system(current):
             return True
-        said, given = supplied({"status": changed.get("status")}), supplied({"primarySource": True})
-        return changed.get("status") != current.get("status") and any(
-            told.get("status", said["status"]) != said["status"]
-            and (dose.resource.get("primarySource") is not True or told.get("primarySource") == given["primarySource"])
-            for (key, name), teller in self._tellers[str(current["id"])].items()
-            if (key, name) != (record.key, dose.name) and (told := teller.supplied.get(name, {}))
+        others = [entry for entry in self._tellers[str(current["id"])].items() if entry[0] != (record.key, dose.name)]
+        return any(
+            self._is_as_good(place, teller, dose) and self._is_contradicted(place, teller, current, changed)
+            for place, teller in others
         )
+
+    def _is_as_good(self, place: tuple[str, str], teller: KnownKey, dose: Dose) -> bool:
+        """Tell whether what a record told of its dose counts as much as this one: only a giver's counts as much as a giver's."""
+        if dose.resource.get("primarySource") is not True:
+            return True
+        if now := self.said_now.get(place):
+            return now.get("primarySource") is True
+        told = teller.supplied.get(place[1], {})
+        return told.get("primarySource") == supplied({"primarySource": True})["primarySource"]
+
+    def _is_contradicted(self, place: tuple[str, str], teller: KnownKey, current: Resource, changed: Resource) -> bool:
+        """Tell whether what a record says of its dose by now is not what a correction makes of that."""
+        now = self.said_now.get(place)
+        if now:
+            tells = [same_dose(now, one, zone=self._zone).sameness is DoseSameness.SAME for one in (current, changed)]
+            told = supplied(now)
+        else:
+            tells = [self._fits(place, teller, one) for one in (current, changed)]
+            told = teller.supplied.get(place[1], {})
+        said = supplied({"status": changed.get("status")})["status"]
+        given_or_not = changed.get("status") != current.get("status") and told.get("status", said) != said
+        return given_or_not or tells == [True, False]
 
     def _of_another(self, record: SpooledRecord, dose: Dose, known: KnownKey, there: Resource) -> DosePlan:
         """Plan for a dose whose row was loaded for another person before: nothing is moved unless an operator says so."""
