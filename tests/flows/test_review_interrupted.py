@@ -53,6 +53,7 @@ def test_another_answer_than_the_interrupted_one_is_refused(undisturbed, asked, 
     (candidate,) = asked.content()[0]
     command(tmp_path, undisturbed[1] // 2, "review", "create", 1)
     assert command(tmp_path, 0, "review", "link", 1, candidate)[0] == 2
+    assert command(tmp_path, 0, "review", "reject", 1, "--reason", "wrong")[0] == 2
 
 
 class _Killed(BaseException):

@@ -114,11 +114,11 @@ def test_the_same_rows_loaded_again_leave_the_sheet_valid(asked):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"decision": "merge"}, "row 1: the column decision takes link, create, reject or nothing"),
-        ({"decision": "link", "patient": ""}, "row 1: link needs a Patient's id"),
-        ({"decision": "reject"}, "row 1: reject needs a reason"),
-        ({"decision": "create", "review": "77"}, "row 1: there is no review 77"),
-        ({"decision": "create", "version": ""}, "row 1: the column version is empty"),
+        ({"decision": "merge"}, "row 1 (review 1): the column decision takes link, create, reject or nothing"),
+        ({"decision": "link", "patient": ""}, "row 1 (review 1): link needs a Patient's id"),
+        ({"decision": "reject"}, "row 1 (review 1): reject needs a reason"),
+        ({"decision": "create", "review": "77"}, "row 1 (review 77): there is no review 77"),
+        ({"decision": "create", "version": ""}, "row 1 (review 1): the column version is empty"),
     ],
 )
 def test_a_sheet_with_a_fault_applies_nothing(asked, change, message):
@@ -127,6 +127,24 @@ def test_a_sheet_with_a_fault_applies_nothing(asked, change, message):
     assert code == 2
     assert message in err
     assert len(asked.json("review", "list")) == 1
+
+
+def test_a_patient_of_another_question_is_linked_only_with_a_reason(asked):
+    asked.load(asked.sheet(OTHER.replace("3303015203200003", "3303014101910009"), name="other.csv"))
+    stranger = next(one for one in asked.content()[0] if one not in asked.json("review", "show", 1)["candidates"])
+    path = filled(exported(asked, "out.csv"), {"decision": "link", "patient": stranger})
+    code, _, err = asked.run("review", "import", path)
+    assert (code, "names another Patient than those whom review 1 was asked about" in err) == (2, True)
+    assert results(asked, filled(path, {"reason": "told so by the midwife"})) == [("applied", "link")]
+    assert results(asked, filled(path, {"reason": ""})) == [("already", "link")]
+
+
+def test_of_an_answer_taken_back_no_way_back_is_promised(asked):
+    path = filled(exported(asked, "out.csv"), {"decision": "link"})
+    results(asked, path)
+    asked.json("review", "undo", 1)
+    (line,) = asked.json("review", "import", path)["lines"]
+    assert (line["result"], "review undo" in line["message"]) == ("stale", False)
 
 
 def test_a_question_decided_on_two_lines_is_a_fault(asked):
@@ -142,7 +160,8 @@ def test_a_question_decided_on_two_lines_is_a_fault(asked):
 def test_a_link_to_nobody_is_refused_and_the_rest_applied(place):
     place.load(place.sheet(RATNA))
     place.load(place.sheet(SAME_NIK, OTHER, name="next.csv"))
-    path = filled(exported(place, "out.csv"), {"decision": "link", "patient": "nobody"}, {"decision": "create"})
+    nobody = {"decision": "link", "patient": "nobody", "reason": "so it stood there"}
+    path = filled(exported(place, "out.csv"), nobody, {"decision": "create"})
     assert results(place, path) == [("refused", "link"), ("applied", "create")]
 
 

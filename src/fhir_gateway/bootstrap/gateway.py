@@ -109,11 +109,7 @@ class Gateway:
 
     def reject(self, review: int, *, user: str, reason: str) -> int:
         """Answer a review: the rows are wrong. Return how many they are."""
-
-        async def answer(tools: LoadTools) -> int:
-            return review_road.reject(review, user=user, reason=reason, tools=tools)
-
-        return self._with_tools(answer)
+        return self._with_tools(lambda tools: review_road.reject(review, user=user, reason=reason, tools=tools))
 
     def summary(self, run: Run, seconds: float | None = None) -> Summary:
         """Return a run's books."""

@@ -302,7 +302,7 @@ def _print_rows(view: bootstrap.ReviewView) -> None:
 
 def _told(rows: Sequence[bootstrap.ReviewRow]) -> str:
     files: dict[str, list[str]] = {}
-    for one in rows:
+    for one in sorted(rows, key=lambda one: one.row):
         files.setdefault(one.file, []).append(str(one.row))
     return "; ".join(
         f"{'row' if len(rows) == 1 else 'rows'} {', '.join(rows)} of {file}" for file, rows in files.items()

@@ -71,7 +71,7 @@ def export_sheet(
 
     One line for each Patient whom the rows may be, row and Patient side by side; a question without candidates has one
     line. Fill in `decision` (link, create or reject) in one line of each question, and leave the others empty: link
-    means the Patient of that line, or another whose id is written into `patient`; reject needs a `reason`.
+    means the Patient of that line, or another whose id is written into `patient`, with a `reason`; reject needs a `reason`, too.
     """
     check_target(sheet)
     with ProgressDisplay() as progress, bootstrap.opened(environment, progress) as gateway:

@@ -1,9 +1,10 @@
-"""The ledger of one environment: its parts over one connection, transactions, and the lock of a load."""
+"""The ledger of one environment: its parts over one connection, transactions, and the locks of loads, merges and answers."""
 
+import asyncio
 import fcntl
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -28,6 +29,13 @@ from fhir_gateway.ledger.runs.runs import Runs
 from fhir_gateway.ledger.spool.spool import Spool
 
 _LONGEST_WORDS = 400
+_PAUSE = 0.05
+"""Seconds between two looks whether another process's answer has been posted."""
+_LOOKS = 1200
+
+
+class _PlaceTakenError(LedgerError):
+    """Another process holds the lock."""
 
 
 class Ledger:
@@ -35,6 +43,7 @@ class Ledger:
 
     def __init__(self, url: str) -> None:
         self._url = url
+        self._answering = False
         self._engine = open_engine(url)
         self._connection = self._engine.connect()
         self.runs = Runs(self._connection)
@@ -82,6 +91,31 @@ class Ledger:
         ):
             yield
 
+    @asynccontextmanager
+    async def answer_lock(self, what: str) -> AsyncIterator[None]:
+        """Hold the environment's one place for an answer to a review, and wait a minute for another process's.
+
+        May be held within itself, as an answer settles further questions. Raises LedgerError naming who holds it.
+        """
+        if self._answering:
+            yield
+            return
+        refusal = "another answer is being posted in this environment: {holder}; run the command again after it"
+        with ExitStack() as stack:
+            for look in range(_LOOKS):
+                try:
+                    stack.enter_context(self._held(".answer.lock", what, refusal))
+                    break
+                except _PlaceTakenError:
+                    if look == _LOOKS - 1:
+                        raise
+                    await asyncio.sleep(_PAUSE)
+            self._answering = True
+            try:
+                yield
+            finally:
+                self._answering = False
+
     @contextmanager
     def _held(self, suffix: str, what: str, refusal: str) -> Iterator[Callable[[str], None]]:
         path = Path(make_url(self._url).database or "ledger").with_suffix(suffix)
@@ -105,7 +139,7 @@ class Ledger:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 holder = os.read(descriptor, _LONGEST_WORDS).decode(errors="replace").strip()
-                raise LedgerError(refusal.format(holder=holder)) from None
+                raise _PlaceTakenError(refusal.format(holder=holder)) from None
             tell(what)
             yield tell
         finally:

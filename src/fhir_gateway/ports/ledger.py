@@ -4,7 +4,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from contextlib import AbstractContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from datetime import datetime
 from typing import Protocol
 
@@ -299,3 +299,5 @@ class Ledger(Protocol):
     def load_lock(self, what: str) -> AbstractContextManager[Callable[[str], None]]: ...
 
     def merge_lock(self, what: str) -> AbstractContextManager[None]: ...
+
+    def answer_lock(self, what: str) -> AbstractAsyncContextManager[None]: ...

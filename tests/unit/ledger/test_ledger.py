@@ -1,5 +1,6 @@
 """The ledger keeps what it is given, and says clearly when it cannot."""
 
+import asyncio
 import sqlite3
 import stat
 from contextlib import closing
@@ -158,6 +159,42 @@ def test_the_lock_is_free_again_after_a_load(ledger, url):
         pass
     with Ledger(url) as other, other.load_lock("second"):
         pass
+
+
+def test_an_answer_waits_for_that_of_another_process(ledger, url, monkeypatch):
+    order = []
+
+    async def answer(of, name, *, after):
+        async with of.answer_lock(name), of.answer_lock("what hangs on it"):
+            await after
+            order.append(name)
+
+    async def both():
+        with Ledger(url) as other:
+            free = asyncio.Event()
+            waiting = asyncio.create_task(answer(ledger, "first", after=free.wait()))
+            await asyncio.sleep(0)
+            second = asyncio.create_task(answer(other, "second", after=asyncio.sleep(0)))
+            await asyncio.sleep(0)
+            free.set()
+            await asyncio.gather(waiting, second)
+
+    monkeypatch.setattr("fhir_gateway.ledger.store._PAUSE", 0)
+    asyncio.run(both())
+    assert order == ["first", "second"]
+
+
+def test_an_answer_waits_no_longer_than_a_minute_for_another(ledger, url, monkeypatch):
+    monkeypatch.setattr("fhir_gateway.ledger.store._PAUSE", 0)
+
+    async def held():
+        async with ledger.answer_lock("review 6, by dewi"):
+            with Ledger(url) as other:
+                async with other.answer_lock("review 7"):
+                    pass
+
+    with pytest.raises(LedgerError, match="review 6, by dewi"):
+        asyncio.run(held())
 
 
 def test_a_spooled_record_comes_back_as_it_was(ledger):

@@ -39,6 +39,11 @@ async def link(number: int, patient_id: str, *, user: str, note: str, tools: Loa
 
     Questions that hang on it are answered, too. Raises UsageError where there is no such open question or Patient.
     """
+    async with tools.ledger.answer_lock(f"review {number}, by {user}"):
+        return await _link(number, patient_id, user=user, note=note, tools=tools)
+
+
+async def _link(number: int, patient_id: str, *, user: str, note: str, tools: LoadTools) -> Run:
     item = _open_item(number, tools)
     if item.kind is ReviewKind.NIK:
         raise UsageError(f"review {number} has rows of many people: correct them, or answer with `review create`")
@@ -70,6 +75,11 @@ async def create(number: int, *, user: str, note: str, tools: LoadTools) -> Run:
     about equally well is asked about on, with both named. Of rows that contradict each other the last one is taken; whose it is is decided as in any load, as the question
     was not about that. So it is of the rows of many people under one NIK, which is nobody's from then on. Raises UsageError where there is no such open question.
     """
+    async with tools.ledger.answer_lock(f"review {number}, by {user}"):
+        return await _create(number, user=user, note=note, tools=tools)
+
+
+async def _create(number: int, *, user: str, note: str, tools: LoadTools) -> Run:
     item = _open_item(number, tools)
     if item.kind in {ReviewKind.KEY, ReviewKind.NIK}:
         return await _decided_anew(item, user=user, note=note, tools=tools)
@@ -153,19 +163,23 @@ def _without(niks: frozenset[str], record: SpooledRecord) -> SpooledRecord:
     return replace(record, patient=patient, content=content_digest(patient, record.doses, record.missing))
 
 
-def reject(number: int, *, user: str, reason: str, tools: LoadTools) -> int:
+async def reject(number: int, *, user: str, reason: str, tools: LoadTools) -> int:
     """Refuse what hangs on a question; the same rows are rejected by later loads. Return how many rows that are.
 
-    Raises UsageError where there is no such open question, or no reason.
+    Raises UsageError where there is no such open question, no reason, or an answer to it that was cut off.
     """
-    item = _open_item(number, tools)
-    if not reason.strip():
-        raise UsageError("say with --reason why the rows are wrong: whoever loads them again is told it")
-    records = tools.ledger.spool.parked_numbers(tools.ledger.reviews.records(item.id))
-    with tools.ledger.transaction():
-        tools.ledger.reviews.reject(item.id, records, reason)
-        tools.ledger.reviews.answer(item.id, ReviewAnswer(ReviewState.REJECTED, user, reason, "", 0, tools.clock.now()))
-    return len(records)
+    async with tools.ledger.answer_lock(f"review {number}, by {user}"):
+        item = _open_item(number, tools)
+        if not reason.strip():
+            raise UsageError("say with --reason why the rows are wrong: whoever loads them again is told it")
+        if run := begun(number, tools.ledger):
+            _refuse_another_answer(item, run, None, tools)
+        records = tools.ledger.spool.parked_numbers(tools.ledger.reviews.records(item.id))
+        said = ReviewAnswer(ReviewState.REJECTED, user, reason, "", 0, tools.clock.now())
+        with tools.ledger.transaction():
+            tools.ledger.reviews.reject(item.id, records, reason)
+            tools.ledger.reviews.answer(item.id, said)
+        return len(records)
 
 
 def said_before(number: int, state: ReviewState, ledger: Ledger, *, patient_id: str = "") -> ReviewItem | None:
@@ -268,14 +282,16 @@ def _on_doses(item: ReviewItem, said: ReviewAnswer) -> Answer | None:
     return Answer.LINK if said.state is ReviewState.LINKED else Answer.CREATE
 
 
-def _refuse_another_answer(item: ReviewItem, run: Run, decision: PersonDecision, tools: LoadTools) -> None:
+def _refuse_another_answer(item: ReviewItem, run: Run, decision: PersonDecision | None, tools: LoadTools) -> None:
+    """Raise UsageError where the answer that this run was begun with is another one than `decision` (None: a rejection)."""
     stored = tools.ledger.spool.decision_of(run, 1)
-    if stored is None:
+    if stored is None and decision:
         return
-    action, patient_id = stored.decision.action, stored.decision.patient_id
-    same = action is decision.action and (action is PersonAction.CREATE or patient_id == decision.patient_id)
-    if not same:
-        words = f"link {item.id} {patient_id}" if action is PersonAction.LINK else f"create {item.id}"
+    action, patient_id = (stored.decision.action, stored.decision.patient_id) if stored else (PersonAction.CREATE, "")
+    other_patient = action is PersonAction.LINK and decision is not None and patient_id != decision.patient_id
+    if decision is None or action is not decision.action or other_patient:
+        linked = action is PersonAction.LINK and item.kind not in {ReviewKind.KEY, ReviewKind.NIK}
+        words = f"link {item.id} {patient_id}" if linked else f"create {item.id}"
         raise UsageError(
             f"review {item.id} was being answered otherwise when that was interrupted, and a part is on the server:"
             f" finish it with `review {words}`, then `review undo {item.id}`"

@@ -9,6 +9,7 @@ from fhir_gateway.domain.errors import ServerError, TransientServerError, UsageE
 from fhir_gateway.domain.runs import ReviewItem, ReviewState
 from fhir_gateway.flows.load.tools import LoadTools
 from fhir_gateway.flows.review.answering import begun, create, link, reject, said_before
+from fhir_gateway.flows.review.asking import candidate_ids
 from fhir_gateway.ports import Ledger
 
 _MOST_PROBLEMS = 50
@@ -99,7 +100,8 @@ def check_sheet(lines: Iterable[SheetLine], ledger: Ledger) -> list[SheetDecisio
             continue
         found = _fault(line) or _decision(line, ledger)
         if isinstance(found, str):
-            problems.append(f"row {line.number}: {found}")
+            named = f" (review {line.review.strip()})" if line.review.strip().isdecimal() else ""
+            problems.append(f"row {line.number}{named}: {found}")
         elif (before := decisions.get(found.review)) and _as_before(found, before):
             continue  # said in the lines of several candidates, as is easily done where they stand below each other
         elif before:
@@ -111,7 +113,9 @@ def check_sheet(lines: Iterable[SheetLine], ledger: Ledger) -> list[SheetDecisio
             decisions[found.review] = found
     if problems:
         more = [f"… and {len(problems) - _MOST_PROBLEMS} more"] if len(problems) > _MOST_PROBLEMS else []
-        raise UsageError("\n".join(["nothing was applied:", *problems[:_MOST_PROBLEMS], *more]))
+        raise UsageError(
+            "\n".join(["nothing was applied (rows are counted below the header):", *problems[:_MOST_PROBLEMS], *more])
+        )
     return list(decisions.values())
 
 
@@ -139,9 +143,10 @@ def _fault(line: SheetLine) -> str:
 
 def _decision(line: SheetLine, ledger: Ledger) -> SheetDecision | str:
     number = int(line.review)
-    if number > _LARGEST or ledger.reviews.get(number) is None:
+    item = ledger.reviews.get(number) if number <= _LARGEST else None
+    if item is None:
         return f"there is no review {number} in this environment"
-    return SheetDecision(
+    decision = SheetDecision(
         line=line.number,
         review=number,
         version=line.version.strip(),
@@ -150,6 +155,21 @@ def _decision(line: SheetLine, ledger: Ledger) -> SheetDecision | str:
         reason=line.reason.strip(),
         decided_by=line.decided_by.strip(),
     )
+    if decision.choice is Choice.LINK and not decision.reason and not _proposed(decision.patient, item, ledger):
+        # A column that was sorted by itself puts one question's Patient beside another's.
+        return (
+            f"the column patient names another Patient than those whom review {number} was asked about: say in the"
+            " column reason why it is that one, or put back what was exported"
+        )
+    return decision
+
+
+def _proposed(patient_id: str, item: ReviewItem, ledger: Ledger) -> bool:
+    """Say whether a Patient is one of those whom a question is about, or the question no longer waits."""
+    if item.state is not ReviewState.OPEN or patient_id == item.patient_id:
+        return True
+    asked = item.decision.candidates if item.decision else ()
+    return patient_id in asked or patient_id in candidate_ids(item, ledger)
 
 
 async def apply_sheet(decisions: Sequence[SheetDecision], *, user: str, tools: LoadTools) -> AsyncIterator[AppliedLine]:
@@ -160,13 +180,14 @@ async def apply_sheet(decisions: Sequence[SheetDecision], *, user: str, tools: L
     is not tried.
     """
     tools.progress.phase("applying decisions", len(decisions))
+    single = replace(tools, progress=_Untold())
     gone = False
     for count, decision in enumerate(decisions, start=1):
         if gone:
             yield AppliedLine(decision, LineResult.NOT_REACHED, "import the sheet again when the server answers")
             continue
         try:
-            yield _known(decision, tools.ledger) or await _apply(decision, decision.decided_by or user, tools)
+            yield await _settled(decision, decision.decided_by or user, single)
         except TransientServerError as error:
             gone = True
             yield AppliedLine(decision, LineResult.FAILED, str(error))
@@ -175,6 +196,21 @@ async def apply_sheet(decisions: Sequence[SheetDecision], *, user: str, tools: L
         except ServerError as error:
             yield AppliedLine(decision, LineResult.FAILED, str(error))
         tools.progress.advance(count)
+
+
+async def _settled(decision: SheetDecision, user: str, tools: LoadTools) -> AppliedLine:
+    async with tools.ledger.answer_lock(f"review {decision.review}, by {user}"):
+        return _known(decision, tools.ledger) or await _apply(decision, user, tools)
+
+
+class _Untold:
+    """The progress of a single answer, of which nobody is told: that of the sheet tells enough."""
+
+    def phase(self, name: str, total: int | None = None) -> None:
+        """Tell nothing."""
+
+    def advance(self, done: int, share: float | None = None) -> None:
+        """Tell nothing."""
 
 
 def _known(decision: SheetDecision, ledger: Ledger) -> AppliedLine | None:
@@ -189,14 +225,15 @@ def _known(decision: SheetDecision, ledger: Ledger) -> AppliedLine | None:
     if said_before(decision.review, _STATES[decision.choice], ledger, patient_id=patient_id):
         return AppliedLine(decision, LineResult.ALREADY, f"decided so by {item.user}")
     words = f"review {decision.review} has been settled meanwhile: {item.state}" + f" by {item.user}" * bool(item.user)
-    return AppliedLine(decision, LineResult.STALE, f"{words}; `review undo {decision.review}` takes that back")
+    back = f"; `review undo {decision.review}` takes that back" if item.state in _STATES.values() else ""
+    return AppliedLine(decision, LineResult.STALE, words + back)
 
 
 async def _apply(decision: SheetDecision, user: str, tools: LoadTools) -> AppliedLine:
     number, reason = decision.review, decision.reason
     if decision.choice is Choice.REJECT:
-        rows = reject(number, user=user, reason=reason, tools=tools)
-        return AppliedLine(decision, LineResult.APPLIED, f"{rows} rows rejected")
+        rows = await reject(number, user=user, reason=reason, tools=tools)
+        return AppliedLine(decision, LineResult.APPLIED, f"rows: {rows} rejected")
     if decision.choice is Choice.LINK:
         run = await link(number, decision.patient, user=user, note=reason, tools=tools)
     else:
