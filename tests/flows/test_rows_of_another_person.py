@@ -45,6 +45,14 @@ def test_a_visit_that_was_another_persons_takes_its_dose_along_when_an_operator_
     assert [row["gateway_status"] for row in rows] == ["unchanged", "unchanged"]
 
 
+def test_a_visit_stays_whose_it_was_while_it_is_asked_about(place, asked):
+    number, wisnu, kirana = asked
+    place.json("review", "reject", number, "--reason", "it was Wisnu after all")
+    moved = place.json("review", "unlink", 1, 1, "--to", kirana)
+    assert (moved["from"], moved["doses"]) == (wisnu, 1)
+    assert owners(place) == {"2024-01-01": kirana, "2024-01-05": kirana}
+
+
 def test_a_dose_that_was_moved_goes_back_alone(place, asked):
     number, wisnu, kirana = asked
     place.json("review", "link", number, kirana)

@@ -78,6 +78,18 @@ def test_taking_apart_is_taken_back(apart):
     assert len(set(owners(apart).values())) == 1
 
 
+def test_a_copy_of_a_shared_dose_is_completed_with_its_own_person(place):
+    other_phone = BCG.replace("081210001001", "081210007777")
+    place.load(place.sheet(BCG, BCG.replace(";1;B100", ";;"), other_phone.replace("15/04", "15/08")))
+    assert len(place.content()[0]) == 1
+    done = place.json("review", "unlink", 1, 2, "--only")
+    assert place.load(place.home / "sheet.csv")["review"] == 0
+    assert place.load(place.home / "sheet.csv")["unchanged"] == 3
+    given = sorted(dose["patient"]["reference"].removeprefix("Patient/") for dose in place.content()[1].values())
+    assert given == sorted([done["from"], done["from"], done["to"]])
+    assert place.json("merge", "find") == []
+
+
 OTHER_PHONE = POLIO.replace("081210001001", "081210009999")
 
 

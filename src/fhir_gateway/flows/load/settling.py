@@ -11,6 +11,7 @@ from fhir_gateway.domain.outcomes import Outcome, worst
 from fhir_gateway.domain.registry import Correction, RecallReason
 from fhir_gateway.domain.runs import KnownKey, ReviewKind, Run, Settlement, SpooledRecord, WrittenResource
 from fhir_gateway.flows.load.blocks import block_numbers
+from fhir_gateway.flows.load.dose_plans import OTHER_PERSON
 from fhir_gateway.flows.load.failing import Failure, failure_of, what_to_do
 from fhir_gateway.flows.load.listed import keep_lots, row_to_keep
 from fhir_gateway.flows.load.reading import leading_code, missing_text
@@ -180,7 +181,7 @@ def _learned(
         learned.append(
             KnownKey(
                 key=key,
-                patient_id=person.patient_id,
+                patient_id=_whose(person, before, results.get(record.number, ())),
                 content=record.content if complete else "",
                 doses={**(before.doses if before else {}), **doses},
                 supplied={**told, **parts},
@@ -190,6 +191,12 @@ def _learned(
             )
         )
     return learned
+
+
+def _whose(person: PersonPost, before: KnownKey | None, results: Sequence[DoseResult]) -> str:
+    """Return whose a row is: as before while it is asked about, as all its doses stand with another person."""
+    asked = bool(results) and all(result.code == OTHER_PERSON for result in results)
+    return before.patient_id if before and asked else person.patient_id
 
 
 def _remember(run: Run, people: Sequence[PersonPost], learned: Sequence[KnownKey], tools: LoadTools) -> None:

@@ -125,7 +125,9 @@ def write_down(move: Move, request: UnlinkRequest, right: str, tools: LoadTools)
     apart = [Verdict(digest, move.wrong, same=False) for digest in sorted(mine - theirs)]
     apart += [Verdict(digest, right, same=False) for digest in sorted(theirs - mine)]
     apart += [Verdict(digest, right, same=True) for digest in sorted(mine - theirs)]
-    reviews.judge(number, apart or two_of_the_same_words(number, right, [move.wrong]))
+    if mine <= theirs:  # nothing that the rows say tells whose they are
+        apart += two_of_the_same_words(number, right, [move.wrong])
+    reviews.judge(number, apart)
 
 
 def two_of_the_same_words(review: int, patient_id: str, others: Iterable[str]) -> list[Verdict]:
