@@ -129,14 +129,25 @@ def test_columns_that_the_mapping_does_not_read_are_told(place):
         assert "sheet.csv: not read: 'Nomor', 'No NIK' (is it 'NIK'?)" in place.run(*command)[2]
 
 
+COHORT = "Nama Anak,Tanggal Lahir Anak,Nama Orang Tua"
+
+
 def test_a_wide_sheet_without_a_dose_column_is_told(place):
-    """As where the antigens stand in a header row above "Tanggal": all rows would be loaded, and no dose missed."""
     sheet = place.home / "cohort.csv"
-    sheet.write_text("Nama Anak,Tanggal Lahir Anak,Nama Orang Tua,HB0\nLaras Ayu,2024-02-09,Dewi,2024-02-09\n")
+    sheet.write_text(f"{COHORT},Usia Anak\nLaras Ayu,2024-02-09,Dewi,1\n")
     for command in (("load", sheet), ("convert", sheet, "--out", "out.ndjson")):
         assert "cohort.csv: no column holds doses (as 'Tanggal Imunisasi BCG 1' would)" in place.run(*command)[2]
-    sheet.write_text("Nama Anak,Tanggal Lahir Anak,Nama Orang Tua,Tanggal Imunisasi HB0\nLaras Ayu,2024-02-09,Dewi,\n")
+    sheet.write_text(f"{COHORT},Tanggal Imunisasi HB0\nLaras Ayu,2024-02-09,Dewi,\n")
     assert "no column holds doses" not in place.run("load", sheet)[2]
+
+
+@pytest.mark.parametrize("column", ["HB0", "bcg-1", "Imunisasi POLIO 2"])
+def test_a_wide_sheet_that_names_its_doses_otherwise_is_refused(place, column):
+    """As where the antigens stand in a header row above "Tanggal": all rows would be loaded, and no dose missed."""
+    sheet = place.home / "cohort.csv"
+    sheet.write_text(f"{COHORT},{column}\nLaras Ayu,2024-02-09,Dewi,2024-02-09\n")
+    assert f"'{column}' names a dose" in refused(place, "load", sheet)
+    assert f"'{column}' names a dose" in refused(place, "convert", sheet, "--out", "out.ndjson")
 
 
 def test_a_header_without_rows_is_a_finished_load_of_nothing(place):

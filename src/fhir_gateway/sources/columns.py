@@ -162,6 +162,30 @@ def unread_columns(header: Header) -> tuple[str, ...]:
     return tuple(told)
 
 
+def misread_doses(header: Header) -> str:
+    """Return what is wrong with a wide sheet whose columns name doses, but none as the layout reads them; "" if nothing.
+
+    As where the antigens stand in a header row above "Tanggal": all rows would be loaded, and no dose missed.
+    """
+    if not header.layout.doses or not header.layout.doses.isdisjoint(header.keys):
+        return ""
+    doses = {_in_words(name): name for name in sorted(header.layout.doses)}
+    for name in header.names:
+        words = _in_words(name)
+        told = any(map(str.isalpha, words))
+        expected = next((dose for key, dose in doses.items() if told and key.endswith(f" {words}")), "")
+        if expected:
+            return (
+                f"'{name.strip()}' names a dose, but the mapping {header.layout.mapping} reads such in columns as"
+                f" '{expected}' and found none: write the columns' names so (where the header has two rows, make one of them)"
+            )
+    return ""
+
+
+def _in_words(name: str) -> str:
+    return _BETWEEN_WORDS.sub(" ", column_key(name)).strip()
+
+
 def misfit(
     file: str,
     rows: Sequence[Sequence[str]],

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fhir_gateway.domain.errors import SourceError
 from fhir_gateway.domain.records import SourceRecord, UnreadableRow
-from fhir_gateway.sources.columns import Header, unread_columns
+from fhir_gateway.sources.columns import Header, misread_doses, unread_columns
 from fhir_gateway.sources.doubts import Doubts
 
 
@@ -26,6 +26,8 @@ class FileSource(ABC):
         self.header = header.names
         self.keys = header.keys
         self.unread = unread_columns(header)
+        if problem := misread_doses(header):
+            raise SourceError(f"{path}: {problem}")
         doses = header.layout.doses
         self.without_doses = bool(doses) and doses.isdisjoint(header.keys)
         self._state = _state(path)
