@@ -62,7 +62,8 @@ def test_the_numbers_of_pairs_do_not_tell_which_are_linked():
         for number in range(1, 41)
     ]
     numbered = numbered_by_chance(drawn_linked_first, 1)
-    assert [pair.number for pair in numbered] == list(range(1, 41))
+    first = numbered[0].number
+    assert [pair.number for pair in numbered] == list(range(first, first + 40))
     assert 5 < sum(pair.linked for pair in numbered[:20]) < 15
     assert sum(pair.linked for pair in numbered) == 20
 
@@ -105,10 +106,19 @@ def test_a_word_that_is_no_judgement_is_told(drawn):
 def test_a_pair_judged_both_ways_on_one_sheet_is_told(drawn):
     first = judged(drawn, 1, by_name)
     both_ways = drawn.home / "both.csv"
-    both_ways.write_text("pair,judgement\n1,Same\n1, same\n1,different\n", encoding="utf-8")
+    pair = sealed(drawn)[0]["pair"]
+    both_ways.write_text(f"pair,judgement\n{pair},Same\n{pair}, same\n{pair},different\n", encoding="utf-8")
     code, _, err = drawn.run("identity", "audit", "score", first, both_ways)
     assert code == 2
-    assert "both.csv:3: pair 1 stands above" in err
+    assert f"both.csv:3: pair {pair} stands above" in err
+
+
+def test_sheets_of_another_audit_are_refused(drawn):
+    sheets = [judged(drawn, judge, by_name) for judge in (1, 2)]
+    drawn.run("identity", "audit", "draw", drawn.home / "sheet.csv", "--size", 2, "--seed", 2, "--out", "other")
+    code, out, err = drawn.run("identity", "audit", "score", *sheets, "--key", drawn.home / "other" / "key.csv")
+    assert (code, out) == (2, "")
+    assert "give sheets and key of one audit" in err
 
 
 def test_one_sheet_is_no_audit(drawn):
@@ -137,6 +147,7 @@ def test_a_row_linked_to_who_was_on_the_server_is_held_against_the_patient_as_it
     sheet = openpyxl.load_workbook(place.home / "audit" / "judge-1.xlsx").active
     cells = dict(zip(*sheet.iter_rows(values_only=True), strict=True))
     assert sorted((cells["A phone"], cells["B phone"])) == ["+6281210001001", "+6281210009999"]
+    assert cells["A identifiers"] == cells["B identifiers"] == "NIK 3303015203200003"
 
 
 def test_two_whom_only_a_third_row_joined_are_drawn(place):

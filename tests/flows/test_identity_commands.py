@@ -55,6 +55,21 @@ def test_a_higher_threshold_parts_what_a_lower_one_joins(place):
     assert flips == [{"a": "sheet.csv:1", "b": "sheet.csv:2", "joined": now["links"] == 0}]
 
 
+def test_pairs_that_flip_and_are_not_named_are_told_of(place):
+    place.sheet(
+        RATNA,
+        *(
+            RATNA_POLIO.replace("081210001001;15/05", f"{phone};15/{month}")
+            for phone, month in (("081210009999", "05"), ("", "06"))
+        ),
+    )
+    options = ("identity", "thresholds", "sheet.csv", "--certain", "200", "--flips")
+    code, out, _ = place.run(*options, "1")
+    assert code == 0, out
+    assert (out.count(" parts "), "… and 2 more (--flips 0 names all)" in out) == (1, True)
+    assert len(place.json(*options, "0")[-1]["flips"]) == 3
+
+
 def test_a_higher_bar_for_questions_makes_a_new_person(place):
     place.sheet(RATNA, NEAR, BAYU)
     now, high = place.json("identity", "thresholds", "sheet.csv", "--certain", "90", "--probable", "80")

@@ -49,6 +49,12 @@ def test_an_answer_that_they_are_two_leaves_the_rows_to_be_asked_about_with_both
     assert doses_of_each(place) == [1, 1]
 
 
+def test_trying_thresholds_counts_the_question_once(place):
+    place.sheet(RATNA, OTHER_NUMBER, BARE, MOVED)
+    (now,) = place.json("identity", "thresholds", "sheet.csv", "--certain", "10")
+    assert (now["reviews"], now["in_review"]) == (1, 3)
+
+
 def test_a_rejection_settles_only_the_rows_in_question(place):
     place.load(place.sheet(RATNA, OTHER_NUMBER, BARE, MOVED))
     (asked,) = place.json("review", "list")

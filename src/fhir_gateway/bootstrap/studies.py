@@ -53,7 +53,7 @@ def try_thresholds(  # noqa: PLR0913 - what is asked of a study, each of its own
     *,
     clinic: str,
     with_server: bool,
-    most_flips: int,
+    most_flips: int | None,
     limit: int,
 ) -> ThresholdStudy:
     """Decide the inputs' rows under each policy; the environment's ledger and server stay as they are."""

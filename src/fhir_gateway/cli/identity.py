@@ -28,7 +28,6 @@ app.add_typer(identity_audit.app, name="audit")
 app.command()(identity_estimate.estimate)
 
 _STEPS = (-4.0, -2.0, 2.0, 4.0)
-_SHOWN_FLIPS = 20
 _FREQUENCIES = (
     "(How common names are: the shipped frequencies. A load counts its own rows beside them, its sums differ by that.)"
 )
@@ -108,6 +107,9 @@ def thresholds(
         bool, typer.Option("--server", help="Also look for candidates on the server (for files not yet loaded).")
     ] = False,
     limit: options.Limit = 0,
+    flips: Annotated[
+        int, typer.Option("--flips", min=0, metavar="N", help="Name the first N pairs that flip; 0: all.")
+    ] = 20,
     as_json: options.Json = False,
 ) -> None:
     """Dry run: what other thresholds would change. Nothing is sent, and the ledger stays as it is.
@@ -121,7 +123,7 @@ def thresholds(
         if truth:
             studies.check_truth(gateway, inputs, truth)
         study = studies.try_thresholds(
-            gateway, inputs, policies, clinic=clinic, with_server=server, most_flips=_SHOWN_FLIPS, limit=limit
+            gateway, inputs, policies, clinic=clinic, with_server=server, most_flips=flips or None, limit=limit
         )
         scores = studies.score_thresholds(study, inputs, truth) if truth else []
     shown = [_as_json(o, scores[n] if scores else None, inputs) for n, o in enumerate(study.outcomes)]
@@ -222,3 +224,5 @@ def _print_outcomes(outcomes: Sequence[ThresholdOutcome], shown: Sequence[dict[s
                 f"certain {outcome.policy.certain:g}, probable {outcome.policy.probable:g}, margin"
                 f" {outcome.policy.margin:g} {verb} {flip['a']} and {flip['b']}"
             )
+        if more := one["flipped"] - len(one["flips"]):
+            print(f"… and {more} more (--flips 0 names all)")

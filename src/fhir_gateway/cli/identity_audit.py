@@ -2,7 +2,7 @@
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +14,7 @@ from fhir_gateway.cli import options
 from fhir_gateway.cli.persons import person_columns
 from fhir_gateway.cli.printing import print_json, print_table
 from fhir_gateway.cli.progress import ProgressDisplay
+from fhir_gateway.domain import systems
 from fhir_gateway.domain.errors import UsageError
 from fhir_gateway.domain.records import Layout, Resource, UnreadableRow
 from fhir_gateway.flows.judging import JUDGEMENTS, AuditPair, Proportion, SealedPair, StratumScore, score_audit
@@ -79,8 +80,10 @@ def score(
     """
     if sheet_1.resolve() == sheet_2.resolve():
         raise UsageError("SHEET1 and SHEET2 are the same file: two people must judge")
-    sealed = _read_key(key or sheet_1.parent / KEY_FILE)
-    result = score_audit(sealed, _read_judgements(sheet_1), _read_judgements(sheet_2))
+    key = key or sheet_1.parent / KEY_FILE
+    sealed = _read_key(key)
+    first, second = (_read_judgements(sheet, sealed, key) for sheet in (sheet_1, sheet_2))
+    result = score_audit(sealed, first, second)
     if not result.judged:
         raise UsageError("no pair of the key has been judged on both sheets")
     if as_json:
@@ -116,8 +119,14 @@ def score(
 
 def _row(pair: AuditPair, *, swapped: bool) -> list[str]:
     both: Sequence[Resource] = (pair.right, pair.left) if swapped else (pair.left, pair.right)
-    sides = [person_columns(person, reveal=True) for person in both]
+    sides = [person_columns(_as_told(person), reveal=True) for person in both]
     return [str(pair.number), *(side[name] for name in _COMPARED for side in sides), "", ""]
+
+
+def _as_told(person: Resource) -> Resource:
+    """Return a person without the gateway's own identifier: that somebody is a Patient already tells of what was decided."""
+    told = [each for each in person.get("identifier", []) if each.get("system") != systems.PERSON]
+    return {**person, "identifier": told}
 
 
 def _sealed(pair: AuditPair) -> list[str]:
@@ -141,7 +150,7 @@ def _read_key(path: Path) -> dict[int, SealedPair]:
     return sealed
 
 
-def _read_judgements(path: Path) -> dict[int, str]:
+def _read_judgements(path: Path, sealed: Container[int], key: Path) -> dict[int, str]:
     found: dict[int, str] = {}
     for cells, place in _cells(path, ("pair", "judgement")):
         word = cells["judgement"].strip().casefold()
@@ -153,6 +162,8 @@ def _read_judgements(path: Path) -> dict[int, str]:
             raise UsageError(
                 f"{place}: pair {cells['pair'].strip()} stands above with another judgement: keep one of the two"
             )
+        if int(cells["pair"]) not in sealed:
+            raise UsageError(f"{place}: {key} has no pair {cells['pair'].strip()}: give sheets and key of one audit")
     return found
 
 

@@ -2,8 +2,9 @@
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -46,10 +47,8 @@ def read_cells(path: Path) -> Iterator[dict[str, str]]:
 
 
 def _reported(cells: dict[str, str], place: str) -> ReportedRow:
-    lacking = [name for name in _NEEDED if name not in cells]
-    if lacking:
-        raise SourceError(f"{place}: no column {', '.join(lacking)}; give a report that `load --report` wrote")
-    if not cells["gateway_row"].isdigit() or cells["gateway_status"] not in STATUSES:
+    _check_columns(cells, place)
+    if not cells["gateway_row"].isdecimal() or cells["gateway_status"] not in STATUSES:
         raise SourceError(f"{place}: gateway_row must be a number and gateway_status one of {', '.join(STATUSES)}")
     return ReportedRow(
         row=int(cells["gateway_row"]),
@@ -61,12 +60,19 @@ def _reported(cells: dict[str, str], place: str) -> ReportedRow:
     )
 
 
+def _check_columns(names: Container[str], place: str) -> None:
+    if lacking := [name for name in _NEEDED if name not in names]:
+        raise SourceError(f"{place}: no column {', '.join(lacking)}; give a report that `load --report` wrote")
+
+
 def _csv_rows(path: Path) -> Iterator[dict[str, str]]:
     with path.open(encoding="utf-8-sig", newline="") as file:
         header = file.readline()
         file.seek(0)
         delimiter = max(",;\t|", key=header.count)
-        for row in csv.DictReader(file, delimiter=delimiter, restval=""):
+        reader = csv.DictReader(file, delimiter=delimiter, restval="")
+        _check_columns(reader.fieldnames or (), str(path))
+        for row in reader:
             yield {name: text for name, text in row.items() if isinstance(name, str)}
 
 
@@ -81,13 +87,17 @@ def _json_rows(path: Path) -> Iterator[dict[str, str]]:
 
 
 def _xlsx_rows(path: Path) -> Iterator[dict[str, str]]:
-    """Yield the rows below the one that names the gateway's columns: title rows may stand above it."""
+    """Yield the rows below the one that names the gateway's columns: title rows may stand above it.
+
+    A row ends with its last cell that holds something; what is empty behind it is empty in its columns.
+    """
     header: list[str] = []
     for cells in sheet_rows(path):
         if header:
-            yield dict(zip(header, cells, strict=False))
+            yield dict(zip_longest(header, cells[: len(header)], fillvalue=""))
         elif "gateway_row" in cells:
             header = cells
+    _check_columns(header, str(path))
 
 
 def sheet_rows(path: Path) -> Iterator[list[str]]:

@@ -30,7 +30,7 @@ def check_same_region(folder: Path, source: str, report: Path) -> bool:
     reported = {
         int(cells["gateway_row"]): words
         for cells in islice(read_cells(report), _COMPARED)
-        if cells.get("gateway_row", "").isdigit() and (words := _words(_own(cells)))
+        if cells.get("gateway_row", "").isdecimal() and (words := _words(_own(cells)))
     }
     if told := _what_differs(export, reported):
         raise SourceError(

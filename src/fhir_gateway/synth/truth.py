@@ -55,7 +55,7 @@ def read_truth(folder: Path) -> Iterator[TrueRow]:
 
 
 def _true_row(cells: list[str], place: str) -> TrueRow:
-    if len(cells) != len(HEADER) or not cells[1].isdigit():
+    if len(cells) != len(HEADER) or not cells[1].isdecimal():
         raise SourceError(f"{place}: not a row of truth, it needs {len(HEADER)} cells and a row number")
     source, row, person, role, mother, father, twin_of, household, namesake, tags, doses = cells
     return TrueRow(

@@ -39,10 +39,34 @@ def test_xlsx_is_read_below_its_title_rows(tmp_path):
     assert list(read_report(path)) == EXPECTED
 
 
+def test_a_row_of_a_workbook_ends_with_its_last_filled_cell(tmp_path):
+    path = tmp_path / "report.xlsx"
+    book = openpyxl.Workbook(write_only=True)
+    sheet = book.create_sheet()
+    for row in [HEADER, ["Ani", "1", "rejected", "broken"]]:
+        sheet.append(row)
+    book.save(path)
+    assert list(read_report(path)) == [ReportedRow(1, "rejected", reason="broken")]
+
+
+@pytest.mark.parametrize("rows", [[], [["a", "b"], ["1", "2"]]])
+def test_a_workbook_without_the_gateways_columns_is_no_report(tmp_path, rows):
+    path = tmp_path / "export.xlsx"
+    book = openpyxl.Workbook()
+    for row in rows:
+        book.active.append(row)
+    book.save(path)
+    with pytest.raises(SourceError, match="no column gateway_row"):
+        list(read_report(path))
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("", "no column gateway_row"),
+        ("a,b\n", "no column gateway_row"),
         ("a,b\n1,2\n", "no column gateway_row"),
+        (",".join(HEADER) + "\nAni,²,loaded,,1,,\n", "must be a number"),
         (",".join(HEADER) + "\nAni,x,loaded,,1,,\n", "must be a number"),
         (",".join(HEADER) + "\nAni,1,done,,1,,\n", "one of loaded"),
     ],

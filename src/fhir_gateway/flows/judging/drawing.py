@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from fhir_gateway.bundling.digests import digest
 from fhir_gateway.domain import systems
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.domain.runs import Run, RunKind
@@ -17,6 +18,9 @@ from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.evidence import evidence_of
 from fhir_gateway.identity.frequencies import Frequencies
 from fhir_gateway.ports import Ledger
+
+_NUMBERS = 100_000
+"""More than the pairs of an audit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +90,13 @@ async def draw_audit(  # noqa: PLR0913 - what is asked of a sample, each of its 
 
 
 def numbered_by_chance(pairs: Sequence[AuditPair], seed: int) -> list[AuditPair]:
-    """Return the pairs numbered by chance: they are drawn linked first, stratum by stratum, which a judge must not see."""
+    """Return the pairs numbered by chance: they are drawn linked first, stratum by stratum, which a judge must not see.
+
+    The numbers begin with four digits that the seed and what was drawn decide: a sheet of another audit has none of them.
+    """
     mixed = random.Random(f"{seed}/numbers").sample(pairs, len(pairs))  # noqa: S311 - an order, no secret
-    return [replace(pair, number=number) for number, pair in enumerate(mixed, start=1)]
+    audit = int(digest([seed, *((pair.left, pair.right, pair.weight) for pair in mixed)])[:8], 16) % 9_000 + 1_000
+    return [replace(pair, number=audit * _NUMBERS + place) for place, pair in enumerate(mixed, start=1)]
 
 
 async def _shown(

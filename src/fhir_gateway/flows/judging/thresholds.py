@@ -36,8 +36,9 @@ class Flip:
 class ThresholdOutcome:
     """What a policy makes of the rows.
 
-    `links` are wordings joined to another or to a Patient of the server, `new` people created, `questions` reviews and
-    `in_review` the wordings that wait for them. `flips` are pairs that another policy, the first of the study, decides
+    `links` are wordings joined to another or to a Patient of the server, `new` people created, `questions` reviews as
+    `review list` counts them (who fits two of whom another question asks hangs on that) and `in_review` the wordings that
+    wait for them. `flips` are pairs that another policy, the first of the study, decides
     otherwise: the first of them; `flipped` counts all. `groups` holds for each wording's number the smallest number of
     its person, 0 in review.
     """
@@ -71,11 +72,17 @@ class ThresholdStudy:
 
 
 async def study_thresholds(
-    request: LoadRequest, policies: Sequence[MatchingPolicy], tools: LoadTools, *, with_server: bool, most_flips: int
+    request: LoadRequest,
+    policies: Sequence[MatchingPolicy],
+    tools: LoadTools,
+    *,
+    with_server: bool,
+    most_flips: int | None,
 ) -> ThresholdStudy:
     """Decide the request's rows under each policy; `tools.ledger` is a ledger of its own, to be thrown away.
 
-    `with_server` also looks for candidates on the server; else the rows are held against one another only.
+    `with_server` also looks for candidates on the server; else the rows are held against one another only. Of the flips
+    the first `most_flips` are kept, all of them with None.
     """
     lenient = replace(
         tools,
@@ -115,12 +122,16 @@ def _decided(run: Run, policy: MatchingPolicy, tools: LoadTools, frequencies: Fr
     tools.progress.phase(f"deciding: certain {policy.certain:g}, margin {policy.margin:g}")
     outcome = ThresholdOutcome(policy)
     patients: dict[str, int] = {}
+    hanging: list[list[int]] = []
     done = 0
     for decisions in each_decision(run, replace(tools, matching=policy), frequencies=frequencies):
         for decision in decisions:
             _count(outcome, decision, patients)
+            if decision.torn and decision.action is PersonAction.REVIEW:
+                hanging.append([one for one in decision.candidates if isinstance(one, int)])
             done += len(decision.members)
         tools.progress.advance(done)
+    outcome.questions -= sum(any(outcome.groups[one] == _IN_REVIEW for one in people) for people in hanging)
     return outcome
 
 
@@ -144,14 +155,14 @@ def _count(outcome: ThresholdOutcome, decision: PersonDecision, patients: dict[s
         outcome.groups[member] = group
 
 
-def _compare(outcome: ThresholdOutcome, first: ThresholdOutcome, rows: Sequence[StudiedRow], most_flips: int) -> None:
+def _compare(outcome: ThresholdOutcome, first: ThresholdOutcome, rows: Sequence[StudiedRow], most: int | None) -> None:
     places: dict[int, tuple[int, int]] = {}
     for row in rows:
         places.setdefault(row.wording, (row.file, row.row))
     now, before = set(_joined(outcome)), set(_joined(first))
     for pair in sorted(now ^ before):
         outcome.flipped += 1
-        if len(outcome.flips) < most_flips:
+        if most is None or len(outcome.flips) < most:
             outcome.flips.append(Flip(places[pair[0]], places[pair[1]], pair in now))
 
 
