@@ -58,6 +58,22 @@ def test_whom_a_row_fits_as_well_may_wait_in_a_question_of_an_earlier_load(place
     assert f"review {waiting['id']}" in place.json("review", "show", torn)["reason"]
 
 
+def test_row_of_a_twin_who_waits_for_what_doses_tell_is_not_linked_to_the_other_twin(place):
+    """By themselves the two are one child under a shorter name; only the list that has a dose of both tells."""
+    twin = DAMAR.replace("Damar", "Damar Wisnu")
+    assert place.load(place.sheet(DAMAR, twin))["reasons"] == {"doses-contradict": 1}
+    before = place.content()
+    (waiting,) = place.json("review", "list")
+    first, second = ("Damar", "Damar Wisnu") if "Damar Saputra" in str(before[0]) else ("Damar Wisnu", "Damar")
+    polio = POLIO.replace("Ratna Dewanti;;P", "NAME Saputra;;L").replace("Lastri Handayani", "Sugeng Raharjo")
+    books = place.load(place.sheet(polio.replace("NAME", second), name="next.csv"))
+    assert books["reasons"] == {"fits-two-people": 1}
+    assert place.content() == before
+    (item,) = place.json("review", "list")
+    assert (item["id"], item["rows"]) == (waiting["id"], 2)
+    assert place.load(place.sheet(polio.replace("NAME", first), name="last.csv"))["loaded"] == 1
+
+
 def test_of_two_whom_a_patient_fits_as_well_neither_is_linked(place):
     place.load(place.sheet(INITIAL))
     before = place.content()

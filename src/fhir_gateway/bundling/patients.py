@@ -14,6 +14,7 @@ from fhir_gateway.domain.records import Resource
 from fhir_gateway.people.addresses import places_in
 from fhir_gateway.people.names import read_name
 from fhir_gateway.people.nik import Nik, NikStatus, may_be_made_of, read_nik
+from fhir_gateway.people.phone_digits import comparable_phone
 
 _LISTS = ("identifier", "name", "telecom", "address", "contact", "extension")
 _AGES = frozenset({"name", "address", "identifier"})
@@ -56,7 +57,7 @@ def enriched(current: Resource, addition: Resource) -> Resource | None:
         _add_single(result, name, addition)
     _add_identifiers(result, addition.get("identifier", []))
     _add_names(result, addition.get("name", []))
-    _add_missing(result, "telecom", addition.get("telecom", []), key=lambda t: (t.get("system"), t.get("value")))
+    _add_missing(result, "telecom", addition.get("telecom", []), key=_telecom_key)
     _add_missing(result, "contact", addition.get("contact", []), key=_contact_key)
     _add_addresses(result, addition.get("address", []))
     return None if result == current else result
@@ -200,6 +201,13 @@ def _name_key(name: Resource) -> str:
 
 def _written(name: Resource) -> str:
     return str(name.get("text") or " ".join([*name.get("given", []), name.get("family", "")]))
+
+
+def _telecom_key(telecom: Resource) -> Any:
+    """Return by what a number is known again that others wrote in another way, or keep as an old one."""
+    system, value = telecom.get("system"), telecom.get("value")
+    digits = comparable_phone(value) if system == "phone" and isinstance(value, str) else ""
+    return (system, digits or value)
 
 
 def _contact_key(contact: Resource) -> Any:

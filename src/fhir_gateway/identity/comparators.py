@@ -296,6 +296,12 @@ def in_chosen_spelling(left: PersonEvidence, right: PersonEvidence) -> bool:
     return chosen
 
 
+def numbered_twice(left: PersonEvidence, right: PersonEvidence) -> bool:
+    """Whether one clinic numbered both, but not alike."""
+    clinics = {clinic for clinic, _ in left.records} & {clinic for clinic, _ in right.records}
+    return bool(clinics) and set(left.records).isdisjoint(right.records)
+
+
 def no_number_in_common(left: PersonEvidence, right: PersonEvidence) -> bool:
     """Whether two families have no parent's NIK, phone or family card in common."""
     numbers = ((left.parent_niks, right.parent_niks), (left.phones, right.phones), (left.families, right.families))

@@ -16,11 +16,11 @@ from fhir_gateway.people.addresses import places_in
 from fhir_gateway.people.name_agreement import NameLevel, compare_keys
 from fhir_gateway.people.names import PersonName, read_name
 from fhir_gateway.people.nik import NikStatus, is_masked, is_parents_nik, read_nik
+from fhir_gateway.people.phone_digits import comparable_phone
 
 _MRN = systems.medical_record("")
 _SOURCE = f"{systems.SOURCE}:"
 _DATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?")
-_NOT_A_DIGIT = re.compile(r"\D+")
 _MOTHER, _PARENTS = "MTH", frozenset({"PRN", "PARNT", "NPRN", "FTH", "NFTH", "GUARD"})
 _MOTHERS = frozenset({_MOTHER, "NMTH", "MTHR"})
 _NIKS = frozenset({systems.NIK, systems.NIK_AS_WRITTEN})
@@ -289,14 +289,6 @@ def _contacts(contacts: Any) -> _Contacts:
 def _phones(telecom: Any) -> list[str]:
     points = [_text(point.get("value")) for point in _objects(telecom) if point.get("system") in ("phone", "sms", None)]
     return [number for value in points if (number := comparable_phone(value))]
-
-
-@remembered(2048)
-def comparable_phone(text: str) -> str:
-    """Return a phone's national digits without 0 and country code, "" where they cannot be a number of their own."""
-    plain = text if text.isdecimal() else _NOT_A_DIGIT.sub("", text)
-    digits = plain.lstrip("0").removeprefix("62").lstrip("0")
-    return digits if 7 <= len(digits) <= 13 and len(set(digits[2:])) > 2 else ""
 
 
 def _places(addresses: Any) -> tuple[str, ...]:

@@ -20,11 +20,13 @@ from fhir_gateway.identity.comparators import (
     compare_own_names,
     in_chosen_spelling,
     no_number_in_common,
+    numbered_twice,
     years_apart,
 )
 from fhir_gateway.identity.doses import dose_number, local_date, lot_of
 from fhir_gateway.identity.evidence import PersonEvidence
 from fhir_gateway.identity.vaccines import codes_of, small_childrens
+from fhir_gateway.identity.weighing import called_by_child
 from fhir_gateway.people.name_agreement import NameAgreement, NameLevel
 from fhir_gateway.people.name_slips import is_slip
 from fhir_gateway.people.name_sounds import same_sound
@@ -217,8 +219,8 @@ def doses_part(left: PersonEvidence, right: PersonEvidence, found: Repeats) -> b
     """Say whether doses make two of these.
 
     One dose that stands twice in a list may be a line written twice, several are not. Where the names are not the same,
-    or two spellings between which parents choose, one is enough; as it is of namesakes of whom no family is the same, and
-    of two lines of a list that has one for each child. Under one name and in one family several doses on two days each are two courses, and nobody has two. Two such lines under names that are more than spelled otherwise are two children's without a dose. Against
+    or two spellings between which parents choose, one is enough; as it is of namesakes of whom no family is the same or
+    who have two mothers, of two spellings that one clinic numbered both, and of two lines of a list that has one for each child. Under one name and in one family several doses on two days each are two courses, and nobody has two. Two such lines under names that are more than spelled otherwise are two children's without a dose. Against
     a NIK in common several doses speak, under two names, or one on two days under names a sound apart: the number is a twin's. Of two
     years of birth several doses twice tell that neither is written wrong.
     """
@@ -231,9 +233,10 @@ def doses_part(left: PersonEvidence, right: PersonEvidence, found: Repeats) -> b
     if found.contradict or (found.of_two and years_apart(left, right)):
         return True
     if level is NameLevel.EXACT:
-        return found.half and (found.again >= _SEVERAL or not _same_family(left, right))
+        return found.half and (found.again >= _SEVERAL or not _same_family(left, right) or _two_mothers(left, right))
     if level is NameLevel.EQUIVALENT:
-        twins = found.half and in_chosen_spelling(left, right)
+        chosen = in_chosen_spelling(left, right) or numbered_twice(left, right)
+        twins = found.half and (chosen or _two_mothers(left, right))
         return twins or found.of_two or found.contradicted > found.agreed or (found.half and found.lines)
     return found.half or found.contradicted > found.agreed or found.lines
 
@@ -255,6 +258,12 @@ def _same_family(left: PersonEvidence, right: PersonEvidence) -> bool:
     """Say whether a parent, a phone or a family card is the same; a village is many families'."""
     parents = compare_keys_of(_parents_of(left), _parents_of(right))
     return parents.level in _SAME_PARENT or not no_number_in_common(left, right)
+
+
+def _two_mothers(left: PersonEvidence, right: PersonEvidence) -> bool:
+    """Say whether both name a mother, and another one; who is called after her child ("Mak Rafa") may be either."""
+    mothers = left.mother_keys, right.mother_keys
+    return not any(map(called_by_child, mothers)) and compare_keys_of(*mothers).level is NameLevel.DIFFERENT
 
 
 def _parents_of(known: PersonEvidence) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ most of the name agree. Only a number of its own or the very name then tells who
 """
 
 from fhir_gateway.domain.identity import Comparison
-from fhir_gateway.identity.comparators import compare_own_names, in_chosen_spelling
+from fhir_gateway.identity.comparators import compare_own_names, in_chosen_spelling, numbered_twice
 from fhir_gateway.identity.evidence import PersonEvidence
 from fhir_gateway.identity.vetoes import has_label
 from fhir_gateway.people.name_agreement import WORDS_MISSING, NameLevel, may_be_paired
@@ -34,7 +34,7 @@ def may_be_unseen_twins(
         return (has_label(left) or has_label(right)) and in_chosen_spelling(left, right)
     level = compare_own_names(left, right).level
     if level is NameLevel.UNKNOWN:
-        return left.newborn != right.newborn and _numbered_twice(left, right) and _other_phone(left, right)
+        return left.newborn != right.newborn and numbered_twice(left, right) and _other_phone(left, right)
     if level in _SPELLED and met_on_server:
         boy_and_girl = level is NameLevel.EQUIVALENT and ("gender", "different") in said
         return boy_and_girl or in_chosen_spelling(left, right)
@@ -50,11 +50,6 @@ def _first_word_missing(left: PersonEvidence, right: PersonEvidence) -> bool:
 def _lacks_first(short: tuple[str, ...], long: tuple[str, ...]) -> bool:
     first = next((word for word in long if len(word) > 1 and word not in WEAK_WORDS), "")
     return bool(first) and not any(word == first or may_be_paired(word, first) for word in short)
-
-
-def _numbered_twice(left: PersonEvidence, right: PersonEvidence) -> bool:
-    """Whether one clinic numbered both, but not alike."""
-    return not {clinic for clinic, _ in left.records}.isdisjoint(clinic for clinic, _ in right.records)
 
 
 def _other_phone(left: PersonEvidence, right: PersonEvidence) -> bool:

@@ -246,7 +246,7 @@ def _parents(
         weight = weigh_mother(agreement, parameters, frequencies)
         if weight < 0 and are_couple(left.mother_keys, right.mother_keys, frequencies):
             return [("couple", parameters.weights["parent.different"])]
-        if weight < 0 and (_called_by_child(left.mother_keys) or _called_by_child(right.mother_keys)):
+        if weight < 0 and (called_by_child(left.mother_keys) or called_by_child(right.mother_keys)):
             return []
         return [("mother", weight)]
     left_keys, right_keys = left.mother_keys + left.parent_keys, right.mother_keys + right.parent_keys
@@ -281,7 +281,7 @@ def may_be_couple(left: tuple[str, ...], right: tuple[str, ...], frequencies: Fr
     return one.isdisjoint(other) and ("" not in one or "" not in other)
 
 
-def _called_by_child(keys: tuple[str, ...]) -> bool:
+def called_by_child(keys: tuple[str, ...]) -> bool:
     """Say whether a mother is called after her child ("Inaq X"): that contradicts no name of her own."""
     return any(key.split(" ", 1)[0] in MOTHER_OF for key in keys)
 

@@ -152,8 +152,8 @@ MOTHER_WORDS = _words("ny nyonya ibu nyony nny")
 FATHER_TITLES = _words("tn tuan bpk bapak bp pak")
 """Stand before the father's name in a child's temporary name: "An. Tn. X"."""
 
-MOTHER_OF = _words("inaq inak amaq amak")
-"""Among Sasak "Inaq X" is the mother of X, "Amaq X" the father: the way in which neighbours call them, beside their names."""
+MOTHER_OF = _words("inaq inak amaq amak mak mamak omak nai")
+"""Neighbours call parents after a child: among Sasak "Inaq X" is the mother of X, "Amaq X" the father; in Sumatra "Mak X", "Nai X"."""
 
 ROMAN_ORDER: Mapping[str, int] = {
     "i": 1,

@@ -36,6 +36,13 @@ def test_a_match_that_adds_nothing_changes_nothing():
     assert patients.enriched(current, patient(telecom=[PHONE])) is None
 
 
+@pytest.mark.parametrize("there", [{"value": "0812-0000-0001"}, {"use": "old", "value": "+62 81200000001"}])
+def test_a_phone_that_is_there_in_another_form_or_as_an_old_one_is_not_added(there):
+    current = patient(telecom=[{"system": "phone", **there}])
+    assert patients.enriched(current, patient(telecom=[PHONE])) is None
+    assert len(patients.enriched(current, patient(telecom=[OTHER_PHONE]))["telecom"]) == 2
+
+
 def test_a_match_never_overwrites():
     current = patient(gender="female", address=[{"text": "Desa Bukateja RT 1"}])
     addition = patient(gender="male", birthDate="1991-01-05", address=[{"text": "Bukateja"}])

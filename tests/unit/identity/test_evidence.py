@@ -5,7 +5,8 @@ from tests.fakes.invented_people import RIZKIS_NIK, evidence, patient
 
 from fhir_gateway.domain import systems
 from fhir_gateway.identity.comparison import compare
-from fhir_gateway.identity.evidence import BirthDate, comparable_phone, evidence_of, evidence_of_all, read_birth_date
+from fhir_gateway.identity.evidence import BirthDate, evidence_of, evidence_of_all, read_birth_date
+from fhir_gateway.people.phone_digits import comparable_phone
 
 MOTHERS_NIK = "3303124502950001"
 

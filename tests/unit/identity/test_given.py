@@ -23,6 +23,7 @@ from fhir_gateway.identity.given import (
     listed,
 )
 from fhir_gateway.identity.weighing import are_couple, may_be_couple
+from fhir_gateway.people.names import read_name
 
 _ZONE = ZoneInfo("Asia/Jakarta")
 _BCG = GivenDose("clinic:0", "19", "1", "2023-02-01")
@@ -169,6 +170,28 @@ def test_a_twins_number_under_a_name_a_sound_apart_is_seen_by_two_days_of_one_do
     found = _repeats({_POLIO, _MR}, {GivenDose("clinic:0", "198", "2", "2023-05-01")})
 
     assert doses_part(one, other, found) is parted
+
+
+@pytest.mark.parametrize("name", ["Muslimah Azzahra", "Mushlimah Azzahra"])
+@pytest.mark.parametrize(("mother", "parted"), [("Halimah Harahap", True), ("Nadhifa", False), ("Mak Muslimah", False)])
+def test_one_dose_twice_in_a_list_parts_children_of_two_mothers_who_share_a_phone(
+    name: str, mother: str, *, parted: bool
+) -> None:
+    one = _child("Muslimah Azzahra")
+    other = _child(name)._replace(mother_keys=(read_name(mother).key,))
+
+    assert doses_part(one, other, _repeats({_BCG}, {_BCG})) is parted
+    assert not doses_part(one, other, _repeats({_BCG}, {_MR}))
+
+
+@pytest.mark.parametrize(("number", "parted"), [("000124", True), ("000123", False)])
+def test_one_dose_twice_in_a_list_parts_two_spellings_that_one_clinic_numbered_both(
+    number: str, *, parted: bool
+) -> None:
+    one = _child("Muslimah Azzahra")._replace(records=(("rsud", "000123"),))
+    other = _child("Mushlimah Azzahra")._replace(records=(("rsud", number),))
+
+    assert doses_part(one, other, _repeats({_BCG}, {_BCG})) is parted
 
 
 def test_namesakes_without_a_family_in_common_are_parted_by_one_dose() -> None:

@@ -10,7 +10,7 @@ from fhir_gateway.domain.records import Resource
 from fhir_gateway.flows.load.tools import LoadTools
 from fhir_gateway.identity.clustering import fits_as_well
 from fhir_gateway.identity.comparison import compare
-from fhir_gateway.identity.decision import FITS_TWO
+from fhir_gateway.identity.decision import FITS_TWO, MAYBE_TWO
 from fhir_gateway.identity.evidence import PersonEvidence, evidence_of
 from fhir_gateway.identity.frequencies import Frequencies
 
@@ -23,6 +23,7 @@ class RivalsWaiting:
     def __init__(self, tools: LoadTools) -> None:
         self._tools = tools
         self._questions: Mapping[str, Sequence[int]] | None = None
+        self._maybe_two: dict[int, bool] = {}
 
     def held(
         self,
@@ -31,7 +32,7 @@ class RivalsWaiting:
         patients: Mapping[str, PersonEvidence],
         frequencies: Frequencies | None,
     ) -> PersonDecision:
-        """Return the decision, or a review where somebody who cannot be the Patient waits, and fits about as well."""
+        """Return the decision, or a review where somebody waits who cannot be the Patient or may be its twin, and fits about as well."""
         patient = patients.get(decision.patient_id)
         if decision.action is not PersonAction.LINK or patient is None:
             return decision
@@ -43,7 +44,7 @@ class RivalsWaiting:
         rivals: dict[str, int] = {}
         for question, resource in self._people_about(decision.patient_id):
             waiting = evidence_of(resource)
-            if waiting in members or not compared(waiting, patient).vetoes:
+            if waiting in members or not (self._is_maybe_two(question) or compared(waiting, patient).vetoes):
                 continue
             fitting = [compared(member, waiting) for member in members]
             best = max((compared(member, patient) for member in members), key=_weight)
@@ -65,6 +66,13 @@ class RivalsWaiting:
             waiting=tuple(rivals),
             torn=True,
         )
+
+    def _is_maybe_two(self, question: int) -> bool:
+        """Say whether it asks about two whom their doses or other rows part: their own comparison does not show that."""
+        if question not in self._maybe_two:
+            item = self._tools.ledger.reviews.get(question)
+            self._maybe_two[question] = item is not None and item.code in MAYBE_TWO
+        return self._maybe_two[question]
 
     def _people_about(self, patient_id: str) -> Iterator[tuple[int, Resource]]:
         reviews = self._tools.ledger.reviews
