@@ -50,9 +50,7 @@ _ROWS_ALONE = "a row of the one may be the other by itself; all that is known of
 _TWIN_UNSEEN = "it may be the same child, or a twin of whom no file told before: no number of its own tells"
 FITS_TWO = "fits-two-people"
 """The reason of a question about somebody who fits two."""
-_DOSES_CONTRADICT = "doses-contradict"
-_CONTRADICTED = "contradicted"
-MAYBE_TWO = frozenset({_DOSES_CONTRADICT, _CONTRADICTED, VetoCode.POSSIBLE_TWINS.value})
+MAYBE_TWO = frozenset({"doses-contradict", "contradicted", VetoCode.POSSIBLE_TWINS.value})
 """The reasons of questions about two who agree but for what their doses or other rows tell: maybe two people all the same."""
 _FITS_TWO = "it fits two people about equally well"
 _IS_FITTED_BY_TWO = "the Patient whom it fits is fitted about as well by somebody else of this load"
@@ -273,10 +271,10 @@ class _Decisions:
     def _contradiction(self, edge: Edge, members: Members, other: Members) -> _Doubt:
         found = self._graph.repeats(members, other)
         if self._graph.timeline_is_impossible(edge.node, edge.other):
-            return _Doubt(edge, _DOSES_CONTRADICT, _IMPOSSIBLE)
+            return _Doubt(edge, "doses-contradict", _IMPOSSIBLE)
         if found.repeated or found.contradicted or self._persons.doses_part(members, other):
-            return _Doubt(edge, _DOSES_CONTRADICT, _DOSES_OF_TWO)
-        return _Doubt(edge, _CONTRADICTED, "it fits this person, but a record of the same person contradicts")
+            return _Doubt(edge, "doses-contradict", _DOSES_OF_TWO)
+        return _Doubt(edge, "contradicted", "it fits this person, but a record of the same person contradicts")
 
     def _veto_doubt(self, edge: Edge, members: Members, *, linked: bool) -> _Doubt | None:
         if edge.comparison.grade is not Grade.PROBABLE:

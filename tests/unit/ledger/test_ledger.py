@@ -310,9 +310,9 @@ def test_a_run_keeps_the_thresholds_that_it_was_decided_by(ledger):
     }  # fmt: skip
 
 
-def asked(ledger, run, *records):
+def asked(ledger, run, *records, person=1):
     with ledger.transaction():
-        decision = PersonDecision((1,), PersonAction.REVIEW, Grade.PROBABLE, "why", "words", candidates=("p1",))
+        decision = PersonDecision((person,), PersonAction.REVIEW, Grade.PROBABLE, "why", "words", candidates=("p1",))
         return ledger.reviews.ask(
             run,
             records,
@@ -330,6 +330,21 @@ def test_the_same_doubt_of_a_later_load_does_not_ask_twice(ledger):
     second = started(ledger)
     assert asked(ledger, first, record()) == asked(ledger, second, record())
     assert [item.rows for item in ledger.reviews.open_items()] == [1]
+
+
+def test_rows_asked_about_together_before_are_two_questions_once_a_load_takes_them_for_two_people(ledger):
+    one, other = record(), record(2, key="k2", person=2)
+    before = asked(ledger, started(ledger), one, other)
+    run = started(ledger)
+    assert asked(ledger, run, one) == before
+    second = asked(ledger, run, other, person=2)
+    assert second != before
+    assert asked(ledger, run, other, person=2) == second  # the same question of a run that was cut off and goes on
+    assert [(item.id, item.decision.members) for item in ledger.reviews.open_items()] == [
+        (before, (1,)),
+        (second, (2,)),
+    ]
+    assert [item.rows for item in ledger.reviews.open_items()] == [1, 1]
 
 
 def test_a_doubt_that_has_been_loaded_meanwhile_no_longer_waits(ledger):

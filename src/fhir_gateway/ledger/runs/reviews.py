@@ -50,21 +50,23 @@ class Reviews:
         """Put a question to the queue and return its number.
 
         Records that already hang on an open question of the same kind (an earlier load of the same rows) bring that
-        question up to date instead of doubling it. A dry run asks nothing.
+        question up to date instead of doubling it; one that this run has asked about other people stays theirs. A dry run
+        asks nothing.
         """
         if run.kind is RunKind.DRY_RUN:
             return 0
+        body = codec.pack_decision(decision) if decision else None
         values = {
             "run": run.id,
             "code": code,
             "text": text,
             "suggestion": suggestion,
-            "body": codec.pack_decision(decision) if decision else None,
+            "body": body,
             "patient_id": patient_id,
         }
         keys = [record.key for record in records]
         waiting = self._open_among(self._hanging_on(keys), [kind])
-        number = min(waiting, default=None)
+        number = min(set(waiting) - self._taken_by_others(waiting, run, body), default=None)
         if number is None:
             result = self._connection.execute(
                 insert(tables.reviews).values(kind=kind, state=ReviewState.OPEN, opened=opened.isoformat(), **values)
@@ -312,6 +314,17 @@ class Reviews:
         for chunk in chunks(sorted(numbers)):
             statement = select(table.c.id).where(table.c.id.in_(chunk), table.c.kind.in_(kinds))
             found += self._connection.execute(statement.where(table.c.state == ReviewState.OPEN)).scalars()
+        return found
+
+    def _taken_by_others(self, numbers: Iterable[int], run: Run, body: bytes | None) -> set[int]:
+        """Return which of these questions the run has brought up to date with another decision: rows asked about together before."""
+        table = tables.reviews
+        if body is None:
+            return set()
+        found: set[int] = set()
+        for chunk in chunks(sorted(numbers)):
+            statement = select(table.c.id).where(table.c.id.in_(chunk), table.c.run == run.id, table.c.body != body)
+            found.update(self._connection.execute(statement).scalars())
         return found
 
     def _hanging_on(self, keys: Sequence[str]) -> set[int]:
