@@ -42,8 +42,21 @@ def test_the_question_is_about_no_single_person(place, question):
     _, out, err = place.run("review", "show", question)
     assert NIK not in out + err
     place.run("review", "create", question)
-    code, _, err = place.run("review", "undo", question)
+    code, _, err = place.run("review", "undo", question, "--to", next(iter(place.server("Patient"))))
     assert (code, "`review unlink` moves single ones" in err) == (2, True)
+
+
+def test_a_number_counts_again_once_the_answer_is_taken_back(place, question):
+    place.run("review", "create", question)
+    content = place.content()
+    assert "the number counts again" in place.run("review", "undo", question)[1]
+    assert place.json("review", "undo", question)["done_before"]
+    assert place.load(place.home / "sheet.csv")["reasons"] == {"nik-of-many": 6}
+    assert place.content() == content
+    (again,) = place.json("review", "list")
+    assert place.json("review", "create", again["id"])["review"] == 0
+    assert place.load(place.home / "sheet.csv")["unchanged"] == 1 + len(NAMES)
+    assert place.content() == content
 
 
 def test_corrected_rows_leave_the_question(place, question):

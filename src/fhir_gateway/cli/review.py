@@ -15,7 +15,7 @@ from fhir_gateway.domain.errors import UsageError
 from fhir_gateway.domain.runs import ReviewAnswer, ReviewItem, ReviewState, Run
 from fhir_gateway.flows import review as review_road
 from fhir_gateway.flows.load import LoadTools
-from fhir_gateway.flows.review import DoseTakenBack, Unlinked, UnlinkRequest
+from fhir_gateway.flows.review import DoseTakenBack, NumberTakenBack, Unlinked, UnlinkRequest
 from fhir_gateway.ports import Ledger
 from fhir_gateway.settings import EMBEDDED
 
@@ -191,7 +191,8 @@ def undo(
 
     The rows of a link go to a new person unless --to names one; those of a creation need --to. Taking an `unlink` back
     moves the rows to where they came from. A dose that an answer made is marked entered-in-error, and the next load asks
-    again; one that an answer moved from another person goes back to --to.
+    again; one that an answer moved from another person goes back to --to. A number that was said to be nobody's counts
+    again.
     """
     who = user or options.login()
     with ProgressDisplay() as progress, bootstrap.opened(environment, progress) as gateway:
@@ -205,6 +206,8 @@ def undo(
         with_it = gateway.ledger.reviews.answered_as(number)
     if isinstance(done, DoseTakenBack):
         _print_dose_taken_back(done, as_json=as_json)
+    elif isinstance(done, NumberTakenBack):
+        _print_number_taken_back(done, as_json=as_json)
     elif done:
         _print_unlinked(done, as_json=as_json)
     elif as_json:
@@ -234,6 +237,13 @@ def _print_dose_taken_back(done: DoseTakenBack, *, as_json: bool) -> None:
     doses = "1 dose is" if done.doses == 1 else f"{done.doses} doses are"
     what = f"back with Patient {done.to}" if done.to else "marked entered-in-error"
     print(f"review {done.review} is taken back: {doses} {what}; the next load of the file asks again")
+
+
+def _print_number_taken_back(done: NumberTakenBack, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"review": done.review, "state": "undone"})
+        return
+    print(f"review {done.review} is taken back: the number counts again, and the next load of its rows asks again")
 
 
 def _print_unlinked(done: Unlinked, *, as_json: bool) -> None:

@@ -14,7 +14,7 @@ from fhir_gateway.flows.review.sheets import (
     check_sheet,
     version_of,
 )
-from fhir_gateway.flows.review.undoing import DoseTakenBack, undo
+from fhir_gateway.flows.review.undoing import DoseTakenBack, NumberTakenBack, undo
 from fhir_gateway.flows.review.unlinked_before import Unlinked
 from fhir_gateway.flows.review.unlinking import unlink
 
@@ -23,6 +23,7 @@ __all__ = [
     "Choice",
     "DoseTakenBack",
     "LineResult",
+    "NumberTakenBack",
     "Question",
     "SheetDecision",
     "SheetLine",

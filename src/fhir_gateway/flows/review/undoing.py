@@ -23,13 +23,22 @@ class DoseTakenBack:
     to: str = ""
 
 
-async def undo(number: int, *, to: str, user: str, note: str, tools: LoadTools) -> Unlinked | DoseTakenBack | None:
+@dataclass(frozen=True, slots=True)
+class NumberTakenBack:
+    """An answer about a number was taken back: it counts again, and the next load of its rows asks again."""
+
+    review: int
+
+
+async def undo(
+    number: int, *, to: str, user: str, note: str, tools: LoadTools
+) -> Unlinked | DoseTakenBack | NumberTakenBack | None:
     """Take the answer to a question back; return what was moved or marked, None where that was nothing.
 
     A rejection: the question waits again. A link or a creation: the rows go to Patient `to`, or after a link to a new
-    person. An unlinking: the rows go back. Of a dose: see
-    take_back_dose(); one that was moved goes to `to`. Raises UsageError for a question that nobody
-    has answered, and what unlink() raises.
+    person. An unlinking: the rows go back. Of a dose: see take_back_dose(); one that was moved goes to `to`. Of a number
+    of many people: it counts again, and the people of its rows stay who they are until the next load asks. Raises
+    UsageError for a question that nobody has answered, and what unlink() raises.
     """
     item = tools.ledger.reviews.get(number)
     if item is None:
@@ -44,9 +53,11 @@ async def undo(number: int, *, to: str, user: str, note: str, tools: LoadTools) 
     if not answers or item.state not in {ReviewState.LINKED, ReviewState.CREATED, ReviewState.UNLINKED}:
         raise UsageError(f"review {number} has no answer to take back ({item.state})")
     if item.kind is ReviewKind.NIK:
-        raise UsageError(
-            f"review {number} was about a number, each of its rows was decided by itself: `review unlink` moves single ones"
-        )
+        if to:
+            raise UsageError(
+                f"review {number} was about a number, each of its rows was decided by itself: `review unlink` moves single ones"
+            )
+        return _number_counts_again(number, user=user, note=note, tools=tools)
     if item.kind not in _OF_PEOPLE:
         moved = item.code == OTHER_PERSON and item.state is ReviewState.LINKED
         if to and not moved:
@@ -58,6 +69,13 @@ async def undo(number: int, *, to: str, user: str, note: str, tools: LoadTools) 
         changed = await take_back_dose(item, answers[-1], to=to, user=user, note=note, tools=tools)
         return DoseTakenBack(number, changed, to)
     return await unlink(_request(item, answers[-1], to=to, user=user, note=note, tools=tools), tools)
+
+
+def _number_counts_again(number: int, *, user: str, note: str, tools: LoadTools) -> NumberTakenBack:
+    with tools.ledger.load_lock(f"taking back the answer to review {number}"), tools.ledger.transaction():
+        tools.ledger.reviews.take_back(number)
+        tools.ledger.reviews.answer(number, ReviewAnswer(ReviewState.UNDONE, user, note, "", 0, tools.clock.now()))
+    return NumberTakenBack(number)
 
 
 def _request(  # noqa: PLR0913 - what unlink() is asked, and from what it follows
