@@ -1,5 +1,7 @@
 """Reports: where they cannot be written is told before the run; one for each file; fed back, they keep their keys."""
 
+import os
+
 import pytest
 from tests.flows.conftest import BAYU, RATNA, VITAMIN
 from tests.flows.test_load import counts
@@ -33,6 +35,17 @@ def test_resources_that_cannot_be_written_are_told_before_the_conversion(place, 
     before = path.read_bytes()
     refused(place, "convert", path, "--out", target)
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [("", "is no file"), ("pipe", "is no file"), ("missing/p.json", "no folder"), ("n" * 300, "too long")],
+)
+@pytest.mark.parametrize("command", [("merge", "plan", "p1", "p2"), ("merge", "prove", "1")])
+def test_a_plan_or_proof_that_cannot_be_written_is_told_first_and_replaces_nothing(place, command, target, words):
+    os.mkfifo(place.home / "pipe")
+    assert words in refused(place, *command, "--out", target)
+    assert (place.home / "pipe").is_fifo()
 
 
 def test_report_and_resources_may_not_be_one_file(place):

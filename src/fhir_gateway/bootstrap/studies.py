@@ -40,7 +40,8 @@ def scratch_ledger() -> Iterator[Ledger]:
 
 
 def check_truth(gateway: Gateway, inputs: Sequence[LoadInput], truth: Path) -> None:
-    """Say of which inputs it cannot be told whether the truth is about them; raises SourceError where it is not."""
+    """Say of which inputs it cannot be told whether the truth is about them; raises SourceError where it is not, or is none."""
+    next(read_truth(truth), None)
     for entry in inputs:
         if not check_same_export(truth, entry.mapping, entry.source.path):
             gateway.display.say(f"{entry.source.path.name}: it cannot be told whether the truth in {truth} is about it")

@@ -1,5 +1,6 @@
 """The command `fhir-gateway`: its groups, and the one place where errors become exit codes."""
 
+import errno
 import os
 import signal
 import sys
@@ -106,11 +107,16 @@ def run(arguments: list[str]) -> int:
         return COULD_NOT_FINISH
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the command's edge: nobody is shown a traceback
         print_text(f"fhir-gateway: {_words(error)}", file=sys.stderr)
-        return WRONG_USAGE if isinstance(error, UsageError) else COULD_NOT_FINISH
+        return WRONG_USAGE if isinstance(error, UsageError) or _is_no_name(error) else COULD_NOT_FINISH
     if code == _INTERRUPTED:
         print_text(f"fhir-gateway: {_words(KeyboardInterrupt())}", file=sys.stderr)
         return COULD_NOT_FINISH
     return code if isinstance(code, int) else 0
+
+
+def _is_no_name(error: BaseException) -> bool:
+    """Tell whether no file can be called as an argument says: longer than names may be."""
+    return isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG
 
 
 def _words(error: BaseException) -> str:

@@ -21,6 +21,7 @@ from fhir_gateway.domain.errors import UsageError
 from fhir_gateway.domain.merges import ChangeKind, GroupPlan, MergePlan
 from fhir_gateway.flows.merge import ApplyRequest, GroupOutcome
 from fhir_gateway.merging.plan_file import read_plan, write_plan
+from fhir_gateway.reports.targets import check_writable
 from fhir_gateway.settings import EMBEDDED
 
 app = typer.Typer()
@@ -46,6 +47,7 @@ def make_plan(
     as_json: options.Json = False,
 ) -> None:
     """Plan how Patients become one: who stays and why, what changes, what is doubtful. Nothing is written but PLAN."""
+    check_writable(out, [niks] if niks else [])
     words = people or []
     wanted = [*(word for word in words if is_nik(word)), *(read_niks(niks) if niks else [])]
     named = [word for word in words if not is_nik(word)]
@@ -59,7 +61,7 @@ def make_plan(
             return await road.plan(selected.groups, scan=scan), selected.single
 
         plan, single = merging.with_road(gateway, planned)
-    write_private(out, write_plan(plan))
+    write_private(out, write_plan(plan), what="the plan")
     if single:
         tell(f"nothing to merge for {len(single)} NIK: fewer than two active Patients carry it ({masked_niks(single)})")
     if as_json:

@@ -19,6 +19,7 @@ from fhir_gateway.cli.merge_words import tell
 from fhir_gateway.cli.printing import print_json, print_text
 from fhir_gateway.domain.errors import UsageError
 from fhir_gateway.domain.history import Erasure
+from fhir_gateway.reports.targets import check_writable
 from fhir_gateway.settings import EMBEDDED
 
 app = typer.Typer()
@@ -98,9 +99,10 @@ def prove(
     as_json: options.Json = False,
 ) -> None:
     """Write the proof that a merge stands in the history, with all its entries, for whoever has the public key."""
+    check_writable(out, [checkpoint] if checkpoint else [])
     with history_of(environment) as history:
         proof = history.prove(merge, earlier=_text(checkpoint) if checkpoint else "")
-    write_private(out, json.dumps(proof) + "\n")
+    write_private(out, json.dumps(proof) + "\n", what="the proof")
     if as_json:
         print_json({"merge": merge, "proof": str(out), "entries": len(proof["entries"])})
         return

@@ -79,7 +79,7 @@ def undo_merge(
         progress.rest()
         tell_unfinished(gateway.ledger, environment)
     if outcome.conflicts and decisions and not decisions.exists():
-        write_private(decisions, _to_be_filled_in(merge, outcome.conflicts))
+        write_private(decisions, _to_be_filled_in(merge, outcome.conflicts), what="the list of conflicts")
         tell(f"{decisions} names each conflict: write keep or restore as its decision, then undo again with it")
     _print(outcome, preview=preview, reveal=reveal, as_json=as_json)
     return LEFT_OPEN if outcome.conflicts or outcome.failed else 0
