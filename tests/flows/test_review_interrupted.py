@@ -100,3 +100,49 @@ def test_an_answer_on_contradicting_rows_cut_off_at_its_end_is_given_again(place
     assert place.json("review", "show", 1)["state"] == "created"
     assert all(run["state"] == "finished" for run in place.json("runs", "list"))
     assert [len(part) for part in place.content()] == [1, 1]
+
+
+BARE = RATNA.replace("3303015203200003", "").replace("15/04/2020;BCG;1;B100", "15/06/2020;bOPV;2;P201")
+OTHER_NUMBER = RATNA.replace("3303015203200003", "3303015203209003").replace("15/04/2020;BCG;1", "15/05/2020;bOPV;1")
+
+
+def first_come_rows(place):
+    """Load Ratna with a row that lacks her number, then who has another number."""
+    place.load(place.sheet(RATNA, BARE))
+    place.load(place.sheet(OTHER_NUMBER, name="next.csv"))
+
+
+@pytest.mark.parametrize("before_the_end", range(2))
+def test_whose_a_loaded_row_is_comes_out_the_same_wherever_the_answers_are_cut_off(
+    place, begin, monkeypatch, before_the_end
+):
+    def say_two():
+        return place.run("review", "create", 1)
+
+    def move():
+        *_, other = place.json("review", "show", 2)["candidates"]
+        return place.run("review", "link", 2, other)
+
+    for answer in (say_two, move):
+        begin(first_come_rows)
+        if answer is move:
+            say_two()
+        whole = commits(monkeypatch, answer)
+        shutil.rmtree(place.home / ".fhir-gateway")
+        begin(first_come_rows)
+        if answer is move:
+            say_two()
+        commits(monkeypatch, answer, fatal=max(1, whole - before_the_end))
+        assert answer()[0] == 0
+    assert place.json("review", "list") == []
+    doses = [dose["patient"]["reference"] for dose in place.server("Immunization").values()]
+    assert sorted(map(doses.count, set(doses))) == [1, 2]
+    assert all(run["state"] == "finished" for run in place.json("runs", "list"))
+
+
+def test_a_loaded_row_is_not_left_where_it_is_while_it_is_being_moved(place, begin, monkeypatch):
+    begin(first_come_rows)
+    place.run("review", "create", 1)
+    first, other = place.json("review", "show", 2)["candidates"]
+    commits(monkeypatch, lambda: place.run("review", "link", 2, other), fatal=1)
+    assert [place.run("review", "link", 2, patient)[0] for patient in (first, other)] == [2, 0]

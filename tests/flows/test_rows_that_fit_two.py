@@ -1,7 +1,7 @@
 """Rows that fit two people of whom it is asked whether they are one: they wait for that answer, and it settles them."""
 
 import pytest
-from tests.flows.conftest import RATNA, RATNA_POLIO
+from tests.flows.conftest import BAYU, RATNA, RATNA_POLIO
 
 OTHER_NUMBER = RATNA_POLIO.replace("3303015203200003", "3303015203209003")
 """Ratna under another valid NIK: mistyped, or somebody else."""
@@ -69,3 +69,55 @@ def test_what_was_answered_with_a_question_is_told_when_that_is_taken_back(place
     place.run("review", "link", question["id"], question["candidates"][0])
     _, out, _ = place.run("review", "undo", question["id"])
     assert f"review {question['hanging'][0]} was answered with it and still stands" in out
+
+
+BAYU_NUMBER = "3303021107190002"
+UNDER_RATNAS = (
+    "3;Melati Suryani;3303015203200003;P;05/09/2021;Wahyu Ningsih;Padamara;081299990001;05/10/2021;BCG;1;B200"
+)
+UNDER_BAYUS = UNDER_RATNAS.replace("3303015203200003", BAYU_NUMBER).replace("05/10/2021;BCG;1", "05/12/2021;bOPV;2")
+UNNUMBERED = UNDER_RATNAS.replace("3303015203200003", "").replace("05/10/2021;BCG;1", "05/11/2021;bOPV;1")
+"""Melati under two others' numbers, and without one."""
+
+
+def load_one_by_one(place, *rows):
+    for number, row in enumerate(rows):
+        place.load(place.sheet(row, name=f"file-{number}.csv"))
+
+
+def test_who_fits_somebody_who_waits_in_an_earlier_question_gets_that_answer(place):
+    load_one_by_one(place, RATNA, UNDER_RATNAS, UNNUMBERED)
+    (asked,) = place.json("review", "list")
+    assert (asked["code"], asked["rows"], len(place.server("Patient"))) == ("nik-name-disagrees", 2, 1)
+    place.run("review", "create", asked["id"])
+    assert place.json("review", "list") == []
+    assert doses_of_each(place) == [1, 2]
+
+
+def test_who_fits_two_who_wait_in_earlier_questions_is_nobodys_when_these_are_two(place):
+    load_one_by_one(place, RATNA, BAYU, UNDER_RATNAS, UNDER_BAYUS, UNNUMBERED)
+    first, second = sorted(place.json("review", "list"), key=lambda question: question["id"])
+    assert place.json("review", "show", second["id"])["waiting"] == [first["id"]]
+    for question in (first, second):
+        place.run("review", "create", question["id"])
+    (left,) = place.json("review", "list")
+    assert (left["code"], len(left["candidates"]), doses_of_each(place)) == ("fits-waiting", 2, [1, 1, 1, 1])
+
+
+def test_a_correction_is_not_held_by_who_waits_for_it_and_is_named_to_that(place):
+    load_one_by_one(place, RATNA, UNDER_RATNAS, UNNUMBERED)
+    place.load(place.sheet(UNDER_RATNAS.replace("3303015203200003", "3303014509210003"), name="corrected.csv"))
+    (left,) = place.json("review", "list")
+    assert (left["code"], doses_of_each(place)) == ("fits-waiting", [1, 1])
+    place.run("review", "link", left["id"], *left["candidates"])
+    assert doses_of_each(place) == [1, 2]
+
+
+def test_who_is_certainly_somebody_asked_about_already_is_no_question_more(place):
+    named_otherwise = UNDER_RATNAS.replace("Melati Suryani", "Melati Suriani").replace(
+        "05/10/2021;BCG;1", "05/12/2021;bOPV;2"
+    )
+    load_one_by_one(place, RATNA, UNDER_RATNAS, named_otherwise)
+    (asked,) = place.json("review", "list")
+    place.run("review", "create", asked["id"])
+    assert (place.json("review", "list"), doses_of_each(place)) == ([], [1, 2])

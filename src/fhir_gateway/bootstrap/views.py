@@ -9,8 +9,9 @@ from fhir_gateway.bootstrap.settling_told import PairsSettled
 from fhir_gateway.domain.identity import PersonDecision
 from fhir_gateway.domain.outcomes import Outcome
 from fhir_gateway.domain.records import Resource, UnmappedValue
-from fhir_gateway.domain.runs import Provenance, ReviewAnswer, ReviewItem, ReviewKind, Run, SpooledRecord
-from fhir_gateway.flows.review import Question, candidate_ids, waiting_candidates
+from fhir_gateway.domain.runs import Provenance, ReviewAnswer, ReviewItem, ReviewKind, ReviewState, Run, SpooledRecord
+from fhir_gateway.flows.review import LoadedRow, Question, candidate_ids, rows_that_fit_as_well, waiting_candidates
+from fhir_gateway.identity.evidence import evidence_of
 from fhir_gateway.identity.explain import explain_decision
 from fhir_gateway.identity.parameters import MatchingPolicy
 from fhir_gateway.ledger.store import Ledger
@@ -80,7 +81,8 @@ class ReviewView:
 
     `people` are what its rows say, one for each wording; `candidates` the Patients whom they may be, by id; `waiting`
     those whom they may be, and who wait themselves: the question that asks about them, and their rows; `answered` the rows
-    that each answer's run settled, by the run's number. `hanging` are the questions that this one's answer settles as well.
+    that each answer's run settled, by the run's number. `hanging` are the questions that this one's answer settles as well;
+    `loaded` the rows, by the Patient for whom they are loaded, about which it is asked if these are two people.
     """
 
     item: ReviewItem
@@ -92,6 +94,7 @@ class ReviewView:
     answered: Mapping[int, Sequence[ReviewRow]] = field(default_factory=dict)
     evidence: Sequence[str] = ()
     hanging: Sequence[int] = ()
+    loaded: Mapping[str, Sequence[ReviewRow]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +187,33 @@ def review_view(
         answered={one.run: _read_by(ledger, one.run) for one in answers if one.run},
         evidence=explained(ledger, run, item.decision, policy) if item.decision else (),
         hanging=question.hanging,
+        loaded=_loaded(ledger, item, records, {one: people[one].patient for one in shown}, policy),
     )
+
+
+def _place(row: LoadedRow) -> tuple[int, str, int]:
+    return row.source.run, row.source.file.name, row.source.row
+
+
+def _loaded(
+    ledger: Ledger,
+    item: ReviewItem,
+    records: Sequence[SpooledRecord],
+    patients: Mapping[str, Resource],
+    policy: MatchingPolicy,
+) -> dict[str, list[ReviewRow]]:
+    """Return Patient → rows that are loaded for it and fit an open question's person about as well."""
+    if item.kind is not ReviewKind.PERSON or item.state is not ReviewState.OPEN:
+        return {}
+    asked = [evidence_of(patient) for patient in {record.person: record.patient for record in records}.values()]
+    found = {}
+    for patient_id, patient in patients.items():
+        rows = rows_that_fit_as_well(asked, patient, policy, ledger)
+        if rows:
+            found[patient_id] = [
+                ReviewRow(one.source.run, one.source.file.name, one.source.row) for one in sorted(rows, key=_place)
+            ]
+    return found
 
 
 def _read_by(ledger: Ledger, number: int) -> list[ReviewRow]:

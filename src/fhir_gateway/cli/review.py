@@ -71,6 +71,7 @@ def show(
                 **_as_json(item, list(view.candidates)),
                 "hanging": list(view.hanging),
                 "rows_in": _rows(view.rows),
+                "loaded": {patient_id: _rows(rows) for patient_id, rows in view.loaded.items()},
                 "waiting": sorted({other.review for other in view.waiting} - {0}),
                 "evidence": list(view.evidence),
                 "answers": [{**_answer(one), "rows_in": _rows(view.answered.get(one.run, ()))} for one in view.answers],
@@ -96,7 +97,8 @@ def link(
             return
         hanging = review_road.hanging_on(number, gateway.ledger)
         run = gateway.link(number, patient, user=user or options.login(), note=note)
-        _print_run(gateway, run, hanging=hanging, as_json=as_json)
+        asked = review_road.whose_is_asked(number, gateway.ledger)
+        _print_run(gateway, run, hanging=hanging, asked=asked, as_json=as_json)
 
 
 @app.command()
@@ -114,7 +116,8 @@ def create(
             return
         hanging = review_road.hanging_on(number, gateway.ledger)
         run = gateway.create(number, user=user or options.login(), note=note)
-        _print_run(gateway, run, hanging=hanging, as_json=as_json)
+        asked = review_road.whose_is_asked(number, gateway.ledger)
+        _print_run(gateway, run, hanging=hanging, asked=asked, as_json=as_json)
 
 
 @app.command()
@@ -284,6 +287,11 @@ def print_review(view: bootstrap.ReviewView, *, reveal: bool) -> None:
     elif item.state is ReviewState.OPEN:
         print_text(f"  what to do: {item.suggestion}")
     _print_rows(view)
+    for patient_id, loaded in view.loaded.items():
+        what = "fits these about as well" if len(loaded) == 1 else "fit these about as well"
+        print_text(
+            f"  {_told(loaded)}, loaded for Patient {patient_id}, {what}: if these are two people, it is asked whose"
+        )
     if view.people or view.candidates:
         _print_sides(view, reveal=reveal)
     if first := sorted({other.review for other in view.waiting} - {0}):
@@ -359,13 +367,26 @@ def _said_already(item: ReviewItem) -> str:
     return f"nothing to do: review {item.id} was answered so already ({item.state}), by {item.user}{when}"
 
 
-def _print_run(gateway: bootstrap.Gateway, run: Run, *, hanging: Sequence[int] = (), as_json: bool) -> None:
+def _asks_whose(item: ReviewItem) -> str:
+    rows = "a row is that is" if item.rows == 1 else f"{item.rows} rows are that are"
+    return f"review {item.id} asks whose {rows} loaded for Patient {item.patient_id}, and may be this person's"
+
+
+def _print_run(
+    gateway: bootstrap.Gateway,
+    run: Run,
+    *,
+    hanging: Sequence[int] = (),
+    asked: Sequence[ReviewItem] = (),
+    as_json: bool,
+) -> None:
     seconds = (run.finished - run.started).total_seconds() if run.finished else 0.0
     summary = gateway.summary(run, seconds)
     if as_json:
         print_summary_json(summary)
     else:
-        print_summary(summary, next_steps=[_what_became_of(number, gateway.ledger) for number in hanging])
+        steps = [_what_became_of(number, gateway.ledger) for number in hanging]
+        print_summary(summary, next_steps=[*steps, *(_asks_whose(item) for item in asked)])
 
 
 def _what_became_of(number: int, ledger: Ledger) -> str:

@@ -83,7 +83,8 @@ class PersonDecision:
     decides, `candidates` (best first) are whom to look at. `grade` is that of the best candidate. `reason` is a stable
     code, `text` and `suggestion` are for the operator, without values. `pairs` are the comparisons that decided.
     `proposals` are pairs of Patients on the server that these records show to be one person.
-    `waiting` are digests of people who wait in questions of earlier loads, and are candidates as well. `torn` says that
+    `waiting` are digests of people who wait in questions of earlier loads, and are candidates as well, `waiting_keys` the
+    keys of a row of each, by which she is known once that was corrected. `torn` says that
     the members fit all candidates about equally well, and one for certain: if these are one person, it is the members', too.
     """
 
@@ -98,6 +99,7 @@ class PersonDecision:
     pairs: tuple[ComparedPair, ...] = ()
     proposals: tuple[tuple[str, str], ...] = ()
     waiting: tuple[str, ...] = ()
+    waiting_keys: tuple[str, ...] = ()
     torn: bool = False
 
 

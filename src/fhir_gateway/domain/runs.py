@@ -203,6 +203,8 @@ class ReviewKind(StrEnum):
     GONE = "gone"
     NIK = "nik"
     """About a number in the rows of many people, and about none of these."""
+    LOADED = "loaded"
+    """About rows that are loaded for one of two people whom they fit equally well: whose doses are they?"""
     UNLINK = "unlink"
     """No question: an operator took a link apart, and this keeps who and why."""
 

@@ -72,6 +72,7 @@ def unpack_decision(payload: bytes) -> PersonDecision:
         pairs=tuple(map(_pair, body["pairs"])),
         proposals=tuple((left, right) for left, right in body["proposals"]),
         waiting=tuple(body.get("waiting", ())),  # not kept at first
+        waiting_keys=tuple(body.get("waiting_keys", ())),
         torn=body.get("torn", False),
     )
 

@@ -2,7 +2,7 @@
 
 # ruff: noqa: D102, PLR0913 - the adapter's methods carry the docstrings
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from datetime import datetime
@@ -218,7 +218,7 @@ class Reviews(Protocol):
         patient_id: str = "",
     ) -> int: ...
 
-    def open_items(self, code: str = "") -> list[ReviewItem]: ...
+    def open_items(self, codes: Collection[str] = ()) -> list[ReviewItem]: ...
 
     def get(self, number: int) -> ReviewItem | None: ...
 
@@ -239,6 +239,8 @@ class Reviews(Protocol):
     def judge(self, number: int, verdicts: Iterable[Verdict]) -> None: ...
 
     def naming_patients(self) -> dict[str, list[int]]: ...
+
+    def meeting(self, run: Run, *, largest_block: int) -> dict[int, set[int]]: ...
 
     def answered_as(self, number: int) -> list[int]: ...
 

@@ -71,26 +71,25 @@ def each_decision(
     run: Run, tools: LoadTools, *, frequencies: Frequencies | None = None
 ) -> Iterator[list[PersonDecision]]:
     """Yield the decisions on a compared run's people, some components at a time; they are kept nowhere."""
-    lots, rivals = LoadedLots(run, tools), RivalsWaiting(tools)
+    lots, rivals = LoadedLots(run, tools), RivalsWaiting(run, tools, frequencies)
     groups = components(tools.ledger.spool.open_numbers(run), tools.ledger.spool.links(run))
     while window := list(islice(groups, _WINDOW)):
         yield [
-            _held_by_rivals(decision, component, rivals, frequencies)
+            _held_by_rivals(decision, component, rivals)
             for component in _components(run, window, tools, frequencies)
             for decision in _decided(run, component, tools, frequencies, lots)
         ]
 
 
-def _held_by_rivals(
-    decision: PersonDecision, component: _Component, rivals: RivalsWaiting, frequencies: Frequencies | None
-) -> PersonDecision:
+def _held_by_rivals(decision: PersonDecision, component: _Component, rivals: RivalsWaiting) -> PersonDecision:
     """Return the decision, or a review as RivalsWaiting says; what was loaded so before, or an operator said, stands."""
     said = {(person, patient_id) for person, patient_id, same in component.verdicts if same}
     known = any(
         (member, decision.patient_id) in said or decision.patient_id in component.own.get(member, ())
         for member in decision.members
     )
-    return decision if known else rivals.held(decision, component.people, component.patients, frequencies)
+    asked = decision.action is PersonAction.REVIEW and any(component.own.get(member) for member in decision.members)
+    return decision if known or asked else rivals.held(decision, component.people, component.patients)
 
 
 def _components(

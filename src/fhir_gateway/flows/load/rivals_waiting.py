@@ -1,61 +1,83 @@
-"""Who waits in the questions of earlier loads: a row that fits one of them as well as a Patient is not linked unasked."""
+"""Who waits in the questions of earlier loads: a row that fits one of them is not decided by itself.
 
-from collections.abc import Iterator, Mapping, Sequence
+It is not linked to a Patient whom it fits as well, nor made a new person: that would be a second one once the other's
+question is answered. Files one after another ask so what they ask together.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from operator import attrgetter
+from typing import NamedTuple
 
 from fhir_gateway.bundling.digests import digest
 from fhir_gateway.domain.identity import Comparison, Grade, PersonAction, PersonDecision
-from fhir_gateway.domain.records import Resource
+from fhir_gateway.domain.runs import Run
+from fhir_gateway.flows.load.blocks import LARGEST_BLOCK
 from fhir_gateway.flows.load.tools import LoadTools
-from fhir_gateway.identity.clustering import fits_as_well
+from fhir_gateway.identity.clustering import fits_as_well, joins, nameless
 from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.decision import FITS_TWO, MAYBE_TWO
 from fhir_gateway.identity.evidence import PersonEvidence, evidence_of
 from fhir_gateway.identity.frequencies import Frequencies
+from fhir_gateway.identity.unseen import may_be_unseen_twins
 
+FITS_WAITING = "fits-waiting"
+"""The reason of a question about somebody who fits a person who waits in another one, and nobody else."""
 _weight = attrgetter("weight")
+_ASKED = frozenset({Grade.CERTAIN, Grade.PROBABLE})
+
+
+class _Waiting(NamedTuple):
+    """A person in an open question: the digest of what her rows say, the key of one of them, and what they say."""
+
+    question: int
+    digest: str
+    key: str
+    evidence: PersonEvidence
 
 
 class RivalsWaiting:
-    """The people of open questions, by the Patients whom the questions name; read when they are first asked for."""
+    """The people of open questions, found by the Patients whom the questions name and by blocking keys; read when they are first asked for."""
 
-    def __init__(self, tools: LoadTools) -> None:
+    def __init__(self, run: Run, tools: LoadTools, frequencies: Frequencies | None) -> None:
+        self._run = run
         self._tools = tools
-        self._questions: Mapping[str, Sequence[int]] | None = None
+        self._frequencies = frequencies
+        self._naming: Mapping[str, Sequence[int]] | None = None
+        self._meeting: Mapping[int, set[int]] | None = None
         self._maybe_two: dict[int, bool] = {}
 
     def held(
-        self,
-        decision: PersonDecision,
-        people: Mapping[int, PersonEvidence],
-        patients: Mapping[str, PersonEvidence],
-        frequencies: Frequencies | None,
+        self, decision: PersonDecision, people: Mapping[int, PersonEvidence], patients: Mapping[str, PersonEvidence]
     ) -> PersonDecision:
-        """Return the decision, or a review where somebody waits who cannot be the Patient or may be its twin, and fits about as well."""
+        """Return the decision, or a review where somebody waits who may be this person, or whom it fits about as well."""
+        members = [people[member] for member in decision.members]
+        if decision.action is PersonAction.CREATE:
+            return self._held_new(decision, self._who_may_be(decision, members))
+        if decision.action is PersonAction.REVIEW and not decision.torn:
+            found = self._who_may_be(decision, members)
+            if self._asked_already(decision, found):
+                return self._held_new(replace(decision, candidates=()), found)
+            return _naming(decision, (waiting for waiting, _ in found))
         patient = patients.get(decision.patient_id)
         if decision.action is not PersonAction.LINK or patient is None:
             return decision
-
-        def compared(one: PersonEvidence, other: PersonEvidence) -> Comparison:
-            return compare(one, other, policy=self._tools.matching, frequencies=frequencies)
-
-        members = [people[member] for member in decision.members]
-        rivals: dict[str, int] = {}
-        for question, resource in self._people_about(decision.patient_id):
-            waiting = evidence_of(resource)
-            if waiting in members or not (self._is_maybe_two(question) or compared(waiting, patient).vetoes):
+        best = max((self._compared(member, patient) for member in members), key=_weight)
+        rivals: list[_Waiting] = []
+        for waiting in self._people(self._questions_about(decision)):
+            maybe_two = self._is_maybe_two(waiting.question, decision.patient_id)
+            if waiting.evidence in members or not (maybe_two or self._compared(waiting.evidence, patient).vetoes):
                 continue
-            fitting = [compared(member, waiting) for member in members]
-            best = max((compared(member, patient) for member in members), key=_weight)
+            fitting = [self._compared(member, waiting.evidence) for member in members]
             vetoed = any(each.vetoes for each in fitting)
             if not vetoed and fits_as_well(max(fitting, key=_weight), best, self._tools.matching.margin):
-                rivals.setdefault(digest(resource), question)
+                rivals.append(waiting)
         if not rivals:
             return decision
-        question = min(rivals.values())
+        question = min(one.question for one in rivals)
         return replace(
-            decision,
+            _naming(decision, rivals),
             action=PersonAction.REVIEW,
             grade=Grade.PROBABLE,
             reason=FITS_TWO,
@@ -63,22 +85,100 @@ class RivalsWaiting:
             suggestion=f"answer review {question} first: if the two are one person, this row goes along",
             patient_id="",
             candidates=tuple(dict.fromkeys((decision.patient_id, *decision.candidates))),
-            waiting=tuple(rivals),
             torn=True,
         )
 
-    def _is_maybe_two(self, question: int) -> bool:
-        """Say whether it asks about two whom their doses or other rows part: their own comparison does not show that."""
+    def _asked_already(self, decision: PersonDecision, found: Sequence[tuple[_Waiting, bool]]) -> bool:
+        """Say whether the persons who wait and are certainly this one are asked about with everybody whom this one may be."""
+        sure = {waiting.question for waiting, certain in found if certain}
+        items = [self._tools.ledger.reviews.get(question) for question in sure]
+        named = [{*item.decision.candidates} if item and item.decision else set() for item in items]
+        mine = {*decision.candidates}
+        return bool(named) and all(isinstance(one, str) for one in mine) and all(mine <= theirs for theirs in named)
+
+    def _held_new(self, decision: PersonDecision, fitting: Sequence[tuple[_Waiting, bool]]) -> PersonDecision:
+        """Return the decision, or a review where the person who would be created may be one of those who wait."""
+        if not fitting:
+            return decision
+        sure = [waiting for waiting, certain in fitting if certain]
+        whom = sure or [waiting for waiting, _ in fitting]
+        reviews = " and ".join(map(str, sorted({one.question for one in whom})))
+        then = "this row goes along" if sure else "then link it to that person, or create a new one"
+        return replace(
+            _naming(decision, whom),
+            action=PersonAction.REVIEW,
+            grade=Grade.CERTAIN if sure else Grade.PROBABLE,
+            reason=FITS_WAITING,
+            text=f"it {'is certainly' if sure else 'may be'} somebody who waits in review {reviews}",
+            suggestion=f"answer review {reviews} first: {then}",
+            torn=bool(sure),
+        )
+
+    def _who_may_be(self, decision: PersonDecision, members: Sequence[PersonEvidence]) -> list[tuple[_Waiting, bool]]:
+        """Return who waits and may be this person, each with whether that is certain."""
+        found: list[tuple[_Waiting, bool]] = []
+        for waiting in self._people(self._questions_met(decision)):
+            compared = [self._compared(member, waiting.evidence) for member in members]
+            if waiting.evidence not in members and any(each.grade in _ASKED for each in compared):
+                certain = not any(each.vetoes for each in compared) and any(
+                    self._is(member, waiting.evidence, each) for member, each in zip(members, compared, strict=True)
+                )
+                found.append((waiting, certain))
+        return found
+
+    def _is(self, member: PersonEvidence, waiting: PersonEvidence, compared: Comparison) -> bool:
+        """Whether two rows would be one person's without asking, if both were of this load."""
+        unseen = may_be_unseen_twins(member, waiting, compared, met_on_server=True)
+        return joins(compared) and not nameless(compared) and not unseen
+
+    def _compared(self, one: PersonEvidence, other: PersonEvidence) -> Comparison:
+        return compare(one, other, policy=self._tools.matching, frequencies=self._frequencies)
+
+    def _is_maybe_two(self, question: int, patient_id: str) -> bool:
+        """Say whether it asks about two, this Patient one, whom doses or other rows part: their own comparison does not show that."""
         if question not in self._maybe_two:
             item = self._tools.ledger.reviews.get(question)
             self._maybe_two[question] = item is not None and item.code in MAYBE_TWO
-        return self._maybe_two[question]
+        return self._maybe_two[question] and question in self._named_by(patient_id)
 
-    def _people_about(self, patient_id: str) -> Iterator[tuple[int, Resource]]:
-        reviews = self._tools.ledger.reviews
-        if self._questions is None:
-            self._questions = reviews.naming_patients()
-        for question in self._questions.get(patient_id, ()):
-            records = self._tools.ledger.spool.parked_numbers(reviews.records(question))
-            people = {record.person: record.patient for record in records}
-            yield from ((question, patient) for patient in people.values())
+    def _named_by(self, patient_id: str) -> Sequence[int]:
+        if self._naming is None:
+            self._naming = self._tools.ledger.reviews.naming_patients()
+        return self._naming.get(patient_id, ())
+
+    def _questions_about(self, decision: PersonDecision) -> set[int]:
+        return {*self._named_by(decision.patient_id), *self._questions_met(decision)}
+
+    def _questions_met(self, decision: PersonDecision) -> set[int]:
+        """Return the questions about people who share a blocking key with one of these."""
+        if self._meeting is None:
+            self._meeting = self._tools.ledger.reviews.meeting(self._run, largest_block=LARGEST_BLOCK)
+        return set().union(*(self._meeting.get(member, ()) for member in decision.members))
+
+    def _people(self, questions: set[int]) -> list[_Waiting]:
+        """Return who waits in questions: each wording once, but for rows that are read again in this load.
+
+        Nor does anybody count who waits for nothing but such rows.
+        """
+        ledger, found, read = self._tools.ledger, [], set[str]()
+        for question in sorted(questions):
+            records = ledger.spool.parked_numbers(ledger.reviews.records(question))
+            again = {record.key for record in ledger.spool.records_with(self._run, [record.key for record in records])}
+            for record in {record.person: record for record in reversed(records)}.values():
+                name = digest(record.patient)
+                if record.key in again:
+                    read.add(name)
+                else:
+                    found.append(_Waiting(question, name, record.key, evidence_of(record.patient)))
+        return [waiting for waiting in found if not (read and self._awaits_only(waiting.question, read))]
+
+    def _awaits_only(self, question: int, read: AbstractSet[str]) -> bool:
+        item = self._tools.ledger.reviews.get(question)
+        awaited = item.decision.waiting if item and item.decision else ()
+        return bool(awaited) and set(awaited) <= read
+
+
+def _naming(decision: PersonDecision, people: Iterable[_Waiting]) -> PersonDecision:
+    """Return the decision with people who wait as further candidates."""
+    named = {one.digest: one.key for one in people}
+    return replace(decision, waiting=tuple(named), waiting_keys=tuple(named.values())) if named else decision

@@ -14,6 +14,7 @@ from fhir_gateway.flows.review.sheets import (
     check_sheet,
     version_of,
 )
+from fhir_gateway.flows.review.staying import LoadedRow, rows_that_fit_as_well, whose_is_asked
 from fhir_gateway.flows.review.undoing import DoseTakenBack, NumberTakenBack, undo
 from fhir_gateway.flows.review.unlinked_before import Unlinked
 from fhir_gateway.flows.review.unlinking import unlink
@@ -23,6 +24,7 @@ __all__ = [
     "Choice",
     "DoseTakenBack",
     "LineResult",
+    "LoadedRow",
     "NumberTakenBack",
     "Question",
     "SheetDecision",
@@ -39,9 +41,11 @@ __all__ = [
     "question_of",
     "questions",
     "reject",
+    "rows_that_fit_as_well",
     "said_before",
     "undo",
     "unlink",
     "version_of",
     "waiting_candidates",
+    "whose_is_asked",
 ]

@@ -30,6 +30,8 @@ from fhir_gateway.flows.load.tools import LoadTools
 from fhir_gateway.flows.review.asking import candidate_ids
 from fhir_gateway.flows.review.hanging import settled_with, whom_torn_is
 from fhir_gateway.flows.review.remembering import two_of_the_same_words
+from fhir_gateway.flows.review.staying import ask_whose, say_whose, staying
+from fhir_gateway.identity.evidence import evidence_of
 from fhir_gateway.identity.shared_niks import niks_of_all, without_nik
 from fhir_gateway.ports import Ledger
 
@@ -56,6 +58,8 @@ async def _link(number: int, patient_id: str, *, user: str, note: str, tools: Lo
     patient = await tools.reader.read("Patient", patient_id)
     if patient is None or patient.get("active") is False:
         raise UsageError(f"there is no active Patient {patient_id} on the server")
+    if item.kind is ReviewKind.LOADED:
+        return await say_whose(item, ReviewState.LINKED, patient_id, user=user, note=note, tools=tools)
     decision = PersonDecision(
         members=(),
         action=PersonAction.LINK,
@@ -81,6 +85,8 @@ async def create(number: int, *, user: str, note: str, tools: LoadTools) -> Run:
 
 async def _create(number: int, *, user: str, note: str, tools: LoadTools) -> Run:
     item = _open_item(number, tools)
+    if item.kind is ReviewKind.LOADED:
+        return await say_whose(item, ReviewState.CREATED, "", user=user, note=note, tools=tools)
     if item.kind in {ReviewKind.KEY, ReviewKind.NIK}:
         return await _decided_anew(item, user=user, note=note, tools=tools)
     of_known_person = item.kind in {ReviewKind.DOSE, ReviewKind.GONE}
@@ -170,6 +176,10 @@ async def reject(number: int, *, user: str, reason: str, tools: LoadTools) -> in
     """
     async with tools.ledger.answer_lock(f"review {number}, by {user}"):
         item = _open_item(number, tools)
+        if item.kind is ReviewKind.LOADED:
+            raise UsageError(
+                f"review {number} asks whose rows are that are loaded: answer with `review link` or `create`"
+            )
         if not reason.strip():
             raise UsageError("say with --reason why the rows are wrong: whoever loads them again is told it")
         if run := begun(number, tools.ledger):
@@ -253,9 +263,12 @@ async def _answered(
         words = f"run {run.id} could not load everything, review {item.id} stays open: see `runs show {run.id}`"
         again = any(code in totals.reasons for code in WORTH_REPEATING)
         raise TransientServerError(words) if again else ServerError(words)
+    stored = tools.ledger.spool.decision_of(run, 1)
+    patient_id = stored.decision.patient_id if stored else decision.patient_id
+    people = tools.ledger.spool.patients_of(run, stored.decision.members if stored else ())
+    stays = await staying(item, [evidence_of(one) for one in people.values()], patient_id, tools)
     with tools.ledger.transaction():
-        stored = tools.ledger.spool.decision_of(run, 1)
-        patient_id = stored.decision.patient_id if stored else decision.patient_id
+        ask_whose(stays, patient_id, user=said.user, tools=tools)
         tools.ledger.reviews.answer(item.id, replace(said, patient_id=patient_id, run=run.id))
         tools.ledger.reviews.judge(item.id, _verdicts(item, run, patient_id, tools, others=others.values()))
         tools.ledger.spool.release(run, others)

@@ -30,9 +30,13 @@ def whom_it_may_be(item: ReviewItem, ledger: Ledger) -> WhomItMayBe:
         ids = (patient_id,) if patient_id else loaded.get(digests.get(int(candidate), ""), ())
         found += ids
         waiting += () if ids else (digests.get(int(candidate), ""),)
+    keys = dict(zip(decision.waiting, decision.waiting_keys, strict=False))
+    known = ledger.keys.known(keys.values())
     for digest in decision.waiting:
-        found += loaded.get(digest, ())
-        waiting += () if digest in loaded else (digest,)
+        corrected = known.get(keys.get(digest, ""))
+        ids = loaded.get(digest, ()) or ((corrected.patient_id,) if corrected and corrected.patient_id else ())
+        found += ids
+        waiting += () if ids else (digest,)
     into = ledger.keys.survivors(found)
     return WhomItMayBe(tuple(dict.fromkeys(into.get(one, one) for one in found)), frozenset(waiting) - {""})
 

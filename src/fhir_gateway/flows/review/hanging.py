@@ -13,9 +13,13 @@ from typing import NamedTuple
 
 from fhir_gateway.domain.runs import ReviewItem, ReviewKind
 from fhir_gateway.flows.load.deciding import SAME_WORDS
+from fhir_gateway.flows.load.rivals_waiting import FITS_WAITING
 from fhir_gateway.flows.review.asking import whom_it_may_be
 from fhir_gateway.identity.decision import FITS_TWO
 from fhir_gateway.ports import Ledger
+
+_FITTING = (FITS_TWO, FITS_WAITING)
+"""The reasons of questions whose person is somebody else's, once others have been answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,7 @@ def settled_with(item: ReviewItem, ledger: Ledger) -> SettledWith:
     if not mine:
         return SettledWith()
     alike = sorted(number for number, people in waiting.items() if number != item.id and _alike(item, people, mine))
-    torn = [other for other in ledger.reviews.open_items(FITS_TWO) if other.id != item.id and _torn(other)]
+    torn = [other for other in ledger.reviews.open_items(_FITTING) if other.id != item.id and _torn(other)]
     fitting = _digests_of_candidates(torn, ledger)
     return SettledWith(tuple(alike), tuple(sorted(number for number, people in fitting.items() if people & mine)))
 

@@ -10,6 +10,7 @@ from fhir_gateway.domain.identity import Grade, PersonAction, PersonDecision
 from fhir_gateway.domain.records import Dose, Resource, person_identifier
 from fhir_gateway.domain.runs import InputFile, KnownKey, Run, RunKind, RunState, SpooledRecord
 from fhir_gateway.flows.load.tools import LoadTools
+from fhir_gateway.ports import Ledger
 
 PATIENT = "patient"
 
@@ -112,7 +113,7 @@ def journal(  # noqa: PLR0913, PLR0917 - a journal holds all that will be needed
 ) -> Run:
     """Store the run with all that it is going to move, before anything is sent; `doses` are those on the server."""
     ledger = tools.ledger
-    sources = _sources(found.known, tools)
+    sources = sources_of(found.known, ledger)
     files = list(dict.fromkeys(source.file for source in sources.values()))
     with ledger.transaction():
         run = ledger.runs.start(
@@ -124,7 +125,7 @@ def journal(  # noqa: PLR0913, PLR0917 - a journal holds all that will be needed
             started=tools.clock.now(),
         )
         people = {
-            found.wording[key]: _person(patient, entry, sources[key]) for key, entry in sorted(found.known.items())
+            found.wording[key]: as_said(patient, entry, sources[key]) for key, entry in sorted(found.known.items())
         }
         numbers = ledger.spool.people(run, people)
         records = [
@@ -151,7 +152,10 @@ def journal(  # noqa: PLR0913, PLR0917 - a journal holds all that will be needed
 
 
 @dataclass(frozen=True, slots=True)
-class _Source:
+class SourceRow:
+    """Where a record was read last."""
+
+    run: int
     file: InputFile
     row: int
     clinic: str
@@ -171,21 +175,22 @@ def named_keys(request: UnlinkRequest, tools: LoadTools) -> dict[str, int]:
     return named
 
 
-def _sources(known: Mapping[str, KnownKey], tools: LoadTools) -> dict[str, _Source]:
-    """Return where each record was read last."""
+def sources_of(known: Mapping[str, KnownKey], ledger: Ledger) -> dict[str, SourceRow]:
+    """Return where each record was read last; raises LedgerError where that is not known any more."""
     runs: dict[int, Run | None] = {}
     found = {}
-    for key, (number, file, row, clinic) in tools.ledger.keys.places(known).items():
+    for key, (number, file, row, clinic) in ledger.keys.places(known).items():
         if number not in runs:
-            runs[number] = tools.ledger.runs.get(number)
+            runs[number] = ledger.runs.get(number)
         run = runs[number]
         if run is None or file >= len(run.files):
             raise LedgerError(f"the ledger no longer knows the file of run {number}: nothing was moved")
-        found[key] = _Source(run.files[file], row, clinic)
+        found[key] = SourceRow(number, run.files[file], row, clinic)
     return found
 
 
-def _person(patient: Resource, known: KnownKey, source: _Source) -> Resource:
+def as_said(patient: Resource, known: KnownKey, source: SourceRow) -> Resource:
+    """Return what a row said of the person, as far as her Patient still shows it."""
     said = said_by(patient, known.supplied.get(PATIENT, {})).patient
     return {**said, "meta": {"source": f"{systems.SOURCE}:{source.clinic}:{source.file.mapping}"}}
 

@@ -52,6 +52,8 @@ async def undo(
     answers = [a for a in tools.ledger.reviews.history(number) if a.state is item.state and a.run]
     if not answers or item.state not in {ReviewState.LINKED, ReviewState.CREATED, ReviewState.UNLINKED}:
         raise UsageError(f"review {number} has no answer to take back ({item.state})")
+    if item.kind is ReviewKind.LOADED:
+        return await _asked_again(item, answers[-1], to=to, user=user, note=note, tools=tools)
     if item.kind is ReviewKind.NIK:
         if to:
             raise UsageError(
@@ -76,6 +78,23 @@ def _number_counts_again(number: int, *, user: str, note: str, tools: LoadTools)
         tools.ledger.reviews.take_back(number)
         tools.ledger.reviews.answer(number, ReviewAnswer(ReviewState.UNDONE, user, note, "", 0, tools.clock.now()))
     return NumberTakenBack(number)
+
+
+async def _asked_again(  # noqa: PLR0913 - see undo()
+    item: ReviewItem, answer: ReviewAnswer, *, to: str, user: str, note: str, tools: LoadTools
+) -> Unlinked | None:
+    """Take back an answer about rows that were loaded before: those that it moved go back, and it is asked again whose they are."""
+    if to:
+        raise UsageError(f"review {item.id} is asked again once its answer is taken back: --to says nothing of it")
+    moved = tools.ledger.reviews.of_unlinking(answer.run)
+    open_still = moved is not None and moved.state is ReviewState.UNLINKED
+    done = await undo(moved.id, to="", user=user, note=note, tools=tools) if moved and open_still else None
+    with tools.ledger.transaction():
+        tools.ledger.reviews.take_back(item.id)
+        said = ReviewAnswer(ReviewState.UNDONE, user, note, "", answer.run, tools.clock.now())
+        tools.ledger.reviews.answer(item.id, said)
+        tools.ledger.reviews.reopen(item.id)
+    return done if isinstance(done, Unlinked) else None
 
 
 def _request(  # noqa: PLR0913 - what unlink() is asked, and from what it follows

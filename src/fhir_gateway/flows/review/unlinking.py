@@ -41,7 +41,7 @@ async def unlink(request: UnlinkRequest, tools: LoadTools) -> Unlinked:
     Raises UsageError for rows or a Patient that cannot be, LedgerError where a load runs, and ServerError where the
     server refuses or has gone: the same command goes on where this one stopped, and does nothing where it is done.
     """
-    fingerprint = _fingerprint(request)
+    fingerprint = fingerprint_of(request)
     with tools.ledger.load_lock(f"unlinking rows of run {request.run}"):
         begun = tools.ledger.runs.unfinished(fingerprint)
         if begun is None and (done := await unlinked_before(request, tools)):
@@ -70,7 +70,8 @@ async def unlink(request: UnlinkRequest, tools: LoadTools) -> Unlinked:
     )
 
 
-def _fingerprint(request: UnlinkRequest) -> str:
+def fingerprint_of(request: UnlinkRequest) -> str:
+    """Return by what an unlinking is found again that was cut off."""
     rows = " ".join(f"{file}:{row}" for file, row in sorted(request.rows))
     only = " only" * request.only
     told = f"{request.run} {rows} {request.to} {request.undoing}{only}"

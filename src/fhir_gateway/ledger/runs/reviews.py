@@ -1,7 +1,9 @@
 """The review queue: questions for an operator, the records that hang on them, and her answers."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
+from itertools import groupby, islice
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, String, cast, delete, func, insert, literal, select, update
@@ -85,11 +87,11 @@ class Reviews:
             )
         return number
 
-    def open_items(self, code: str = "") -> list[ReviewItem]:
-        """Return the questions that wait (of a code), those on which most rows hang first."""
+    def open_items(self, codes: Collection[str] = ()) -> list[ReviewItem]:
+        """Return the questions that wait (of these codes; all where none is named), those on which most rows hang first."""
         table = tables.reviews
         statement = select(table).where(table.c.state == ReviewState.OPEN).order_by(table.c.id)
-        rows = self._connection.execute(statement.where(table.c.code == code) if code else statement)
+        rows = self._connection.execute(statement.where(table.c.code.in_(codes)) if codes else statement)
         items = [self._item(row) for row in rows]
         return sorted((item for item in items if item.rows), key=lambda item: (-item.rows, item.id))
 
@@ -110,6 +112,35 @@ class Reviews:
         for run, questions in people.items():
             for person, patient_id in self._became(run, questions):
                 found.setdefault(patient_id, []).extend(questions[person])
+        return found
+
+    def meeting(self, run: Run, *, largest_block: int) -> dict[int, set[int]]:
+        """Return person of a run → open questions of other runs about people with whom she shares a blocking key.
+
+        A key that makes more than `largest_block` pairs says nothing.
+        """
+        items, hanging, records = tables.reviews, tables.review_records, tables.records
+        statement = (
+            select(records.c.run, records.c.person, items.c.id)
+            .join_from(items, hanging, hanging.c.review == items.c.id)
+            .join(records, (records.c.run == hanging.c.run) & (records.c.number == hanging.c.number))
+            .where(items.c.state == ReviewState.OPEN, items.c.kind == ReviewKind.PERSON, records.c.run != run.id)
+        )
+        asked = {(other, person): question for other, person, question in self._connection.execute(statement)}
+        theirs, mine = tables.blocks.alias(), tables.blocks.alias()
+        met = (
+            select(theirs.c.key, theirs.c.person, mine.c.person)
+            .join_from(theirs, mine, (mine.c.key == theirs.c.key) & (mine.c.run == run.id))
+            .order_by(theirs.c.key)
+        )
+        found: dict[int, set[int]] = {}
+        for other in sorted({other for other, _ in asked}):
+            pairs = self._connection.execute(met.where(theirs.c.run == other))
+            for _, block in groupby(pairs, key=itemgetter(0)):
+                shared = list(islice(block, largest_block + 1))
+                for _, person, member in shared if len(shared) <= largest_block else ():
+                    if question := asked.get((other, person)):
+                        found.setdefault(member, set()).add(question)
         return found
 
     def people_waiting(self) -> dict[int, set[str]]:
@@ -299,9 +330,12 @@ class Reviews:
         }
 
     def settled_elsewhere(self, keys: Sequence[str]) -> None:
-        """Release records that have been loaded meanwhile; a question without records is superseded."""
+        """Release records that have been loaded meanwhile; a question without records is superseded.
+
+        A question about rows that are loaded for somebody waits on.
+        """
         hung = self._hanging_on(keys)
-        self._release(keys, self._open_among(hung, tuple(ReviewKind)))
+        self._release(keys, self._open_among(hung, [kind for kind in ReviewKind if kind is not ReviewKind.LOADED]))
         self._supersede(hung)
 
     def _open_among(self, numbers: Iterable[int], kinds: Sequence[ReviewKind]) -> list[int]:

@@ -222,13 +222,15 @@ class Spool(SpooledPeople, SpooledDecisions):
         return [(file, row) for file, row in self._connection.execute(statement)]
 
     def sweep(self, run: Run) -> None:
-        """Drop what only the decisions needed once the run is finished; parked records and their people stay."""
-        for table in (tables.blocks, tables.edges, tables.candidates):
+        """Drop what only the decisions needed once the run is finished; parked records stay, and by what their people are found."""
+        for table in (tables.edges, tables.candidates):
             self._connection.execute(table.delete().where(table.c.run == run.id))
         records, persons = tables.records, tables.persons
         unchanged = (records.c.run == run.id, records.c.outcome == Outcome.UNCHANGED, records.c.payload.is_not(None))
         self._connection.execute(update(records).where(*unchanged).values(payload=None))
         parked = select(records.c.person).where(records.c.run == run.id, records.c.outcome.in_(_PARKED))
+        blocks = tables.blocks
+        self._connection.execute(blocks.delete().where(blocks.c.run == run.id, blocks.c.person.not_in(parked)))
         self._connection.execute(
             update(persons).where(persons.c.run == run.id, persons.c.number.not_in(parked)).values(payload=None)
         )
