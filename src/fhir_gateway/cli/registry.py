@@ -155,12 +155,12 @@ def recalls(
     """
     from fhir_gateway.bootstrap.registry_recalls import withdrawn_in  # noqa: PLC0415 - only this asks the server
 
-    now = datetime.now(UTC)
     with ProgressDisplay() as progress, bootstrap.opened(environment, progress) as gateway:
         if problem := withdrawn_in(gateway):
             progress.say(f"the FHIR server was not asked what was taken back there itself: {problem}")
         found = gateway.ledger.pulls.outstanding(client=client_id, everything=everything)
         names = {one.id: one.name for one in gateway.ledger.registry_clients.all()}
+    now = datetime.now(UTC)  # not before what was just found out
     if as_json:
         print_json([_recall(one, names, now) for one in found])
         return

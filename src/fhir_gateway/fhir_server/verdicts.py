@@ -15,7 +15,7 @@ LONGEST_RETRY_AFTER = 3600.0
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 30.0
 
-_BUSY = frozenset({408, 425, 429, 500, 507})
+_BUSY = frozenset({408, 423, 425, 429, 500, 507})
 _OUTAGE = frozenset({502, 503, 504, *range(520, 531)})  # 520-530: a content network that does not reach the server
 
 

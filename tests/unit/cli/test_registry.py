@@ -117,6 +117,19 @@ def test_who_was_told_of_a_person_an_export_counts_for_everybody(say, pulls):
     assert kinds("p-2") == ["export"]
 
 
+def test_what_is_found_out_while_asking_was_not_taken_back_later_than_now(home, say, pulls, monkeypatch):
+    def found_out(_gateway):
+        with Ledger(load_environment("embedded", home).ledger_url) as ledger, ledger.transaction():
+            wrong = [Correction("Immunization/2", "2")]
+            ledger.pulls.recall(wrong, reason=RecallReason.WITHDRAWN, at=datetime.now(UTC))
+        return ""
+
+    monkeypatch.setattr("fhir_gateway.bootstrap.registry_recalls.withdrawn_in", found_out)
+    said = say("recalls")
+    assert " 0.0 hours" in said
+    assert "-0.0" not in said
+
+
 def test_what_was_taken_back_and_for_how_long(home, say, pulls):
     (found,) = json.loads(say("recalls", "--json"))
     assert (found["name"], found["resource"], found["version"]) == ("National registry", "Immunization/1", "1")

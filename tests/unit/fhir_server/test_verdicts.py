@@ -17,6 +17,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
         (201, "create", Verdict.SUCCESS),
         (204, "", Verdict.SUCCESS),
         (408, "", Verdict.BUSY),
+        (423, "", Verdict.BUSY),
         (425, "", Verdict.BUSY),
         (429, "", Verdict.BUSY),
         (500, "", Verdict.BUSY),
