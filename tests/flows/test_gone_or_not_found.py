@@ -9,6 +9,8 @@ from tests.fakes.scripted_server import answer, outcome
 from tests.flows.conftest import RATNA, RATNA_POLIO
 from tests.flows.loading_from_region import content, counts, load
 
+from fhir_gateway.embedded_server import interactions
+
 CORRECTED = tuple(row.replace("B100", "B101") for row in (RATNA, RATNA_POLIO))
 
 
@@ -116,3 +118,34 @@ def test_a_dose_that_went_with_its_patient_is_created_again_where_an_operator_sa
     people, doses = content(place)
     assert (len(people), len(doses)) == (1, 2)
     assert load(place, place.sheet(RATNA, RATNA_POLIO))[0] == 0
+
+
+@pytest.fixture
+def bereft(place, region, monkeypatch):
+    """A server that lets a Patient be deleted to whom doses refer did so."""
+    server = region()
+    load(place, place.sheet(RATNA, RATNA_POLIO))
+    (gone,), doses = content(place)
+    monkeypatch.setattr(interactions, "check_unreferenced", lambda *_: None)
+    server.server.handle("DELETE", f"/Patient/{gone}", query="", headers={}, body=b"", base=BASE)
+    code, summary, _ = load(place, place.sheet(RATNA, RATNA_POLIO))
+    assert (code, summary["reasons"], content(place)) == (3, {"patient-gone": 2}, ({}, doses))
+    return gone
+
+
+def test_a_patient_who_was_deleted_while_her_doses_stand_is_created_where_an_operator_says_so(place, bereft):
+    for review in place.json("review", "list", "--env", "region"):
+        assert place.run("review", "create", review["id"], "--env", "region")[0] == 0
+    (new,), doses = content(place)
+    assert new != bereft
+    assert {dose["patient"]["reference"] for dose in doses.values()} == {f"Patient/{new}"}
+    assert (len(doses), load(place, place.sheet(RATNA, RATNA_POLIO))[0]) == (2, 0)
+    assert load(place, place.sheet(RATNA, RATNA_POLIO))[1]["unchanged"] == 2
+    assert len(content(place)[1]) == 2
+
+
+def test_a_row_of_a_patient_who_was_deleted_can_be_rejected(place, bereft):
+    for review in place.json("review", "list", "--env", "region"):
+        place.run("review", "reject", review["id"], "--reason", "moved away", "--env", "region")
+    assert load(place, place.sheet(RATNA, RATNA_POLIO))[1]["rejected"] == 2
+    assert bereft not in content(place)[0]

@@ -1,7 +1,7 @@
 """What is to be done with every dose of one person: pure, given what the server has."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from datetime import tzinfo
 from types import MappingProxyType
@@ -38,18 +38,20 @@ def plan_doses(  # noqa: PLR0913 - a plan needs all that is known of the person
     answer: Answer | None = None,
     elsewhere: Mapping[str, Resource] = MappingProxyType({}),
     keys: Mapping[str, KnownKey] = MappingProxyType({}),
+    nobodys: Container[str] = (),
 ) -> list[DosePlan]:
     """Plan every dose of one person's records; each dose ends as exactly one Immunization.
 
     `existing` are the person's Immunizations on the server, `known` what earlier runs know of the records' keys, and
     `elsewhere` those of the keys' doses that stand with other people, by their ids; `keys` are all that stand for this
-    person. `answer` is an operator's on what is doubtful. The order of records does not matter: who gave a dose goes before
+    person; `nobodys` are the ids of those elsewhere whose Patient was deleted. `answer` is an operator's on what is doubtful. The order of records does not matter: who gave a dose goes before
     who wrote it down, then the key decides.
     """
     planning = _Planning(
         {str(e["id"]): e for e in existing}, elsewhere, known, keys, patient=patient, zone=zone, answer=answer
     )
     doses = [(record, dose) for record in records for dose in record.doses]
+    planning.nobodys = nobodys
     planning.said_now.update({(record.key, dose.name): dose.resource for record, dose in doses})
     for record, dose in sorted(doses, key=_given_first):
         planning.add(record, dose)
@@ -90,6 +92,7 @@ class _Planning:
         for key, entry in keys.items():
             for name, dose_id in entry.doses.items():
                 self._tellers[dose_id][key, name] = entry
+        self.nobodys: Container[str] = ()
         self.said_now: dict[tuple[str, str], Resource] = {}
         """What these records themselves tell of their doses (key, name)."""
         self._died = str(patient.get("deceasedDateTime", ""))[:10]
@@ -238,7 +241,9 @@ class _Planning:
             for one in self._existing.values()
         )
         told = known.supplied.get(dose.name, {})
-        return of_another(record, dose, there, supplied_before=told, has_it=has_it, answer=self._answer)
+        moves = self._answer is Answer.CREATE and there["id"] in self.nobodys  # nobody else has it
+        answer = Answer.LINK if moves else self._answer
+        return of_another(record, dose, there, supplied_before=told, has_it=has_it, answer=answer)
 
     def _posted_before(self, record: SpooledRecord, dose: Dose, own: str) -> DosePlan:
         current = self._existing[own]

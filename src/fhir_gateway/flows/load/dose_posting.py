@@ -48,6 +48,7 @@ async def post_doses(
                 zone=tools.zone,
                 answer=answer,
                 elsewhere={key: dose for key, (dose, owner) in elsewhere.items() if owner != person.patient_id},
+                nobodys={key for key, (_, owner) in elsewhere.items() if not owner},
                 keys=tools.ledger.keys.of_patient(person.patient_id) if person.known else {},
             )
         entries = [entry for person in waiting for entry in _entries(person, plans[person.number])]
@@ -183,7 +184,7 @@ async def _known_elsewhere(
 ) -> dict[str, tuple[Resource, str]]:
     """Return id → (dose, who stands for its Patient now) of doses that rows brought before and that are not their person's.
 
-    They stand with another person, or with a Patient whom another program has replaced.
+    They stand with another person, or with a Patient whom another program has replaced, or with one that was deleted: "".
     """
     here = {str(dose["id"]): dose for doses in existing.values() for dose in doses}
     missed: set[str] = set()
@@ -195,7 +196,7 @@ async def _known_elsewhere(
     owners = {dose_id: id_referred_to(dose.get("patient"), "Patient") for dose_id, dose in found.items()}
     now = await patients_now(filter(None, owners.values()), tools)
     masters = {owner: str(patient["id"]) for owner, patient in now.items()}
-    return {dose_id: (dose, masters.get(owners[dose_id], owners[dose_id])) for dose_id, dose in found.items()}
+    return {dose_id: (dose, masters.get(owners[dose_id], "")) for dose_id, dose in found.items()}
 
 
 def _entries(person: PersonPost, plans: Sequence[DosePlan]) -> list[BundleEntry]:

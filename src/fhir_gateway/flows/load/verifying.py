@@ -1,4 +1,4 @@
-"""What earlier runs loaded is looked at again: a dose that has gone from the server is no success."""
+"""What earlier runs loaded is looked at again: a dose or a Patient that has gone from the server is no success."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -13,10 +13,15 @@ from fhir_gateway.flows.load.tools import LoadTools
 _WINDOW = 200
 _TEXT = "a dose of this row was loaded before and has been deleted or marked entered-in-error on the server"
 _SUGGESTION = "create it again if it was given, else reject the row"
+_PATIENT_TEXT = "the Patient of this row was loaded before and has been deleted on the server"
+_PATIENT_SUGGESTION = (
+    "bring the Patient back on the server and load again; or `review create`: whose the row is is decided anew, and the"
+    " dose that still stands goes there; reject the row if that person is not to be there"
+)
 
 
 async def verify_unchanged(run: Run, tools: LoadTools) -> None:
-    """Look up the doses of unchanged rows; rows whose doses are gone or wrong go to review."""
+    """Look up the doses and Patients of unchanged rows; rows whose doses or Patients are gone or wrong go to review."""
     unchanged = tools.ledger.runs.totals(run).outcomes.get(Outcome.UNCHANGED, 0)
     tools.progress.phase("verifying what is there", unchanged)
     done = 0
@@ -56,24 +61,28 @@ def _settle(  # noqa: PLR0913 -- a row, and what the server says of it
     found: Mapping[str, Resource],
     masters: Mapping[str, str],
 ) -> None:
-    """Settle one row; `found` are the doses that stand by their ids, `masters` who stands for a Patient now."""
+    """Settle one row; `found` are the doses that stand by their ids, `masters` who stands for a Patient that is there."""
     standing = [found[i] for i in settlement.immunization_ids if i in found]
     alive = [dose for dose in standing if dose.get("status") != "entered-in-error"]
-    if len(alive) == len(settlement.immunization_ids):
-        moved = {_owner(dose) for dose in alive}
-        owner = moved.pop() if len(moved) == 1 else settlement.patient_id
-        tools.ledger.spool.settle(run, [replace(settlement, patient_id=masters.get(owner, owner))])
+    owners = {_owner(dose) for dose in alive}
+    owner = owners.pop() if len(owners) == 1 else settlement.patient_id
+    if len(alive) == len(settlement.immunization_ids) and owner in masters:
+        tools.ledger.spool.settle(run, [replace(settlement, patient_id=masters[owner])])
         return
-    code = "dose-gone" if len(standing) < len(settlement.immunization_ids) else "dose-entered-in-error"
-    review = replace(settlement, outcome=Outcome.REVIEW, code=code, reason=_TEXT, suggestion=_SUGGESTION)
+    text, suggestion = _TEXT, _SUGGESTION
+    if len(alive) == len(settlement.immunization_ids):
+        code, text, suggestion = "patient-gone", _PATIENT_TEXT, _PATIENT_SUGGESTION
+    else:
+        code = "dose-gone" if len(standing) < len(settlement.immunization_ids) else "dose-entered-in-error"
+    review = replace(settlement, outcome=Outcome.REVIEW, code=code, reason=text, suggestion=suggestion)
     tools.ledger.spool.settle(run, [replace(review, immunization_ids=tuple(str(dose["id"]) for dose in alive))])
     tools.ledger.reviews.ask(
         run,
         [record],
         kind=ReviewKind.GONE,
         code=code,
-        text=_TEXT,
-        suggestion=_SUGGESTION,
+        text=text,
+        suggestion=suggestion,
         opened=tools.clock.now(),
         patient_id=settlement.patient_id,
     )
