@@ -72,4 +72,8 @@ def row_line(*values: str | int | bytes) -> bytes:
 
 def written_time(moment: datetime) -> str:
     """Return a time as entries and columns hold it: UTC, so that texts sort as times do."""
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+    try:
+        utc = moment.astimezone(UTC)
+    except OverflowError:  # of the first or the last day that there is
+        utc = moment.replace(tzinfo=UTC)
+    return utc.isoformat(timespec="microseconds")

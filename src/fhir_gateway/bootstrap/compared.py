@@ -18,6 +18,7 @@ from fhir_gateway.identity.given import Listed, Vial, days_of, listed
 from fhir_gateway.identity.told_by_doses import with_doses
 
 _RUN = re.compile(r"([0-9]{1,9})(?::([0-9]{1,9}))?")
+_ROW = re.compile(r"[0-9]{1,9}")
 _NOT_OF_A_LOT = re.compile(r"[^A-Z0-9\n]+")
 
 
@@ -61,7 +62,7 @@ def compare_two(gateway: Gateway, left: str, right: str, *, mapping: str, clinic
 
 def _side(gateway: Gateway, text: str, *, mapping: str, clinic: str) -> _Side:
     place, colon, row = text.rpartition(":")
-    if colon and row.isdecimal():
+    if colon and _ROW.fullmatch(row):
         if of_run := _RUN.fullmatch(place):
             return _of_run(gateway, int(of_run[1]), int(of_run[2]) if of_run[2] else None, int(row))
         return _of_file(gateway, Path(place), int(row), mapping=mapping, clinic=clinic)

@@ -7,7 +7,7 @@ import sys
 import traceback
 from collections.abc import Mapping
 from importlib import import_module
-from io import TextIOWrapper
+from io import StringIO, TextIOWrapper
 from types import FrameType
 from typing import Annotated
 
@@ -15,7 +15,7 @@ import typer
 
 from fhir_gateway import __version__
 from fhir_gateway.cli.exit_codes import COULD_NOT_FINISH, WRONG_USAGE
-from fhir_gateway.cli.printing import print_text
+from fhir_gateway.cli.printing import print_text, without_niks
 from fhir_gateway.domain.errors import GatewayError, UsageError
 
 _INTERRUPTED = 130
@@ -96,22 +96,34 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Run the command with these arguments and return its exit code; errors go to stderr."""
     try:
+        _check_letters(arguments)
         command = command_line(*arguments[:1])
         code = command(args=arguments, prog_name="fhir-gateway", standalone_mode=False)
         sys.stdout.flush()
     except typer.TyperException as error:
-        error.show()  # type: ignore[attr-defined]  # Typer's own copy of click raises only such as can be shown
+        told = StringIO()
+        error.show(told)  # type: ignore[attr-defined]  # Typer's own copy of click raises only such as can be shown
+        sys.stderr.write(without_niks(told.getvalue()))
         return WRONG_USAGE
     except BrokenPipeError:  # who read the output has gone, as `| head` does
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - stays open to the end: the interpreter flushes it
         return COULD_NOT_FINISH
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the command's edge: nobody is shown a traceback
-        print_text(f"fhir-gateway: {_words(error)}", file=sys.stderr)
+        print_text(without_niks(f"fhir-gateway: {_words(error)}"), file=sys.stderr)
         return WRONG_USAGE if isinstance(error, UsageError) or _is_no_name(error) else COULD_NOT_FINISH
     if code == _INTERRUPTED:
         print_text(f"fhir-gateway: {_words(KeyboardInterrupt())}", file=sys.stderr)
         return COULD_NOT_FINISH
     return code if isinstance(code, int) else 0
+
+
+def _check_letters(arguments: list[str]) -> None:
+    """Raise UsageError for bytes that are no text: neither a ledger nor a server can hold them."""
+    for number, argument in enumerate(arguments, start=1):
+        if not argument.isascii() and argument != argument.encode("utf-8", "ignore").decode():
+            raise UsageError(
+                f"word {number} of the command is not in UTF-8: where it is a file's name, give it another"
+            )
 
 
 def _is_no_name(error: BaseException) -> bool:

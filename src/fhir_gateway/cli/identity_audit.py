@@ -34,7 +34,9 @@ _KEY = ("pair", "stratum", "clinic", "linked", "weight", "represents")
 def draw(
     files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Exports that have been loaded.")],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="A folder for the two sheets and their key.")],
-    size: Annotated[int, typer.Option("--size", min=2, metavar="N", help="About how many pairs.")] = 400,
+    size: Annotated[
+        int, typer.Option("--size", min=2, max=options.MOST, metavar="N", help="About how many pairs.")
+    ] = 400,
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="The same seed draws the same pairs.")] = 1,
     mapping: options.Mapping = "",
     clinic: options.Clinic = "",

@@ -131,8 +131,12 @@ def preview(
     mapping: options.Mapping = "",
     clinic: options.Clinic = "",
     environment: options.Environment = EMBEDDED,
-    limit: Annotated[int, typer.Option("--limit", min=0, metavar="N", help="Show the first N rows only; 0: all.")] = 5,
-    row: Annotated[int, typer.Option("--row", min=0, metavar="N", help="Show just this data row.")] = 0,
+    limit: Annotated[
+        int, typer.Option("--limit", min=0, max=options.MOST, metavar="N", help="Show the first N rows only; 0: all.")
+    ] = 5,
+    row: Annotated[
+        int, typer.Option("--row", min=0, max=options.MOST, metavar="N", help="Show just this data row.")
+    ] = 0,
     as_json: options.Json = False,
 ) -> None:
     """Show rows and the resources that they become, side by side. Shows people's data: it is your own file."""

@@ -52,7 +52,9 @@ def find_duplicates(
         ),
     ] = False,
     explain: Annotated[bool, typer.Option("--explain", help="Show the evidence of each group, bit by bit.")] = False,
-    limit: Annotated[int, typer.Option("--limit", min=0, metavar="N", help="Show the first N groups; 0: all.")] = 100,
+    limit: Annotated[
+        int, typer.Option("--limit", min=0, max=options.MOST, metavar="N", help="Show the first N groups; 0: all.")
+    ] = 100,
     environment: options.Environment = EMBEDDED,
     as_json: options.Json = False,
 ) -> None:

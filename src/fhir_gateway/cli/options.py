@@ -42,7 +42,9 @@ Clinic = Annotated[
 Mapping = Annotated[
     str, typer.Option("--mapping", metavar="NAME|PATH", help="The mapping; else the one whose columns fit.")
 ]
-Limit = Annotated[int, typer.Option("--limit", min=0, metavar="N", help="Read the first N rows only; 0: all.")]
+Limit = Annotated[
+    int, typer.Option("--limit", min=0, max=MOST, metavar="N", help="Read the first N rows only; 0: all.")
+]
 Report = Annotated[
     Path | None,
     typer.Option(

@@ -1,5 +1,6 @@
 """Tables and JSON on stdout; what a person of the shared screen may see."""
 
+import re
 import shutil
 import sys
 import textwrap
@@ -14,6 +15,7 @@ from rich.table import Table
 
 from fhir_gateway.domain.outcomes import Outcome
 
+_NIK = re.compile(r"(?<![0-9])[0-9]{16}(?![0-9])")
 _NEVER_BROKEN = ("id", "dose", "run", "row", "rows", "read", "since", *Outcome)
 
 
@@ -70,6 +72,11 @@ def _between_words(line: str) -> str:
 def console() -> Console:
     """Return a console on stdout that does not cut lines off where it is no terminal."""
     return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 160)
+
+
+def without_niks(text: str) -> str:
+    """Return a message with all but the ends of what may be NIKs covered: a word in the wrong place is told again."""
+    return _NIK.sub(lambda found: _covered(found[0]), text)
 
 
 def masked(text: str) -> str:

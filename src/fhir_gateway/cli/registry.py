@@ -116,7 +116,9 @@ def pulls(
         str,
         typer.Option(metavar="ID", help="Those that told of this Patient, and exports, which tell of all."),
     ] = "",
-    limit: Annotated[int, typer.Option(min=0, metavar="N", help="Show the newest N only; 0: all.")] = 100,
+    limit: Annotated[
+        int, typer.Option(min=0, max=options.MOST, metavar="N", help="Show the newest N only; 0: all.")
+    ] = 100,
     environment: options.Environment = EMBEDDED,
     as_json: options.Json = False,
 ) -> None:

@@ -154,7 +154,13 @@ def unlink(
     ] = "",
     file: Annotated[
         int | None,
-        typer.Option("--file", metavar="N", min=1, help="Which of the run's files; to be said where it read several."),
+        typer.Option(
+            "--file",
+            metavar="N",
+            min=1,
+            max=options.MOST,
+            help="Which of the run's files; to be said where it read several.",
+        ),
     ] = None,
     only: Annotated[bool, typer.Option("--only", help="No row goes along that says the same of the person.")] = False,
     environment: options.Environment = EMBEDDED,

@@ -74,7 +74,13 @@ def show(
     ] = None,
     file: Annotated[
         int | None,
-        typer.Option("--file", metavar="N", min=1, help="Which of the run's files; to be said where it read several."),
+        typer.Option(
+            "--file",
+            metavar="N",
+            min=1,
+            max=options.MOST,
+            help="Which of the run's files; to be said where it read several.",
+        ),
     ] = None,
     environment: options.Environment = EMBEDDED,
     as_json: options.Json = False,

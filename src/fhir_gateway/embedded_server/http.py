@@ -141,12 +141,15 @@ def address_of(listener: socket.socket, host: str) -> str:
 
 def listen(host: str, port: int) -> socket.socket:
     """Return a socket that listens; raises UsageError where the address is taken or not this machine's."""
+    if not host.strip():  # a socket would listen on all addresses
+        raise UsageError("--host: name an address to listen on, as 127.0.0.1")
     try:
+        host.encode("idna")  # as create_server would, which leaves a socket open where it cannot
         listener = socket.create_server(
             (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=512
         )
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or "no such port"
+    except (OSError, OverflowError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or "no such address or port"
         raise UsageError(f"cannot listen on {host}:{port}: {reason}; choose another --port") from error
     # asyncio does that for sockets of its own only; without it each answer on a kept connection waits 40 ms for an ACK.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -306,7 +306,7 @@ class MatchingPolicy:
         found = []
         if not self.possible <= self.probable <= self.certain:
             found.append("possible, probable and certain must not fall")
-        if self.margin < 0:
+        if math.isnan(self.margin) or self.margin < 0:
             found.append("margin must not be negative")
         return tuple(found)
 
