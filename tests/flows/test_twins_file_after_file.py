@@ -74,6 +74,19 @@ def test_row_of_a_twin_who_waits_for_what_doses_tell_is_not_linked_to_the_other_
     assert place.load(place.sheet(polio.replace("NAME", first), name="last.csv"))["loaded"] == 1
 
 
+def test_newborn_whom_two_children_fit_is_neither_s_when_one_of_them_comes_again_alone(place):
+    newborn = DAMAR.replace("Damar Saputra", "By. Ny. Lastri Handayani").replace("15/04/2020;BCG", "12/03/2020;HB0")
+    assert place.load(place.sheet(newborn))["loaded"] == 1
+    danar = DANAR.replace("Danar Saputra", "Wahyu Nugroho")
+    assert place.load(place.sheet(DAMAR, danar, name="next.csv"))["reasons"] == {"fits-two-people": 2}
+    before = place.content()
+    alone = INITIAL.replace("D Saputra", "Damar Saputra").replace(";;L;", ";3303011203200005;L;")
+    assert place.load(place.sheet(alone, name="last.csv"))["review"] == 1
+    assert place.content() == before
+    asked = place.json("review", "list")
+    assert {item["candidates"][0] for item in asked} == set(before[0])
+
+
 def test_of_two_whom_a_patient_fits_as_well_neither_is_linked(place):
     place.load(place.sheet(INITIAL))
     before = place.content()

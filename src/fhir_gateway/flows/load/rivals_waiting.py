@@ -74,7 +74,7 @@ class RivalsWaiting:
             if not vetoed and fits_as_well(max(fitting, key=_weight), best, self._tools.matching.margin):
                 rivals.append(waiting)
         if not rivals:
-            return decision
+            return self._held_claimed(decision, members, patient, best)
         question = min(one.question for one in rivals)
         return replace(
             _naming(decision, rivals),
@@ -86,6 +86,35 @@ class RivalsWaiting:
             patient_id="",
             candidates=tuple(dict.fromkeys((decision.patient_id, *decision.candidates))),
             torn=True,
+        )
+
+    def _held_claimed(
+        self,
+        decision: PersonDecision,
+        members: Sequence[PersonEvidence],
+        patient: PersonEvidence,
+        best: Comparison,
+    ) -> PersonDecision:
+        """Return the decision, or a review where the Patient is fitted about as well by somebody else who waits for that."""
+        others = [
+            waiting
+            for waiting in self._people({*self._named_by(decision.patient_id)})
+            if any(self._compared(member, waiting.evidence).vetoes for member in members)
+            and not (claim := self._compared(waiting.evidence, patient)).vetoes
+            and fits_as_well(claim, best, self._tools.matching.margin)
+        ]
+        if not others:
+            return decision
+        question = min(one.question for one in others)
+        return replace(
+            _naming(decision, others),
+            action=PersonAction.REVIEW,
+            grade=Grade.PROBABLE,
+            reason=FITS_TWO,
+            text=f"the Patient whom it fits is fitted about as well by somebody else, who waits in review {question}",
+            suggestion="find out whose the Patient is, and link it to that, or create a new person",
+            patient_id="",
+            candidates=tuple(dict.fromkeys((decision.patient_id, *decision.candidates))),
         )
 
     def _asked_already(self, decision: PersonDecision, found: Sequence[tuple[_Waiting, bool]]) -> bool:
