@@ -13,7 +13,7 @@ from fhir_gateway.bootstrap import studies
 from fhir_gateway.bootstrap.compared import compare_two
 from fhir_gateway.cli import identity_audit, identity_estimate, options
 from fhir_gateway.cli.persons import person_columns
-from fhir_gateway.cli.printing import print_json, print_table
+from fhir_gateway.cli.printing import print_json, print_table, print_text
 from fhir_gateway.cli.progress import ProgressDisplay
 from fhir_gateway.domain.errors import UsageError
 from fhir_gateway.flows.judging import Flip, ThresholdOutcome
@@ -72,6 +72,10 @@ def compare(
                 "b": sides[1],
                 "match_grade": comparison.grade,
                 "weight": comparison.weight,
+                "prior": policy.prior,
+                "certain": policy.certain,
+                "probable": policy.probable,
+                "possible": policy.possible,
                 "evidence": evidence,
                 "vetoes": [{"code": veto.code, "words": veto.words} for veto in comparison.vetoes],
                 "explanation": list(told),
@@ -81,7 +85,7 @@ def compare(
         return
     print_table(("", a, b), [(name, sides[0][name], sides[1][name]) for name in sides[0]])
     for line in told:
-        print(line)
+        print_text(line)
     print(_FREQUENCIES)
 
 

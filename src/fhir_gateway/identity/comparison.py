@@ -41,6 +41,8 @@ _ASK_WHEN_OTHERWISE_CERTAIN = frozenset(
     {VetoCode.NIK_DIFFERENT.value, VetoCode.GENERATION.value, VetoCode.TIMELINE.value}
 )
 _ASK_OF_ONE_MISTYPED = _ASK_WHEN_OTHERWISE_CERTAIN | {VetoCode.POSSIBLE_TWINS.value}
+_DAMAGED_AGREE = frozenset({NikLevel.DAMAGED_AGREE, NikLevel.DAMAGED_AGREE_SERIAL})
+_BIRTH_IN_NIK = "but what is left of the NIK tells one birth date of both"
 _TWO_NUMBERS = frozenset({VetoCode.NIK_DIFFERENT.value})
 _NOT_ASKED = frozenset({Grade.POSSIBLE, Grade.CERTAINLY_NOT})
 _NEARLY = frozenset({NameLevel.NEAR, NameLevel.WEAK})
@@ -69,6 +71,8 @@ def compare(
     frequencies = frequencies or default_frequencies()
     weighed = _weigh(left, right, policy, frequencies)
     evidence = [piece(*each) for each in weighed.pieces]
+    if _nik_stands_for_birth_date(weighed.levels):
+        evidence = [piece(*each, _BIRTH_IN_NIK) if each[0] == "birth_date" else piece(*each) for each in weighed.pieces]
     if weighed.levels.household.parts:
         evidence.append(weighed.levels.household.evidence)
     vetoes = find_vetoes(left, right, weighed.levels, policy.parameters, frequencies)
@@ -141,6 +145,10 @@ def _weigh(left: PersonEvidence, right: PersonEvidence, policy: MatchingPolicy, 
     return _Weighed(left, right, levels, pieces, weight)
 
 
+def _nik_stands_for_birth_date(levels: Levels) -> bool:
+    return levels.nik in _DAMAGED_AGREE and levels.birth_date not in SAME_DAY
+
+
 def _birth_date_weight(
     left: PersonEvidence,
     right: PersonEvidence,
@@ -152,8 +160,7 @@ def _birth_date_weight(
     if levels.birth_date is BirthDateLevel.EXACT:
         return weigh_same_birth_date(left, right, parameters, frequencies)
     weight = parameters.weights["birth_date." + _PLAIN[levels.birth_date]]
-    damaged = levels.nik in {NikLevel.DAMAGED_AGREE, NikLevel.DAMAGED_AGREE_SERIAL}
-    if damaged and levels.birth_date not in SAME_DAY:
+    if _nik_stands_for_birth_date(levels):
         share = parameters.birth_dates.told_by_nik * (parameters.birth_dates.told_against if weight < 0 else 1.0)
         return max(weight, 0.0) + share * parameters.weights["birth_date.exact"]
     return weight

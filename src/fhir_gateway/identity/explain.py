@@ -49,10 +49,12 @@ def explain_comparison(
         return ("  known to be the same person" if known else "  decided to be two people",)
     summed = [one for one in comparison.evidence if one.field not in _BESIDE_THE_SUM]
     prior = comparison.weight - sum(one.weight for one in summed)
-    lines = [_line(prior, "before any evidence: one person among many")]
-    own = frozenset(alone.evidence if alone else comparison.evidence)
     summed.sort(key=lambda one: -one.weight)
-    lines += [_line(one.weight, one.words if one in own else f"{one.words} {_BY_OTHERS}") for one in summed]
+    shown = _in_tenths([prior, *(one.weight for one in summed)], comparison.weight)
+    lines = [_line(shown[0], "before any evidence: one person among many")]
+    own = frozenset(alone.evidence if alone else comparison.evidence)
+    for one, weight in zip(summed, shown[1:], strict=True):
+        lines.append(_line(weight, one.words if one in own else f"{one.words} {_BY_OTHERS}"))
     if comparison.vetoes:
         lines.append(_line(comparison.weight, "in sum, but here a rule decides, whatever the sum is:"))
         lines += [f"        {veto.words}" for veto in comparison.vetoes]
@@ -175,6 +177,17 @@ def _together(first: str, others: Sequence[Node], rows: RowsOf) -> str:
 
 def _unnamed(_person: int) -> str:
     return ""
+
+
+def _in_tenths(weights: Sequence[float], total: float) -> list[float]:
+    """Return weights rounded to tenths of a bit that add up to the rounded total; what rounding changed most gives way."""
+    tenths = [round(10 * round(weight, 1)) for weight in weights]
+    missing = round(10 * round(total, 1)) - sum(tenths)
+    step = 1 if missing > 0 else -1
+    by_what_was_lost = sorted(range(len(weights)), key=lambda n: step * (tenths[n] - 10 * weights[n]))
+    for n in by_what_was_lost[: abs(missing)]:
+        tenths[n] += step
+    return [tenth / 10 for tenth in tenths]
 
 
 def _line(weight: float, words: str) -> str:

@@ -69,7 +69,7 @@ _PARTS: Mapping[str, str] = {
     "parent_nik": "parent's NIK",
     "mother": "mother's name",
     "parent": "parent's name",
-    "couple": "parent's name (mother here, father there)",
+    "couple": "parent's name (perhaps mother here, father there)",
     "phone": "phone",
     "place": "village",
     "family_card": "family card",
@@ -81,7 +81,7 @@ _FAMILYS_NUMBERS = frozenset({"parent_nik", "family_card"})
 
 @remembered(2048)
 def piece(field: str, agreement: str, weight: float, detail: str = "") -> Evidence:
-    """Return a piece of evidence in the operator's words; `detail` names what a household's comparison was made of."""
+    """Return a piece of evidence in the operator's words; `detail` says what it is made of, or why it weighs so."""
     words = _WORDS[f"{field}.{agreement}"]
     return Evidence(field, agreement, weight, f"{words} ({detail})" if detail else words)
 

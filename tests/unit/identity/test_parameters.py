@@ -126,10 +126,21 @@ def test_waterfall_ends_in_the_sum_and_the_verdict():
     assert lines[-1].endswith("enough to ask an operator, not to link without asking")
 
 
-def test_waterfall_adds_up():
-    lines = explain_comparison(compare(rizki(), rizki(born="2020-03-16")))
-    values = [float(line.split()[0]) for line in lines if line.lstrip()[:1] in "+-"]
-    assert values[-1] == pytest.approx(sum(values[:-1]), abs=0.4)
+@pytest.mark.parametrize(
+    "other", [{}, {"born": "2020-03-16"}, {"village": ""}, {"mother": ""}, {"phone": ""}, {"nik": "-"}]
+)
+def test_waterfall_adds_up_to_the_last_digit(other):
+    lines = explain_comparison(compare(rizki(), rizki(**other)))
+    values = [round(10 * float(line.split()[0])) for line in lines if line.lstrip()[:1] in "+-"]
+    assert values[-1] == sum(values[:-1])
+
+
+def test_birth_dates_that_differ_speak_for_one_person_only_where_a_nik_says_why():
+    cut = {"nik": "", "written_nik": "3.30312150320000E+15"}
+    told = explain_comparison(compare(rizki(**cut), rizki(**cut, born="2021-08-27")))
+    (line,) = (line for line in told if "different birth dates" in line)
+    assert line.lstrip().startswith("+")
+    assert "what is left of the NIK tells one birth date of both" in line
 
 
 def test_decision_is_explained_without_values():

@@ -197,6 +197,14 @@ def test_an_answer_waits_no_longer_than_a_minute_for_another(ledger, url, monkey
         asyncio.run(held())
 
 
+def test_an_answer_leaves_the_rows_of_a_load_that_goes_on(ledger):
+    load, answer = started(ledger), started(ledger, RunKind.REVIEW)
+    spooled(ledger, load, record())
+    with ledger.transaction():
+        ledger.spool.release(answer, ["k1"])
+    assert ledger.spool.patients_of(load, [1]) == {1: PATIENT}
+
+
 def test_a_spooled_record_comes_back_as_it_was(ledger):
     run = started(ledger)
     spooled(ledger, run, record())

@@ -128,7 +128,10 @@ class Spool(SpooledPeople, SpooledDecisions):
                 )
 
     def release(self, run: Run, keys: Iterable[str]) -> None:
-        """Drop what other runs have parked of these keys, which this run has loaded; what open questions hang on stays."""
+        """Drop what other runs have parked of these keys, which this run has loaded.
+
+        What open questions hang on stays, as does what a run that goes on has not settled yet.
+        """
         records, persons = tables.records, tables.persons
         hanging, questions = tables.review_records, tables.reviews
         asked = (
@@ -145,6 +148,7 @@ class Spool(SpooledPeople, SpooledDecisions):
             parked = (
                 records.c.key.in_(chunk),
                 records.c.run != run.id,
+                records.c.outcome.in_(_PARKED),
                 records.c.payload.is_not(None),
                 ~asked.exists(),
             )
