@@ -11,7 +11,7 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import asking
@@ -29,6 +29,7 @@ from fhir_gateway.synth.rates import Rates, read_rates
 from fhir_gateway.synth.score import Score, score
 from fhir_gateway.synth.truth import read_truth
 
+_RULES = {"A": published.rule_a, "A2": published.rule_a2, "B": published.rule_b}
 _KINDS = ("twins", "mother-child", "father-child", "siblings", "household", "namesakes", "strangers")
 
 
@@ -40,7 +41,7 @@ def main() -> None:
     parser.add_argument("--population", default="B", choices=POPULATIONS)
     parser.add_argument("--rates", type=Path, help="a TOML file with rates, see `fhir-gateway synth rates`")
     parser.add_argument("--harsh", type=float, default=1.0)
-    parser.add_argument("--methods", nargs="+", default=["ours", "A", "B", "splink"])
+    parser.add_argument("--methods", nargs="+", default=["ours", *_RULES, "splink"])
     parser.add_argument("--splink-python", default=sys.executable, help="an interpreter with splink and duckdb")
     parser.add_argument("--orders", action="store_true", help="load the files in every order instead, and compare")
     arguments = parser.parse_args()
@@ -89,7 +90,7 @@ def run_seed(folder: Path, seed: int, arguments: argparse.Namespace) -> None:
     collect_seldom()
     if "ours" in arguments.methods:
         report_ours(region, folder, rows)
-    for name, rule in (("A", published.rule_a), ("B", published.rule_b)):
+    for name, rule in _RULES.items():
         if name in arguments.methods:
             report_rule(name, rule, region, folder, rows)
     if "splink" in arguments.methods and linkage.installed(arguments.splink_python):
@@ -106,10 +107,29 @@ def report_ours(region: Region, folder: Path, rows: int) -> None:
     patients = ours.labels(decisions, len(region.patients))
     result = scored(region, folder, patients)
     print(table("ours", result, seconds, rows))
+    for line in goals(result, rows / seconds):
+        print(line)
     people = asking.truth_of_patients(region, read_truth(folder))
     print(asking.how_many_questions(decisions, result.persons))
     for line in (*asking.why_asked(decisions, people), *asking.whom_merged(decisions, people)):
         print(line, flush=True)
+
+
+def goals(result: Score, rate: float) -> Iterator[str]:
+    """Yield a line for each goal: what was measured, and whether it is reached."""
+    links, merged = result.links, result.merged
+    twins, mothers = (merged[kind].pairs if kind in merged else 0 for kind in ("twins", "mother-child"))
+    in_review = result.persons_in_review / result.persons
+    for name, reached in (
+        (f"precision of links {links.precision:.6f}, at least 0.99995", links.precision >= 0.99995),
+        (f"recall {links.recall:.4f}, at least 0.97", links.recall >= 0.97),
+        (f"linked or in review {links.recall_with_review:.4f}, at least 0.995", links.recall_with_review >= 0.995),
+        (f"persons in review {100 * in_review:.2f} %, less than 2 %", in_review < 0.02),
+        (f"twins merged: {twins}, nobody", twins == 0),
+        (f"mothers merged with their child: {mothers}, nobody", mothers == 0),
+        (f"rows/s of one core {rate:,.0f}, at least 5,000", rate >= 5_000),
+    ):
+        yield f"  goal   {name}: {'reached' if reached else 'NOT REACHED'}"
 
 
 def report_rule(

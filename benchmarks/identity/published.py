@@ -1,7 +1,8 @@
 """Two published rule sets, record after record in the order of arrival, first page of a search only.
 
 A (demographics first): gender and birth date given: the first of the first page whose name scores 85 or more. Else a
-NIK: the first hit, its name unseen. Else a new patient.
+NIK: the first hit, its name unseen. Else a new patient. The text leaves open whether the NIK is asked only where gender or birth
+date is missing (A) or also where nobody of the page is alike (A2): both are measured.
 B (NIK first): one hit by NIK is linked at 85 or more, of several the best at 85 or more. No link so far and gender and
 birth date given: the first of the first page with 85 or more. Else a new patient.
 
@@ -67,12 +68,22 @@ class Server:
 
 
 def rule_a(server: Server, record: Record) -> int:
-    """Demographics first."""
+    """Demographics first; the NIK where they are not given."""
     found = server.alike_by_birth(record)
     if found is not None:
         return found
+    return server.create(record) if record.gender and record.born else _first_by_nik(server, record)
+
+
+def rule_a2(server: Server, record: Record) -> int:
+    """Demographics first; the NIK where they find nobody."""
+    found = server.alike_by_birth(record)
+    return _first_by_nik(server, record) if found is None else found
+
+
+def _first_by_nik(server: Server, record: Record) -> int:
     hits = server.hits(record)
-    return hits[0] if hits and not (record.gender and record.born) else server.create(record)
+    return hits[0] if hits else server.create(record)
 
 
 def rule_b(server: Server, record: Record) -> int:

@@ -10,6 +10,11 @@ from fhir_gateway.domain.errors import ConfigurationError, ConfigurationProblem
 
 _ASSUMED = "assumed"
 _HIGHEST_ERROR_RATE = 0.9
+_HEAD = (
+    "# Rates of the invented population; probabilities between 0 and 1.",
+    "# Errors are of what somebody types, not of rows: a line that is copied from last month's keeps those that it has.",
+    "# A NIK or a birth date gets one error at most, so each of these errors is somewhat rarer than its rate.",
+)
 
 
 def _error(rate: float, origin: str = _ASSUMED) -> Any:
@@ -53,7 +58,9 @@ class Rates:
     hospital_child: float = _fact(0.08, "assumed: all doses in the hospital")
     dose_missed: float = _fact(0.12)
     left_early: float = _fact(0.25, "assumed: no dose after some age")
-    village_without_sheet: float = _fact(0.3, "assumed: the health centre enters the cohort only")
+    village_without_sheet: float = _fact(
+        0.3, "assumed: the health centre enters the cohort only; in a small region it may be none"
+    )
     in_cohort: float = _fact(0.75, "assumed: young children who stand in the ASIK cohort")
     cohort_dose_missing: float = _fact(0.06)
     in_two_cohorts: float = _fact(0.3, "assumed: of the children who moved, in the new place's cohort as well")
@@ -69,7 +76,7 @@ class Rates:
     new_medical_record: float = _error(0.06, "assumed: registered anew in the same hospital")
     # names as written
     abbreviated_prefix: float = _error(0.4, "assumed: of the names with Muhammad, Abdul, Siti, Nur")
-    respelled: float = _error(0.08, "assumed: of the names with a sound that has two spellings")
+    respelled: float = _error(0.08, "assumed: of a name's words with a sound that has two spellings")
     title: float = _error(0.05)
     degree: float = _error(0.06, "assumed: of adults")
     father_appended: float = _error(0.012, "assumed: bin or binti and the father's name")
@@ -84,7 +91,7 @@ class Rates:
     sex_wrong: float = _error(0.005)
     sex_missing: float = _error(0.01)
     birth_date_missing: float = _error(0.01)
-    birth_date_swapped: float = _error(0.008, "assumed: day and month")
+    birth_date_swapped: float = _error(0.008, "assumed: day and month, where the day is 12 at most")
     birth_year_wrong: float = _error(0.006)
     birth_date_typo: float = _error(0.008, "assumed: one digit")
     birth_date_first_of_january: float = _error(0.004)
@@ -160,4 +167,4 @@ def _faults(name: str, value: object, known: list[str]) -> list[tuple[str, str]]
 def rates_as_toml(rates: Rates) -> str:
     """Return the rates as a TOML file to edit, each with its origin behind it."""
     lines = [f"{each.name} = {getattr(rates, each.name)}  # {each.metadata['origin']}" for each in fields(rates)]
-    return "\n".join(["# Rates of the invented population; probabilities between 0 and 1.", *lines, ""])
+    return "\n".join([*_HEAD, *lines, ""])

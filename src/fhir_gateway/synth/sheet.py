@@ -14,6 +14,7 @@ _ROW = "\x00"
 """Stands for the row's number, known only when the row is written; XML cannot hold this character otherwise."""
 
 _SAME_TIME = (2025, 12, 31, 0, 0, 0)
+_UNIX = 3
 _EPOCH = date(1899, 12, 30)
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _LETTERS = (*_ALPHABET, *(first + second for first in _ALPHABET[:7] for second in _ALPHABET))
@@ -89,7 +90,8 @@ class Workbook:
 
 
 def _entry(name: str) -> zipfile.ZipInfo:
-    """Return an archive entry with a fixed time: the same rows make the same bytes."""
+    """Return an archive entry with a fixed time and system: the same rows make the same bytes, with the same zlib."""
     entry = zipfile.ZipInfo(name, _SAME_TIME)
+    entry.create_system = _UNIX
     entry.compress_type = zipfile.ZIP_DEFLATED
     return entry
