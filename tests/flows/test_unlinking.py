@@ -110,6 +110,18 @@ def test_a_dose_that_the_right_patient_has_already_is_not_doubled(place):
     assert statuses.count("entered-in-error") == 1
 
 
+def test_a_shared_dose_that_the_right_patient_has_already_is_not_doubled(place):
+    place.load(place.sheet(RATNA, BAYU.replace("20/08/2019", "15/04/2020").replace("B100", "B900")))
+    place.load(place.sheet(RATNA.replace(";1;B100", ";;"), name="other.csv"), "--clinic", "other")
+    right = next(owner for dose, owner in owners(place).items() if dose.startswith("B900"))
+    place.json("review", "unlink", 2, 1, "--to", right, "--only")
+    assert len(owners(place)) == 2
+    assert len(place.content()[1]) == 2
+    place.load(place.home / "other.csv", "--clinic", "other")
+    assert place.load(place.home / "other.csv", "--clinic", "other")["unchanged"] == 1
+    assert len(place.content()[1]) == 2
+
+
 def test_all_rows_of_a_person_need_to_be_told_whose_they_are(place):
     place.load(place.sheet(RATNA))
     code, _, err = place.run("review", "unlink", 1, 1)

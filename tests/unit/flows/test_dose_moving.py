@@ -50,3 +50,28 @@ def test_a_dose_that_the_right_patient_has_already_adds_what_that_lacks_before_i
     assert first.resource == {**ADDED, **vaccine, "id": "9", "identifier": [OWN, COPIED]}
     (second,) = move(first.resource)
     assert (second.resource["id"], second.resource["status"]) == ("10", "entered-in-error")
+
+
+VACCINE = {"vaccineCode": {"text": "BCG"}}
+
+
+def parted(standing):
+    """Return what is sent where the right Patient has a dose already."""
+    moved = MovedDose("9", (GOES,), supplied(SAID), "s", stays=True, shared_by=STAYS, others=(supplied(SAID),))
+    shared = {"9": {**SHARED, **VACCINE}}
+    return plan_moves([moved], shared, [standing], right="right", zone=ZoneInfo("Asia/Jakarta"))
+
+
+def test_a_shared_dose_that_the_right_patient_has_already_is_not_copied():
+    other = {"system": systems.DOSE, "value": "another row's"}
+    standing = {**SAID, **VACCINE, "id": "10", "identifier": [other], "patient": {"reference": "Patient/right"}}
+    (update,) = parted(standing).entries
+    assert update.resource == {**standing, "identifier": [other, COPIED]}
+    assert parted(update.resource).standing == {GOES: "10"}
+
+
+def test_a_copy_of_before_counts_again():
+    gone_back = {**SAID, **VACCINE, "id": "10", "identifier": [COPIED], "status": "entered-in-error"}
+    (update,) = parted(gone_back).entries
+    assert (update.method, update.resource["id"], update.resource["status"]) == ("PUT", "10", "completed")
+    assert parted(update.resource).standing == {GOES: "10"}

@@ -71,7 +71,7 @@ def plan_moves(  # noqa: PLR0913 - a plan needs all that stands there
         if resource is None:
             continue
         if dose.stays:
-            place = _part(dose, resource, given, right, entries, taken=taken)
+            place = _part(dose, resource, given, right, entries, zone=zone, taken=taken)
         else:
             place = _move(resource, given, right, zone, entries)
         if place:
@@ -86,9 +86,10 @@ def _part(  # noqa: PLR0913 - a dose, whose it becomes, and what stands there
     right: str,
     entries: list[BundleEntry],
     *,
+    zone: tzinfo,
     taken: Collection[str],
 ) -> str:
-    """Plan the copy of a shared dose; the copy's identifier is taken off the shared one first."""
+    """Plan the copy of a shared dose, unless the right Patient has it; its identifier is taken off the shared one first."""
     mine = {dose_identifier(*own) for own in dose.doses}
     other = dose_identifier(*dose.shared_by) if dose.shared_by else ""
     stripped = without_dose_identifiers(resource, mine, other)
@@ -97,16 +98,21 @@ def _part(  # noqa: PLR0913 - a dose, whose it becomes, and what stands there
         return ""
     own, second = dose.copied_as
     identifier = second if own in taken else own
-    standing = next((str(g["id"]) for g in given if (mine | {second}) & dose_identifiers(g)), "")
-    if standing and dose.others:
-        cleaned = without_completion(resource, dose.supplied, dose.others)
-        if cleaned is not resource:
-            entries.append(_update(cleaned))
-    if not standing:
-        copy = for_patient(dose_of_its_own(resource, dose.supplied, identifier=identifier, source=dose.source), right)
+    copy = for_patient(dose_of_its_own(resource, dose.supplied, identifier=identifier, source=dose.source), right)
+    standing = next((g for g in given if (mine | {second}) & dose_identifiers(g)), None)
+    if standing is None and (twin := _twin(given, copy, zone)):
+        entries.append(_update(improved(twin, {"identifier": copy["identifier"]}) or twin))
+    elif standing is None:
         condition = f"identifier={systems.DOSE}|{identifier}"
         entries.append(BundleEntry(f"copy:{identifier}", "POST", "Immunization", copy, if_none_exist=condition))
-    return standing
+    elif standing.get("status") == _WRONG != resource.get("status"):  # a copy of before, when the row had gone back
+        entries.append(_update({**copy, "id": standing["id"], "meta": standing.get("meta", {})}))
+    else:
+        cleaned = without_completion(resource, dose.supplied, dose.others) if dose.others else resource
+        if cleaned is not resource:
+            entries.append(_update(cleaned))
+        return str(standing["id"])
+    return ""
 
 
 def _move(resource: Resource, given: Sequence[Resource], right: str, zone: tzinfo, entries: list[BundleEntry]) -> str:
@@ -114,7 +120,7 @@ def _move(resource: Resource, given: Sequence[Resource], right: str, zone: tzinf
     if str(resource.get("patient", {}).get("reference", "")).rpartition("/")[2] == right:
         return own
     valid = {**resource, "status": "completed"} if resource.get("status") == _WRONG else resource
-    twin = next((g for g in given if same_dose(g, valid, zone=zone).sameness is DoseSameness.SAME), None)
+    twin = _twin(given, valid, zone)
     if twin is None:
         entries.append(_update(for_patient(resource, right)))
         return own
@@ -127,10 +133,19 @@ def _move(resource: Resource, given: Sequence[Resource], right: str, zone: tzinf
     return str(twin["id"])
 
 
+def _twin(given: Sequence[Resource], dose: Resource, zone: tzinfo) -> Resource | None:
+    return next((g for g in given if same_dose(g, dose, zone=zone).sameness is DoseSameness.SAME), None)
+
+
 def made_by_gateway(resource: Resource) -> bool:
     """Tell whether an Immunization is the gateway's own; one that others wrote carries their identifiers first."""
     identifiers = resource.get("identifier", [])
     return bool(identifiers) and identifiers[0].get("system") == systems.DOSE
+
+
+def is_copy(resource: Resource, dose: MovedDose) -> bool:
+    """Tell whether an Immunization was made as a copy of a shared dose."""
+    return made_by_gateway(resource) and resource["identifier"][0].get("value") in dose.copied_as
 
 
 def dose_identifiers(resource: Resource) -> set[str]:

@@ -22,7 +22,7 @@ from fhir_gateway.domain.runs import (
 from fhir_gateway.flows.load.posting import wordings
 from fhir_gateway.flows.load.standing import doses_now
 from fhir_gateway.flows.load.tools import LoadTools
-from fhir_gateway.flows.review.dose_moving import MovedDose, dose_identifiers, made_by_gateway, plan_moves
+from fhir_gateway.flows.review.dose_moving import MovedDose, dose_identifiers, is_copy, made_by_gateway, plan_moves
 from fhir_gateway.flows.review.moves import Move, Standing, as_begun, journaled
 from fhir_gateway.flows.review.parting_plan import PATIENT, UnlinkRequest, check_target, journal, moving
 from fhir_gateway.flows.review.recalling import changed_since, recall_changed
@@ -158,7 +158,7 @@ async def _move_doses(move: Move, right: str, tools: LoadTools) -> Standing:
         plan = plan_moves(moved, current, given, right=right, zone=tools.zone, taken=taken)
         if not plan.entries:
             whole = [dose.immunization_id for dose in moved if not dose.stays]
-            copies = [plan.standing[dose.doses[0]] for dose in moved if dose.stays and dose.doses[0] in plan.standing]
+            copies = [str(one["id"]) for one in given for dose in moved if dose.stays and is_copy(one, dose)]
             return Standing(plan.standing, [current[own] for own in whole if own in current], copies)
         await send_all(plan.entries, tools.writer, move.told)
     raise PermanentServerError("the doses keep changing on the server: run the same command again")
