@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import signal
 import sys
 import traceback
@@ -20,6 +21,8 @@ from fhir_gateway.domain.errors import GatewayError, UsageError
 
 _INTERRUPTED = 130
 """What Typer makes of Ctrl-C."""
+_WIDE_ENOUGH = 80
+"""Columns of a terminal below which help in boxes would cut off the options' names."""
 _PACKAGE = f"fhir_gateway{os.sep}"
 
 _MODULES: Mapping[str, str] = {
@@ -52,9 +55,12 @@ def command_line(first: str = "") -> typer.Typer:
     root = typer.Typer(
         name="fhir-gateway",
         help="Makes clinics' legacy records FHIR R4 Patients and Immunizations: each person once, each dose once.",
+        epilog="Exit codes: 0 done; 3 finished, but something is left to decide or correct; 1 could not finish, say it again;"
+        " 2 wrong usage, configuration or file, nothing was begun.",
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         add_completion=False,
+        rich_markup_mode="rich" if shutil.get_terminal_size().columns >= _WIDE_ENOUGH else None,
     )
     root.callback()(_root)
     chosen = [first] if first in _MODULES else _MODULES

@@ -97,6 +97,8 @@ def convert(
     """Convert an export to NDJSON of FHIR R4, without a server.
 
     Every resource is valid, ids are deterministic, no ledger is kept. Of the environment just the time zone and the clinics are used.
+
+    Exit code 0: every row was converted. 3: some rows are rejected. 2: wrong usage, mapping or file; nothing was written.
     """
     began = time.monotonic()
     with ProgressDisplay() as progress:

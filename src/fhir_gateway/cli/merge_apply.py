@@ -86,7 +86,10 @@ def apply_plan(
     user: options.User = "",
     as_json: options.Json = False,
 ) -> int:
-    """Merge as planned. Said again, it goes on where it stopped and tries again what failed."""
+    """Merge as planned. Said again, it goes on where it stopped and tries again what failed.
+
+    Exit code 0: every group is merged. 3: some group was refused, or something of it failed; the messages say why.
+    """
     wanted = None if plan is None else _read(plan, environment)
     began = datetime.now(UTC)
     request = ApplyRequest(user or options.login(), scan=scan, accept_conflicts=accept_conflicts)

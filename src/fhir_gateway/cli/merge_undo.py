@@ -57,7 +57,7 @@ def undo_merge(
 ) -> int:
     """Take a merge apart: what it changed is put back, and only that. Said again, it goes on where it stopped.
 
-    With conflicts nothing is written until they are decided.
+    With conflicts nothing is written until they are decided. Exit code 3: conflicts wait, or something failed.
     """
     if keep_now and restore:
         raise UsageError("--keep-now and --restore contradict each other")

@@ -150,7 +150,10 @@ def retry(
     user: options.User = "",
     as_json: options.Json = False,
 ) -> int:
-    """Send what a run left failed again, as a run of its own."""
+    """Send what a run left failed again, as a run of its own.
+
+    Exit code 0: every row is loaded or unchanged. 3: some are still in review, rejected or failed.
+    """
     began = time.monotonic()
     with ProgressDisplay() as progress, bootstrap.opened(environment, progress) as gateway:
         done = gateway.retry(run, user=user or options.login())

@@ -9,6 +9,8 @@ from importlib.metadata import version
 
 import pytest
 
+from fhir_gateway.cli.app import run
+
 LARGE = ("alembic", "fastapi", "fhir", "openpyxl", "uvicorn")
 NOT_OF_A_LOAD = ("cli.demo", "cli.merge", "embedded_server.server", "merging", "registry", "synth")
 
@@ -40,12 +42,21 @@ def test_a_load_imports_nothing_that_only_other_commands_need(imported_by_load, 
 
 
 def test_the_module_is_the_command_and_tells_its_version():
-    run = partial(subprocess.run, capture_output=True, text=True, timeout=300, check=False)
-    told = run([sys.executable, "-m", "fhir_gateway", "--version"])
+    call = partial(subprocess.run, capture_output=True, text=True, timeout=300, check=False)
+    told = call([sys.executable, "-m", "fhir_gateway", "--version"])
     assert (told.returncode, told.stdout, told.stderr) == (0, f"fhir-gateway {version('fhir-gateway')}\n", "")
-    wrong = run([sys.executable, "-m", "fhir_gateway", "lod"])
+    wrong = call([sys.executable, "-m", "fhir_gateway", "lod"])
     assert (wrong.returncode, wrong.stdout) == (2, "")
     assert "Usage: fhir-gateway " in wrong.stderr
+
+
+@pytest.mark.parametrize("columns", ["40", "80"])
+def test_help_shows_whole_names_in_a_narrow_terminal(monkeypatch, capsys, columns):
+    monkeypatch.setenv("COLUMNS", columns)
+    assert run(["merge", "apply", "--help"]) == 0
+    assert "--accept-conflicts" in capsys.readouterr().out
+    assert run(["--help"]) == 0
+    assert "3 finished" in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize("options", [(), ("--json",)])
