@@ -78,3 +78,18 @@ def test_an_officers_nik_in_all_childrens_rows_makes_no_family_of_namesakes(plac
     ]
     rows = [row.replace("3303015203200003", OFFICERS).replace(NIK, OFFICERS) for row in (*namesakes, *others)]
     assert place.load(place.sheet(*rows))["reasons"] == {"probably-same": 1}
+
+
+def test_a_number_of_many_who_came_one_by_one_links_and_creates_nobody_unasked(place):
+    names = ["Melati Suryani", "Bagas Wicaksono", "Intan Permatasari", "Yusuf Hidayat", "Citra Anjani"]
+    for number, name in enumerate(names):
+        place.load(place.sheet(OTHERS.format(name=name, day=number + 1, village="Bukateja"), name=f"{number}.csv"))
+        for question in place.json("review", "list"):
+            place.run("review", "create", question["id"])
+    place.load(place.sheet(OTHERS.format(name="Intan", day=3, village="Rembang"), name="short.csv"))
+    (question,) = place.json("review", "list")
+    assert (question["code"], len(place.server("Patient"))) == ("nik-of-many", len(names))
+
+
+OTHERS = "1;{name};3303015203200003;P;0{day}/06/2019;;{village};;10/02/2023;bOPV;2;B1"
+"""Somebody under one and the same number."""

@@ -14,12 +14,14 @@ from fhir_gateway.bundling.digests import digest
 from fhir_gateway.domain.identity import Comparison, Grade, PersonAction, PersonDecision
 from fhir_gateway.domain.runs import Run
 from fhir_gateway.flows.load.blocks import LARGEST_BLOCK
+from fhir_gateway.flows.load.shared_niks import NIK_OF_MANY
 from fhir_gateway.flows.load.tools import LoadTools
 from fhir_gateway.identity.clustering import fits_as_well, joins, nameless
 from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.decision import FITS_TWO, MAYBE_TWO
 from fhir_gateway.identity.evidence import PersonEvidence, evidence_of
 from fhir_gateway.identity.frequencies import Frequencies
+from fhir_gateway.identity.shared_niks import MANY, are_many
 from fhir_gateway.identity.unseen import may_be_unseen_twins
 
 FITS_WAITING = "fits-waiting"
@@ -53,16 +55,31 @@ class RivalsWaiting:
     ) -> PersonDecision:
         """Return the decision, or a review where somebody waits who may be this person, or whom it fits about as well."""
         members = [people[member] for member in decision.members]
+        patient = patients.get(decision.patient_id)
+        if decision.torn:
+            return decision
+        shared = self._is_by_a_shared_number(decision, members, patients)
+        if decision.action is PersonAction.REVIEW:
+            return self._asked_once(decision, members, shared=shared)
+        if shared:
+            return _held_by_number(decision)
         if decision.action is PersonAction.CREATE:
             return self._held_new(decision, self._who_may_be(decision, members))
-        if decision.action is PersonAction.REVIEW and not decision.torn:
-            found = self._who_may_be(decision, members)
-            if self._asked_already(decision, found):
-                return self._held_new(replace(decision, candidates=()), found)
-            return _naming(decision, (waiting for waiting, _ in found))
-        patient = patients.get(decision.patient_id)
-        if decision.action is not PersonAction.LINK or patient is None:
-            return decision
+        return self._held_between(decision, members, patient) if patient else decision
+
+    def _asked_once(
+        self, decision: PersonDecision, members: Sequence[PersonEvidence], *, shared: bool
+    ) -> PersonDecision:
+        """Return the question; where it is about somebody asked about already, one that waits for that answer."""
+        found = self._who_may_be(decision, members)
+        if not shared and self._asked_already(decision, found):
+            return self._held_new(replace(decision, candidates=()), found)
+        return _naming(decision, (waiting for waiting, _ in found))
+
+    def _held_between(
+        self, decision: PersonDecision, members: Sequence[PersonEvidence], patient: PersonEvidence
+    ) -> PersonDecision:
+        """Return the link, or a review where somebody waits whom the row fits about as well as the Patient."""
         best = max((self._compared(member, patient) for member in members), key=_weight)
         rivals: list[_Waiting] = []
         for waiting in self._people(self._questions_about(decision)):
@@ -116,6 +133,22 @@ class RivalsWaiting:
             patient_id="",
             candidates=tuple(dict.fromkeys((decision.patient_id, *decision.candidates))),
         )
+
+    def _is_by_a_shared_number(
+        self, decision: PersonDecision, members: Sequence[PersonEvidence], patients: Mapping[str, PersonEvidence]
+    ) -> bool:
+        """Say whether a number that many people had by and by is all that tells who this is: a few of them came with each load."""
+        niks = {nik for member in members for nik in member.niks}
+        if not niks:
+            return False
+        others = [one for one in patients.values() if not niks.isdisjoint(one.niks)]
+        waiting = [] if len(others) >= MANY else self._people(self._questions_met(decision))
+        others += [one.evidence for one in waiting if not niks.isdisjoint(one.evidence.niks)]
+        if not are_many([*members, *others]):
+            return False
+        patient = patients.get(decision.patient_id)
+        unnumbered = [member._replace(niks=()) for member in members]
+        return patient is None or not any(joins(self._compared(one, patient)) for one in unnumbered)
 
     def _asked_already(self, decision: PersonDecision, found: Sequence[tuple[_Waiting, bool]]) -> bool:
         """Say whether the persons who wait and are certainly this one are asked about with everybody whom this one may be."""
@@ -205,6 +238,19 @@ class RivalsWaiting:
         item = self._tools.ledger.reviews.get(question)
         awaited = item.decision.waiting if item and item.decision else ()
         return bool(awaited) and set(awaited) <= read
+
+
+def _held_by_number(decision: PersonDecision) -> PersonDecision:
+    return replace(
+        decision,
+        action=PersonAction.REVIEW,
+        grade=Grade.PROBABLE,
+        reason=NIK_OF_MANY,
+        text="the NIK is that of many people of different names by now, so that it tells of nobody who he is",
+        suggestion="correct the number and load that; or link it to the right Patient, or create a new one",
+        patient_id="",
+        candidates=tuple(dict.fromkeys((*filter(None, [decision.patient_id]), *decision.candidates))),
+    )
 
 
 def _naming(decision: PersonDecision, people: Iterable[_Waiting]) -> PersonDecision:

@@ -11,6 +11,7 @@ from fhir_gateway.flows.load.tools import LoadTools
 from fhir_gateway.identity.evidence import PersonEvidence, evidence_of
 from fhir_gateway.identity.shared_niks import NikCount, are_many
 
+NIK_OF_MANY = "nik-of-many"
 _TEXT = "the NIK stands in the rows of many people of different names, so that it tells of nobody who he is"
 _SUGGESTION = (
     "correct the rows; or `review create`: the number counts for nobody from then on, and each row is loaded by the rest"
@@ -45,12 +46,11 @@ def _evidence(run: Run, people: Iterable[int], tools: LoadTools) -> Iterator[tup
 
 
 def _park(run: Run, people: Sequence[int], tools: LoadTools) -> None:
-    code = "nik-of-many"
     records: list[SpooledRecord] = []
     for chunk in _chunks(people):
         found = tools.ledger.spool.records_of(run, chunk)
         tools.ledger.spool.settle(
-            run, [Settlement(record.number, Outcome.REVIEW, code, _TEXT, _SUGGESTION) for record in found]
+            run, [Settlement(record.number, Outcome.REVIEW, NIK_OF_MANY, _TEXT, _SUGGESTION) for record in found]
         )
         records += [replace(record, patient={}, doses=(), missing=()) for record in found]
         tools.ledger.spool.unblock(run, chunk)
@@ -58,7 +58,7 @@ def _park(run: Run, people: Sequence[int], tools: LoadTools) -> None:
         run,
         records,
         kind=ReviewKind.NIK,
-        code=code,
+        code=NIK_OF_MANY,
         text=_TEXT,
         suggestion=_SUGGESTION,
         opened=tools.clock.now(),
