@@ -16,6 +16,7 @@ from fhir_gateway.fhir_server.policy import FhirServerPolicy
 from fhir_gateway.flows.load.deciding import SAME_WORDS
 from fhir_gateway.flows.load.failing import Failure
 from fhir_gateway.flows.load.rivals_waiting import FITS_WAITING
+from fhir_gateway.flows.load.shared_niks import NIK_OF_MANY
 from fhir_gateway.identity.decision import _REASONS, FITS_TWO
 from fhir_gateway.identity.parameters import THRESHOLDS, MatchingPolicy
 from fhir_gateway.identity.vetoes import VetoCode
@@ -162,7 +163,7 @@ def texts_in(tree):
 
 def reason_codes():
     """Return every reason code of the code; those with a subject, as `birth-date-missing`, are made up here."""
-    found = {*_REASONS, *Failure, SAME_WORDS, FITS_TWO, FITS_WAITING}
+    found = {*_REASONS, *Failure, SAME_WORDS, FITS_TWO, FITS_WAITING, NIK_OF_MANY}
     for package in ("flows/load", "identity", "mapping", "sources"):
         for file in sorted((SOURCE / package).rglob("*.py")):
             found |= {code for code in codes_in(ast.parse(file.read_text("utf-8"))) if CODE.fullmatch(code)}
