@@ -1,5 +1,6 @@
 """What the faces show: runs' books, reviews and people, gathered from ledger and server."""
 
+import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
@@ -160,8 +161,8 @@ async def patients_with_doses(ids: Sequence[str], reader: FhirReader) -> dict[st
     async for dose in reader.search("Immunization", {"patient": ids}):
         doses.setdefault(str(dose.get("patient", {}).get("reference", "")).rpartition("/")[2], []).append(dose)
     found = {}
-    for patient_id in ids:
-        patient = await reader.read("Patient", patient_id)
+    patients = await asyncio.gather(*(reader.read("Patient", patient_id) for patient_id in ids))
+    for patient_id, patient in zip(ids, patients, strict=True):
         if patient is not None:
             given = sorted(doses.get(patient_id, ()), key=lambda dose: str(dose.get("occurrenceDateTime", "")))
             found[patient_id] = PatientWithDoses(patient, given)
