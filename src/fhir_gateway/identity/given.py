@@ -220,11 +220,14 @@ def doses_part(left: PersonEvidence, right: PersonEvidence, found: Repeats) -> b
 
     One dose that stands twice in a list may be a line written twice, several are not. Where the names are not the same,
     or two spellings between which parents choose, one is enough; as it is of namesakes of whom no family is the same or
-    who have two mothers, of two spellings that one clinic numbered both, and of two lines of a list that has one for each child. Under one name and in one family several doses on two days each are two courses, and nobody has two. Two such lines under names that are more than spelled otherwise are two children's without a dose. Against
+    who have two mothers, of two spellings that one clinic numbered both, however many other doses it has of them, and of
+    two lines of a list that has one for each child. Under one name and in one family several doses on two days each are two courses, and nobody has two. Two such lines under names that are more than spelled otherwise are two children's without a dose. Against
     a NIK in common several doses speak, under two names, or one on two days under names a sound apart: the number is a twin's. Of two
     years of birth several doses twice tell that neither is written wrong.
     """
-    if not (found.half or found.contradicted or found.lines or found.later) or _share(left.records, right.records):
+    numbered = numbered_twice(left, right)
+    twice = found.half or (numbered and found.repeated > 0)
+    if not (twice or found.contradicted or found.lines or found.later) or _share(left.records, right.records):
         return False
     name = compare_own_names(left, right)
     level = NameLevel.EXACT if _share(left.own_keys, right.own_keys) else name.level
@@ -235,10 +238,9 @@ def doses_part(left: PersonEvidence, right: PersonEvidence, found: Repeats) -> b
     if level is NameLevel.EXACT:
         return found.half and (found.again >= _SEVERAL or not _same_family(left, right) or _two_mothers(left, right))
     if level is NameLevel.EQUIVALENT:
-        chosen = in_chosen_spelling(left, right) or numbered_twice(left, right)
-        twins = found.half and (chosen or _two_mothers(left, right))
+        twins = twice and (numbered or in_chosen_spelling(left, right) or _two_mothers(left, right))
         return twins or found.of_two or found.contradicted > found.agreed or (found.half and found.lines)
-    return found.half or found.contradicted > found.agreed or found.lines
+    return twice or found.contradicted > found.agreed or found.lines
 
 
 def _one_number_of_two(name: NameAgreement, found: Repeats) -> bool:

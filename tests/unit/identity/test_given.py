@@ -190,8 +190,11 @@ def test_one_dose_twice_in_a_list_parts_two_spellings_that_one_clinic_numbered_b
 ) -> None:
     one = _child("Muslimah Azzahra")._replace(records=(("rsud", "000123"),))
     other = _child("Mushlimah Azzahra")._replace(records=(("rsud", number),))
+    further = GivenDose("clinic:0", "10", "1", "2023-06-01"), GivenDose("clinic:0", "49", "1", "2023-05-01")
 
     assert doses_part(one, other, _repeats({_BCG}, {_BCG})) is parted
+    assert doses_part(one, other, _repeats({_BCG, _MR, _POLIO}, {_BCG, *further})) is parted
+    assert not doses_part(one, other, _repeats({_MR, _POLIO}, {_BCG, *further}))
 
 
 def test_namesakes_without_a_family_in_common_are_parted_by_one_dose() -> None:
