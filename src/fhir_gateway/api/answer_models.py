@@ -173,6 +173,8 @@ class Undoing(ToldMerge):
     kept: list[ToldUndoConflict] = Field(description="Conflicts decided for what stands there now.")
     failed: list[str] = Field(description="`Type/id: words` of what the server refused: ask again.")
     arrived: list[str] = Field(description=f"{_REPORTED} that came to the survivor since; told by a preview.")
+    withdrawn: list[str] = Field(description="Doses that are entered in error, as their rows are all of others by now.")
+    copied: list[str] = Field(description="Doses made for rows that came since, whose dose went back.")
 
 
 class ToldJob(BaseModel):

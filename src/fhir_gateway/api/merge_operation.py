@@ -10,6 +10,7 @@ from fhir_gateway.api.answers import FHIR_JSON, FhirJson, RequestRefusedError, j
 from fhir_gateway.api.documented import CONFLICT, OF_AN_ENVIRONMENT
 from fhir_gateway.api.merge_parameters import MergeParameters, NamedPatient, read_merge, read_parameters
 from fhir_gateway.api.security import Environment, Operator
+from fhir_gateway.bootstrap.told_merges import told_of_rows
 from fhir_gateway.domain.merges import ChangeKind, GroupPlan
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.flows.merge.applying import ApplyRequest, GroupOutcome
@@ -90,6 +91,7 @@ async def undo(request: Request, environment: Environment, caller: Operator) -> 
         words = f"changed by others since, so that a person has to decide: {places}; decide with merges/{number}/undo"
         raise RequestRefusedError(409, words, code="conflict")
     issues = [_issue("information", "informational", f"Merge {number}: {undone.restored} resources were put back")]
+    issues += [_issue("warning", "informational", words) for words in told_of_rows(undone)]
     issues += [_issue("warning", "incomplete", words) for words in undone.failed]
     patient = await environment.reader.read("Patient", undone.merge.survivor)
     return _parameters([("outcome", _outcome(issues)), ("result", patient)])

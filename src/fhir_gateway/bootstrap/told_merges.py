@@ -135,7 +135,18 @@ def told_undo(outcome: UndoOutcome) -> dict[str, Any]:
         "kept": [_undo_conflict(each) for each in outcome.kept],
         "failed": list(outcome.failed),
         "arrived": list(outcome.arrived),
+        "withdrawn": list(outcome.withdrawn),
+        "copied": list(outcome.copied),
     }
+
+
+def told_of_rows(outcome: UndoOutcome) -> list[str]:
+    """Return in words what an undoing made of doses for the rows that went elsewhere or came since."""
+    words = {
+        "entered in error, as the rows are all of others by now": outcome.withdrawn,
+        "made for rows that came since, whose dose went back": outcome.copied,
+    }
+    return [f"{said}: {', '.join(doses)}" for said, doses in words.items() if doses]
 
 
 def told_verification(found: Verification) -> dict[str, Any]:

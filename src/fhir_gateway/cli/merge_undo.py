@@ -10,6 +10,7 @@ import typer
 
 from fhir_gateway import bootstrap
 from fhir_gateway.bootstrap import merging
+from fhir_gateway.bootstrap.told_merges import told_of_rows
 from fhir_gateway.cli import options
 from fhir_gateway.cli.exit_codes import LEFT_OPEN
 from fhir_gateway.cli.merge_files import write_private
@@ -155,10 +156,8 @@ def _print(outcome: UndoOutcome, *, preview: bool, reveal: bool, as_json: bool) 
         print(f"merge {outcome.merge.id} is {outcome.merge.state}: {outcome.restored} resources put back")
     for one in outcome.kept:
         print(f"  stays as it is now: {one.resource} {one.path}")
-    if outcome.withdrawn:
-        print(f"entered in error, as the rows are all of others by now: {', '.join(outcome.withdrawn)}")
-    if outcome.copied:
-        print(f"made for rows that came since, whose dose went back: {', '.join(outcome.copied)}")
+    for line in told_of_rows(outcome):
+        print(line)
     for line in outcome.failed:
         tell(line)
     if outcome.arrived:

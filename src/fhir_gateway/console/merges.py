@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Form, Path, Query, Request
 from starlette.responses import RedirectResponse, Response
 
-from fhir_gateway.bootstrap.told_merges import waterfalls_of_then
+from fhir_gateway.bootstrap.told_merges import told_of_rows, waterfalls_of_then
 from fhir_gateway.console.comparing import compared
 from fhir_gateway.console.exporting import as_csv, as_json
 from fhir_gateway.console.guarding import Environment, Guarded, GuardedOperating, LoggedIn, Operating, PageRefusedError
@@ -158,7 +158,9 @@ async def undo(
         if done.conflicts:
             session.tell("Somebody has changed more meanwhile: please decide again. Nothing was written.")
             return f"/console/merges/{merge}/undo/{session.keep(done)}"
-        words = f"Merge {merge} was taken apart: {done.restored} resources were put back."
+        words = " ".join(
+            (f"Merge {merge} was taken apart: {done.restored} resources were put back.", *told_of_rows(done))
+        )
         session.tell(f"{words} {len(done.failed)} could not be; undo it again." if done.failed else words)
         return f"/console/merges/{merge}"
 
