@@ -17,6 +17,7 @@ from fhir_gateway.ledger.tables import metadata
 
 # At its chattiest it would write rows, and with them patients' data, into a log.
 logging.getLogger("sqlalchemy").setLevel(logging.WARNING)
+logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)  # it logs a Ctrl-C at closing, with a traceback
 
 REVISION = "0009"
 """The newest schema that this version knows; a test holds it equal to the migrations."""
