@@ -3,7 +3,7 @@
 A chain that would join two vetoed people is cut at its weakest link, for stronger ones are taken first.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import reduce
 from itertools import takewhile
@@ -11,7 +11,7 @@ from operator import or_
 from typing import NamedTuple
 
 from fhir_gateway.domain.identity import ComparedPair, Comparison, Evidence, Grade, Node
-from fhir_gateway.identity.comparators import numbered_as_twins
+from fhir_gateway.identity.comparators import birth_date_fits_nik, numbered_as_twins
 from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.evidence import PersonEvidence
 from fhir_gateway.identity.frequencies import Frequencies, default_frequencies
@@ -89,6 +89,7 @@ class Graph:
         self.frequencies = frequencies or default_frequencies()
         self._comparisons: dict[frozenset[Node], Comparison] = {}
         self._listed_twice: dict[frozenset[Node], bool] = {}
+        self._rows_of_nik: Counter[str] | None = None
         for pair in pairs:
             self._add(frozenset((pair.left, pair.right)), pair.comparison)
         self.forbidden = frozenset(pair for pair in forbidden if pair <= nodes.keys())
@@ -151,6 +152,36 @@ class Graph:
         carried = ({*known.niks, *known.old_niks} for node, known in self.nodes.items() if isinstance(node, str))
         return all(numbers) and any(all(not both.isdisjoint(number) for number in numbers) for both in carried)
 
+    def hardly_another(self, one: Node, other: Node) -> bool:
+        """Say whether a node is hardly anybody but the other, though their NIKs differ, see mistyped_number()."""
+        return self.mistyped_number(self.nodes[one], self.nodes[other], self.between(one, other))
+
+    def mistyped_number(self, one: PersonEvidence, other: PersonEvidence, comparison: Comparison) -> bool:
+        """Say whether two agree in all but the NIK, and the one's is most likely the other's, mistyped.
+
+        It is of another birthday or sex than its own records tell, and the other's is not; or the two lie one typing error apart, as
+        twins' do not, and fewer rows tell it. That makes nobody whom a third record could fit as well.
+        """
+        if veto_codes(comparison) != {VetoCode.NIK_DIFFERENT.value} or comparison.grade is not Grade.PROBABLE:
+            return False
+        if not (one.niks and other.niks):  # of what a spreadsheet cut off nobody knows whose it was
+            return False
+        said = {piece.field: piece.agreement for piece in comparison.evidence}
+        if "caution" in said or not _same_name(comparison):
+            return False
+        fits = birth_date_fits_nik(one)
+        if fits != birth_date_fits_nik(other):
+            return not fits
+        return said.get("nik") == "typo" and self._told(one) < self._told(other)
+
+    def _told(self, known: PersonEvidence) -> int:
+        """Return how many rows tell the best known of a person's NIKs."""
+        if self._rows_of_nik is None:
+            self._rows_of_nik = Counter()
+            for node, each in self.nodes.items():
+                self._rows_of_nik.update(dict.fromkeys(each.niks, max(1, self.rows((node,)))))
+        return max(self._rows_of_nik[nik] for nik in known.niks)
+
     def listed_twice(self, one: Node, other: Node) -> bool:
         """Say whether doses part two: a clinic's list has the same of both, twins most likely, or their timeline is impossible."""
         if one not in self._listed or other not in self._listed:
@@ -181,6 +212,10 @@ class Graph:
     def repeats(self, some: Iterable[Node], others: Iterable[Node]) -> Repeats:
         """Return how many doses the same lists have of both groups; of a Patient only those that stand in them are known."""
         return count_repeats(self._said_of(some), self._said_of(others))
+
+    def rows(self, some: Iterable[Node]) -> int:
+        """Return how many rows tell of a group, as far as lists are known."""
+        return self._said_of(some).rows
 
     def in_different_lists(self, some: Iterable[Node], others: Iterable[Node]) -> bool:
         """Say whether a list that has one line for each child has one for the one group, and for the other, whom other lists have, none."""
@@ -288,6 +323,11 @@ def torn_between(graph: Graph, person: Node) -> tuple[Edge, ...]:
     ]
     if _same_name(near[0].comparison):  # then the name tells between it and who is called otherwise
         near = [edge for edge in near if _same_name(edge.comparison)]
+    near = [
+        edge
+        for edge in near
+        if not any(graph.hardly_another(edge.other, rival.other) for rival in near if rival != edge)
+    ]
     return tuple(
         edge for edge in near if any(graph.conflict(edge.other, rival.other) for rival in near if rival != edge)
     )
@@ -328,7 +368,10 @@ def _fits_rival(graph: Graph, edge: Edge, own: Collection[Node], others: Collect
         for third in takewhile(lambda each: each.comparison.weight > least, graph.edges(one)):
             if third.other in own or third.other in others or not _fits_as_well(third, edge, graph):
                 continue
-            if any(numbers_differ(graph.between(third.other, node)) for node in others):
+            if any(
+                numbers_differ(graph.between(third.other, node)) and not graph.hardly_another(third.other, node)
+                for node in others
+            ):
                 return True
     return False
 

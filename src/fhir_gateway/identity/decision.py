@@ -162,12 +162,13 @@ class _Decisions:
         return replace(decision, pairs=pairs_as_asked(decision.pairs, self._asked))
 
     def _rank(self, members: frozenset[Node]) -> tuple[object, ...]:
-        """Clusters with Patients first, then those that know most of their person; content decides, not the order."""
+        """Clusters with Patients first, then those of most rows, as the other side of a question waits; content decides ties."""
         people = [node for node in members if isinstance(node, int)]
         known = [self._graph.nodes[node] for node in people]
         return (
             members in self._between,
             len(people) == len(members),
+            -self._graph.rows(people),
             -len(people),
             -sum(birth_date_fits_nik(evidence) for evidence in known),
             -max(_richness(evidence) for evidence in known),

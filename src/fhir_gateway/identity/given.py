@@ -71,16 +71,19 @@ class Vial(NamedTuple):
 class Listed(NamedTuple):
     """What lists say of one: the doses, and which of those that have one line for each child (`lines`) have one for it.
 
-    `vials` are the doses of which the lot is known as well.
+    `vials` are the doses of which the lot is known as well, `rows` is how many rows say it.
     """
 
     doses: frozenset[GivenDose] = frozenset()
     lines: frozenset[str] = frozenset()
     vials: frozenset[Vial] = frozenset()
+    rows: int = 0
 
     def __or__(self, other: "Listed") -> "Listed":
         """Return what both say."""
-        return Listed(self.doses | other.doses, self.lines | other.lines, self.vials | other.vials)
+        return Listed(
+            self.doses | other.doses, self.lines | other.lines, self.vials | other.vials, self.rows + other.rows
+        )
 
 
 def listed(register: str, doses: Sequence[Dose], missing: Sequence[MissingDose], *, zone: tzinfo) -> Listed:
@@ -101,6 +104,7 @@ def listed_again(register: str, row: ListedRow) -> Listed:
         frozenset(GivenDose(register, dose.vaccine, dose.number, dose.day) for dose in row.doses),
         frozenset({register} if row.line else ()),
         frozenset(Vial(register, dose.vaccine, dose.day, dose.lot) for dose in row.doses if dose.lot),
+        1,
     )
 
 
@@ -156,6 +160,7 @@ class Repeats(NamedTuple):
     `agreed` are doses of which different lists tell about the same day for both, `contradicted` those of
     which they tell days further apart. `lines` says that a list which has one line for each child has one for either.
     `later` are doses that two files of one source have of both: the later one may have them under a new name.
+    `between` are doses of which a list has the earlier and later ones of the course for the one, and this for the other.
     """
 
     repeated: int = 0
@@ -165,6 +170,7 @@ class Repeats(NamedTuple):
     contradicted: int = 0
     lines: bool = False
     later: int = 0
+    between: int = 0
 
     @property
     def half(self) -> bool:
@@ -199,20 +205,21 @@ def count_repeats(left: Listed, right: Listed) -> Repeats:
     if not (left.doses and right.doses):
         return Repeats(lines=lines)
     one, other = _in_lists(left.doses), _in_lists(right.doses)
-    repeated = compared = again = later = 0
+    repeated = compared = again = later = between = 0
     for register in one.keys() & other.keys():
         few, many = sorted((one[register], other[register]), key=_length)
         as_long = len(few.doses) == len(many.doses)
         repeated += max(_repeated(few, many), _repeated(many, few) if as_long else 0)
         compared += len(few.doses)
         again += _on_other_days(few, many)
+        between += _between(few, many)
     for few, many in _later_files(one, other):
         later += _repeated(few, many)
         elsewhere = _on_other_days(few, many)
         if elsewhere:
             repeated, compared, again = repeated + elsewhere, compared + len(few.doses), again + elsewhere
     agreed, contradicted = _across(one, other)
-    return Repeats(repeated, compared, again, agreed, contradicted, lines, later)
+    return Repeats(repeated, compared, again, agreed, contradicted, lines, later, between)
 
 
 def doses_part(left: PersonEvidence, right: PersonEvidence, found: Repeats) -> bool:
@@ -307,6 +314,23 @@ def _in_lists(doses: frozenset[GivenDose]) -> Mapping[str, _InList]:
 def _on_other_days(few: _InList, many: _InList) -> int:
     """Count the numbered doses that both have on days a week or more apart."""
     return sum(abs(many.numbered.get(dose, day) - day) >= _A_WEEK for dose, day in few.numbered.items())
+
+
+def _between(few: _InList, many: _InList) -> int:
+    """Count the numbered doses of the shorter list that the longer one lacks, and of which it has later ones of the course."""
+    return sum(
+        (vaccine, number) not in many.numbered and _fills_gap(number, day, many.of_vaccine.get(vaccine, ()))
+        for (vaccine, number), day in few.numbered.items()
+    )
+
+
+def _fills_gap(number: str, day: int, course: Sequence[tuple[str, int]]) -> bool:
+    """Whether a dose stands by number and day before the later ones of a course, of which there are some, and after the earlier."""
+    if not number.isdigit():
+        return False
+    numbered = [(int(other), on) for other, on in course if other.isdigit()]
+    later = any(other > int(number) for other, _ in numbered)
+    return later and all((other > int(number)) == (on > day) for other, on in numbered)
 
 
 def _later_files(one: Mapping[str, _InList], other: Mapping[str, _InList]) -> Iterator[tuple[_InList, _InList]]:

@@ -32,6 +32,7 @@ from fhir_gateway.identity.settling import (
     name_two_mothers,
     one_word,
     settled_alone,
+    shortens,
 )
 from fhir_gateway.identity.unseen import may_be_unseen_twins
 from fhir_gateway.identity.vetoes import SAME_NAME, VetoCode, of_one_birth
@@ -150,7 +151,17 @@ class Persons:
             return True
         if codes == _OF_MOTHERS and of_one_birth(mine, theirs):
             return known_as(mine, theirs, one, other)
-        return codes <= _OF_NAMES and known_under_name(mine, theirs, one, other)
+        if codes <= _OF_NAMES and known_under_name(mine, theirs, one, other):
+            return True
+        return codes <= _OF_NAMES and (self._only_shortened(left, right) or self._only_shortened(right, left))
+
+    def _only_shortened(self, node: Node, short: Node) -> bool:
+        """Say whether one record only shortens the name of another one of its person, with which `node` agrees."""
+        return any(
+            shortens(self._graph.nodes[short], self._graph.nodes[full], self._graph.nodes[node])
+            and not self._graph.conflict(node, full)
+            for full in self._cluster_of[short]
+        )
 
     def neighbours(self, members: Members) -> dict[Members, Edge]:
         """Return the clusters that share a comparison worth looking at with this one, each with the best such edge."""
@@ -267,7 +278,7 @@ class Persons:
         Twins are given the same, and each has it in a line of its own. Nobody else may be a twin of either, but for
         further parts; they are of one sex, for a boy and a girl are two. A slip in a name is no twin's; names a sound
         apart are often twins', of whom one has hardly a line yet: then the list must tell of several doses, and the
-        family agree beyond doubt. Of 1 January, which stands for an unknown day, a whole school may be.
+        family agree beyond doubt, or the one have a dose that stands between those of the other. Of 1 January, which stands for an unknown day, a whole school may be.
         """
         left, right = self._evidence(one), self._evidence(other)
         if any((each.birth_date.month, each.birth_date.day) == (1, 1) for each in (left, right)):
@@ -282,7 +293,9 @@ class Persons:
         twins = (self._twins_of(one) | self._twins_of(other)) - {one, other}
         found = self._graph.repeats(one, other)
         slip = mistyped(left, right, self._graph.frequencies)
-        told = found.complement and (slip or (found.compared >= _MANY_DOSES and self._one_family(one, other)))
+        told = found.complement and (
+            slip or found.between > 0 or (found.compared >= _MANY_DOSES and self._one_family(one, other))
+        )
         return told and all(self._part_of_both(third, one, other) for third in twins)
 
     def _one_family(self, one: Members, other: Members) -> bool:
@@ -342,8 +355,15 @@ class Persons:
         return [
             third
             for third in self.neighbours(one)
-            if third == other or (self._fits_as_well(one, third, other) and not self._named(one, other, third))
+            if third == other or (self._fits_as_well(one, third, other) and not self._told(one, other, third))
         ]
+
+    def _told(self, one: Members, other: Members, third: Members) -> bool:
+        """Say whether something tells that `one` is `other` and not `third`: the name, or `third` has that one's number mistyped."""
+        mistyped_number = self._graph.mistyped_number
+        return self._named(one, other, third) or mistyped_number(
+            self._evidence(third), self._evidence(other), self.compared(third, other)
+        )
 
     def _named(self, one: Members, other: Members, third: Members) -> bool:
         """Say whether the name tells whose `one` is: it is that of `other`, who fits no worse, and not that of `third`."""

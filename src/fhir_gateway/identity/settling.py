@@ -22,6 +22,7 @@ from fhir_gateway.identity.weighing import are_couple, may_be_couple, same_place
 from fhir_gateway.people.name_agreement import NameAgreement, NameLevel
 from fhir_gateway.people.name_slips import is_slip
 from fhir_gateway.people.name_sounds import same_sound
+from fhir_gateway.people.names import tokens_of_key
 
 _Said = Mapping[str, tuple[str, float]]
 _POSSIBLE_TWINS = {VetoCode.POSSIBLE_TWINS.value}
@@ -197,3 +198,17 @@ def known_under_name(left: PersonEvidence, right: PersonEvidence, one: PersonEvi
         if level is NameLevel.UNKNOWN and record.newborn and record.gender == person.gender:
             return compare_own_names(left, right).level is NameLevel.UNKNOWN and left.gender != right.gender
     return False
+
+
+def shortens(short: PersonEvidence, full: PersonEvidence, other: PersonEvidence) -> bool:
+    """Say whether `short` has but a shorter form of the name of `full`, another record of its person, with which `other` agrees.
+
+    Of Rut Widyawati one row may say Rut and one Widyawati, who contradict each other and not her.
+    """
+    if max(short.birth_order, full.birth_order, other.birth_order) > 0 or _words(short) >= _words(full):
+        return False
+    return compare_own_names(short, full).level in LIKE_NAME and compare_own_names(other, full).level in LIKE_NAME
+
+
+def _words(known: PersonEvidence) -> int:
+    return max((len(tokens_of_key(key)[0]) for key in known.own_keys), default=0)

@@ -123,6 +123,15 @@ def test_doses_of_which_a_list_has_each_for_one_only_complement_each_other() -> 
     assert not _repeats({_BCG}, {GivenDose("other:1", "04", "1", "2023-11-01")}).complement
 
 
+def test_a_dose_that_one_lacks_between_others_of_its_course_is_counted() -> None:
+    first, second, third = (GivenDose("clinic:0", "198", str(number), f"2023-0{number + 3}-01") for number in (1, 2, 3))
+    assert _repeats({first, third}, {second}).between == 1
+    assert _repeats({second, third}, {first}).between == 1
+    assert _repeats({first, second}, {third}).between == 0
+    assert _repeats({first, third}, {replace(second, day="2023-08-01")}).between == 0
+    assert _repeats({first, third}, {replace(second, register="other:1")}).between == 0
+
+
 def test_two_courses_of_vaccination_in_two_lists_are_two_childrens() -> None:
     course = {_BCG, _MR, _POLIO}
     later = {GivenDose("other:1", dose.vaccine, dose.number, dose.day[:-2] + "25") for dose in course}
@@ -249,7 +258,9 @@ def test_sisters_of_one_name_born_a_year_apart_to_the_day_are_seen_by_their_dose
 def test_a_row_of_named_doses_is_a_childs_line_in_a_list(names: list[str], *, of_its_own: bool) -> None:
     doses = [Dose(name, {"status": "not-done"}) for name in names]
 
-    assert listed("clinic:0", doses, (), zone=_ZONE) == Listed(lines=frozenset({"clinic:0"} if of_its_own else ()))
+    assert listed("clinic:0", doses, (), zone=_ZONE) == Listed(
+        lines=frozenset({"clinic:0"} if of_its_own else ()), rows=1
+    )
 
 
 @pytest.mark.parametrize(

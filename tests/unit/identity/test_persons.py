@@ -14,14 +14,17 @@ POLIO = GivenDose("clinic:0", "198", "2", "2020-07-01")
 MEASLES = GivenDose("clinic:0", "04", "1", "2021-01-04")
 
 
-def decided(*people, given=None, lines=()):
+def decided(*people, given=None, lines=(), rows=()):
     numbered = dict(enumerate(people, start=1))
     pairs = [
         ComparedPair(left, right, compare(numbered[left], numbered[right])) for left, right in combinations(numbered, 2)
     ]
-    doses = given or {}
-    said = {number: Listed(doses.get(number, frozenset()), frozenset(lines)) for number in numbered}
-    return decide(numbered, {}, pairs, listed=said if doses or lines else None)
+    doses, told = given or {}, dict(enumerate(rows, start=1))
+    said = {
+        number: Listed(doses.get(number, frozenset()), frozenset(lines), rows=told.get(number, 0))
+        for number in numbered
+    }
+    return decide(numbered, {}, pairs, listed=said if doses or lines or told else None)
 
 
 def members(*people, given=None, lines=()):
@@ -29,8 +32,10 @@ def members(*people, given=None, lines=()):
     return sorted(decision.members for decision in made if decision.action is not PersonAction.REVIEW)
 
 
-def waiting(*people):
-    return sorted(member for one in decided(*people) if one.action is PersonAction.REVIEW for member in one.members)
+def waiting(*people, rows=()):
+    return sorted(
+        member for one in decided(*people, rows=rows) if one.action is PersonAction.REVIEW for member in one.members
+    )
 
 
 def newborn(**given):
@@ -136,6 +141,14 @@ def test_a_twin_of_whom_a_list_has_little_yet_is_not_part_of_the_other():
     twins = rizki(name="Fahmi Pratama", nik=RIZKIS_NIK), rizki(name="Fahri Pratama")
     assert members(*twins, given={1: doses(100), 2: frozenset({POLIO})}) == [(1,)]
     assert members(*twins, given={1: doses(100), 2: frozenset({BCG, POLIO, MEASLES})}) == [(1,)]
+
+
+def test_a_dose_between_those_of_the_other_is_a_part_of_one_course():
+    likely_twins = rizki(name="Fahmi Pratama", nik=RIZKIS_NIK), rizki(name="Fahri Pratama")
+    first, second, third = (GivenDose("clinic:0", "198", str(n), f"2020-0{n + 4}-01") for n in (1, 2, 3))
+    assert members(*likely_twins, given={1: frozenset({first, third}), 2: frozenset({second})}) == [(1, 2)]
+    assert members(*likely_twins, given={1: frozenset({first, second}), 2: frozenset({third})}) == [(1,)]
+    assert members(*likely_twins, given={1: frozenset({first, second, third}), 2: frozenset({second})}) == [(1,)]
 
 
 def test_parts_of_a_list_are_not_one_child_where_the_village_alone_agrees():
@@ -429,6 +442,55 @@ def test_a_row_that_fits_both_of_two_who_differ_in_their_niks_alone_is_asked_abo
         (asked,) = [one for one in decided(*people) if bare in one.members]
         assert (asked.action, asked.reason) == (PersonAction.REVIEW, "fits-two-people")
         assert (asked.members, set(asked.candidates), asked.torn) == ((bare,), {1, 2, 3} - {bare}, True)
+
+
+OF_ANOTHER_PLACE = f"{RIZKIS_NIK[:5]}3{RIZKIS_NIK[6:]}"
+OF_ANOTHER_DAY = f"{RIZKIS_NIK[:6]}25{RIZKIS_NIK[8:]}"
+
+
+@pytest.mark.parametrize("rows", [(1, 1, 1), (9, 1, 1)])
+def test_a_row_that_fits_two_is_that_ones_whose_niks_birthday_is_its_own(rows):
+    for people in permutations((rizki(nik=OF_ANOTHER_DAY), rizki(nik=RIZKIS_NIK), rizki())):
+        own, other = (
+            next(n for n, one in enumerate(people, start=1) if nik in one.niks) for nik in (RIZKIS_NIK, OF_ANOTHER_DAY)
+        )
+        decisions = decided(*people, rows=rows)
+        (question,) = [one for one in decisions if one.action is PersonAction.REVIEW]
+        assert question.reason == "nik-different"
+        assert sorted(len(one.members) for one in decisions) == [1, 2]
+        assert (other,) in {one.members for one in decisions}
+        assert any({own} < {*one.members} for one in decisions)
+
+
+def test_a_row_that_fits_two_is_that_ones_whose_nik_more_rows_tell_where_the_other_is_a_typing_error_away():
+    one, mistyped, twins = (rizki(nik=nik) for nik in (RIZKIS_NIK, OF_ANOTHER_PLACE, TWINS_NIK))
+    assert waiting(one, mistyped, rizki(), rows=(3, 1, 1)) == [2]
+    assert waiting(one, mistyped, rizki(), rows=(1, 3, 1)) == [1]
+    assert 3 in waiting(one, mistyped, rizki(), rows=(2, 2, 1))
+    assert 3 in waiting(one, twins, rizki(), rows=(3, 1, 1))
+
+
+def test_what_a_spreadsheet_left_of_another_nik_does_not_make_it_one_that_is_not_its_own():
+    cut = rizki(nik=f"{OF_ANOTHER_PLACE[:12]}0000")
+    assert cut.damaged_niks
+    assert not cut.niks
+    assert 3 in waiting(rizki(nik=RIZKIS_NIK), cut, rizki(), rows=(3, 1, 1))
+
+
+def test_of_two_in_question_the_one_of_fewer_rows_waits_though_they_say_it_in_more_ways():
+    several = rizki(nik=RIZKIS_NIK), rizki(nik=RIZKIS_NIK, phone=""), rizki(nik=TWINS_NIK)
+    assert waiting(*several) == [3]
+    assert waiting(*several, rows=(1, 1, 5)) == [1, 2]
+    assert waiting(*several, rows=(4, 4, 5)) == [3]
+
+
+def test_short_names_that_contradict_each_other_are_settled_by_the_whole_name():
+    born = {"born": "2023-03-15", "gender": "female", "mother": "Maria Kristiani", "village": "Kalimanah"}
+    whole, first = (evidence(name, nik="3303025503230004", **born) for name in ("Rut Widyawati", "Rut"))
+    last = evidence("Widyawati", phone="+6281909073001", **born)
+    assert members(whole, first, last) == [(1, 2, 3)]
+    assert (1, 2) not in members(first, last)
+    assert (1, 2, 3) not in members(whole, first, evidence("Widyastuti", phone="+6281909073001", **born))
 
 
 def test_a_row_that_agrees_with_one_of_two_numbers_clearly_more_is_that_ones():
