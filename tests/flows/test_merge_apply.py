@@ -366,6 +366,23 @@ def test_a_server_that_is_lost_midway_is_told_and_the_same_command_goes_on(place
     assert referring_to(read_all(server.server), ["p2", "p3"]) == []
 
 
+def test_a_reference_by_the_servers_inner_address_is_no_merge_that_is_silently_not_whole(people):
+    inside = {
+        "resourceType": "Task",
+        "id": "t1",
+        "status": "requested",
+        "intent": "order",
+        "for": {"reference": "http://inside.example:8080/fhir/Patient/p2"},
+    }
+    fill(people.home, [inside])
+    before = everything(people.home)
+    plan, _ = planned(people, NIK, "--scan")
+    code, (merge,), said = applied(people, plan, "--scan")
+    assert (code, merge["merge"]) == (3, None)
+    assert "names another address than base_url" in said
+    assert everything(people.home) == before
+
+
 def test_a_merge_that_stands_takes_along_what_only_reading_everything_finds(people):
     hidden = {
         "resourceType": "Task",

@@ -33,6 +33,7 @@ from fhir_gateway.merging.overtaking import Overtaken, Verdict, overtaken
 from fhir_gateway.merging.repointing import (
     UNTOUCHED,
     patients_referred_to,
+    references_elsewhere,
     repoint,
     repoint_doses,
     versioned_references,
@@ -48,6 +49,10 @@ _SEEN_PERIODS = ("period", "effectivePeriod", "performedPeriod")
 _SEEN = ("occurrenceDateTime", "effectiveDateTime", "performedDateTime", "recordedDate", "authoredOn", "date", "issued")
 """Elements that tell when something was done to a person; the ones that most resources have."""
 _VERSIONED = "a reference names a version of a replaced Patient: it will name the survivor, without a version"
+_ELSEWHERE = (
+    "a reference to a replaced Patient's id names another address than base_url: it is not moved; if that is this server"
+    " itself, set base_url to it"
+)
 _AFTER_DEATH = "a dose was given after the death that one of the Patients records"
 _COVERED = "the server covers values of these Patients (### or ***): writing them back would store the cover"
 _APART = "these two were merged once and undone, or an operator said that they are two people"
@@ -79,11 +84,13 @@ def plan_group(  # noqa: PLR0913 - what a plan stands on is named
     if len(present) < 2:
         survivor = Survivor(str(present[0]["id"]) if present else "", "nobody is left to be merged", {})
         return _plan(group, survivor, conflicts, unsearched=unsearched)
+    referring = tuple(referring)
     ground = _ground(present, referring, base)
     chosen = choose_survivor(present, ground.counts(), last_seen=ground.last_seen())
     survivor_now = next(patient for patient in present if patient["id"] == chosen.id)
     replaced = [patient for patient in present if patient is not survivor_now]
     ids = tuple(str(patient["id"]) for patient in replaced)
+    conflicts += _elsewhere(referring, ids, base)
     merged = merge_patients(survivor_now, replaced)
     doses = merge_doses(ground.doses(), chosen.id, zone=zone)
     conflicts += [*chosen.conflicts, *merged.conflicts, *doses.conflicts]
@@ -262,6 +269,12 @@ def _versioned(ground: _Ground, replaced: Collection[str]) -> list[MergeConflict
         )
     )
     return [MergeConflict("versioned-reference", _VERSIONED, names, blocks=False)] if names else []
+
+
+def _elsewhere(referring: Iterable[Resource], replaced: Collection[str], base: str) -> list[MergeConflict]:
+    """Return a conflict for references by another address: the server's own on its inside, or another server's."""
+    names = tuple(sorted(name_of(one) for one in referring if references_elsewhere(one, replaced, base=base)))
+    return [MergeConflict("foreign-reference", _ELSEWHERE, names)] if names else []
 
 
 def _covered(patients: Sequence[Resource]) -> list[MergeConflict]:

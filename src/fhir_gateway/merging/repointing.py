@@ -20,6 +20,7 @@ __all__ = [
     "UNTOUCHED",
     "PatientSearch",
     "patients_referred_to",
+    "references_elsewhere",
     "references_to",
     "repoint",
     "repoint_doses",
@@ -65,6 +66,19 @@ def references_to(resource: Resource, patient_ids: Collection[str], *, base: str
     return tuple(path for _, _, path in _matching(resource, patient_ids, _normal(base)))
 
 
+def references_elsewhere(resource: Resource, patient_ids: Collection[str], *, base: str = "") -> tuple[str, ...]:
+    """Return the paths of absolute references to Patients with these ids at another address than the server's own.
+
+    They are somebody else's, or the server's own under an address that it has on its inside: nothing tells which.
+    """
+    own = _normal(base)
+    return tuple(
+        path
+        for _, literal, path in _references(resource, "Patient")
+        if literal.id in patient_ids and literal.base and _normal(literal.base) != own
+    )
+
+
 def versioned_references(resource: Resource, patient_ids: Collection[str], *, base: str = "") -> tuple[str, ...]:
     """Return the paths of those references to these Patients that name a version, which moving makes them lose."""
     return tuple(path for _, literal, path in _matching(resource, patient_ids, _normal(base)) if literal.version)
@@ -88,6 +102,12 @@ def _own_references(
     resource: Resource, base: str, target: str = "Patient"
 ) -> Iterator[tuple[dict[str, Any], Literal, str]]:
     """Yield the References to Patients (or another type) of this server that may be rewritten: element, literal, path."""
+    for found in _references(resource, target):
+        if not found[1].base or _normal(found[1].base) == base:
+            yield found
+
+
+def _references(resource: Resource, target: str) -> Iterator[tuple[dict[str, Any], Literal, str]]:
     resource_type = resource.get("resourceType")
     if not isinstance(resource_type, str) or resource_type in UNTOUCHED:
         return
@@ -98,12 +118,12 @@ def _own_references(
         if resource_type == "Patient" and found.path == "link.other":
             continue
         literal = parse_literal(text)
-        if literal and literal.resource_type == target and (not literal.base or _normal(literal.base) == base):
+        if literal and literal.resource_type == target:
             yield found.value, literal, found.path
     held = resource.get("contained")
     for one in held if isinstance(held, list) else ():
         if isinstance(one, dict):
-            below = _own_references(one, base, target)
+            below = _references(one, target)
             yield from ((value, literal, f"contained.{path}") for value, literal, path in below)
 
 

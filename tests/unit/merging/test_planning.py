@@ -158,6 +158,15 @@ def test_versioned_references_are_listed():
     assert [(conflict.code, conflict.blocks) for conflict in plan.conflicts] == [("versioned-reference", False)]
 
 
+def test_a_reference_by_another_address_blocks():
+    inside = dose("d2", "b") | {"patient": {"reference": "http://inside:8080/fhir/Patient/b"}}
+    plan = plan_of(people(), [dose("d1", "a"), inside], base="https://server.example/fhir")
+    assert [(one.code, one.resources, one.blocks) for one in plan.conflicts] == [
+        ("foreign-reference", ("Immunization/d2",), True)
+    ]
+    assert "Immunization/d2" not in kinds(plan)
+
+
 def test_absolute_references_to_the_server_are_moved():
     base = "https://server.example/fhir"
     resource = record("RelatedPerson", 1, "b", "b") | {"patient": {"reference": f"{base}/Patient/b"}}

@@ -8,7 +8,7 @@ from fhir_gateway.domain.records import Resource
 from fhir_gateway.domain.searches import Search, SearchAnswer
 from fhir_gateway.fhir.references import patient_paths
 from fhir_gateway.flows.merge.tools import MergeTools
-from fhir_gateway.merging.repointing import patients_referred_to, references_to
+from fhir_gateway.merging.repointing import patients_referred_to, references_elsewhere, references_to
 from fhir_gateway.merging.searching import PatientSearch, Supported, finds, search_paths, unsearchable_paths
 from fhir_gateway.merging.versions import name_of
 
@@ -41,8 +41,10 @@ async def fetch(patient_ids: Collection[str], tools: MergeTools, *, scan: bool =
     patients = await read_together({"Patient": ids}, tools)
     found, unsearched = await find_referring(ids, tools, scan=scan)
     by_patient: dict[str, list[str]] = {}
+    base = tools.server.base
     for name, resource in found.items():
-        for patient_id in patients_referred_to(resource, base=tools.server.base):
+        elsewhere = {one for one in ids if scan and references_elsewhere(resource, {one}, base=base)}
+        for patient_id in patients_referred_to(resource, base=base) | elsewhere:
             by_patient.setdefault(patient_id, []).append(name)
     return Fetched(
         patients={name.partition("/")[2]: patient for name, patient in patients.items()},
@@ -133,12 +135,16 @@ def _believed(declared: Mapping[str, Collection[str]] | None, failed: Collection
 
 
 async def _scanned(ids: frozenset[str], tools: MergeTools) -> dict[str, Resource]:
-    """Read everything that may refer to a Patient, and return what refers to these; extensions are looked into, too."""
+    """Read everything that may refer to a Patient, and return what refers to these, under whatever address.
+
+    Extensions are looked into, too.
+    """
+    base = tools.server.base
     declared = await tools.server.search_parameters()
     types = {one.resource_type for one in search_paths()} | {path.partition(".")[0] for path in unsearchable_paths()}
     found: dict[str, Resource] = {}
     for resource_type in sorted(types if declared is None else types & declared.keys()):
         async for resource in tools.reader.search(resource_type, {}):
-            if references_to(resource, ids, base=tools.server.base):
+            if references_to(resource, ids, base=base) or references_elsewhere(resource, ids, base=base):
                 found[name_of(resource)] = resource
     return found
