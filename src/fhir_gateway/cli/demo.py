@@ -11,7 +11,7 @@ from fhir_gateway.cli import options
 from fhir_gateway.cli.persons import print_person
 from fhir_gateway.cli.printing import print_text
 from fhir_gateway.cli.progress import ProgressDisplay
-from fhir_gateway.cli.review import print_review
+from fhir_gateway.cli.review_view import print_review
 from fhir_gateway.cli.summary import print_summary
 from fhir_gateway.domain.errors import GatewayError
 from fhir_gateway.domain.outcomes import Outcome

@@ -53,6 +53,12 @@ Report = Annotated[
         help="Write what became of every row: OUT.csv, .xlsx or .ndjson; a folder for several files.",
     ),
 ]
+FileOfRun = Annotated[
+    int | None,
+    typer.Option(
+        "--file", metavar="N", min=1, max=MOST, help="Which of the run's files; to be said where it read several."
+    ),
+]
 Reveal = Annotated[bool, typer.Option("--reveal", help="Show names and numbers in full (not on a shared screen).")]
 
 

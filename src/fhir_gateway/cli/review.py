@@ -7,9 +7,9 @@ import typer
 
 from fhir_gateway import bootstrap
 from fhir_gateway.cli import options, review_sheets
-from fhir_gateway.cli.persons import dose_words, person_columns
 from fhir_gateway.cli.printing import print_json, print_table, print_text
 from fhir_gateway.cli.progress import ProgressDisplay
+from fhir_gateway.cli.review_view import print_review
 from fhir_gateway.cli.summary import print_summary, print_summary_json
 from fhir_gateway.domain.errors import UsageError
 from fhir_gateway.domain.runs import ReviewAnswer, ReviewItem, ReviewState, Run
@@ -23,7 +23,6 @@ app = typer.Typer(no_args_is_help=True, help="Doubtful rows, which wait for a pe
 app.add_typer(review_sheets.app)
 
 Number = Annotated[int, typer.Argument(metavar="ID", min=1, max=options.MOST, help="The review's number.")]
-_MOST_ROWS = 20
 Note = Annotated[str, typer.Option("--note", metavar="TEXT", help="Why, for those who ask later.")]
 
 
@@ -152,16 +151,7 @@ def unlink(
         str,
         typer.Option("--to", metavar="PATIENT", help="Whose the rows are; else a new person's.", show_default=False),
     ] = "",
-    file: Annotated[
-        int | None,
-        typer.Option(
-            "--file",
-            metavar="N",
-            min=1,
-            max=options.MOST,
-            help="Which of the run's files; to be said where it read several.",
-        ),
-    ] = None,
+    file: options.FileOfRun = None,
     only: Annotated[bool, typer.Option("--only", help="No row goes along that says the same of the person.")] = False,
     environment: options.Environment = EMBEDDED,
     user: options.User = "",
@@ -282,70 +272,6 @@ def _print_unlinked(done: Unlinked, *, as_json: bool) -> None:
             f"Patient {done.wrong} keeps what cannot safely be told to be these rows' alone, look at its"
             f" {', '.join(done.left)}: `fhir-gateway person show {done.wrong}`"
         )
-
-
-def print_review(view: bootstrap.ReviewView, *, reveal: bool) -> None:
-    """Print a review for people; masked unless `reveal`."""
-    item = view.item
-    print_text(f"review {item.id} ({item.kind}, {item.state}): {item.text}")
-    if item.state is ReviewState.SUPERSEDED:
-        print_text("  nothing is left to decide: its rows have been loaded meanwhile")
-    elif item.state is ReviewState.OPEN:
-        print_text(f"  what to do: {item.suggestion}")
-    _print_rows(view)
-    for patient_id, loaded in view.loaded.items():
-        what = "fits these about as well" if len(loaded) == 1 else "fit these about as well"
-        print_text(
-            f"  {_told(loaded)}, loaded for Patient {patient_id}, {what}: if these are two people, it is asked whose"
-        )
-    if view.people or view.candidates:
-        _print_sides(view, reveal=reveal)
-    if first := sorted({other.review for other in view.waiting} - {0}):
-        print_text(
-            f"  answer review {' and '.join(map(str, first))} first: these rows may be the person asked about there"
-        )
-    head = (f"left to an operator: {item.text}", f"what to do: {item.suggestion}")
-    for line in view.evidence:
-        if line not in head:
-            print_text(f"  {line}")
-    for answer in view.answers:
-        why = f": {answer.note}" if answer.note else ""
-        patient = f" (Patient {answer.patient_id})" if answer.patient_id else ""
-        print_text(f"  {answer.decided:%Y-%m-%d %H:%M} {answer.state}{patient} by {answer.user}{why}")
-        if rows := view.answered.get(answer.run):
-            print_text(f"    in run {answer.run}: {_told(rows)}")
-
-
-def _print_rows(view: bootstrap.ReviewView) -> None:
-    for row in view.rows[:_MOST_ROWS]:
-        with_it = f", in review {row.review}, which the answer settles as well" if row.review != view.item.id else ""
-        print_text(f"  {row.file}, row {row.row} (run {row.run}){with_it}")
-    if len(view.rows) > _MOST_ROWS:
-        print_text(f"  … and {len(view.rows) - _MOST_ROWS} more, all of them with --json")
-
-
-def _told(rows: Sequence[bootstrap.ReviewRow]) -> str:
-    files: dict[str, list[str]] = {}
-    for one in sorted(rows, key=lambda one: one.row):
-        files.setdefault(one.file, []).append(str(one.row))
-    return "; ".join(
-        f"{'row' if len(rows) == 1 else 'rows'} {', '.join(rows)} of {file}" for file, rows in files.items()
-    )
-
-
-def _print_sides(view: bootstrap.ReviewView, *, reveal: bool) -> None:
-    several = len(view.people) > 1
-    sides = [(f"in the rows ({n})" if several else "in the rows", one) for n, one in enumerate(view.people, start=1)]
-    sides += [(f"Patient {patient_id}", one) for patient_id, one in view.candidates.items()]
-    sides += [
-        (f"{other.rows}, in review {other.review}" if other.review else other.rows, one)
-        for other in view.waiting
-        for one in other.people
-    ]
-    columns = [person_columns(one.patient, reveal=reveal) for _, one in sides]
-    lines = [(name, *(column[name] for column in columns)) for name in columns[0]]
-    doses = ("doses", *("\n".join(map(dose_words, one.doses)) for _, one in sides))
-    print_table(("", *(head for head, _ in sides)), [*lines, doses])
 
 
 def _answer(answer: ReviewAnswer) -> dict[str, object]:

@@ -72,16 +72,7 @@ def show(
         int | None,
         typer.Option("--row", metavar="N", min=1, max=options.MOST, help="What became of data row N, and why."),
     ] = None,
-    file: Annotated[
-        int | None,
-        typer.Option(
-            "--file",
-            metavar="N",
-            min=1,
-            max=options.MOST,
-            help="Which of the run's files; to be said where it read several.",
-        ),
-    ] = None,
+    file: options.FileOfRun = None,
     environment: options.Environment = EMBEDDED,
     as_json: options.Json = False,
 ) -> None:

@@ -32,8 +32,8 @@ from fhir_gateway.merging.masters import Survivor, choose_survivor
 from fhir_gateway.merging.overtaking import Overtaken, Verdict, overtaken
 from fhir_gateway.merging.repointing import (
     UNTOUCHED,
+    patients_elsewhere,
     patients_referred_to,
-    references_elsewhere,
     repoint,
     repoint_doses,
     versioned_references,
@@ -273,7 +273,9 @@ def _versioned(ground: _Ground, replaced: Collection[str]) -> list[MergeConflict
 
 def _elsewhere(referring: Iterable[Resource], replaced: Collection[str], base: str) -> list[MergeConflict]:
     """Return a conflict for references by another address: the server's own on its inside, or another server's."""
-    names = tuple(sorted(name_of(one) for one in referring if references_elsewhere(one, replaced, base=base)))
+    names = tuple(
+        sorted(name_of(one) for one in referring if not patients_elsewhere(one, base=base).isdisjoint(replaced))
+    )
     return [MergeConflict("foreign-reference", _ELSEWHERE, names)] if names else []
 
 

@@ -19,8 +19,8 @@ from fhir_gateway.merging.searching import PatientSearch, search_paths, unsearch
 __all__ = [
     "UNTOUCHED",
     "PatientSearch",
+    "patients_elsewhere",
     "patients_referred_to",
-    "references_elsewhere",
     "references_to",
     "repoint",
     "repoint_doses",
@@ -66,17 +66,14 @@ def references_to(resource: Resource, patient_ids: Collection[str], *, base: str
     return tuple(path for _, _, path in _matching(resource, patient_ids, _normal(base)))
 
 
-def references_elsewhere(resource: Resource, patient_ids: Collection[str], *, base: str = "") -> tuple[str, ...]:
-    """Return the paths of absolute references to Patients with these ids at another address than the server's own.
+def patients_elsewhere(resource: Resource, *, base: str = "") -> frozenset[str]:
+    """Return the bare ids of Patients to whom a resource refers at another address than the server's own.
 
     They are somebody else's, or the server's own under an address that it has on its inside: nothing tells which.
     """
     own = _normal(base)
-    return tuple(
-        path
-        for _, literal, path in _references(resource, "Patient")
-        if literal.id in patient_ids and literal.base and _normal(literal.base) != own
-    )
+    found = _references(resource, "Patient")
+    return frozenset(literal.id for _, literal, _ in found if literal.base and _normal(literal.base) != own)
 
 
 def versioned_references(resource: Resource, patient_ids: Collection[str], *, base: str = "") -> tuple[str, ...]:

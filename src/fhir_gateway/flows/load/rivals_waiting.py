@@ -26,6 +26,8 @@ from fhir_gateway.identity.unseen import may_be_unseen_twins
 
 FITS_WAITING = "fits-waiting"
 """The reason of a question about somebody who fits a person who waits in another one, and nobody else."""
+_OF_MANY = "the NIK is that of many people of different names by now, so that it tells of nobody who he is"
+_OF_MANY_SUGGESTION = "correct the number and load that; or link it to the right Patient, or create a new one"
 _weight = attrgetter("weight")
 _ASKED = frozenset({Grade.CERTAIN, Grade.PROBABLE})
 
@@ -62,7 +64,7 @@ class RivalsWaiting:
         if decision.action is PersonAction.REVIEW:
             return self._asked_once(decision, members, shared=shared)
         if shared:
-            return _held_by_number(decision)
+            return _held_link(decision, NIK_OF_MANY, _OF_MANY, _OF_MANY_SUGGESTION)
         if decision.action is PersonAction.CREATE:
             return self._held_new(decision, self._who_may_be(decision, members))
         return self._held_between(decision, members, patient) if patient else decision
@@ -93,17 +95,13 @@ class RivalsWaiting:
         if not rivals:
             return self._held_claimed(decision, members, patient, best)
         question = min(one.question for one in rivals)
-        return replace(
+        held = _held_link(
             _naming(decision, rivals),
-            action=PersonAction.REVIEW,
-            grade=Grade.PROBABLE,
-            reason=FITS_TWO,
-            text=f"it fits two people about equally well: this Patient, and who waits in review {question}",
-            suggestion=f"answer review {question} first: if the two are one person, this row goes along",
-            patient_id="",
-            candidates=tuple(dict.fromkeys((decision.patient_id, *decision.candidates))),
-            torn=True,
+            FITS_TWO,
+            f"it fits two people about equally well: this Patient, and who waits in review {question}",
+            f"answer review {question} first: if the two are one person, this row goes along",
         )
+        return replace(held, torn=True)
 
     def _held_claimed(
         self,
@@ -123,15 +121,11 @@ class RivalsWaiting:
         if not others:
             return decision
         question = min(one.question for one in others)
-        return replace(
+        return _held_link(
             _naming(decision, others),
-            action=PersonAction.REVIEW,
-            grade=Grade.PROBABLE,
-            reason=FITS_TWO,
-            text=f"the Patient whom it fits is fitted about as well by somebody else, who waits in review {question}",
-            suggestion="find out whose the Patient is, and link it to that, or create a new person",
-            patient_id="",
-            candidates=tuple(dict.fromkeys((decision.patient_id, *decision.candidates))),
+            FITS_TWO,
+            f"the Patient whom it fits is fitted about as well by somebody else, who waits in review {question}",
+            "find out whose the Patient is, and link it to that, or create a new person",
         )
 
     def _is_by_a_shared_number(
@@ -240,14 +234,15 @@ class RivalsWaiting:
         return bool(awaited) and set(awaited) <= read
 
 
-def _held_by_number(decision: PersonDecision) -> PersonDecision:
+def _held_link(decision: PersonDecision, reason: str, text: str, suggestion: str) -> PersonDecision:
+    """Return a review in the place of a decision, with the Patient whom it would have linked as first candidate."""
     return replace(
         decision,
         action=PersonAction.REVIEW,
         grade=Grade.PROBABLE,
-        reason=NIK_OF_MANY,
-        text="the NIK is that of many people of different names by now, so that it tells of nobody who he is",
-        suggestion="correct the number and load that; or link it to the right Patient, or create a new one",
+        reason=reason,
+        text=text,
+        suggestion=suggestion,
         patient_id="",
         candidates=tuple(dict.fromkeys((*filter(None, [decision.patient_id]), *decision.candidates))),
     )

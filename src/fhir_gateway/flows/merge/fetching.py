@@ -8,7 +8,7 @@ from fhir_gateway.domain.records import Resource
 from fhir_gateway.domain.searches import Search, SearchAnswer
 from fhir_gateway.fhir.references import patient_paths
 from fhir_gateway.flows.merge.tools import MergeTools
-from fhir_gateway.merging.repointing import patients_referred_to, references_elsewhere, references_to
+from fhir_gateway.merging.repointing import patients_elsewhere, patients_referred_to, references_to
 from fhir_gateway.merging.searching import PatientSearch, Supported, finds, search_paths, unsearchable_paths
 from fhir_gateway.merging.versions import name_of
 
@@ -43,8 +43,7 @@ async def fetch(patient_ids: Collection[str], tools: MergeTools, *, scan: bool =
     by_patient: dict[str, list[str]] = {}
     base = tools.server.base
     for name, resource in found.items():
-        elsewhere = {one for one in ids if scan and references_elsewhere(resource, {one}, base=base)}
-        for patient_id in patients_referred_to(resource, base=base) | elsewhere:
+        for patient_id in patients_referred_to(resource, base=base) | patients_elsewhere(resource, base=base):
             by_patient.setdefault(patient_id, []).append(name)
     return Fetched(
         patients={name.partition("/")[2]: patient for name, patient in patients.items()},
@@ -145,6 +144,6 @@ async def _scanned(ids: frozenset[str], tools: MergeTools) -> dict[str, Resource
     found: dict[str, Resource] = {}
     for resource_type in sorted(types if declared is None else types & declared.keys()):
         async for resource in tools.reader.search(resource_type, {}):
-            if references_to(resource, ids, base=base) or references_elsewhere(resource, ids, base=base):
+            if references_to(resource, ids, base=base) or not ids.isdisjoint(patients_elsewhere(resource, base=base)):
                 found[name_of(resource)] = resource
     return found
