@@ -3,7 +3,7 @@
     python benchmarks/identity/bench.py [--persons 100000] [--seeds 9001 9002] [--population B] [--harsh 1]
     PYTHONPATH=. python benchmarks/identity/bench.py --orders --persons 200
 
-The seeds and population B are none that a default was tuned on. All files are matched together, without a server.
+The seeds are none that a default was tuned on. All files are matched together, without a server.
 """
 
 import argparse
