@@ -167,7 +167,7 @@ class Graph:
         if not (one.niks and other.niks):  # of what a spreadsheet cut off nobody knows whose it was
             return False
         said = {piece.field: piece.agreement for piece in comparison.evidence}
-        if "caution" in said or not _same_name(comparison):
+        if "caution" in said or not same_name(comparison):
             return False
         fits = birth_date_fits_nik(one)
         if fits != birth_date_fits_nik(other):
@@ -299,7 +299,8 @@ def _names_contradict(comparison: Comparison) -> bool:
     return any(one.field == "name" and one.agreement in {"different", "partial"} for one in comparison.evidence)
 
 
-def _same_name(comparison: Comparison) -> bool:
+def same_name(comparison: Comparison) -> bool:
+    """Say whether two have the same name, be it spelled otherwise."""
     return any(one.field == "name" and one.agreement in SAME_NAME for one in comparison.evidence)
 
 
@@ -321,8 +322,8 @@ def torn_between(graph: Graph, person: Node) -> tuple[Edge, ...]:
             and numbered_as_twins(graph.nodes[best.other], graph.nodes[edge.other])
         )
     ]
-    if _same_name(near[0].comparison):  # then the name tells between it and who is called otherwise
-        near = [edge for edge in near if _same_name(edge.comparison)]
+    if same_name(near[0].comparison):  # then the name tells between it and who is called otherwise
+        near = [edge for edge in near if same_name(edge.comparison)]
     near = [
         edge
         for edge in near
@@ -337,19 +338,20 @@ def fits_as_well(other: Comparison, best: Comparison, margin: float) -> bool:
     """Say whether one fits another person about as well as the best; a name that is the best one's alone tells."""
     if not fits(other) or best.weight >= CONFIRMED or other.weight <= best.weight - margin:
         return False
-    return _same_name(other) or not _same_name(best)
+    return same_name(other) or not same_name(best)
 
 
-def cluster(graph: Graph, torn: frozenset[Node]) -> list[frozenset[Node]]:
-    """Return clusters of nodes; the torn stand alone. Confirmed pairs are joined whatever the evidence says."""
+def cluster(graph: Graph, torn: frozenset[Node], rivalled: Collection[frozenset[Node]]) -> list[frozenset[Node]]:
+    """Return clusters of nodes; the torn stand alone, and no rivalled pair joins two. Confirmed pairs are joined whatever the evidence says."""
     clusters: dict[Node, set[Node]] = {node: {node} for node in graph.nodes}
     for edge in graph.certain_edges():
         one, other = clusters[edge.node], clusters[edge.other]
         if one is other or edge.node in torn or edge.other in torn or nameless(edge.comparison):
             continue
-        if graph.twin_unseen(edge):
+        pair = frozenset((edge.node, edge.other))
+        if graph.twin_unseen(edge) or pair in rivalled:
             continue
-        decided = frozenset((edge.node, edge.other)) in graph.confirmed
+        decided = pair in graph.confirmed
         parted = graph.doses_contradict(edge, one, other) or _conflicting(graph, one, other)
         if decided or not (parted or _fits_rival(graph, edge, one, other) or _fits_rival(graph, edge, other, one)):
             one |= other

@@ -17,6 +17,7 @@ from fhir_gateway.identity.evidence import UNKNOWN_BIRTH_DATE, PersonEvidence
 from fhir_gateway.identity.frequencies import Frequencies
 from fhir_gateway.identity.given import Listed, of_a_small_child
 from fhir_gateway.identity.lots import LOT, Received
+from fhir_gateway.identity.named_rivals import rivalled_by_name
 from fhir_gateway.identity.parameters import MatchingPolicy
 from fhir_gateway.identity.persons import Members, Persons
 from fhir_gateway.identity.told_pairs import ToldPairs, pairs_as_asked, people_of
@@ -139,7 +140,7 @@ class _Decisions:
         self._graph = graph
         self._asked: dict[frozenset[Node], ComparedPair] = {}
         self._torn = {node: edges for node in graph.nodes if (edges := torn_between(graph, node))}
-        parts = cluster(graph, frozenset(self._torn))
+        parts = cluster(graph, frozenset(self._torn), rivalled_by_name(graph))
         self._persons = Persons(graph, parts)
         self._told = ToldPairs(graph, self._persons, parts)
         self._persons.join()
@@ -244,6 +245,8 @@ class _Decisions:
         """Return the doubt about two whom nothing parts."""
         if self._persons.twin_unseen(members, other):
             return _Doubt(edge, VetoCode.POSSIBLE_TWINS.value, _TWIN_UNSEEN)
+        if self._persons.named_rival(members, other):
+            return _Doubt(edge, "doses-contradict", _DOSES_OF_TWO)
         if any(isinstance(node, str) and node in self._torn for node in other):
             return _Doubt(edge, FITS_TWO, _IS_FITTED_BY_TWO)
         return _Doubt(edge, "probably-same", "it is probably this person, but what agrees is not enough to be certain")

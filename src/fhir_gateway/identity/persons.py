@@ -17,6 +17,7 @@ from fhir_gateway.identity.clustering import (
     may_be_one,
     nameless,
     numbers_differ,
+    same_name,
     veto_codes,
     without_family,
 )
@@ -24,7 +25,10 @@ from fhir_gateway.identity.combining import combine
 from fhir_gateway.identity.comparators import compare_keys_of, compare_own_names, no_number_in_common, numbered_as_twins
 from fhir_gateway.identity.evidence import PersonEvidence
 from fhir_gateway.identity.given import doses_part
+from fhir_gateway.identity.named_rivals import lack_a_word
 from fhir_gateway.identity.settling import (
+    has_one_birthday,
+    has_whole_family,
     known_as,
     known_under_name,
     mistyped,
@@ -46,7 +50,6 @@ _OF_NAMES = frozenset({VetoCode.POSSIBLE_TWINS.value, VetoCode.TWINS.value, Veto
 """Vetoes of two records that hold no longer where the person is known under the other's name as well."""
 _OF_MOTHERS = frozenset({VetoCode.PARENT.value})
 """The veto of a newborn's row that has a mother's name or number: nobody is born on her child's day."""
-_ONE_DAY = frozenset({"exact", "swapped"})
 _MANY_DOSES = 4
 """So many of a list's doses tell that names a sound apart are one child's: of a twin it may have a few yet, or none."""
 _TWO_FOLDERS = ("record_number", "different")
@@ -207,13 +210,14 @@ class Persons:
                     joinable[frozenset((one, other))] = comparison.weight
 
     def _certain(self, one: Members, other: Members, comparison: Comparison) -> bool:
-        if self.twin_unseen(one, other):
+        if self.twin_unseen(one, other) or self.named_rival(one, other):
             return False
         policy, certain = self._graph.policy, joins(comparison)
         if certain and not nameless(comparison):
             return True
         if self._only_child(one, other):
-            return _born_that_day(comparison) and self._of_one_mother(one, other, comparison)
+            born_that_day = has_one_birthday(comparison) and veto_codes(comparison) <= _DOUBTS
+            return born_that_day and self._of_one_mother(one, other, comparison)
         if veto_codes(comparison) == _DOUBTS and self._parts_of_one(one, other):
             return comparison.weight >= policy.certain - policy.parameters.rivals.nobody
         settled = certain or settled_alone(
@@ -230,6 +234,18 @@ class Persons:
         """Say whether two may be twins of whom one is in no file yet."""
         left, right, on_server = self._evidence(one), self._evidence(other), _on_server(one) or _on_server(other)
         return may_be_unseen_twins(left, right, self.compared(one, other), met_on_server=on_server)
+
+    def named_rival(self, one: Members, other: Members) -> bool:
+        """Say whether a list has a dose of one of two that it has of somebody of the other's very name, see rivalled_by_name()."""
+        doubtful = lack_a_word(self.compared(one, other))
+        return doubtful and (self._has_named_rival(one, other) or self._has_named_rival(other, one))
+
+    def _has_named_rival(self, one: Members, other: Members) -> bool:
+        return any(
+            same_name(comparison := self.compared(other, third)) and fits(comparison) and self.doses_part(one, third)
+            for third in self.neighbours(other)
+            if third != one
+        )
 
     def _of_one_mother(self, one: Members, other: Members, comparison: Comparison) -> bool:
         """Say whether a newborn's and a child's mother are one, and not two women of one name."""
@@ -293,17 +309,10 @@ class Persons:
         twins = (self._twins_of(one) | self._twins_of(other)) - {one, other}
         found = self._graph.repeats(one, other)
         slip = mistyped(left, right, self._graph.frequencies)
-        told = found.complement and (
-            slip or found.between > 0 or (found.compared >= _MANY_DOSES and self._one_family(one, other))
-        )
-        return told and all(self._part_of_both(third, one, other) for third in twins)
-
-    def _one_family(self, one: Members, other: Members) -> bool:
         household = self._graph.policy.parameters.household
-        return any(
-            piece.field == "household" and piece.weight >= household.whole_family
-            for piece in self.compared(one, other).evidence
-        )
+        several = found.compared >= _MANY_DOSES and has_whole_family(self.compared(one, other), household)
+        told = found.complement and (slip or found.between > 0 or several)
+        return told and all(self._part_of_both(third, one, other) for third in twins)
 
     def _part_of_both(self, third: Members, one: Members, other: Members) -> bool:
         """Say whether a possible twin's doses complement those of both, so that it is a further part of the one child."""
@@ -380,17 +389,9 @@ class Persons:
             return False
         if comparison.weight > best.weight - margin:
             return True
-        return without_family(comparison) > without_family(best) - margin and self._numbered_as_twins(other, third)
-
-    def _numbered_as_twins(self, one: Members, other: Members) -> bool:
-        return numbered_as_twins(self._evidence(one), self._evidence(other))
+        twins = numbered_as_twins(self._evidence(other), self._evidence(third))
+        return twins and without_family(comparison) > without_family(best) - margin
 
 
 def _on_server(members: Members) -> bool:
     return any(isinstance(node, str) for node in members)
-
-
-def _born_that_day(comparison: Comparison) -> bool:
-    """Say whether two were born on the same day, be day and month exchanged, and only a doubt about twins stands between."""
-    same_day = any(one.field == "birth_date" and one.agreement in _ONE_DAY for one in comparison.evidence)
-    return same_day and veto_codes(comparison) <= _DOUBTS

@@ -29,6 +29,7 @@ _POSSIBLE_TWINS = {VetoCode.POSSIBLE_TWINS.value}
 _SAME_NAME = frozenset({"exact", "equivalent"})
 _LIKE = frozenset(level.value for level in LIKE_NAME)
 _AGREEING = LIKE_NAME | {NameLevel.NEAR}
+_ONE_DAY = frozenset({"exact", "swapped"})
 _OTHER_MOTHER = frozenset({NameLevel.DIFFERENT, NameLevel.PARTIAL})
 
 
@@ -150,6 +151,16 @@ def _no_namesake(
     couple = may_be_couple if comparison.weight >= policy.certain else are_couple
     two_mothers = compare_keys_of(left.mother_keys, right.mother_keys).level in _OTHER_MOTHER
     return not two_mothers or couple(left.mother_keys, right.mother_keys, frequencies)
+
+
+def has_whole_family(comparison: Comparison, household: HouseholdWeights) -> bool:
+    """Say whether the family of two agrees beyond doubt."""
+    return any(one.field == "household" and one.weight >= household.whole_family for one in comparison.evidence)
+
+
+def has_one_birthday(comparison: Comparison) -> bool:
+    """Say whether two were born on the same day, be day and month exchanged."""
+    return any(one.field == "birth_date" and one.agreement in _ONE_DAY for one in comparison.evidence)
 
 
 def mistyped(left: PersonEvidence, right: PersonEvidence, frequencies: Frequencies) -> bool:
