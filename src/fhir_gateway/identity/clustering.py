@@ -136,7 +136,7 @@ class Graph:
         return compare(left, right, policy=self.policy, frequencies=self.frequencies)
 
     def conflict(self, one: Node, other: Node) -> bool:
-        """Say whether two nodes cannot stand in one cluster; of two Patients it says only that a merge is proposed."""
+        """Say whether two nodes cannot stand in one cluster; of two Patients, that no merge of them is proposed."""
         comparison = self.between(one, other)
         if comparison.vetoes and not self._numbers_of_one(one, other, comparison):
             return True

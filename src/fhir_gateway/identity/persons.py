@@ -1,8 +1,8 @@
 """Clusters compared as the persons that they are: what single rows leave open, all rows of a person may settle.
 
 After the greedy pass over single records, clusters are compared by what their records tell together, and joined best
-first until nothing changes. What forbids two records to be one person still forbids it between all members; only the
-doubt whether they are twins may be settled by the person's other records.
+first until nothing changes. What forbids two records to be one person still forbids it between all members; only what a
+name, or a newborn's row of that day, speaks against may be settled by the person's other records.
 """
 
 from collections.abc import Iterable, Sequence

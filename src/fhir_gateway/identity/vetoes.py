@@ -1,7 +1,7 @@
 """What forbids an automatic link whatever the weights say, and what is not enough for one.
 
-A veto says that two records are two people, or that only an operator can tell. A caution says that, without a NIK or a
-record number that agrees, what agrees is not enough to link without asking.
+A veto says that two records are two people, or that only an operator can tell. A caution says that what agrees is not
+enough to link without asking: no name, birth date or family confirms it.
 """
 
 from enum import StrEnum
