@@ -50,7 +50,7 @@ def _number_keys(evidence: PersonEvidence) -> list[str]:
 
 
 def _birth_date_keys(evidence: PersonEvidence, sounds: tuple[str, ...], mothers: tuple[str, ...]) -> list[str]:
-    """Keys with the birth date, day and month in either order; without a day, year (and month) with two words."""
+    """Keys with the birth date, day and month in either order; with the year, day or month alone, and two words of names."""
     keys: list[str] = []
     born = evidence.birth_date
     if born.whole:

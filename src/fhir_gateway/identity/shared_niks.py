@@ -24,7 +24,7 @@ _DIGEST_BYTES = 7
 
 
 class NikCount:
-    """Counts under how many names NIKs stand; ten bytes for each person with one, whom it is told of by a blocking key."""
+    """Counts under how many names NIKs stand, each known by its blocking key; ten bytes for each person's NIK."""
 
     def __init__(self) -> None:
         self._keys = array("q")

@@ -30,8 +30,9 @@ MOST_PATIENTS = 50
 """More Patients than these with one NIK: it is nobody's own number, and comparing all with all would tell nothing."""
 
 IN_TWO_GROUPS = "in-two-groups"
-NOT_CONFIRMED = "not-confirmed"
 """The conflict's code of a Patient who stands in two groups of one plan."""
+NOT_CONFIRMED = "not-confirmed"
+"""The conflict's code of two whom nothing but a number holds together."""
 
 _GRADES = (Grade.CERTAINLY_NOT, Grade.POSSIBLE, Grade.PROBABLE, Grade.CERTAIN)
 _OF_VETOES = {

@@ -22,7 +22,7 @@ from fhir_gateway.people.nik import NikStatus, read_nik
 VALID_NIK = 40.0
 IHS_NUMBER = 30.0
 COMPLETENESS = 20.0
-"""For all of the elements below; each has the same share."""
+"""For the name, the birth date and all of the elements below; each has the same share."""
 REFERRING = 8.0
 """At most; 2 points for each power of ten of resources that refer to the Patient."""
 RECENCY = 2.0

@@ -16,10 +16,11 @@ _MOST_ALIGNED = 1_000_000
 def match(one: list[Any], other: list[Any], *, in_place: bool = False) -> dict[int, int]:
     """Return positions in `one` → positions in `other` of the same element, each at most once.
 
-    Equal elements are the same; of several equal ones those in the same places, where only references
-    have changed since, or in the longest runs that both have, then the first is the first. Of what is left, the most alike objects are the same,
-    unless what identifies them (id, system and value, reference, URL) says that they are two. With `in_place`, lists of
-    equal length have the same elements in the same order, whatever became of each: so the merge leaves them.
+    Equal elements are the same. Of several equal ones those are that stand in the same places, where nothing but
+    references has changed since, else those in the longest runs that both lists have; of the rest the first is the first.
+    Of what is left, the most alike objects are the same, unless what identifies them (id, system and value, reference,
+    URL) says that they are two. With `in_place`, lists of equal length have the same elements in the same order, whatever
+    became of each: so the merge leaves them.
     """
     if in_place and len(one) == len(other):
         return {position: position for position in range(len(one))}

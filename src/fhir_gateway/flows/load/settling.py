@@ -1,4 +1,4 @@
-"""The last leg: every record gets its one outcome, and the ledger learns what is on the server now."""
+"""What posting came to: every record gets its one outcome, and the ledger learns what is on the server now."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
