@@ -32,6 +32,7 @@ from fhir_gateway.identity.lots import (
     weigh_lots,
 )
 from fhir_gateway.identity.parameters import MatchingPolicy
+from fhir_gateway.identity.settling import of_one_child
 from fhir_gateway.identity.unseen import may_be_unseen_twins
 from fhir_gateway.identity.vetoes import ONE_BIRTH, SAME_NAME, VETOES, VetoCode
 
@@ -153,34 +154,38 @@ class Graph:
         return all(numbers) and any(all(not both.isdisjoint(number) for number in numbers) for both in carried)
 
     def hardly_another(self, one: Node, other: Node) -> bool:
-        """Say whether a node is hardly anybody but the other, though their NIKs differ, see mistyped_number()."""
-        return self.mistyped_number(self.nodes[one], self.nodes[other], self.between(one, other))
+        """Say whether a node is hardly anybody but the other, though their NIKs differ, see makes_nobody()."""
+        return self.makes_nobody(self.nodes[one], self.nodes[other], self.between(one, other))
 
-    def mistyped_number(self, one: PersonEvidence, other: PersonEvidence, comparison: Comparison) -> bool:
-        """Say whether two agree in all but the NIK, and the one's is most likely the other's, mistyped.
+    def makes_nobody(self, one: PersonEvidence, other: PersonEvidence, comparison: Comparison) -> bool:
+        """Say whether two agree in all but the NIK, and the one's makes nobody whom a third record could fit as well as the other.
 
-        It is of another birthday or sex than its own records tell, and the other's is not; or the two lie one typing error apart, as
-        twins' do not, and fewer rows tell it. That makes nobody whom a third record could fit as well.
+        It is of another birthday or sex than its own records tell, and the other's is not. Or fewer rows tell it, and the two lie one
+        typing error apart, as twins' do not, or they are of one name to the letter, one birthday and one family: no two children are.
         """
         if veto_codes(comparison) != {VetoCode.NIK_DIFFERENT.value} or comparison.grade is not Grade.PROBABLE:
-            return False
-        if not (one.niks and other.niks):  # of what a spreadsheet cut off nobody knows whose it was
             return False
         said = {piece.field: piece.agreement for piece in comparison.evidence}
         if "caution" in said or not same_name(comparison):
             return False
+        fewer = self._told(one) < self._told(other)
+        if fewer and of_one_child(comparison, self.policy.parameters.household):
+            return True
+        if not (one.niks and other.niks):  # of what a spreadsheet cut off nobody knows whose it was
+            return False
         fits = birth_date_fits_nik(one)
         if fits != birth_date_fits_nik(other):
             return not fits
-        return said.get("nik") == "typo" and self._told(one) < self._told(other)
+        return fewer and said.get("nik") == "typo"
 
     def _told(self, known: PersonEvidence) -> int:
-        """Return how many rows tell the best known of a person's NIKs."""
+        """Return how many rows tell the best known of a person's NIKs, or of what a spreadsheet left of them."""
         if self._rows_of_nik is None:
             self._rows_of_nik = Counter()
             for node, each in self.nodes.items():
-                self._rows_of_nik.update(dict.fromkeys(each.niks, max(1, self.rows((node,)))))
-        return max(self._rows_of_nik[nik] for nik in known.niks)
+                numbers = each.niks + each.damaged_niks
+                self._rows_of_nik.update(dict.fromkeys(numbers, max(1, self.rows((node,)))))
+        return max((self._rows_of_nik[nik] for nik in known.niks + known.damaged_niks), default=0)
 
     def listed_twice(self, one: Node, other: Node) -> bool:
         """Say whether doses part two: a clinic's list has the same of both, twins most likely, or their timeline is impossible."""

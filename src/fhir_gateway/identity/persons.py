@@ -275,7 +275,8 @@ class Persons:
         around = [newborn, *(other for other in self.neighbours(newborn) if self._may_be(newborn, other))]
         if named not in around or any(self._evidence(each).birth_order > 0 for each in around):
             return False
-        if any(each != named and not self._evidence(each).newborn for each in around):
+        others = [each for each in around if each != named and not self._evidence(each).newborn]
+        if not all(self._makes_nobody(each, named) for each in others):
             return False
         if self._has_second_newborn(newborn, {*around, *self.neighbours(named)}):
             return False
@@ -336,7 +337,7 @@ class Persons:
     def _rivalled(self, one: Members, other: Members) -> bool:
         """Say whether a third cluster, which cannot be the same person as `other`, may be `one` or its twin."""
         for third in self.neighbours(one):
-            if third == other or not self._may_be(one, third):
+            if third == other or not self._may_be(one, third) or self._makes_nobody(third, other):
                 continue
             if self.forbidden(other, third) or veto_codes(self.compared(other, third)) & _TWINS:
                 return True
@@ -368,11 +369,12 @@ class Persons:
         ]
 
     def _told(self, one: Members, other: Members, third: Members) -> bool:
-        """Say whether something tells that `one` is `other` and not `third`: the name, or `third` has that one's number mistyped."""
-        mistyped_number = self._graph.mistyped_number
-        return self._named(one, other, third) or mistyped_number(
-            self._evidence(third), self._evidence(other), self.compared(third, other)
-        )
+        """Say whether something tells that `one` is `other` and not `third`: the name, or `third` is nobody else."""
+        return self._named(one, other, third) or self._makes_nobody(third, other)
+
+    def _makes_nobody(self, third: Members, other: Members) -> bool:
+        """Say whether `third` is hardly anybody but `other`, though their NIKs differ."""
+        return self._graph.makes_nobody(self._evidence(third), self._evidence(other), self.compared(third, other))
 
     def _named(self, one: Members, other: Members, third: Members) -> bool:
         """Say whether the name tells whose `one` is: it is that of `other`, who fits no worse, and not that of `third`."""

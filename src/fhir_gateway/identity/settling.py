@@ -69,6 +69,13 @@ def settled_alone(  # noqa: PLR0913 - what is known beside the evidence is named
     return _birth_date_settled(left, right, said, parameters.household, frequencies)
 
 
+def of_one_child(comparison: Comparison, household: HouseholdWeights) -> bool:
+    """Say whether two are of one name to the letter, one birthday and one family beyond doubt: no two children are."""
+    said = {piece.field: (piece.agreement, piece.weight) for piece in comparison.evidence}
+    exact = all(said.get(field, ("", 0.0))[0] == "exact" for field in ("name", "birth_date"))
+    return exact and _same_family(said, household)
+
+
 def _birth_date_settled(
     left: PersonEvidence,
     right: PersonEvidence,

@@ -463,18 +463,33 @@ def test_a_row_that_fits_two_is_that_ones_whose_niks_birthday_is_its_own(rows):
 
 
 def test_a_row_that_fits_two_is_that_ones_whose_nik_more_rows_tell_where_the_other_is_a_typing_error_away():
-    one, mistyped, twins = (rizki(nik=nik) for nik in (RIZKIS_NIK, OF_ANOTHER_PLACE, TWINS_NIK))
+    village = {"mother": "", "phone": ""}
+    one, mistyped, twins = (rizki(nik=nik, **village) for nik in (RIZKIS_NIK, OF_ANOTHER_PLACE, TWINS_NIK))
     assert waiting(one, mistyped, rizki(), rows=(3, 1, 1)) == [2]
     assert waiting(one, mistyped, rizki(), rows=(1, 3, 1)) == [1]
     assert 3 in waiting(one, mistyped, rizki(), rows=(2, 2, 1))
     assert 3 in waiting(one, twins, rizki(), rows=(3, 1, 1))
 
 
+@pytest.mark.parametrize("third", [rizki(), newborn(phone="+6281234567890", village="Kalimanah")])
+def test_a_row_that_fits_two_of_one_name_birthday_and_family_is_that_ones_whom_more_rows_tell(third):
+    one, other = rizki(nik=RIZKIS_NIK), rizki(nik=TWINS_NIK)
+    assert waiting(one, other, third, rows=(3, 1, 1)) == [2]
+    assert waiting(one, other, third, rows=(1, 3, 1)) == [1]
+    assert 3 in waiting(one, other, third, rows=(2, 2, 1))
+
+
+def test_a_newborn_that_fits_two_whose_names_are_spelled_otherwise_is_asked_about():
+    two = rizki(nik=RIZKIS_NIK), rizki(name="Rizky Pratama", nik=TWINS_NIK)
+    assert 3 in waiting(*two, newborn(phone="+6281234567890", village="Kalimanah"), rows=(3, 1, 1))
+
+
 def test_what_a_spreadsheet_left_of_another_nik_does_not_make_it_one_that_is_not_its_own():
-    cut = rizki(nik=f"{OF_ANOTHER_PLACE[:12]}0000")
+    village = {"mother": "", "phone": ""}
+    cut = rizki(nik=f"{OF_ANOTHER_PLACE[:12]}0000", **village)
     assert cut.damaged_niks
     assert not cut.niks
-    assert 3 in waiting(rizki(nik=RIZKIS_NIK), cut, rizki(), rows=(3, 1, 1))
+    assert 3 in waiting(rizki(nik=RIZKIS_NIK, **village), cut, rizki(), rows=(3, 1, 1))
 
 
 def test_of_two_in_question_the_one_of_fewer_rows_waits_though_they_say_it_in_more_ways():
