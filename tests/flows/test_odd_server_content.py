@@ -4,7 +4,7 @@ import json
 from decimal import Decimal
 
 import pytest
-from tests.flows.conftest import RATNA, RATNA_POLIO
+from tests.flows.conftest import BAYU, RATNA, RATNA_POLIO
 from tests.flows.test_load import counts
 
 from fhir_gateway.domain import systems
@@ -40,6 +40,28 @@ def test_a_nik_that_stands_on_a_replaced_patient_alone_leads_to_the_master(place
     assert code == 0, err
     (row,) = place.report(place.home / "again.csv")
     assert (row["gateway_status"], row["patient_id"]) == ("unchanged", "golden")
+
+
+def test_what_a_replaced_patient_alone_tells_is_known_and_its_doses_are_not_doubled(place):
+    place.load(place.sheet(RATNA))
+    (patient,) = place.content()[0].values()
+    put(place, {"resourceType": "Patient", "id": "golden", "birthDate": "2020-03-12", "name": [{"text": "Dewanti R."}]})
+    link = {"other": {"reference": "Patient/golden"}, "type": "replaced-by"}
+    put(place, {**patient, "active": False, "link": [link]})
+    spelled, unnumbered = RATNA.replace("Dewanti", "Dewanty"), RATNA_POLIO.replace("3303015203200003", "")
+    summary = place.load(place.sheet(spelled, unnumbered, name="next.csv"))
+    patients, doses = place.content()
+    assert (counts(summary), set(patients)) == ({"loaded": 2}, {patient["id"], "golden"})
+    assert sorted(dose["occurrenceDateTime"] for dose in doses.values()) == ["2020-04-15", "2020-05-15"]
+
+
+def test_who_is_said_to_be_replaced_and_is_not_keeps_the_own_doses(place):
+    place.load(place.sheet(RATNA, BAYU.replace("20/08/2019;BCG;1;B100", "15/05/2020;bOPV;1;P200")))
+    bayu, ratna = sorted(place.content()[0].values(), key=lambda one: one["birthDate"])
+    put(place, {**ratna, "link": [{"other": {"reference": f"Patient/{bayu['id']}"}, "type": "replaces"}]})
+    assert counts(place.load(place.sheet(RATNA_POLIO, name="next.csv"))) == {"loaded": 1}
+    owners = [dose["patient"]["reference"].rpartition("/")[2] for dose in place.content()[1].values()]
+    assert sorted(owners) == sorted([ratna["id"], ratna["id"], bayu["id"]])
 
 
 def put(place, resource):

@@ -123,7 +123,9 @@ class ServerCandidates:
                 for patient in given[question]:
                     master = masters[patient["id"]]
                     found[number][master["id"]] = master
-                    if kind is Kind.IDENTIFIER and _lost(question, patient, master):
+                    if (
+                        patient["id"] != master["id"]
+                    ):  # somebody else's merge may leave there what it told of the person
                         found[number][patient["id"]] = _naming(master, patient)
         return given
 
@@ -255,11 +257,6 @@ class ServerCandidates:
             return next(iter((await self._answers(Kind.READ, [question]))[question]), None)
 
         return {patient_id: await master_of(patient, read) or patient for patient_id, patient in patients.items()}
-
-
-def _lost(question: Question, patient: Resource, master: Resource) -> bool:
-    """Whether a replaced Patient carries a number that its master lacks: somebody else's merge may leave it there."""
-    return patient["id"] != master["id"] and question.value not in matching_values(master, question.kind)
 
 
 def _naming(master: Resource, replaced: Resource) -> Resource:

@@ -86,6 +86,7 @@ class PersonDecision:
     `waiting` are digests of people who wait in questions of earlier loads, and are candidates as well, `waiting_keys` the
     keys of a row of each, by which she is known once that was corrected. `torn` says that
     the members fit all candidates about equally well, and one for certain: if these are one person, it is the members', too.
+    `replaced` are Patients whom another program merged into `patient_id`: doses may have been left with them.
     """
 
     members: tuple[int, ...]
@@ -101,6 +102,7 @@ class PersonDecision:
     waiting: tuple[str, ...] = ()
     waiting_keys: tuple[str, ...] = ()
     torn: bool = False
+    replaced: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,8 +136,17 @@ def reference_targets(resource_type: str, path: str) -> tuple[str, ...]:
 
 
 def replaced_by(patient: Resource) -> Iterator[str]:
-    """Yield the ids of the Patients that this one says it was replaced by (Patient.link, R4), "" for one not told."""
+    """Return the ids of the Patients that this one says it was replaced by (Patient.link, R4), "" for one not told."""
+    return _linked(patient, "replaced-by")
+
+
+def replaces(patient: Resource) -> Iterator[str]:
+    """Return the ids of the Patients that this one says it replaced, "" for one not told."""
+    return _linked(patient, "replaces")
+
+
+def _linked(patient: Resource, link_type: str) -> Iterator[str]:
     links = patient.get("link")
     for link in links if isinstance(links, list) else []:
-        if isinstance(link, dict) and link.get("type") == "replaced-by":
+        if isinstance(link, dict) and link.get("type") == link_type:
             yield id_referred_to(link.get("other"), "Patient")

@@ -74,6 +74,7 @@ def unpack_decision(payload: bytes) -> PersonDecision:
         waiting=tuple(body.get("waiting", ())),  # not kept at first
         waiting_keys=tuple(body.get("waiting_keys", ())),
         torn=body.get("torn", False),
+        replaced=tuple(body.get("replaced", ())),
     )
 
 

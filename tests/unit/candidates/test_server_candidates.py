@@ -169,17 +169,11 @@ async def test_a_failed_search_is_told_to_everybody_and_not_kept():
     assert (await candidates.find([by_nik(1)])).found == {1: ("p1",)}
 
 
-async def test_replaced_patients_lead_to_their_master():
-    kept = patient(3)["identifier"] + patient(1)["identifier"]
-    store = FakeFhirStore(replaced(1, "p2"), replaced(2, "p3"), patient(3, identifier=kept))
-    assert await find(store, by_nik(1)) == {1: ("p3",)}
-
-
-async def test_a_replaced_patient_whose_number_its_master_lacks_comes_with_it():
-    store = FakeFhirStore(replaced(1, "p2"), replaced(2, "p3"), patient(3))
-    found = await ServerCandidates(store).find([by_nik(1)])
-    assert found.found == {1: ("p3", "p1")}
-    assert list(replaced_by(found.patients["p1"])) == ["p3"]
+async def test_replaced_patients_lead_to_their_master_and_come_with_it():
+    store = FakeFhirStore(replaced(1, "p2"), replaced(2, "p3"), patient(3, telecom=[]))
+    found = await ServerCandidates(store).find([by_nik(1), Probe(number=2, phones=("+6281100 0002",))])
+    assert found.found == {1: ("p3", "p1"), 2: ("p3", "p2")}
+    assert [list(replaced_by(found.patients[one])) for one in ("p1", "p2")] == [["p3"], ["p3"]]
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,8 @@ class _Component:
     """What operators said: (person, Patient, whether they are one)."""
     apart: Collection[frozenset[str]]
     """The pairs of Patients, of these or others, that operators hold for two people."""
+    masters: Mapping[str, str]
+    """Replaced Patient, of these or others → who stands for it."""
 
 
 async def decide_people(run: Run, tools: LoadTools, *, frequencies: Frequencies | None = None) -> None:
@@ -135,6 +137,7 @@ def _components(
             inactive={patient_id: one for patient_id, one in near.items() if patient_id in asleep},
             verdicts=said,
             apart=apart,
+            masters=masters,
         )
 
 
@@ -212,7 +215,7 @@ def _decided(
     )
     awake = [_not_instead(decision, component, forbidden, tools, frequencies) for decision in decisions]
     held = [_of_two(_held_to_its_own(decision, component.own), component) for decision in awake]
-    return [_to_the_living(decision, component.replaced) for decision in held]
+    return [_with_replaced(_to_the_living(decision, component.replaced), component.masters) for decision in held]
 
 
 def _to_compare(component: _Component) -> Iterator[tuple[Node, Node]]:
@@ -345,6 +348,12 @@ def _to_the_living(decision: PersonDecision, replaced: frozenset[str]) -> Person
         patient_id="",
         candidates=tuple(dict.fromkeys((decision.patient_id, *decision.candidates))),
     )
+
+
+def _with_replaced(decision: PersonDecision, masters: Mapping[str, str]) -> PersonDecision:
+    """Return the decision with whom the Patient that it links to replaced, as far as the look-up found them."""
+    replaced = sorted(one for one, master in masters.items() if master == decision.patient_id)
+    return replace(decision, replaced=tuple(replaced)) if replaced else decision
 
 
 def _keep(run: Run, decisions: Sequence[PersonDecision], tools: LoadTools) -> None:

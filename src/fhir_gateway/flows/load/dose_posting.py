@@ -10,7 +10,7 @@ from fhir_gateway.domain.posting import BundleEntry, EntryKind, EntryOutcome
 from fhir_gateway.domain.records import Dose, Resource
 from fhir_gateway.domain.registry import Correction
 from fhir_gateway.domain.runs import SpooledRecord, WrittenResource
-from fhir_gateway.fhir.references import id_referred_to
+from fhir_gateway.fhir.references import id_referred_to, replaces
 from fhir_gateway.flows.load.dose_planning import plan_doses
 from fhir_gateway.flows.load.dose_plans import Answer, DoseAction, DosePlan, of_another, posted_before
 from fhir_gateway.flows.load.failing import Failure
@@ -163,20 +163,34 @@ def _each_key_once(person: PersonPost) -> list:  # type: ignore[type-arg]
 async def _existing_doses(
     people: Sequence[PersonPost], changed: Iterable[str], tools: LoadTools
 ) -> Mapping[str, list[Resource]]:
-    """Return Patient id → Immunizations; somebody who was created a moment ago has none.
+    """Return Patient id → Immunizations, those with them whom she replaced; somebody who was created a moment ago has none.
 
     An index may lag: those that the ledger knows of and a search does not find are read by themselves, and so are those
     in `changed`, of which a search may still show the version before.
     """
-    ids = sorted({person.patient_id for person in people if not person.created})
+    stands_for = await _replaced(people, tools)
+    ids = sorted({person.patient_id for person in people if not person.created} | stands_for.keys())
     searched = tools.reader.search("Immunization", {"patient": ids}) if ids else None
     doses = {str(dose["id"]): dose async for dose in searched} if searched else {}
     unseen = tools.ledger.keys.doses_of(ids) - doses.keys()
     found: dict[str, list[Resource]] = {}
     for dose in (doses | await doses_now(unseen.union(changed), tools, alone=True)).values():
         patient_id = str(dose.get("patient", {}).get("reference", "")).rpartition("/")[2]
-        found.setdefault(patient_id, []).append(dose)
+        found.setdefault(stands_for.get(patient_id, patient_id), []).append(dose)
     return found
+
+
+async def _replaced(people: Sequence[PersonPost], tools: LoadTools) -> dict[str, str]:
+    """Return replaced Patient → who of the people stands for it: another program's merge may leave doses with it.
+
+    Whom only the Patient itself claims to have replaced is read: it may be in use, and somebody else.
+    """
+    found = {gone: person.patient_id for person in people for gone in person.decision.replaced}
+    claimed = {gone for person in people for gone in replaces(person.patient)} - found.keys() - {""}
+    now = await patients_now(claimed, tools)
+    ids = {person.patient_id for person in people}
+    masters = {gone: str(patient["id"]) for gone, patient in now.items()}
+    return found | {gone: master for gone, master in masters.items() if gone != master and master in ids}
 
 
 async def _known_elsewhere(
