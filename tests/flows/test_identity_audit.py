@@ -92,8 +92,10 @@ def test_a_wrong_link_tells_where_to_raise_the_threshold(drawn):
 def test_judges_who_disagree_decide_nothing(drawn):
     sheets = [judged(drawn, 1, lambda _: "same"), judged(drawn, 2, lambda _: "different")]
     score = drawn.json("identity", "audit", "score", *sheets)
-    assert score["disputed"] == score["judged"]
+    assert score["disputed"] == score["judged"] == score["pairs"]
     assert score["precision"] is None
+    _, out, _ = drawn.run("identity", "audit", "score", *sheets)
+    assert "nothing is said of thresholds" in out
 
 
 def test_a_word_that_is_no_judgement_is_told(drawn):
@@ -119,6 +121,23 @@ def test_sheets_of_another_audit_are_refused(drawn):
     code, out, err = drawn.run("identity", "audit", "score", *sheets, "--key", drawn.home / "other" / "key.csv")
     assert (code, out) == (2, "")
     assert "give sheets and key of one audit" in err
+
+
+def test_sheets_that_may_be_filled_in_are_not_written_over(drawn):
+    sheet = judged(drawn, 1, by_name)
+    before = sheet.read_bytes()
+    code, out, err = drawn.run("identity", "audit", "draw", drawn.home / "sheet.csv", "--out", drawn.home / "audit")
+    assert (code, out) == (2, "")
+    assert "an audit stands there already" in err
+    assert sheet.read_bytes() == before
+
+
+def test_a_file_is_no_folder_for_an_audit(place):
+    path = place.sheet(RATNA, BAYU)
+    for out in (path, path / "audit"):
+        code, _, err = place.run("identity", "audit", "draw", path, "--out", out)
+        assert code == 2
+        assert "no folder" in err
 
 
 def test_one_sheet_is_no_audit(drawn):

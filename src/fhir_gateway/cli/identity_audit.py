@@ -2,7 +2,8 @@
 
 import math
 import random
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,7 +18,15 @@ from fhir_gateway.cli.progress import ProgressDisplay
 from fhir_gateway.domain import systems
 from fhir_gateway.domain.errors import UsageError
 from fhir_gateway.domain.records import Layout, Resource, UnreadableRow
-from fhir_gateway.flows.judging import JUDGEMENTS, AuditPair, Proportion, SealedPair, StratumScore, score_audit
+from fhir_gateway.flows.judging import (
+    JUDGEMENTS,
+    AuditPair,
+    AuditScore,
+    Proportion,
+    SealedPair,
+    StratumScore,
+    score_audit,
+)
 from fhir_gateway.reports import write_table
 from fhir_gateway.settings import EMBEDDED
 from fhir_gateway.sources import open_source
@@ -27,7 +36,7 @@ app = typer.Typer(no_args_is_help=True, help="How right the automatic links are,
 KEY_FILE = "key.csv"
 _COMPARED = ("name", "born", "gender", "identifiers", "phone", "address", "mother or parent")
 _SHEET = ("pair", *(f"{side} {name}" for name in _COMPARED for side in "AB"), "judgement", "remark")
-_KEY = ("pair", "stratum", "clinic", "linked", "weight", "represents")
+_KEY = ("pair", "stratum", "clinic", "linked", "weight", "represents", "certain")
 
 
 @app.command()
@@ -35,7 +44,10 @@ def draw(
     files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Exports that have been loaded.")],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="A folder for the two sheets and their key.")],
     size: Annotated[
-        int, typer.Option("--size", min=2, max=options.MOST, metavar="N", help="About how many pairs.")
+        int,
+        typer.Option(
+            "--size", min=2, max=options.MOST, metavar="N", help="About how many pairs, of each kind one at least."
+        ),
     ] = 400,
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="The same seed draws the same pairs.")] = 1,
     mapping: options.Mapping = "",
@@ -51,19 +63,22 @@ def draw(
     sheets hold the same pairs in different orders and nothing of what the gateway decided; that stands in key.csv,
     which the judges must not see. Each fills in `judgement`: same, different or unsure.
     """
+    sheets = [out / f"judge-{judge}.xlsx" for judge in (1, 2)]
+    _check_folder(out, (*sheets, out / KEY_FILE))
     with ProgressDisplay() as progress, bootstrap.opened(environment, progress) as gateway:
+        certain = gateway.environment.matching.certain
         inputs = gateway.inputs(files, mapping=mapping, clinic=clinic)
         pairs = studies.draw_pairs(gateway, inputs, clinic=clinic, size=size, seed=seed)
     if not pairs:
         raise UsageError("no two records of these files were linked or came near it: load them first, or name more")
     out.mkdir(parents=True, exist_ok=True)
-    for judge in (1, 2):
+    for judge, sheet in enumerate(sheets, start=1):
         rows = [_row(pair, swapped=judge == 2) for pair in pairs]
         random.Random(f"{seed}/{judge}").shuffle(rows)  # noqa: S311 - an order, no secret
-        write_table(_SHEET, rows, out / f"judge-{judge}.xlsx", choices={"judgement": JUDGEMENTS})
-    write_table(_KEY, [_sealed(pair) for pair in pairs], out / KEY_FILE)
+        write_table(_SHEET, rows, sheet, choices={"judgement": JUDGEMENTS})
+    write_table(_KEY, [_sealed(pair, certain) for pair in pairs], out / KEY_FILE)
     linked = sum(pair.linked for pair in pairs)
-    print(f"{len(pairs)} pairs, {linked} of them linked: give {out / 'judge-1.xlsx'} and {out / 'judge-2.xlsx'} to two")
+    print(f"{len(pairs)} pairs, {linked} of them linked: give {sheets[0]} and {sheets[1]} to two")
     print(f"judges, and keep {out / KEY_FILE} to yourself; then: fhir-gateway identity audit score SHEET1 SHEET2")
 
 
@@ -91,6 +106,7 @@ def score(
     if as_json:
         print_json(
             {
+                "pairs": len(sealed),
                 "judged": result.judged,
                 "disputed": result.disputed,
                 "kappa": None if math.isnan(result.kappa) else result.kappa,
@@ -98,25 +114,46 @@ def score(
                 "recall": _proportion(result.recall),
                 "strata": [_stratum(one) for one in result.strata],
                 "clinics": [_stratum(one) for one in result.clinics],
-                "rises": [
-                    {"stratum": r.stratum, "weight": r.weight, "wrong": r.wrong, "right": r.right} for r in result.rises
-                ],
+                "rises": [asdict(rise) for rise in result.rises],
+                "joined_otherwise": [asdict(one) for one in result.joined_otherwise],
             }
         )
         return
-    print(f"{result.judged} pairs judged by both, {result.disputed} of them disputed; Cohen's kappa {result.kappa:.2f}")
+    kappa = "says nothing, as both have one word for all" if math.isnan(result.kappa) else f"{result.kappa:.2f}"
+    judged = f"{result.judged} of {len(sealed)} pairs judged by both, {result.disputed} of them disputed"
+    print(f"{judged}; Cohen's kappa {kappa}")
     print(f"precision of automatic links   {_words(result.precision)}")
     print(f"recall among compared pairs    {_words(result.recall)}")
     for title, rows in (("by stratum", result.strata), ("by clinic", result.clinics)):
         shown = [(one.name, _words(one.links_right), _words(one.apart_right)) for one in rows]
         print_table(("", "links that are right", "rightly left apart"), shown, title=title)
+    for line in _where_to_rise(result):
+        print(line)
+
+
+def _where_to_rise(result: AuditScore) -> Iterator[str]:
     for rise in result.rises:
-        print(
-            f"{rise.stratum}: {rise.wrong} wrong links, the strongest at {rise.weight:g} bits; `certain` above that"
-            f" would have asked, and also about {rise.right} right ones of the sample"
+        yield (
+            f"{rise.stratum}: {rise.wrong} wrong, the strongest at {rise.weight:g} bits; `certain` above that asks about"
+            f" such pairs by themselves, and also about {rise.right} right ones of the sample"
         )
-    if not result.rises:
-        print("no wrong link in the sample: no threshold has to rise")
+    for one in result.joined_otherwise:
+        yield (
+            f"{one.stratum}: {one.wrong} wrong that weigh less than `certain` by themselves: other records joined them, or a"
+            " rule that is content with less; `identity thresholds` tells whether another threshold would part them"
+        )
+    if not result.precision.size:
+        yield "no link has been decided by both: nothing is said of thresholds"
+    elif result.precision.estimate == 1:
+        yield "no link is wrong of those that both decided: no threshold has to rise"
+
+
+def _check_folder(out: Path, files: Sequence[Path]) -> None:
+    """Refuse what is no folder, and one with an audit in it, which judges may have filled in."""
+    if not next(place for place in (out, *out.absolute().parents) if place.exists()).is_dir():
+        raise UsageError(f"--out {out}: is no folder, name another one")
+    if any(file.exists() for file in files):
+        raise UsageError(f"--out {out}: an audit stands there already, name another folder")
 
 
 def _row(pair: AuditPair, *, swapped: bool) -> list[str]:
@@ -131,9 +168,17 @@ def _as_told(person: Resource) -> Resource:
     return {**person, "identifier": told}
 
 
-def _sealed(pair: AuditPair) -> list[str]:
+def _sealed(pair: AuditPair, certain: float) -> list[str]:
     linked = "yes" if pair.linked else "no"
-    return [str(pair.number), pair.stratum, pair.clinic, linked, f"{pair.weight:.2f}", f"{pair.represents:.4f}"]
+    return [
+        str(pair.number),
+        pair.stratum,
+        pair.clinic,
+        linked,
+        f"{pair.weight:.2f}",
+        f"{pair.represents:.4f}",
+        f"{certain:g}",
+    ]
 
 
 def _read_key(path: Path) -> dict[int, SealedPair]:
@@ -146,6 +191,7 @@ def _read_key(path: Path) -> dict[int, SealedPair]:
                 cells["linked"] == "yes",
                 float(cells["weight"]),
                 float(cells["represents"]),
+                float(cells["certain"]),
             )
         except ValueError as error:
             raise UsageError(f"{place}: this is not the key as `audit draw` wrote it") from error

@@ -65,6 +65,13 @@ def _antigen(dose: Dose) -> str:
     return "HB0" if dose.vaccine == "HB0" else f"{_DPT.get(dose.vaccine, dose.vaccine)} {dose.number}"
 
 
+def antigen_of(dose: str) -> str:
+    """Return the antigen under which a dose, told by its id in the truth, stands in the cohort."""
+    _, _, told = dose.replace("-SYSTEM-", "-").partition("-")
+    vaccine, _, number = told.rpartition("-")
+    return f"{_DPT.get(vaccine, vaccine)} {number}" if vaccine not in {"", "HB0"} else "HB0"
+
+
 def _row(clerk: Clerk, person: Person, on: date, listed: dict[str, Dose], *, newborn: bool) -> WrittenRow:
     dice, rates = clerk.dice, clerk.rates
     registered = clerk.register(person, on, newborn=newborn)

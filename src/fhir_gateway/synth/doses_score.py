@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from fhir_gateway.synth.cohort import antigen_of
 from fhir_gateway.synth.reports import ReportedRow
 from fhir_gateway.synth.truth import TrueRow
 
@@ -83,16 +84,18 @@ def _fate(immunizations: set[str], statuses: set[str]) -> str:
 
 
 def _placed(rows: Iterable[JudgedRow]) -> dict[str, set[str]]:
-    """Return the Immunizations of each dose. A report names them in the order of the doses.
+    """Return the Immunizations of each dose. A report names them in the order of the doses, and in the reason which it lacks.
 
-    Where a row names fewer or more than it has doses, those that another row explains are taken first, the others in
-    order.
+    Where a row names fewer or more than that, those that another row explains are taken first, the others in order.
     """
     placed: dict[str, set[str]] = defaultdict(set)
     unclear: list[JudgedRow] = []
     for row in rows:
-        if len(row.report.immunizations) == len(row.truth.doses):
-            for dose, immunization in zip(row.truth.doses, row.report.immunizations, strict=True):
+        doses = row.truth.doses
+        if len(row.report.immunizations) != len(doses):
+            doses = _without_missing(row)
+        if len(row.report.immunizations) == len(doses):
+            for dose, immunization in zip(doses, row.report.immunizations, strict=True):
                 placed[dose].add(immunization)
         elif row.report.immunizations and row.truth.doses:
             unclear.append(row)
@@ -100,6 +103,12 @@ def _placed(rows: Iterable[JudgedRow]) -> dict[str, set[str]]:
         for dose, immunization in _guessed(row, placed):
             placed[dose].add(immunization)
     return placed
+
+
+def _without_missing(row: JudgedRow) -> tuple[str, ...]:
+    """Return a wide row's doses without those that its reason names ("HB0: the dose lies before the birth; …")."""
+    missing = {told.partition(":")[0] for told in row.report.reason.split("; ")}
+    return tuple(dose for dose in row.truth.doses if antigen_of(dose) not in missing)
 
 
 def _guessed(row: JudgedRow, placed: Mapping[str, set[str]]) -> Iterator[tuple[str, str]]:

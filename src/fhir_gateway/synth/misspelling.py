@@ -66,8 +66,9 @@ def written_name(dice: Dice, rates: Rates, bearer: Bearer) -> tuple[str, tuple[s
         words = _rearranged(dice, rates, words, tags)
     if dice.happens(rates.typo):
         place = dice.randrange(len(words))
-        words[place] = mistyped(dice, words[place])
-        tags.append("name-typo")
+        right, words[place] = words[place], mistyped(dice, words[place])
+        if words[place] != right:
+            tags.append("name-typo")
     dressed, worn = _dressed(dice, rates, " ".join(words), bearer)
     return dressed, (*tags, *worn)
 
@@ -81,7 +82,8 @@ def _spelled(dice: Dice, rates: Rates, words: list[str], tags: list[str]) -> lis
             tags.append("abbreviated")
         elif dice.happens(rates.respelled):
             spelled.append(respelled(dice, word))
-            tags.append("respelled")
+            if spelled[-1] != word:
+                tags.append("respelled")
         else:
             spelled.append(word)
     return spelled
@@ -130,7 +132,10 @@ def respelled(dice: Dice, word: str) -> str:
 
 
 def mistyped(dice: Dice, word: str) -> str:
-    """Return the word with one slip of the finger: a neighbouring key, a letter lost, doubled or exchanged."""
+    """Return the word with one slip of the finger: a neighbouring key, a letter lost, doubled or exchanged.
+
+    The same word where it has fewer than three letters, or two of a kind change places.
+    """
     if len(word) < 3:
         return word
     place = dice.randrange(1, len(word))

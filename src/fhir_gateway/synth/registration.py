@@ -112,8 +112,9 @@ class Clerk:
         )
         for tag, chance, written in chances:
             if chance and dice.happens(chance):
-                tags.append(tag)
-                return written()
+                if (result := written()) != own:
+                    tags.append(tag)
+                return result
         return own
 
     def _sex(self, person: Person, tags: list[str]) -> str:

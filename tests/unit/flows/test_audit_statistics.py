@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fhir_gateway.flows.judging import SealedPair, score_audit
+from fhir_gateway.flows.judging import JoinedOtherwise, SealedPair, score_audit
 from fhir_gateway.flows.judging.drawing import shares, stratum_of
 from fhir_gateway.flows.judging.statistics import kappa, weighted, wilson
 
@@ -51,7 +51,7 @@ def test_uneven_weights_make_a_sample_smaller():
 
 
 def sealed(linked, weight=20.0, represents=10.0, stratum="ordinary"):
-    return SealedPair(stratum, "a", linked, weight, represents)
+    return SealedPair(stratum, "a", linked, weight, represents, certain=10.0)
 
 
 def test_precision_and_recall_are_those_of_the_whole():
@@ -80,6 +80,29 @@ def test_a_threshold_rises_above_the_strongest_wrong_link():
     words = {1: "same", 2: "different", 3: "same", 4: "same"}
     (rise,) = score_audit(pairs, words, words).rises
     assert (rise.stratum, rise.weight, rise.wrong, rise.right) == ("ordinary", 12.0, 1, 1)
+
+
+def test_a_wrong_link_below_the_threshold_names_none():
+    pairs = {
+        1: sealed(linked=True, weight=-3.0, stratum="newborn"),
+        2: sealed(linked=True, weight=12.0, stratum="newborn"),
+        3: sealed(linked=True, weight=4.0),
+        4: sealed(linked=True, weight=12.0),
+    }
+    words = {1: "different", 2: "same", 3: "same", 4: "different"}
+    score = score_audit(pairs, words, words)
+    assert [(rise.stratum, rise.weight, rise.wrong, rise.right) for rise in score.rises] == [("ordinary", 12.0, 1, 0)]
+    assert score.joined_otherwise == [JoinedOtherwise("newborn", 1)]
+
+
+def test_a_stratum_that_nobody_judged_is_named():
+    pairs = {1: sealed(linked=True), 2: sealed(linked=True, stratum="newborn")}
+    score = score_audit(pairs, {1: "same"}, {1: "same", 2: "same"})
+    assert [(one.name, one.links_right.size) for one in score.strata] == [("newborn", 0), ("ordinary", 1)]
+
+
+def test_each_stratum_gives_one_pair_at_least():
+    assert shares({(True, name): 5 for name in "abc"}, 1) == {(True, name): 1 for name in "abc"}
 
 
 def test_what_small_strata_lack_comes_from_the_others():

@@ -9,8 +9,10 @@ import pytest
 
 from fhir_gateway.domain.errors import ConfigurationError, SourceError
 from fhir_gateway.synth import cohort, khanza, puskesmas
+from fhir_gateway.synth.dice import dice_for
 from fhir_gateway.synth.generate import FILES, generate
-from fhir_gateway.synth.naming import customs
+from fhir_gateway.synth.misspelling import Bearer, written_name
+from fhir_gateway.synth.naming import GivenName, customs
 from fhir_gateway.synth.population import Region, families
 from fhir_gateway.synth.rates import Rates, rates_as_toml, read_rates
 from fhir_gateway.synth.truth import TRUTH_FILE, read_truth
@@ -193,6 +195,24 @@ def test_harsher_rates_are_probabilities_still():
     assert all(0 <= getattr(harsh, each.name) <= 1 for each in fields(Rates))
     assert harsh.twins == Rates().twins
     assert harsh.typo > Rates().typo
+
+
+def test_a_rate_that_is_set_higher_than_harshness_goes_stays_as_it_is():
+    certain = replace(Rates(), nik_missing=1.0)
+    assert certain.harsher(1) == certain
+    assert certain.harsher(5).nik_missing == 1
+    assert certain.harsher(0.5).nik_missing == 0.5
+
+
+def test_what_an_error_leaves_as_it_was_has_no_tag():
+    always = replace(Rates().harsher(0), respelled=1.0, typo=1.0)
+    written = [
+        written_name(dice_for(seed), always, Bearer(GivenName((name,), name), "L"))
+        for seed in range(40)
+        for name in ("Tomm", "Ab")
+    ]
+    assert all(bool(tags) == (text not in {"Tomm", "Ab"}) for text, tags in written)
+    assert {tags for _, tags in written} == {(), ("name-typo",)}
 
 
 def test_every_rate_says_where_it_comes_from():

@@ -228,3 +228,17 @@ def test_the_score_as_text_names_who_was_merged_and_what_was_missed():
     assert "mother-child" in text
     assert "missed" in text
     assert "nickname" in text
+
+
+def test_the_dose_that_a_wide_rows_reason_names_has_none_of_its_immunizations():
+    truth = [
+        TrueRow("asik", 1, "ani", doses=("P1-HB0-0", "P1-DPT-1", "P1-SYSTEM-POLIO-1")),
+        TrueRow(SOURCE, 1, "ani", doses=("P1-HB0-0",)),
+    ]
+    reason = "HB0: the dose lies before the birth"
+    reports = {
+        "asik": [ReportedRow(1, "rejected", "", ("i2", "i3"), reason=reason)],
+        SOURCE: [ReportedRow(1, "loaded", "1", ("i1",))],
+    }
+    doses = score(truth, reports).doses
+    assert (doses.given, doses.once, doses.doubled) == (3, 3, 0)

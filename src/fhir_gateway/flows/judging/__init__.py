@@ -5,7 +5,14 @@ Nothing is posted.
 
 from fhir_gateway.flows.judging.drawing import AuditPair, draw_audit
 from fhir_gateway.flows.judging.estimating import EstimationStudy, estimate_parameters
-from fhir_gateway.flows.judging.scoring import JUDGEMENTS, AuditScore, SealedPair, StratumScore, score_audit
+from fhir_gateway.flows.judging.scoring import (
+    JUDGEMENTS,
+    AuditScore,
+    JoinedOtherwise,
+    SealedPair,
+    StratumScore,
+    score_audit,
+)
 from fhir_gateway.flows.judging.statistics import Proportion
 from fhir_gateway.flows.judging.thresholds import Flip, StudiedRow, ThresholdOutcome, ThresholdStudy, study_thresholds
 
@@ -15,6 +22,7 @@ __all__ = [
     "AuditScore",
     "EstimationStudy",
     "Flip",
+    "JoinedOtherwise",
     "Proportion",
     "SealedPair",
     "StratumScore",

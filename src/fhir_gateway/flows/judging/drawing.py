@@ -182,9 +182,9 @@ def _choices(cells: Mapping[_Stratum, Mapping[str, _Cell]], size: int, chance: r
 
 
 def shares(available: Mapping[_Stratum, int], size: int) -> dict[_Stratum, int]:
-    """Return how many to draw of each: the same of all, and what the small ones cannot give from the others."""
+    """Return how many to draw of each: the same of all, one at least, and what the small ones cannot give from the others."""
     given = dict.fromkeys(available, 0)
-    left = min(size, sum(available.values()))
+    left = min(max(size, len(available)), sum(available.values()))
     while left > 0:
         for stratum in given:
             if left > 0 and given[stratum] < available[stratum]:

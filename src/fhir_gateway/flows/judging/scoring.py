@@ -1,6 +1,7 @@
 """What two judges' words on a drawn sample say of all automatic decisions. Pure."""
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,13 +13,14 @@ JUDGEMENTS = (SAME, DIFFERENT, UNSURE)
 
 @dataclass(frozen=True, slots=True)
 class SealedPair:
-    """What the judges did not see of a pair."""
+    """What the judges did not see of a pair; `certain` is the threshold that held when the pair was drawn, in bits."""
 
     stratum: str
     clinic: str
     linked: bool
     weight: float
     represents: float
+    certain: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +36,24 @@ class StratumScore:
 class Rise:
     """Where a threshold should rise: above `weight` no link of the stratum was wrong.
 
-    `wrong` links of the sample lie below it, and `right` ones, which a higher threshold would send to review.
+    From `certain` up to there lie `wrong` links of the sample, and `right` ones, which a higher threshold would send to review.
     """
 
     stratum: str
     weight: float
     wrong: int
     right: int
+
+
+@dataclass(frozen=True, slots=True)
+class JoinedOtherwise:
+    """Wrong links of a stratum that weigh less than `certain` by themselves, so that their weights name no threshold.
+
+    Other records of the two joined them, or a rule that is content with less.
+    """
+
+    stratum: str
+    wrong: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +68,7 @@ class AuditScore:
     strata: Sequence[StratumScore]
     clinics: Sequence[StratumScore]
     rises: Sequence[Rise]
+    joined_otherwise: Sequence[JoinedOtherwise]
 
 
 def score_audit(sealed: Mapping[int, SealedPair], first: Mapping[int, str], second: Mapping[int, str]) -> AuditScore:
@@ -74,6 +88,7 @@ def score_audit(sealed: Mapping[int, SealedPair], first: Mapping[int, str], seco
         strata=_scores(sealed, agreed, lambda pair: pair.stratum),
         clinics=_scores(sealed, agreed, lambda pair: pair.clinic),
         rises=_rises(sealed, links),
+        joined_otherwise=_joined_otherwise(sealed, links),
     )
 
 
@@ -100,7 +115,7 @@ def _scores(
     sealed: Mapping[int, SealedPair], agreed: Mapping[int, bool], name_of: Callable[[SealedPair], str]
 ) -> list[StratumScore]:
     scores = []
-    for name in sorted({name_of(sealed[number]) for number in agreed}):
+    for name in sorted({name_of(pair) for pair in sealed.values()}):
         own = {number: same for number, same in agreed.items() if name_of(sealed[number]) == name}
         links = [(same, sealed[n].represents) for n, same in own.items() if sealed[n].linked]
         apart = [(not same, sealed[n].represents) for n, same in own.items() if not sealed[n].linked]
@@ -110,10 +125,15 @@ def _scores(
 
 def _rises(sealed: Mapping[int, SealedPair], links: Mapping[int, bool]) -> list[Rise]:
     rises = []
-    for stratum in sorted({sealed[number].stratum for number in links}):
-        own = [(sealed[n].weight, same) for n, same in links.items() if sealed[n].stratum == stratum]
-        wrong = [weight for weight, same in own if not same]
-        if wrong:
-            right = sum(same and weight <= max(wrong) for weight, same in own)
-            rises.append(Rise(stratum, max(wrong), len(wrong), right))
+    own = {n: same for n, same in links.items() if sealed[n].weight >= sealed[n].certain}
+    for stratum in sorted({sealed[n].stratum for n, same in own.items() if not same}):
+        weights = [(sealed[n].weight, same) for n, same in own.items() if sealed[n].stratum == stratum]
+        wrong = [weight for weight, same in weights if not same]
+        right = sum(same and weight <= max(wrong) for weight, same in weights)
+        rises.append(Rise(stratum, max(wrong), len(wrong), right))
     return rises
+
+
+def _joined_otherwise(sealed: Mapping[int, SealedPair], links: Mapping[int, bool]) -> list[JoinedOtherwise]:
+    wrong = Counter(sealed[n].stratum for n, same in links.items() if not same and sealed[n].weight < sealed[n].certain)
+    return [JoinedOtherwise(stratum, count) for stratum, count in sorted(wrong.items())]
