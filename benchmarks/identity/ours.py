@@ -1,6 +1,6 @@
 """The gateway's own matching over all distinct Patients at once, as `load FILE…` does before it asks the server."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
 
@@ -9,7 +9,7 @@ from fhir_gateway.domain.records import Resource
 from fhir_gateway.flows.load.blocks import LARGEST_BLOCK, block_numbers
 from fhir_gateway.flows.load.comparing import LEAST
 from fhir_gateway.flows.load.components import components
-from fhir_gateway.identity.comparison import compare, weight_if_possible
+from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.decision import decide
 from fhir_gateway.identity.evidence import PersonEvidence, evidence_of
 from fhir_gateway.identity.frequencies import count_frequencies
@@ -32,11 +32,8 @@ def decide_all(patients: Iterable[Resource], listed: Sequence[Listed], policy: M
     screen = Screen(policy, frequencies, least=LEAST)
     edges: list[tuple[int, int | str]] = []
     for left, right in candidate_pairs(evidence):
-        one, other = evidence[left - 1], evidence[right - 1]
-        if screen.passes(one, other):
-            weight = weight_if_possible(one, other, policy=policy, frequencies=frequencies)
-            if weight is not None:
-                edges.append((left, right))
+        if screen.weight(evidence[left - 1], evidence[right - 1]) is not None:
+            edges.append((left, right))
     of_person: dict[int, list[tuple[int, int]]] = defaultdict(list)
     for left, right in edges:
         of_person[left].append((left, int(right)))
@@ -58,14 +55,18 @@ def candidate_pairs(evidence: Sequence[PersonEvidence]) -> Iterator[tuple[int, i
     A family's and its namesakes' pairs come together then, and of their names what comparing has remembered lately.
     """
     people = sorted(range(1, len(evidence) + 1), key=lambda number: (evidence[number - 1].birth_date, number))
-    keys = [block_numbers(evidence[number - 1]) for number in people]
-    blocks: dict[int, list[int]] = defaultdict(list)
+    keys = [tuple(dict.fromkeys(block_numbers(evidence[number - 1]))) for number in people]
+    size = Counter(key for own in keys for key in own)
+    blocks: dict[int, list[int]] = defaultdict(list)  # of those who come later, the last one first
+    for place in reversed(range(len(people))):
+        for key in keys[place]:
+            if 1 < size[key] <= LARGEST_BLOCK:
+                blocks[key].append(place)
     for place, own in enumerate(keys):
-        for key in dict.fromkeys(own):
-            blocks[key].append(place)
-    for place, own in enumerate(keys):
-        others = {other for key in own if len(blocks[key]) <= LARGEST_BLOCK for other in blocks[key] if other > place}
-        for other in sorted(others):
+        later = [block for key in own if (block := blocks.get(key))]
+        for block in later:
+            block.pop()
+        for other in sorted(set[int]().union(*later)):
             one, another = people[place], people[other]
             yield (one, another) if one < another else (another, one)
 

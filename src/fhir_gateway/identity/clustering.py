@@ -5,9 +5,7 @@ A chain that would join two vetoed people is cut at its weakest link, for strong
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from functools import reduce
 from itertools import takewhile
-from operator import or_
 from typing import NamedTuple
 
 from fhir_gateway.domain.identity import ComparedPair, Comparison, Evidence, Grade, Node
@@ -18,11 +16,12 @@ from fhir_gateway.identity.frequencies import Frequencies, default_frequencies
 from fhir_gateway.identity.given import (
     Listed,
     Repeats,
-    count_repeats,
     doses_part,
     fit_no_birth_date,
     in_different_lists,
+    may_fit_no_birth_date,
 )
+from fhir_gateway.identity.lists import Lists
 from fhir_gateway.identity.lots import (
     Received,
     raised_by_lot,
@@ -39,7 +38,6 @@ from fhir_gateway.identity.vetoes import ONE_BIRTH, SAME_NAME, VETOES, VetoCode
 CONFIRMED = 1000.0
 """The weight of a confirmed pair: above all that evidence can weigh."""
 _CONFIRMATION = Comparison((), (), CONFIRMED, Grade.CERTAIN)
-_NOTHING = Listed()
 _REFUSAL = Comparison((), (VETOES[VetoCode.DECIDED],), -CONFIRMED, Grade.CERTAINLY_NOT)
 
 
@@ -84,7 +82,7 @@ class Graph:
     ) -> None:
         self.nodes = nodes
         self._rank = _ranked(nodes)
-        self._listed: Mapping[Node, Listed] = listed or {}
+        self._lists = Lists(listed or {})
         self._received = received
         self.policy = policy
         self.frequencies = frequencies or default_frequencies()
@@ -189,7 +187,7 @@ class Graph:
 
     def listed_twice(self, one: Node, other: Node) -> bool:
         """Say whether doses part two: a clinic's list has the same of both, twins most likely, or their timeline is impossible."""
-        if one not in self._listed or other not in self._listed:
+        if one not in self._lists or other not in self._lists:
             return False
         key = frozenset((one, other))
         if key not in self._listed_twice:
@@ -200,7 +198,8 @@ class Graph:
 
     def timeline_is_impossible(self, one: Node, other: Node) -> bool:
         """Say whether the doses of both can be no one person's, on whichever of the two days that was born."""
-        return fit_no_birth_date(self.nodes[one], self.nodes[other], self._said_of((one, other)))
+        left, right = self.nodes[one], self.nodes[other]
+        return may_fit_no_birth_date(left, right) and fit_no_birth_date(left, right, self._lists.of((one, other)))
 
     def doses_contradict(self, edge: Edge, one: Iterable[Node], other: Iterable[Node]) -> bool:
         """Say whether doses part those whom an edge would join."""
@@ -216,19 +215,19 @@ class Graph:
 
     def repeats(self, some: Iterable[Node], others: Iterable[Node]) -> Repeats:
         """Return how many doses the same lists have of both groups; of a Patient only those that stand in them are known."""
-        return count_repeats(self._said_of(some), self._said_of(others))
+        return self._lists.repeats(some, others)
 
     def rows(self, some: Iterable[Node]) -> int:
         """Return how many rows tell of a group, as far as lists are known."""
-        return self._said_of(some).rows
+        return self._lists.of(some).rows
 
     def in_different_lists(self, some: Iterable[Node], others: Iterable[Node]) -> bool:
         """Say whether a list that has one line for each child has one for the one group, and for the other, whom other lists have, none."""
-        return in_different_lists(self._said_of(some), self._said_of(others))
+        return in_different_lists(self._lists.of(some), self._lists.of(others))
 
     def lots(self, some: Collection[Node], others: Collection[Node]) -> Evidence | None:
         """Return what lot, vaccine and day tell of both groups, see weigh_lots()."""
-        shared = shared_vials(self._said_of(some), self._said_of(others))
+        shared = shared_vials(self._lists.of(some), self._lists.of(others))
         if not shared:
             return None
         twins = self._of_one_birth(some, others)
@@ -239,7 +238,7 @@ class Graph:
         if self._received is None or self._of_one_birth(some, others) or self.repeats(some, others).contradicted:
             return None
         weights = self.policy.parameters.lots
-        return weigh_days(self._said_of(some), self._said_of(others), received=self._received, weights=weights)
+        return weigh_days(self._lists.of(some), self._lists.of(others), received=self._received, weights=weights)
 
     def _of_one_birth(self, some: Collection[Node], others: Collection[Node]) -> bool:
         return any(share_mother_and_birth(self.nodes[one], self.nodes[other]) for one in some for other in others)
@@ -251,10 +250,6 @@ class Graph:
             if lot and (asked := raised_by_lot(comparison, lot, self.policy)):
                 return asked
         return None
-
-    def _said_of(self, nodes: Iterable[Node]) -> Listed:
-        said = [self._listed[node] for node in nodes if node in self._listed]
-        return reduce(or_, said) if said else _NOTHING
 
     def certain_edges(self) -> list[Edge]:
         """Return every edge that may join two, best first, each once."""

@@ -69,7 +69,7 @@ def compare(
     """Weigh two people's evidence; symmetric and pure. None stands for the shipped values."""
     policy = policy or DEFAULT_POLICY
     frequencies = frequencies or default_frequencies()
-    weighed = _weigh(left, right, policy, frequencies)
+    weighed = _weigh(left, right, find_levels(left, right, policy.parameters, frequencies), policy, frequencies)
     evidence = [piece(*each) for each in weighed.pieces]
     if _nik_stands_for_birth_date(weighed.levels):
         evidence = [piece(*each, _BIRTH_IN_NIK) if each[0] == "birth_date" else piece(*each) for each in weighed.pieces]
@@ -87,12 +87,11 @@ def compare(
 
 
 def weight_if_possible(
-    left: PersonEvidence, right: PersonEvidence, *, policy: MatchingPolicy, frequencies: Frequencies | None = None
+    left: PersonEvidence, right: PersonEvidence, levels: Levels, *, policy: MatchingPolicy, frequencies: Frequencies
 ) -> float | None:
     """Return the weight that compare() tells, None where it grades CERTAINLY_NOT; quicker, as nothing is put into words."""
-    frequencies = frequencies or default_frequencies()
-    weighed = _weigh(left, right, policy, frequencies)
-    vetoes = find_vetoes(left, right, weighed.levels, policy.parameters, frequencies)
+    weighed = _weigh(left, right, levels, policy, frequencies)
+    vetoes = find_vetoes(left, right, levels, policy.parameters, frequencies)
     grade = _grade(weighed, vetoes, policy=policy, cautious=False)
     if grade is Grade.CERTAINLY_NOT and not _of_one_birth(weighed, vetoes, policy):
         return None
@@ -111,18 +110,36 @@ def same_record(left: PersonEvidence, right: PersonEvidence) -> bool | None:
     return False if any(clinic in clinics for clinic, _ in right.records) else None
 
 
-def _weigh(left: PersonEvidence, right: PersonEvidence, policy: MatchingPolicy, frequencies: Frequencies) -> _Weighed:
-    parameters = policy.parameters
-    weights = parameters.weights
-    levels = Levels(
+def find_levels(
+    left: PersonEvidence, right: PersonEvidence, parameters: MatchingParameters, frequencies: Frequencies
+) -> Levels:
+    """Return how two people agree in each thing that is compared."""
+    return Levels(
         compare_niks(left, right),
         compare_own_names(left, right),
         compare_birth_dates(left, right),
-        left.gender == right.gender if left.gender and right.gender else None,
+        same_gender(left, right),
         weigh_household(left, right, parameters, frequencies),
         same_record(left, right),
-        bool(left.persons) and any(person in right.persons for person in left.persons),
+        same_person(left, right),
     )
+
+
+def same_gender(left: PersonEvidence, right: PersonEvidence) -> bool | None:
+    """Whether the sex is the same; None where one is unknown."""
+    return left.gender == right.gender if left.gender and right.gender else None
+
+
+def same_person(left: PersonEvidence, right: PersonEvidence) -> bool:
+    """Whether both carry one of the gateway's own identifiers."""
+    return bool(left.persons) and any(person in right.persons for person in left.persons)
+
+
+def _weigh(
+    left: PersonEvidence, right: PersonEvidence, levels: Levels, policy: MatchingPolicy, frequencies: Frequencies
+) -> _Weighed:
+    parameters = policy.parameters
+    weights = parameters.weights
     pieces: list[tuple[str, str, float]] = []
     if levels.own:
         pieces.append(("own_identifier", "agree", weights["own_identifier.agree"]))

@@ -139,15 +139,20 @@ def of_a_small_child(said: Listed, born: int) -> bool:
     return born > 0 and any(dose.day > last and dose.vaccine in small_childrens() for dose in said.doses)
 
 
+def may_fit_no_birth_date(left: PersonEvidence, right: PersonEvidence) -> bool:
+    """Say whether doses may show that their birth dates are neither's: both are whole, and of two years."""
+    return left.birth_date.year != right.birth_date.year and left.birth_date.whole and right.birth_date.whole
+
+
 def fit_no_birth_date(left: PersonEvidence, right: PersonEvidence, said: Listed) -> bool:
     """Say whether what two have got can be nobody's who was born on either day: an impossible timeline.
 
     `said` is what lists say of both. Who was born on the earlier day was grown up when a small child's dose was given,
     and a dose was given before the later day.
     """
-    births = left.birth_date, right.birth_date
-    if not all(born.whole for born in births) or births[0].year == births[1].year:
+    if not may_fit_no_birth_date(left, right):
         return False
+    births = left.birth_date, right.birth_date
     later = max(f"{born.year:04}-{born.month:02}-{born.day:02}" for born in births)
     before = any(dose.day < later for dose in said.doses)
     return before and of_a_small_child(said, min(born.year for born in births))
@@ -193,7 +198,6 @@ class Repeats(NamedTuple):
         return self.compared > 0 and not self.repeated and not self.lines
 
 
-@remembered(512)
 def count_repeats(left: Listed, right: Listed) -> Repeats:
     """Count the doses that the same lists have of both people; symmetric.
 
@@ -301,13 +305,16 @@ def _in_lists(doses: frozenset[GivenDose]) -> Mapping[str, _InList]:
     """Return register → what it has; each of a family is held against all others, whose doses are sorted out once."""
     found: dict[str, _InList] = {}
     for dose in doses:
-        listed = found.setdefault(dose.register, _InList([], {}, {}))
-        number = "1" if dose.vaccine in _GIVEN_ONCE else dose.number
+        vaccine = dose.vaccine
+        told = found.get(dose.register)
+        if told is None:
+            told = found[dose.register] = _InList([], {}, {})
+        number = "1" if vaccine in _GIVEN_ONCE else dose.number
         day = date.fromisoformat(dose.day).toordinal()
-        listed.doses.append((dose.vaccine, number, day))
-        listed.of_vaccine.setdefault(dose.vaccine, []).append((number, day))
+        told.doses.append((vaccine, number, day))
+        told.of_vaccine.setdefault(vaccine, []).append((number, day))
         if number:
-            listed.numbered[dose.vaccine, number] = max(day, listed.numbered.get((dose.vaccine, number), day))
+            told.numbered[vaccine, number] = max(day, told.numbered.get((vaccine, number), day))
     return found
 
 
@@ -347,6 +354,8 @@ def _length(listed: _InList) -> int:
 
 def _repeated(few: _InList, many: _InList) -> int:
     """Count the doses that stand in both, under the same number or on days that lie too near for two."""
+    if few.of_vaccine.keys().isdisjoint(many.of_vaccine):
+        return 0
     return sum(
         (vaccine, number) in many.numbered
         or any(abs(day - there) < _TWO_WEEKS for _, there in many.of_vaccine.get(vaccine, ()))
@@ -359,8 +368,10 @@ def _across(one: Mapping[str, _InList], other: Mapping[str, _InList]) -> tuple[i
     agreed: set[tuple[str, str]] = set()
     contradicted: set[tuple[str, str]] = set()
     for mine, theirs in ((one[here], other[there]) for here in one for there in other if here != there):
-        for vaccine, number, day in mine.doses:
-            for their_number, their_day in theirs.of_vaccine.get(vaccine, ()):
+        for vaccine in mine.of_vaccine.keys() & theirs.of_vaccine.keys():
+            for (number, day), (their_number, their_day) in product(
+                mine.of_vaccine[vaccine], theirs.of_vaccine[vaccine]
+            ):
                 days = abs(day - their_day)
                 if number == their_number if number and their_number else days < _TWO_WEEKS:
                     (contradicted if days >= _COPIED_WRONGLY else agreed).add((vaccine, number))

@@ -7,6 +7,7 @@ The bounds are taken from the parameters themselves; a property test holds them 
 """
 
 import math
+from typing import NamedTuple
 
 from fhir_gateway.domain.identity import Grade
 from fhir_gateway.identity.comparators import (
@@ -17,12 +18,12 @@ from fhir_gateway.identity.comparators import (
     compare_own_names,
     months_apart,
 )
-from fhir_gateway.identity.comparison import same_record
+from fhir_gateway.identity.comparison import same_gender, same_person, same_record, weight_if_possible
 from fhir_gateway.identity.evidence import PersonEvidence
-from fhir_gateway.identity.frequencies import Frequencies
+from fhir_gateway.identity.frequencies import Frequencies, default_frequencies
 from fhir_gateway.identity.parameters import MatchingParameters, MatchingPolicy
-from fhir_gateway.identity.vetoes import LIKE_NAME, OTHER_NAME, SAME_DAY, SAME_NAME
-from fhir_gateway.identity.weighing import weigh_household, weigh_name, weigh_same_birth_date
+from fhir_gateway.identity.vetoes import LIKE_NAME, OTHER_NAME, SAME_DAY, SAME_NAME, Levels
+from fhir_gateway.identity.weighing import Household, weigh_household, weigh_name, weigh_same_birth_date
 from fhir_gateway.people.name_agreement import WORDS_MISSING, NameAgreement, NameLevel
 from fhir_gateway.people.name_contradiction import surely_contradict
 
@@ -35,6 +36,15 @@ _ROUNDING = 0.02
 """A comparison rounds the weights of name and household to hundredths."""
 
 
+class _Compared(NamedTuple):
+    """What the screen compared of two; None where it had no need to."""
+
+    nik: NikLevel | None = None
+    birth_date: BirthDateLevel | None = None
+    name: NameAgreement | None = None
+    household: Household | None = None
+
+
 class Screen:
     """Says of two people whether their comparison can reach a grade at all; exact, symmetric, no I/O.
 
@@ -44,6 +54,7 @@ class Screen:
     def __init__(self, policy: MatchingPolicy, frequencies: Frequencies | None = None, *, least: Grade) -> None:
         parameters = policy.parameters
         weights = parameters.weights
+        self._policy = policy
         self._prior = policy.prior + _ROUNDING
         self._parameters = parameters
         self._frequencies = frequencies
@@ -57,7 +68,7 @@ class Screen:
         self._birth_date = {level: weights.get(f"birth_date.{level.value}", 0.0) for level in BirthDateLevel}
         self._any_birth_date = _most_of_dates(self._birth_date, parameters)
         self._name = {level: _most_of_name(level, parameters) for level in NameLevel}
-        self._gender = {True: weights["gender.agree"], False: weights["gender.different"]}
+        self._gender = {True: weights["gender.agree"], False: weights["gender.different"], None: 0.0}
         self._record = {True: weights["record_number.agree"], False: weights["record_number.different"], None: 0.0}
         self._household = max(0.0, parameters.household.most)
         self._family = max(0.0, min(parameters.household.family, parameters.household.most))
@@ -70,21 +81,41 @@ class Screen:
 
     def passes(self, left: PersonEvidence, right: PersonEvidence) -> bool:
         """Say whether a comparison is worth while; False is certain: it would be graded lower than asked for."""
-        return self._weighs_enough(left, right) or self._of_one_birth(left, right)
+        return self._compared(left, right) is not None or self._of_one_birth(left, right)
+
+    def weight(self, left: PersonEvidence, right: PersonEvidence) -> float | None:
+        """Return the weight that compare() tells, None where it grades CERTAINLY_NOT; what is compared for the screen is so once."""
+        found = self._compared(left, right)
+        if found is None:
+            if not self._of_one_birth(left, right):
+                return None
+            found = _Compared()
+        frequencies = self._frequencies or default_frequencies()
+        levels = Levels(
+            found.nik or compare_niks(left, right),
+            found.name or compare_own_names(left, right),
+            found.birth_date or compare_birth_dates(left, right),
+            same_gender(left, right),
+            found.household or weigh_household(left, right, self._parameters, frequencies),
+            same_record(left, right),
+            same_person(left, right),
+        )
+        return weight_if_possible(left, right, levels, policy=self._policy, frequencies=frequencies)
 
     def _of_one_birth(self, left: PersonEvidence, right: PersonEvidence) -> bool:
         """Whether two may be asked about whatever they weigh, as their mother cannot have borne both (see too_near_for_two_births)."""
         if months_apart(left, right) > _MONTHS_OF_ONE_BIRTH or {left.gender, right.gender} == _BOTH_SEXES:
             return False
-        if not (left.newborn or right.newborn) and compare_own_names(left, right).level not in SAME_NAME:
+        if not (left.newborn or right.newborn) and not _of_one_name(left, right):
             return False
         frequencies, family = self._frequencies, self._parameters.household.whole_family
         return frequencies is None or weigh_household(left, right, self._parameters, frequencies).weight >= family
 
-    def _weighs_enough(self, left: PersonEvidence, right: PersonEvidence) -> bool:
+    def _compared(self, left: PersonEvidence, right: PersonEvidence) -> "_Compared | None":
+        """Return what was compared of two who may weigh enough, None where they cannot."""
         nik = compare_niks(left, right)
-        if nik is NikLevel.AGREE or (left.persons and any(person in right.persons for person in left.persons)):
-            return True
+        if nik is NikLevel.AGREE or same_person(left, right):
+            return _Compared(nik)
         born = compare_birth_dates(left, right)
         weight = self._prior + self._nik[nik]
         damaged = nik in _DAMAGED_AGREE
@@ -92,21 +123,42 @@ class Screen:
             weight += self._most_of_birth_date(left, right, born, damaged=damaged)
         else:
             weight += self._birth_date[born]
-        if left.gender and right.gender:
-            weight += self._gender[left.gender == right.gender]
         record = same_record(left, right)
-        weight += self._record[record]
+        weight += self._gender[same_gender(left, right)] + self._record[record]
         under_any_name, under_near_ones, under_other_ones = self._least[nik, born, record is True]
         if weight < under_any_name:
-            return False
+            return None
         if weight < under_other_ones and _contradict(left, right, as_typed=weight >= under_near_ones):
-            return False
+            return None
         name = compare_own_names(left, right)
         needed = self._needed_with(nik, born, name.level, same_number=record is True)
-        household = self._most_of_household(born, name.level)
-        if weight + self._name[name.level] + household < needed:
-            return False
-        return self._reaches(left, right, name, bits=(weight, household, needed))
+        most = self._most_of_household(born, name.level)
+        if weight + self._name[name.level] + most < needed:
+            return None
+        return self._reaching(left, right, _Compared(nik, born, name), name, bits=(weight, most, needed))
+
+    def _reaching(
+        self,
+        left: PersonEvidence,
+        right: PersonEvidence,
+        compared: "_Compared",
+        name: NameAgreement,
+        *,
+        bits: tuple[float, float, float],
+    ) -> "_Compared | None":
+        """Return what was compared where name and household add what is missing; bits: all else, at most of the household, what is needed."""
+        frequencies = self._frequencies
+        if frequencies is None:
+            return compared
+        weight, most, needed = bits
+        if name.level is not NameLevel.UNKNOWN:
+            weight += weigh_name(name, self._parameters, frequencies)
+        if weight >= needed:
+            return compared
+        if weight + most < needed:
+            return None
+        household = weigh_household(left, right, self._parameters, frequencies)
+        return compared._replace(household=household) if weight + min(most, household.weight) >= needed else None
 
     def _most_of_birth_date(
         self, left: PersonEvidence, right: PersonEvidence, born: BirthDateLevel, *, damaged: bool
@@ -143,19 +195,10 @@ class Screen:
         asked = asked or (name is NameLevel.UNKNOWN and born in SAME_DAY)  # a newborn's, perhaps
         return self._otherwise_certain[nik] if asked else math.inf
 
-    def _reaches(
-        self, left: PersonEvidence, right: PersonEvidence, name: NameAgreement, bits: tuple[float, float, float]
-    ) -> bool:
-        """Whether name and household add what is missing; bits: all else, at most of the household, what is needed."""
-        frequencies = self._frequencies
-        if frequencies is None:
-            return True
-        weight, household, needed = bits
-        if name.level is not NameLevel.UNKNOWN:
-            weight += weigh_name(name, self._parameters, frequencies)
-        if weight >= needed or weight + household < needed:
-            return weight >= needed
-        return weight + min(household, weigh_household(left, right, self._parameters, frequencies).weight) >= needed
+
+def _of_one_name(left: PersonEvidence, right: PersonEvidence) -> bool:
+    """Whether names are the same, in whatever spelling; most strangers' contradict, which is told sooner."""
+    return not _contradict(left, right, as_typed=False) and compare_own_names(left, right).level in SAME_NAME
 
 
 def _contradict(left: PersonEvidence, right: PersonEvidence, *, as_typed: bool) -> bool:

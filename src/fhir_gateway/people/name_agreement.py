@@ -67,6 +67,8 @@ def compare_keys(left: str, right: str) -> NameAgreement:
     """Compare names by their keys (PersonName.key)."""
     if not left or not right:
         return _UNKNOWN
+    if left == right:
+        return _same(left)
     return _compare(left, right) if left <= right else _mirrored(_compare(right, left))
 
 
@@ -75,6 +77,14 @@ def _mirrored(agreement: NameAgreement) -> NameAgreement:
         return agreement
     near = tuple((right, left) for left, right in agreement.near)
     return replace(agreement, near=near)
+
+
+@remembered(1024)
+def _same(key: str) -> NameAgreement:
+    """Compare a name with itself, which is half of all comparisons, and would crowd the others out of what is remembered."""
+    plain, own, father, _ = tokens_of_key(key)
+    shared = without_mark(own) if plain[:1] == MARK else own
+    return NameAgreement(NameLevel.EXACT, shared + father)
 
 
 @remembered(2048)
@@ -257,7 +267,7 @@ class _Alignment:
 
     def _level(self) -> NameLevel:
         if self.left and self.right:
-            if _nearly_whole(*self.whole):
+            if nearly_whole(*self.whole):
                 return NameLevel.NEAR
             return NameLevel.PARTIAL if self._is_telling() else NameLevel.DIFFERENT
         if self.left or self.right or self.initials:
@@ -277,7 +287,7 @@ class _Alignment:
 
     def _near_enough(self) -> bool:
         """Several mistyped words are believed only where as many are right, or the whole is nearly the same."""
-        return len(self.near) <= max(1, len(self.shared)) or _nearly_whole(*self.whole)
+        return len(self.near) <= max(1, len(self.shared)) or nearly_whole(*self.whole)
 
 
 def nearness(left: str, right: str) -> int | None:
@@ -311,7 +321,7 @@ def may_be_paired(one: str, other: str) -> bool:
 
 def may_be_written_alike(left: str, right: str) -> bool:
     """Say whether two names, each written in one word, are one name in another spelling or with one or two errors."""
-    return _nearly_whole(left, right) or _same_form(left, right)
+    return nearly_whole(left, right) or _same_form(left, right)
 
 
 def nearly_joined(one: str, other: str, word: str) -> bool:
@@ -361,7 +371,8 @@ def is_short_form(short: str, word: str) -> bool:
     return all(letter in letters for letter in short)
 
 
-def _nearly_whole(left: str, right: str) -> bool:
+def nearly_whole(left: str, right: str) -> bool:
+    """Say whether two names, each written in one word, are one but for one error, or two in a long one."""
     longest = max(len(left), len(right))
     if min(len(left), len(right)) < 7:
         return False

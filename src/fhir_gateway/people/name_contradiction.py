@@ -5,10 +5,18 @@ over, whatever becomes of the others: they are PARTIAL or DIFFERENT.
 """
 
 from collections.abc import Mapping, Sequence
+from enum import Enum
 from itertools import combinations
 
 from fhir_gateway.domain.recent import remembered
-from fhir_gateway.people.name_agreement import MARK, may_be_paired, may_be_written_alike, nearly_joined, without_mark
+from fhir_gateway.people.name_agreement import (
+    MARK,
+    may_be_paired,
+    may_be_written_alike,
+    nearly_joined,
+    nearly_whole,
+    without_mark,
+)
 from fhir_gateway.people.name_sounds import LASTING, compared_form, heard_letters
 from fhir_gateway.people.name_tokens import abbreviates
 from fhir_gateway.people.name_words import ABBREVIATIONS
@@ -20,26 +28,51 @@ _Heard = Mapping[str, int]
 _LONG_WORD = 8
 
 
-@remembered(2048)
+class _Contradiction(Enum):
+    """What the compared forms of two names tell: nothing, or that words are left over on both sides, be it ..."""
+
+    UNKNOWN = 0
+    SURE = 1
+    UNLESS_MISTYPED = 2
+    """... unless letters were mistyped so that the spelling is another one,"""
+    UNLESS_INITIAL = 3
+    """... or unless an initial that is taken for Muhammad's is that of another word."""
+
+
 def surely_contradict(left: str, right: str, *, as_typed: bool = True) -> bool:
     """Say whether comparing two names' keys (PersonName.key) surely tells PARTIAL or DIFFERENT; symmetric.
 
     Without `as_typed` it may be NEAR or lack words as well: by letters that were mistyped so that the spelling is another
     one. False tells nothing.
     """
+    one, other = (left, right) if left <= right else (right, left)
+    told = _by_forms(one, other)
+    if told is _Contradiction.UNKNOWN or told is _Contradiction.SURE:
+        return told is _Contradiction.SURE
+    return (not as_typed and told is _Contradiction.UNLESS_MISTYPED) or _by_letters(one, other)
+
+
+@remembered(2048)
+def _by_forms(left: str, right: str) -> _Contradiction:
     plain_left, own_left, father_left, cut_left = tokens_of_key(left)
     plain_right, own_right, father_right, cut_right = tokens_of_key(right)
     if bool(father_left) != bool(father_right):
-        return False  # a father's name may be taken for an own one
+        return _Contradiction.UNKNOWN  # a father's name may be taken for an own one
     if plain_left[:1] == plain_right[:1] == MARK:
         own_left, own_right = without_mark(own_left), without_mark(own_right)
-    cut = (cut_left, cut_right)
-    if not _contradict(own_left, own_right, cut):
-        return False
+    if not _contradict(own_left, own_right, (cut_left, cut_right)):
+        return _Contradiction.UNKNOWN
     if plain_left == own_left and plain_right == own_right:
-        return True
-    initial = abbreviates(plain_left) or abbreviates(plain_right)  # may be that of another word
-    return not (as_typed or initial) or _contradict(plain_left, plain_right, cut)
+        return _Contradiction.SURE
+    initial = abbreviates(plain_left) or abbreviates(plain_right)
+    return _Contradiction.UNLESS_INITIAL if initial else _Contradiction.UNLESS_MISTYPED
+
+
+@remembered(1024)
+def _by_letters(left: str, right: str) -> bool:
+    plain_left, _, _, cut_left = tokens_of_key(left)
+    plain_right, _, _, cut_right = tokens_of_key(right)
+    return _contradict(plain_left, plain_right, (cut_left, cut_right))
 
 
 def _contradict(left: _Words, right: _Words, cut: tuple[bool, bool]) -> bool:
@@ -104,8 +137,8 @@ def _may_be_written_alike(left: _Words, right: _Words, heard: _Heard) -> bool:
     """Whether two names, each written in one word, may be one; most have too few letters in common."""
     differing = _letters_of_all(left, heard) ^ _letters_of_all(right, heard)
     one, other = "".join(left), "".join(right)
-    if differing & LASTING and differing.bit_count() > 4 and not (one in ABBREVIATIONS or other in ABBREVIATIONS):
-        return False
+    if differing & LASTING and not (one in ABBREVIATIONS or other in ABBREVIATIONS):
+        return differing.bit_count() <= 4 and nearly_whole(one, other)
     return may_be_written_alike(one, other)
 
 

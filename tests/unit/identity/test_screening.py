@@ -111,6 +111,14 @@ def test_nobody_is_passed_over_whose_comparison_reaches_the_grade(least, one, ot
         assert Screen(policy, frequencies or KNOWN, least=least).passes(one, other) or frequencies is None
 
 
+@given(one=people(), other=people(), policy=POLICIES)
+@settings(derandomize=True, max_examples=500, deadline=None)
+def test_who_passes_weighs_what_the_comparison_tells(one, other, policy):
+    compared = compare(one, other, policy=policy, frequencies=KNOWN)
+    weight = None if compared.grade is Grade.CERTAINLY_NOT else compared.weight
+    assert Screen(policy, KNOWN, least=Grade.POSSIBLE).weight(one, other) == weight
+
+
 @given(one=people(), other=people())
 @settings(derandomize=True, max_examples=150, deadline=None)
 def test_the_screen_is_symmetric(one, other):

@@ -14,7 +14,6 @@ from fhir_gateway.flows.load.shared_niks import count_niks, park_people_under_on
 from fhir_gateway.flows.load.tools import LoadTools
 from fhir_gateway.identity.blocking import probe_of
 from fhir_gateway.identity.combining import combine
-from fhir_gateway.identity.comparison import weight_if_possible
 from fhir_gateway.identity.evidence import PersonEvidence, evidence_of
 from fhir_gateway.identity.frequencies import Frequencies, FrequencyCount
 from fhir_gateway.identity.screening import Screen
@@ -50,10 +49,9 @@ async def compare_people(run: Run, tools: LoadTools) -> Frequencies:
         known = evidence.of({number for _, *pair in chunk for number in pair})
         edges: list[tuple[int, int | str, float]] = []
         for _, left, right in chunk:
-            if screen.passes(known[left], known[right]):
-                weight = weight_if_possible(known[left], known[right], policy=tools.matching, frequencies=frequencies)
-                if weight is not None:
-                    edges.append((left, right, weight))
+            weight = screen.weight(known[left], known[right])
+            if weight is not None:
+                edges.append((left, right, weight))
         with tools.ledger.transaction():
             tools.ledger.spool.connect(run, edges)
         compared += len(chunk)
@@ -158,12 +156,8 @@ async def _look_up_window(
             master = masters.get(patient_id, patient_id)
             if master in mine:
                 edges.append((number, patient_id, OWN))
-            elif screen.passes(evidence[number], known[master]):
-                weight = weight_if_possible(
-                    evidence[number], known[master], policy=tools.matching, frequencies=frequencies
-                )
-                if weight is not None:
-                    edges.append((number, patient_id, weight))
+            elif (weight := screen.weight(evidence[number], known[master])) is not None:
+                edges.append((number, patient_id, weight))
     kept = {str(other) for _, other, _ in edges}
     with tools.ledger.transaction():
         tools.ledger.spool.keep_candidates(run, {i: p for i, p in candidates.patients.items() if i in kept})
