@@ -16,6 +16,16 @@ def test_two_rows_are_compared_with_their_evidence(place):
     assert place.json("identity", "compare", "sheet.csv:1", "sheet.csv:3")["match_grade"] == "certainly-not"
 
 
+def test_what_counts_in_the_sum_adds_up_to_it(place):
+    place.sheet(NEAR)
+    place.sheet(NEAR, name="other.csv")
+    compared = place.json("identity", "compare", "sheet.csv:1", "other.csv:1", "--clinic", "x")
+    (lot,) = (one for one in compared["evidence"] if not one["in_sum"])
+    assert (lot["field"], lot["weight"] > 0) == ("lot", True)
+    summed = sum(one["weight"] for one in compared["evidence"] if one["in_sum"])
+    assert compared["prior"] + summed == pytest.approx(compared["weight"], abs=0.01)
+
+
 def test_a_row_is_compared_with_a_patient(place):
     place.load(place.sheet(RATNA))
     (patient_id,) = place.content()[0]

@@ -64,6 +64,23 @@ def test_who_is_said_to_be_replaced_and_is_not_keeps_the_own_doses(place):
     assert sorted(owners) == sorted([ratna["id"], ratna["id"], bayu["id"]])
 
 
+def test_a_given_name_or_line_that_is_an_extension_alone_stops_nothing(place):
+    place.load(place.sheet(RATNA))
+    (patient,) = place.content()[0].values()
+    absent = {
+        "extension": [{"url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "unknown"}]
+    }
+    name = {"given": ["Ratna", None], "_given": [None, absent], "family": "Dewanti"}
+    line = {"line": ["Bukateja", None], "_line": [None, absent]}
+    put(place, {**patient, "name": [name], "address": [line], "contact": [{"name": name}]})
+    assert counts(place.load(place.sheet(RATNA_POLIO, name="next.csv"))) == {"loaded": 1}
+    for command in (("person", "show", patient["id"]), ("identity", "compare", "next.csv:1", patient["id"])):
+        code, out, err = place.run(*command, "--reveal")
+        assert code == 0, err
+        assert "Ratna Dewanti" in out
+        assert "None" not in out
+
+
 def put(place, resource):
     from fhir_gateway.embedded_server.server import EmbeddedServer  # noqa: PLC0415
 

@@ -54,10 +54,15 @@ def test_a_link_names_the_review_that_tells_why(place):
     place.load(place.sheet(RATNA, SAME_NIK))
     (item,) = place.json("review", "list")
     (patient,) = place.server("Patient")
-    place.json("review", "link", item["id"], patient, "--note", "was renamed", "--user", "ani")
+    note = "was renamed, NIK 3303015203200003"
+    place.json("review", "link", item["id"], patient, "--note", note, "--user", "ani")
     _, out, _ = place.run("person", "show", patient)
     assert f"linked by ani in review {item['id']}" in out
-    assert "was renamed" in place.run("review", "show", item["id"])[1]
+    for options in ((), ("--json",)):
+        out = place.run("review", "show", item["id"], *options)[1]
+        assert "was renamed" in out
+        assert "3303015203200003" not in out
+        assert note in place.run("review", "show", item["id"], *options, "--reveal")[1]
 
 
 def test_a_decision_whose_value_a_spreadsheet_did_not_store_is_no_empty_cell(place):

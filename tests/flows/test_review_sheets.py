@@ -58,6 +58,31 @@ def test_an_exported_line_shows_row_and_candidate_side_by_side(asked):
     assert line["decision"] == ""
 
 
+@pytest.mark.parametrize("together", [True, False])
+def test_a_line_tells_the_evidence_about_its_candidate(place, together):
+    if together:
+        place.load(place.sheet(RATNA, SAME_NIK))
+    else:
+        ask(place)
+    (line,) = lines_of(exported(place, "out.csv"))
+    assert "+23.2 the same NIK" in line["evidence"]
+    assert "in sum, but here a rule decides" in line["evidence"]
+
+
+def test_of_two_candidates_each_line_tells_its_own(place):
+    first = BAYU.replace("3303021107190002", "").replace("081210001002", "")
+    second = first.replace("Endah Palupi", "Tri Lestari").replace("Kutasari", "Kemangkon")
+    place.load(place.sheet(first, second.replace("20/08/2019", "20/09/2019")))
+    place.json("review", "create", 1)
+    unknown = first.replace("Endah Palupi", "").replace("Kutasari", "").replace("20/08/2019;BCG", "20/10/2019;MR")
+    place.load(place.sheet(unknown, name="next.csv"))
+    lines = lines_of(exported(place, "out.csv"))
+    assert len({line["patient"] for line in lines}) == len(lines) == 2
+    for line in lines:
+        assert f"Patient/{line['patient']}" in line["evidence"]
+        assert line["evidence"].count("before any evidence") == 1
+
+
 def test_a_masked_sheet_holds_no_number_in_full(asked):
     path = exported(asked, "out.csv", "--masked")
     assert "3303015203200003" not in path.read_text(encoding="utf-8-sig")

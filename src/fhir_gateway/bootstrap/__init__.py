@@ -11,7 +11,6 @@ from fhir_gateway.bootstrap.views import (
     ReviewView,
     Summary,
     explained,
-    of_its_time,
     summary_of,
 )
 
@@ -26,7 +25,6 @@ __all__ = [
     "Summary",
     "explained",
     "ledger_of",
-    "of_its_time",
     "opened",
     "summary_of",
     "told_since",

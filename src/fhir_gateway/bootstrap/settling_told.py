@@ -35,7 +35,7 @@ class PairsSettled:
         for person, other in ((pair.left, pair.right), (pair.right, pair.left)):
             if not isinstance(person, int):
                 continue
-            for patient_id in dict.fromkeys((self._patient_of(other), self._became(other))):
+            for patient_id in dict.fromkeys((self._patient_of(other), self.became(other))):
                 if said := self._ledger.reviews.judged(self._digest(person), patient_id):
                     same, review = said
                     item = self._ledger.reviews.get(review)
@@ -57,12 +57,13 @@ class PairsSettled:
         for number, loaded in sorted(self._ledger.keys.loaders(keys).values()):
             run = self._ledger.runs.get(number) if number < self._run.id else None
             stored = self._ledger.spool.decision_of(run, loaded) if run else None
-            if stored and self._survivor(stored.decision.patient_id) == self._survivor(str(patient_id)):
+            if stored and self.survivor(stored.decision.patient_id) == self.survivor(str(patient_id)):
                 whose = "this row" if len(keys) == 1 else "a row that says this of the person"
                 return f"one person, as {whose} was loaded for it before (run {number})"
         return "one person, as another row that says the very same of the person was loaded for it before"
 
-    def _survivor(self, patient_id: str) -> str:
+    def survivor(self, patient_id: str) -> str:
+        """Return who a Patient is today, after merges."""
         return self._ledger.merges.survivors([patient_id]).get(patient_id, patient_id)
 
     def _digest(self, person: int) -> str:
@@ -91,7 +92,7 @@ class PairsSettled:
         """Return who the two are, where nobody is asked about them any more: each was answered in a question of its own."""
         if settled_by(pair, self._decision) is not SettledBy.ASKED:
             return ""
-        one, other = self._became(pair.left), self._became(pair.right)
+        one, other = self.became(pair.left), self.became(pair.right)
         if not (one and other):
             return ""
         if one == other:
@@ -99,7 +100,7 @@ class PairsSettled:
         return f"two people, Patients {one} and {other}, as operators decided of each"
 
     def _outcome(self, pair: ComparedPair, asked: Node, item: ReviewItem) -> str:
-        other = self._became(pair.right if asked == pair.left else pair.left)
+        other = self.became(pair.right if asked == pair.left else pair.left)
         return "one person" if item.patient_id and item.patient_id == other else "two people"
 
     def _names(self, item: ReviewItem, node: Node) -> bool:
@@ -121,7 +122,7 @@ class PairsSettled:
         stored = self._ledger.spool.decision_of(self._run, node)
         return stored.decision.patient_id if stored else ""
 
-    def _became(self, node: Node) -> str:
+    def became(self, node: Node) -> str:
         """Return who an operator last said that a person is, else whom the decision says; "" while there is none."""
         if isinstance(node, str):
             return node
@@ -135,13 +136,13 @@ class PairsSettled:
 
     def _merged(self, pair: ComparedPair) -> str:
         """Return which merge has made the Patients of both one since, or did so until it was undone."""
-        one, other = self._became(pair.left), self._became(pair.right)
+        one, other = self.became(pair.left), self.became(pair.right)
         if one == other or not (one and other):
             return ""
         records = self._merges_around((one, other))
         standing = [record for record in records if record.merge.state is MergeState.APPLIED]
         if found := joining(standing, one, other):
-            merge, survivor = found.merge, self._survivor(one)
+            merge, survivor = found.merge, self.survivor(one)
             when = merge.finished or merge.begun
             return f"since {when:%Y-%m-%d %H:%M} one Patient ({survivor}) by merge {merge.id}, by {merge.user}"
         for record in reversed(records):

@@ -84,6 +84,7 @@ class ReviewView:
     those whom they may be, and who wait themselves: the question that asks about them, and their rows; `answered` the rows
     that each answer's run settled, by the run's number. `hanging` are the questions that this one's answer settles as well;
     `loaded` the rows, by the Patient for whom they are loaded, about which it is asked if these are two people.
+    `evidence` tells of all who were compared, `evidence_of` of each candidate alone.
     """
 
     item: ReviewItem
@@ -96,6 +97,7 @@ class ReviewView:
     evidence: Sequence[str] = ()
     hanging: Sequence[int] = ()
     loaded: Mapping[str, Sequence[ReviewRow]] = field(default_factory=dict)
+    evidence_of: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +143,22 @@ def explained(
     settled = PairsSettled(ledger, run, decision, policy) if run else None
     told = explain_decision(decision, policy=policy, rows=rows, settled=settled)
     return (*told, THRESHOLDS_OF_TODAY) if decision.pairs and not (run and run.thresholds) else told
+
+
+def _explained_each(
+    ledger: Ledger, run: Run | None, decision: PersonDecision, policy: MatchingPolicy, patient_ids: Iterable[str]
+) -> dict[str, tuple[str, ...]]:
+    """Return Patient → the comparisons with it in words, by what the people of the run became; all where none is with it."""
+    settled = PairsSettled(ledger, run, decision, policy) if run else None
+    became = (
+        {node: settled.survivor(settled.became(node)) for node in {p.right for p in decision.pairs}} if settled else {}
+    )
+    head = len(explained(ledger, run, replace(decision, pairs=()), policy))
+    found = {}
+    for patient_id in patient_ids:
+        pairs = tuple(pair for pair in decision.pairs if patient_id in {pair.right, became.get(pair.right)})
+        found[patient_id] = explained(ledger, run, replace(decision, pairs=pairs or decision.pairs), policy)[head:]
+    return found
 
 
 def _rows(numbers: Sequence[int]) -> str:
@@ -189,6 +207,7 @@ def review_view(
         evidence=explained(ledger, run, item.decision, policy) if item.decision else (),
         hanging=question.hanging,
         loaded=_loaded(ledger, item, records, {one: people[one].patient for one in shown}, policy),
+        evidence_of=_explained_each(ledger, run, item.decision, policy, shown) if item.decision else {},
     )
 
 

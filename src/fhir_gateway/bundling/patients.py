@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from fhir_gateway.bundling.digests import digest, supplied
 from fhir_gateway.domain import systems
 from fhir_gateway.domain.records import Resource
+from fhir_gateway.fhir.human_names import name_text
 from fhir_gateway.people.addresses import places_in
 from fhir_gateway.people.names import read_name
 from fhir_gateway.people.nik import Nik, NikStatus, may_be_made_of, read_nik
@@ -192,15 +193,11 @@ def _add_names(result: Resource, additions: Sequence[Resource]) -> None:
 
 def _is_temporary(name: Resource) -> bool:
     """Whether a name is a newborn's "By. Ny. …": others write it as any name. "By. X" may be the child's own."""
-    return name.get("use") == "temp" or ((read := read_name(_written(name))).newborn and not read.key)
+    return name.get("use") == "temp" or ((read := read_name(name_text(name))).newborn and not read.key)
 
 
 def _name_key(name: Resource) -> str:
-    return " ".join(_written(name).casefold().split())
-
-
-def _written(name: Resource) -> str:
-    return str(name.get("text") or " ".join([*name.get("given", []), name.get("family", "")]))
+    return " ".join(name_text(name).casefold().split())
 
 
 def _telecom_key(telecom: Resource) -> Any:

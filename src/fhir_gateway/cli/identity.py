@@ -18,7 +18,7 @@ from fhir_gateway.cli.progress import ProgressDisplay
 from fhir_gateway.domain.errors import UsageError
 from fhir_gateway.flows.judging import Flip, ThresholdOutcome
 from fhir_gateway.flows.load import LoadInput
-from fhir_gateway.identity.explain import explain_comparison
+from fhir_gateway.identity.explain import BESIDE_THE_SUM, explain_comparison
 from fhir_gateway.identity.parameters import MatchingPolicy
 from fhir_gateway.settings import EMBEDDED
 from fhir_gateway.synth.score import Score
@@ -63,7 +63,13 @@ def compare(
     if as_json:
         comparison = found.comparison
         evidence = [
-            {"field": e.field, "agreement": e.agreement, "weight": e.weight, "words": e.words}
+            {
+                "field": e.field,
+                "agreement": e.agreement,
+                "weight": e.weight,
+                "in_sum": e.field not in BESIDE_THE_SUM,
+                "words": e.words,
+            }
             for e in comparison.evidence
         ]
         print_json(

@@ -8,12 +8,13 @@ import typer
 
 from fhir_gateway import bootstrap
 from fhir_gateway.cli import options
-from fhir_gateway.cli.printing import console, masked, print_json, print_table, print_text
+from fhir_gateway.cli.printing import console, masked, print_json, print_table, print_text, without_niks
 from fhir_gateway.cli.progress import ProgressDisplay
 from fhir_gateway.domain import systems
 from fhir_gateway.domain.errors import UsageError
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.domain.runs import Provenance
+from fhir_gateway.fhir.human_names import name_text, texts
 from fhir_gateway.settings import EMBEDDED
 
 _DOSES = ("given on", "vaccine", "dose", "lot", "status", "id", "from")
@@ -76,7 +77,7 @@ def person_columns(patient: Resource, *, reveal: bool) -> dict[str, str]:
 
     mother = [c for c in patient.get("contact", []) if c.get("name")]
     return {
-        "name": listed("name", _name),
+        "name": listed("name", name_text),
         "born": str(patient.get("birthDate", "")),
         "gender": str(patient.get("gender", "")),
         "identifiers": "; ".join(
@@ -85,8 +86,8 @@ def person_columns(patient: Resource, *, reveal: bool) -> dict[str, str]:
             if element.get("value")
         ),
         "phone": listed("telecom", lambda t: str(t.get("value", ""))),
-        "address": listed("address", lambda a: str(a.get("text", "") or " ".join(a.get("line", [])))),
-        "mother or parent": "; ".join(dict.fromkeys(shown(_name(c["name"])) for c in mother)),
+        "address": listed("address", lambda a: str(a.get("text", "") or " ".join(texts(a.get("line"))))),
+        "mother or parent": "; ".join(dict.fromkeys(shown(name_text(c["name"])) for c in mother)),
         "last changed": str(patient.get("meta", {}).get("lastUpdated", "")),
     }
 
@@ -106,8 +107,8 @@ def _identifier_label(identifier: Resource) -> str:
     if system == systems.PERSON:
         return "gateway's own"
     if system.startswith(_MEDICAL_RECORD):
-        return f"record number of {unquote(system.removeprefix(_MEDICAL_RECORD))}"
-    return _LABELS.get(system) or system.rstrip("/").rpartition("/")[2]
+        return f"record number of {without_niks(unquote(system.removeprefix(_MEDICAL_RECORD)))}"
+    return _LABELS.get(system) or without_niks(system.rstrip("/").rpartition("/")[2])
 
 
 def _identifier_rank(identifier: Resource) -> int:
@@ -115,10 +116,6 @@ def _identifier_rank(identifier: Resource) -> int:
     system = identifier.get("system", "")
     known = list(_LABELS)
     return known.index(system) if system in known else len(known) + (system == systems.PERSON)
-
-
-def _name(name: Resource) -> str:
-    return str(name.get("text") or " ".join([*name.get("given", []), name.get("family", "")]).strip())
 
 
 def _aged(element: Resource, text: str) -> str:

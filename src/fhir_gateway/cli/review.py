@@ -7,7 +7,7 @@ import typer
 
 from fhir_gateway import bootstrap
 from fhir_gateway.cli import options, review_sheets
-from fhir_gateway.cli.printing import print_json, print_table, print_text
+from fhir_gateway.cli.printing import print_json, print_table, print_text, without_niks
 from fhir_gateway.cli.progress import ProgressDisplay
 from fhir_gateway.cli.review_view import print_review
 from fhir_gateway.cli.summary import print_summary, print_summary_json
@@ -67,13 +67,16 @@ def show(
     if as_json:
         print_json(
             {
-                **_as_json(item, list(view.candidates)),
+                **_as_json(item, list(view.candidates), reveal=reveal),
                 "hanging": list(view.hanging),
                 "rows_in": _rows(view.rows),
                 "loaded": {patient_id: _rows(rows) for patient_id, rows in view.loaded.items()},
                 "waiting": sorted({other.review for other in view.waiting} - {0}),
                 "evidence": list(view.evidence),
-                "answers": [{**_answer(one), "rows_in": _rows(view.answered.get(one.run, ()))} for one in view.answers],
+                "answers": [
+                    {**_answer(one, reveal=reveal), "rows_in": _rows(view.answered.get(one.run, ()))}
+                    for one in view.answers
+                ],
             }
         )
         return
@@ -274,11 +277,11 @@ def _print_unlinked(done: Unlinked, *, as_json: bool) -> None:
         )
 
 
-def _answer(answer: ReviewAnswer) -> dict[str, object]:
+def _answer(answer: ReviewAnswer, *, reveal: bool) -> dict[str, object]:
     return {
         "state": answer.state,
         "user": answer.user,
-        "note": answer.note,
+        "note": answer.note if reveal else without_niks(answer.note),
         "patient_id": answer.patient_id,
         "run": answer.run or None,
         "decided": answer.decided.isoformat(),
@@ -333,7 +336,7 @@ def _rows(rows: Sequence[bootstrap.ReviewRow]) -> list[dict[str, object]]:
     return [{"run": row.run, "file": row.file, "row": row.row} for row in rows]
 
 
-def _as_json(item: ReviewItem, candidates: Sequence[str]) -> dict[str, Any]:
+def _as_json(item: ReviewItem, candidates: Sequence[str], *, reveal: bool = False) -> dict[str, Any]:
     decision = item.decision
     return {
         "id": item.id,
@@ -349,6 +352,6 @@ def _as_json(item: ReviewItem, candidates: Sequence[str]) -> dict[str, Any]:
         "patient_id": item.patient_id,
         "opened": item.opened.isoformat(),
         "user": item.user,
-        "note": item.note,
+        "note": item.note if reveal else without_niks(item.note),
         "decided": item.decided.isoformat() if item.decided else None,
     }

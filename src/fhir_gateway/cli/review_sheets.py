@@ -13,7 +13,6 @@ from fhir_gateway.cli.persons import dose_words, person_columns
 from fhir_gateway.cli.printing import print_json, print_table, print_text
 from fhir_gateway.cli.progress import ProgressDisplay
 from fhir_gateway.domain.errors import SourceError
-from fhir_gateway.domain.identity import PersonDecision
 from fhir_gateway.domain.records import Layout, Resource, UnreadableRow
 from fhir_gateway.flows.load import LoadTools
 from fhir_gateway.flows.review import (
@@ -26,8 +25,6 @@ from fhir_gateway.flows.review import (
     questions,
     version_of,
 )
-from fhir_gateway.identity.explain import explain_comparison
-from fhir_gateway.identity.parameters import MatchingPolicy
 from fhir_gateway.reports import check_target, write_table
 from fhir_gateway.settings import EMBEDDED
 from fhir_gateway.sources import open_source
@@ -76,17 +73,7 @@ def export_sheet(
     check_target(sheet)
     with ProgressDisplay() as progress, bootstrap.opened(environment, progress) as gateway:
         views = gateway.reviews(questions(gateway.ledger))
-        policy = gateway.environment.matching
-        lines = [
-            line
-            for view in views
-            for line in _lines(
-                view,
-                version_of(view.item, gateway.ledger),
-                policy=bootstrap.of_its_time(policy, gateway.ledger.runs.get(view.item.run)),
-                masked=masked,
-            )
-        ]
+        lines = [line for view in views for line in _lines(view, version_of(view.item, gateway.ledger), masked=masked)]
     write_table(
         _COLUMNS,
         [[line.get(name, "") for name in _COLUMNS] for line in lines],
@@ -125,9 +112,7 @@ def import_sheet(
     return LEFT_OPEN if any(line.result not in _SETTLED for line in results) else 0
 
 
-def _lines(
-    view: bootstrap.ReviewView, version: str, *, policy: MatchingPolicy, masked: bool
-) -> Iterator[dict[str, str]]:
+def _lines(view: bootstrap.ReviewView, version: str, *, masked: bool) -> Iterator[dict[str, str]]:
     item = view.item
     asked = {
         "review": str(item.id),
@@ -144,7 +129,7 @@ def _lines(
             **_side("patient", [candidate.patient], masked=masked),
             "patient": patient_id,
             "patient_doses": "\n".join(map(dose_words, candidate.doses)),
-            "evidence": "\n".join(_evidence(item.decision, patient_id, policy)),
+            "evidence": "\n".join(view.evidence_of.get(patient_id, ())),
         }
     if not view.candidates:
         yield asked
@@ -156,15 +141,6 @@ def _side(side: str, people: Sequence[Resource], *, masked: bool) -> dict[str, s
         f"{side}_{name}": " | ".join(dict.fromkeys(c[shown] for c in columns if c[shown]))
         for shown, name in _COMPARED.items()
     }
-
-
-def _evidence(decision: PersonDecision | None, patient_id: str, policy: MatchingPolicy) -> Iterator[str]:
-    for pair in decision.pairs if decision else ():
-        if pair.right == patient_id:
-            if pair.of_persons:
-                yield "all rows of the person together:"
-            yield from explain_comparison(pair.comparison, policy=policy)
-            return
 
 
 def _read(sheet: Path) -> Iterator[SheetLine]:

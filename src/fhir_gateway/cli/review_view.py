@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from fhir_gateway import bootstrap
 from fhir_gateway.cli.persons import dose_words, person_columns
-from fhir_gateway.cli.printing import print_table, print_text
+from fhir_gateway.cli.printing import print_table, print_text, without_niks
 from fhir_gateway.domain.runs import ReviewState
 
 _MOST_ROWS = 20
@@ -35,7 +35,7 @@ def print_review(view: bootstrap.ReviewView, *, reveal: bool) -> None:
         if line not in head:
             print_text(f"  {line}")
     for answer in view.answers:
-        why = f": {answer.note}" if answer.note else ""
+        why = f": {answer.note if reveal else without_niks(answer.note)}" if answer.note else ""
         patient = f" (Patient {answer.patient_id})" if answer.patient_id else ""
         print_text(f"  {answer.decided:%Y-%m-%d %H:%M} {answer.state}{patient} by {answer.user}{why}")
         if rows := view.answered.get(answer.run):

@@ -8,7 +8,7 @@ import typer
 from fhir_gateway import bootstrap
 from fhir_gateway.cli import options
 from fhir_gateway.cli.exit_codes import LEFT_OPEN
-from fhir_gateway.cli.printing import console, print_json, print_table, print_text
+from fhir_gateway.cli.printing import console, print_json, print_table, print_text, without_niks
 from fhir_gateway.cli.progress import ProgressDisplay
 from fhir_gateway.cli.summary import print_summary, print_summary_json
 from fhir_gateway.domain.errors import UsageError
@@ -96,7 +96,7 @@ def _show_row(ledger: Ledger, run: Run, file: int | None, row: int, *, policy: M
     person, key, settlement = record
     stored = ledger.spool.decision_of(run, person)
     told = bootstrap.explained(ledger, run, stored.decision, policy, asked=person) if stored else ()
-    since = bootstrap.told_since(ledger, run, key, settlement) if settlement else ()
+    since = [without_niks(line) for line in bootstrap.told_since(ledger, run, key, settlement)] if settlement else []
     if as_json:
         print_json(
             {
@@ -109,7 +109,7 @@ def _show_row(ledger: Ledger, run: Run, file: int | None, row: int, *, policy: M
                 "patient_id": settlement.patient_id if settlement else "",
                 "immunization_ids": list(settlement.immunization_ids) if settlement else [],
                 "match_grade": settlement.grade if settlement else None,
-                "since": list(since),
+                "since": since,
                 "evidence": list(told),
             }
         )
@@ -125,7 +125,7 @@ def _show_row(ledger: Ledger, run: Run, file: int | None, row: int, *, policy: M
 
 
 def _print_settlement(row: int, settled: Settlement) -> None:
-    print_text(f"row {row}: {settled.outcome}" + (f", {settled.reason}" if settled.reason else ""))
+    print_text(f"row {row}: {settled.outcome}" + (f", {without_niks(settled.reason)}" if settled.reason else ""))
     if settled.suggestion:
         print_text(f"  what to do: {settled.suggestion}")
     if settled.patient_id:

@@ -14,6 +14,7 @@ from fhir_gateway.console.sessions import Session
 from fhir_gateway.domain.access import Role
 from fhir_gateway.domain.merges import GroupRule
 from fhir_gateway.domain.records import Resource
+from fhir_gateway.fhir.human_names import name_text, texts
 
 POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
@@ -97,7 +98,7 @@ def json_text(value: Any) -> str:
 def told_person(patient: Resource) -> dict[str, str]:
     """Return what tells a Patient from others, in words; "" for what it does not say."""
     return {
-        "name": "; ".join(map(_name, _listed(patient, "name"))),
+        "name": "; ".join(map(name_text, _listed(patient, "name"))),
         "born": str(patient.get("birthDate", "")),
         "gender": str(patient.get("gender", "")),
         "address": "; ".join(map(_address, _listed(patient, "address"))),
@@ -109,14 +110,8 @@ def _listed(patient: Resource, element: str) -> list[dict[str, Any]]:
     return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
 
 
-def _name(name: dict[str, Any]) -> str:
-    given = name.get("given")
-    return str(name.get("text") or " ".join(map(str, (*(given or ()), name.get("family", ""))))).strip()
-
-
 def _address(address: dict[str, Any]) -> str:
-    lines = address.get("line")
-    parts = [*(lines or ()), address.get("district", ""), address.get("city", "")]
+    parts = [*texts(address.get("line")), address.get("district", ""), address.get("city", "")]
     return str(address.get("text") or ", ".join(str(each) for each in parts if each))
 
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 from fhir_gateway.domain import systems
 from fhir_gateway.domain.recent import remembered
 from fhir_gateway.domain.records import Resource
+from fhir_gateway.fhir.human_names import name_text
 from fhir_gateway.people.addresses import places_in
 from fhir_gateway.people.name_agreement import NameLevel, compare_keys
 from fhir_gateway.people.names import PersonName, read_name
@@ -245,19 +246,10 @@ def _names(patient: Resource) -> tuple[PersonName, ...]:
     current: list[PersonName] = []
     old: list[PersonName] = []
     for name in _objects(patient.get("name")):
-        read = read_name(_name_text(name))
+        read = read_name(name_text(name))
         if read.text:
             (old if name.get("use") == "old" else current).append(read)
     return (*current, *old) if old else tuple(current)
-
-
-def _name_text(name: dict[str, Any]) -> str:
-    text = _text(name.get("text"))
-    if text:
-        return text
-    given = name.get("given")
-    words = [_text(word) for word in given] if isinstance(given, list) else []
-    return " ".join(word for word in (*words, _text(name.get("family"))) if word)
 
 
 class _Contacts(NamedTuple):
@@ -281,7 +273,7 @@ def _contacts(contacts: Any) -> _Contacts:
         named = mothers if not _MOTHERS.isdisjoint(codes) else None if _PARENTS.isdisjoint(codes) else parents
         if named is not None:
             name = contact.get("name")
-            named.append(read_name(_name_text(name) if isinstance(name, dict) else "").key)
+            named.append(read_name(name_text(name) if isinstance(name, dict) else "").key)
             phones += _phones(contact.get("telecom"))
     return _Contacts(mothers, parents, phones)
 

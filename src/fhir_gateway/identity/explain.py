@@ -32,7 +32,8 @@ _MOST_NAMED = 5
 _CAUTION = "caution"
 _BIRTHS = ONE_BIRTH.field
 _BY_OTHERS = "[told by other rows, too]"
-_BESIDE_THE_SUM = frozenset({_CAUTION, _BIRTHS, LOT, DOSES})
+BESIDE_THE_SUM = frozenset({_CAUTION, _BIRTHS, LOT, DOSES})
+"""Fields of evidence whose weights are no part of a comparison's own weight."""
 
 
 def explain_comparison(
@@ -47,7 +48,7 @@ def explain_comparison(
     if abs(comparison.weight) >= CONFIRMED:
         known = comparison.grade is Grade.CERTAIN
         return ("  known to be the same person" if known else "  decided to be two people",)
-    summed = [one for one in comparison.evidence if one.field not in _BESIDE_THE_SUM]
+    summed = [one for one in comparison.evidence if one.field not in BESIDE_THE_SUM]
     prior = comparison.weight - sum(one.weight for one in summed)
     summed.sort(key=lambda one: -one.weight)
     shown = _in_tenths([prior, *(one.weight for one in summed)], comparison.weight)

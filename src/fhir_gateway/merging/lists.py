@@ -13,6 +13,7 @@ from fhir_gateway.domain import systems
 from fhir_gateway.domain.merges import FieldChoice
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.fhir import json_text
+from fhir_gateway.fhir.human_names import name_text
 from fhir_gateway.fhir.references import iterate_references, parse_literal
 from fhir_gateway.merging.elements import objects, text
 from fhir_gateway.people.names import read_name
@@ -120,17 +121,11 @@ def _with_name(names: list[Element], name: Element) -> list[Element]:
 
 def _temporary(name: Element) -> bool:
     """Whether this is a newborn's name, as `By. Ny. …`."""
-    return name.get("use") == "temp" or read_name(_name_text(name)).newborn
-
-
-def _name_text(name: Element) -> str:
-    given = name.get("given")
-    words = [text(word) for word in given] if isinstance(given, list) else []
-    return text(name.get("text")) or " ".join(word for word in (*words, text(name.get("family"))) if word)
+    return name.get("use") == "temp" or read_name(name_text(name)).newborn
 
 
 def _name_key(name: Element) -> str:
-    return _folded(_name_text(name))
+    return _folded(name_text(name))
 
 
 def merge_security(result: Resource, patients: Sequence[Resource]) -> list[FieldChoice]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from fhir_gateway.domain import systems
 from fhir_gateway.domain.records import Resource
+from fhir_gateway.fhir.human_names import name_text
 from fhir_gateway.fhir.references import id_referred_to
 
 _SUBSETTED = {"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "SUBSETTED"}
@@ -33,9 +34,8 @@ def person_of(patient: Resource) -> dict[str, Any]:
     names = [one for one in _dicts(patient.get("name")) if one.get("use") != "old"]
     if names:
         first = next((one for one in names if one.get("use") == "official"), names[0])
-        text = first.get("text") or " ".join([*map(str, first.get("given") or ()), str(first.get("family") or "")])
-        if isinstance(text, str) and text.strip():
-            known["display"] = text.strip()
+        if text := name_text(first).strip():
+            known["display"] = text
     return known
 
 
