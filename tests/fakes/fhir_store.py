@@ -1,5 +1,6 @@
 """A FHIR server in memory behind the ports FhirReader and FhirWriter; it remembers what it was asked."""
 
+import json
 from dataclasses import dataclass
 
 from fhir_gateway.domain.errors import UntrustedAnswerError
@@ -78,6 +79,7 @@ def _has(resource, name, values):
         "identifier": [f"{one.get('system', '')}|{one.get('value', '')}" for one in resource.get("identifier", ())],
         "birthdate": [resource.get("birthDate")],
         "gender": [resource.get("gender")],
+        "gender:missing": [json.dumps("gender" not in resource)],
         "phone": [one.get("value") for one in resource.get("telecom", ())],
         "patient": [resource.get("patient", {}).get("reference")],
     }[name]

@@ -26,6 +26,7 @@ MOST_NAMESAKES = 100
 """How many Patients a search by a name alone may bring; they only help an operator, a link needs more."""
 
 GENDERS = ("male", "female", "other", "unknown", "")  # "" asks for any
+_WITHOUT_GENDER = {"gender:missing": ["true"]}
 _log = logging.getLogger(__name__)
 
 
@@ -64,6 +65,8 @@ class ServerCandidates:
         self._kept = Answers()
         self._asking: dict[Question, asyncio.Future[Answer | None]] = {}
         self._reads_alone = False
+        self._finding_out = asyncio.Lock()
+        self._genderless: bool | None = None
         self.unavailable: dict[str, str] = {}
 
     async def find(self, probes: Sequence[Probe]) -> Candidates:
@@ -206,20 +209,39 @@ class ServerCandidates:
         """Ask these questions in one search and give each its own answers."""
         if kind is Kind.READ:
             return await self._read_all(questions)
-        parameters = {str(kind): [value for question in questions for value in search_values(question)]}
+        asked = {str(kind): [value for question in questions for value in search_values(question)]}
+        searches = [asked]
         if questions[0].gender:
             # Whose gender the server does not know may still be who is looked for.
-            parameters["gender"] = [questions[0].gender, "other", "unknown"]
-        matched: dict[Question, list[Resource]] = {question: [] for question in questions}
+            searches = [asked | {"gender": [questions[0].gender, "other", "unknown"]}]
+            if await self._some_lack_gender():
+                searches.append(asked | _WITHOUT_GENDER)
+        matched: dict[Question, dict[str, Resource]] = {question: {} for question in questions}
         by_value = {question.value: question for question in questions}
         count = 0
-        async for patient in self._reader.search("Patient", parameters):
-            count += 1
-            for question in self._questions_answered(patient, questions, by_value):
-                matched[question].append(patient)
-            if kind is Kind.NAME and count >= MOST_NAMESAKES:
-                break
-        return {question: tuple(patients) for question, patients in matched.items()}
+        for parameters in searches:
+            async for patient in self._reader.search("Patient", parameters):
+                count += 1
+                for question in self._questions_answered(patient, questions, by_value):
+                    matched[question][patient["id"]] = patient
+                if kind is Kind.NAME and count >= MOST_NAMESAKES:
+                    break
+        return {question: tuple(patients.values()) for question, patients in matched.items()}
+
+    async def _some_lack_gender(self) -> bool:
+        """Return whether the server has Patients without any gender, as far as it searches for them; found out once."""
+        async with self._finding_out:
+            if self._genderless is None:
+                self._genderless = await self._finds_without_gender()
+        return self._genderless
+
+    async def _finds_without_gender(self) -> bool:
+        try:
+            async for patient in self._reader.search("Patient", _WITHOUT_GENDER):
+                return "gender" not in patient  # else the server passed over the question
+        except PermanentServerError:
+            pass  # it does not search so; what else it refuses is told by the search itself
+        return False
 
     async def _read_all(self, questions: Sequence[Question]) -> dict[Question, Answer]:
         """Read Patients by their ids together, where the server searches by `_id`; who is not found so is read alone."""
