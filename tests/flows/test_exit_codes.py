@@ -18,9 +18,11 @@ from tests.flows.test_load import counts
 from tests.flows.wrong_usage import refused
 
 from fhir_gateway.bootstrap import gateway
+from fhir_gateway.cli import identity_estimate
 from fhir_gateway.domain.errors import LedgerError
 from fhir_gateway.fhir_server import client
 from fhir_gateway.ledger import database, store
+from fhir_gateway.reports import whole_file
 
 ROWS = (RATNA, RATNA_POLIO, BAYU, VITAMIN)
 BOOKS = {"loaded": 3, "rejected": 1}
@@ -251,6 +253,28 @@ def full_disk(size):
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_an_invented_region_that_meets_a_full_disk_can_be_written_again(place):
+    command = ("synth", "region", "--persons", 100, "--seed", 1)
+    with full_disk(10_000):
+        assert "run the command again" in stopped(place, *command)
+    assert place.run(*command)[0] == 0
+
+
+def test_an_estimate_that_meets_a_full_disk_leaves_no_file(place, monkeypatch):
+    place.run("synth", "region", "--persons", 60, "--seed", 3)
+    command = ("identity", "estimate", place.home / "region" / "puskesmas.csv", "--out", place.home / "own.toml")
+
+    @contextmanager
+    def on_a_full_disk(*arguments):
+        with full_disk(100), whole_file(*arguments) as file:
+            yield file
+
+    with monkeypatch.context() as patched:
+        patched.setattr(identity_estimate, "whole_file", on_a_full_disk)
+        assert "run the command again" in stopped(place, *command)
+    assert place.run(*command)[0] == 0
 
 
 @pytest.mark.parametrize("size", [0, 10_000, 60_000, 100_000, 180_000, 260_000, 300_000, 400_000, 500_000])

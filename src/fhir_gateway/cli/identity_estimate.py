@@ -13,6 +13,7 @@ from fhir_gateway.cli.printing import print_json, print_table
 from fhir_gateway.cli.progress import ProgressDisplay
 from fhir_gateway.domain.errors import UsageError
 from fhir_gateway.identity.estimation import Estimate, parameters_toml
+from fhir_gateway.reports import whole_file
 from fhir_gateway.settings import EMBEDDED
 
 
@@ -53,7 +54,8 @@ def estimate(
             "these files hold too few records of one person to tell anything: name more, of several months"
         )
     if out:
-        out.write_text(parameters_toml(study.estimates), encoding="utf-8")
+        with whole_file(out, "the estimate") as file:
+            file.write_text(parameters_toml(study.estimates), encoding="utf-8")
     if as_json:
         print_json([_as_json(one) for one in study.estimates])
     elif out:

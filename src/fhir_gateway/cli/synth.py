@@ -1,5 +1,6 @@
 """`fhir-gateway synth`: invented clinics with the truth beside them, and the score of a gateway's reports against it."""
 
+import errno
 import json
 import sys
 from pathlib import Path
@@ -21,6 +22,8 @@ from fhir_gateway.synth.score_words import score_as_json, score_as_text
 from fhir_gateway.synth.truth import read_truth
 
 _WRITE = "write"
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""What writing to a full disk ends with, also where it is full for this user or this file."""
 
 
 class _WriteUnlessNamed(TyperGroup):
@@ -62,6 +65,8 @@ def write(
     try:
         written = generate(folder, Region(seed, persons, population, chosen))
     except OSError as error:
+        if error.errno in _FULL:
+            raise
         raise UsageError(f"{folder}: cannot be written ({error.strerror}), choose another folder") from error
     if as_json:
         print(json.dumps({"persons": written.persons, "doses": written.doses, "rows": written.rows}))

@@ -124,7 +124,7 @@ class Rates:
     dose_date_off: float = _error(0.006, "assumed: a day or two between two sources")
     dose_typed_twice: float = _error(0.004)
     row_twice: float = _error(0.008)
-    row_broken: float = _error(0.006)
+    row_broken: float = _error(0.006, "assumed: of the hospital's and the sheet's; the cohort has none")
     no_vaccine: float = _fact(0.012, "assumed: Vitamin A and the like in the same list")
 
     def harsher(self, factor: float) -> "Rates":
