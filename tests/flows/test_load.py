@@ -211,6 +211,16 @@ def test_a_conversion_writes_a_record_once_and_asks_about_another_content(place)
     assert [each["lotNumber"] for each in written if "lotNumber" in each][:1] == ["B100"]
 
 
+def test_exports_of_two_days_in_one_load_are_told_to_be_loaded_one_by_one(place):
+    first, second = place.sheet(RATNA), place.sheet(RATNA.replace("B100", "B200"), BAYU, name="second.csv")
+    assert place.load(second, first)["reasons"] == {"key-conflict": 2}
+    (item,) = place.json("review", "list")
+    assert "one by one, the oldest first" in item["suggestion"]
+    os.utime(first, (1, 1))
+    assert [counts(place.load(each)) for each in (first, second)] == [{"loaded": 1}, {"loaded": 1, "unchanged": 1}]
+    assert place.json("review", "list") == []
+
+
 def test_a_dry_run_sends_and_keeps_nothing(place):
     path = place.sheet(RATNA, VITAMIN)
     assert counts(place.load(path, "--dry-run")) == {"loaded": 1, "rejected": 1}

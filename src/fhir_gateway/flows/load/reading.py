@@ -36,6 +36,14 @@ _IF_NEWER = (
 )
 _REPLACED = "this very file was loaded before, and a later export has replaced what the row says: it changes nothing"
 _IF_RIGHT = "nothing, if this export is the older one; if what it says holds again, load the row from its report"
+_ONE_IS_WRONG = (
+    "correct or remove the wrong row and load again; or `review create` to load the last of them;"
+    " if they are two people's, load each from a file of its own"
+)
+_ONE_BY_ONE = (
+    "if the files are exports of one source from different days, load them one by one, the oldest first: that settles it;"
+    " else correct or remove the wrong row and load again"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,12 +228,15 @@ def _park_conflicts(run: Run, tools: LoadTools) -> None:
             _park_conflict(run, records, tools)
 
 
+def _of_several_exports(records: Sequence[SpooledRecord]) -> bool:
+    """Return whether each file has one content only of a key's rows that differ: then a later one may correct an earlier one."""
+    files = {record.file for record in records}
+    return len(files) > 1 and len({(record.file, record.content) for record in records}) == len(files)
+
+
 def _park_conflict(run: Run, records: Sequence[SpooledRecord], tools: LoadTools) -> None:
     text = "the same record stands in this load more than once, with different contents"
-    suggestion = (
-        "correct or remove the wrong row and load again; or `review create` to load the last of them;"
-        " if they are two people's, load each from a file of its own"
-    )
+    suggestion = _ONE_BY_ONE if _of_several_exports(records) else _ONE_IS_WRONG
     tools.ledger.spool.settle(
         run, [Settlement(r.number, Outcome.REVIEW, "key-conflict", text, suggestion) for r in records]
     )
