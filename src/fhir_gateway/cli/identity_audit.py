@@ -70,7 +70,9 @@ def draw(
         inputs = gateway.inputs(files, mapping=mapping, clinic=clinic)
         pairs = studies.draw_pairs(gateway, inputs, clinic=clinic, size=size, seed=seed)
     if not pairs:
-        raise UsageError("no two records of these files were linked or came near it: load them first, or name more")
+        raise UsageError(
+            "no two records of these files were linked or came near it: load them first (with the same --clinic), or name more"
+        )
     out.mkdir(parents=True, exist_ok=True)
     for judge, sheet in enumerate(sheets, start=1):
         rows = [_row(pair, swapped=judge == 2) for pair in pairs]

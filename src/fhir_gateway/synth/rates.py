@@ -38,7 +38,9 @@ class Rates:
     twins_one_sound_apart: float = _fact(0.7, "assumed: twins are often given names that rhyme")
     siblings_named_alike: float = _fact(0.2)
     son_named_like_father: float = _fact(0.03)
-    mononym_adult: float = _fact(0.3, "assumed: one-word names are common among older people")
+    mononym_adult: float = _fact(
+        0.3, "assumed: one-word names are common among older people; of names without a Siti or Lalu in front"
+    )
     mononym_child: float = _fact(0.05, "assumed: population documents want two words since Permendagri 73/2022")
     modern_name: float = _fact(0.45, "assumed")
     same_name_and_birth_date: float = _fact(0.004, "assumed: strangers who share both")
