@@ -175,7 +175,8 @@ def unlink(
 
     with ProgressDisplay() as progress, bootstrap.opened(environment, progress) as gateway:
         done = gateway.act(unlinked, to_post=True)
-    _print_unlinked(done, as_json=as_json)
+        asked = review_road.whose_is_asked(done.review, gateway.ledger)
+    _print_unlinked(done, asked=asked, as_json=as_json)
 
 
 @app.command()
@@ -206,12 +207,13 @@ def undo(
             lambda tools: review_road.undo(number, to=to, user=who, note=note, tools=tools), to_post=True
         )
         with_it = gateway.ledger.reviews.answered_as(number)
+        asked = review_road.whose_is_asked(done.review, gateway.ledger) if isinstance(done, Unlinked) else []
     if isinstance(done, DoseTakenBack):
         _print_dose_taken_back(done, as_json=as_json)
     elif isinstance(done, NumberTakenBack):
         _print_number_taken_back(done, as_json=as_json)
     elif done:
-        _print_unlinked(done, as_json=as_json)
+        _print_unlinked(done, asked=asked, as_json=as_json)
     elif as_json:
         print_json({"review": number, "state": "open"})
     else:
@@ -248,7 +250,7 @@ def _print_number_taken_back(done: NumberTakenBack, *, as_json: bool) -> None:
     print(f"review {done.review} is taken back: the number counts again, and the next load of its rows asks again")
 
 
-def _print_unlinked(done: Unlinked, *, as_json: bool) -> None:
+def _print_unlinked(done: Unlinked, *, asked: Sequence[ReviewItem], as_json: bool) -> None:
     if as_json:
         print_json(
             {
@@ -259,6 +261,7 @@ def _print_unlinked(done: Unlinked, *, as_json: bool) -> None:
                 "doses": done.doses,
                 "left": list(done.left),
                 "review": done.review,
+                "asked": [item.id for item in asked],
                 "done_before": done.before,
             }
         )
@@ -275,6 +278,8 @@ def _print_unlinked(done: Unlinked, *, as_json: bool) -> None:
             f"Patient {done.wrong} keeps what cannot safely be told to be these rows' alone, look at its"
             f" {', '.join(done.left)}: `fhir-gateway person show {done.wrong}`"
         )
+    for item in asked:
+        print_text(_asks_whose(item))
 
 
 def _answer(answer: ReviewAnswer, *, reveal: bool) -> dict[str, object]:

@@ -30,7 +30,8 @@ from fhir_gateway.flows.load.tools import LoadTools
 from fhir_gateway.flows.review.asking import candidate_ids
 from fhir_gateway.flows.review.hanging import settled_with, whom_torn_is
 from fhir_gateway.flows.review.remembering import two_of_the_same_words
-from fhir_gateway.flows.review.staying import ask_whose, say_whose, staying
+from fhir_gateway.flows.review.staying import ask_whose, staying
+from fhir_gateway.flows.review.whose import say_whose
 from fhir_gateway.identity.evidence import evidence_of
 from fhir_gateway.identity.shared_niks import niks_of_all, without_nik
 from fhir_gateway.ports import Ledger

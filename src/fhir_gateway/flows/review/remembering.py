@@ -21,6 +21,7 @@ from fhir_gateway.flows.load.blocks import block_numbers
 from fhir_gateway.flows.load.tools import LoadTools
 from fhir_gateway.flows.review.moves import Move, Standing
 from fhir_gateway.flows.review.parting_plan import PATIENT, UnlinkRequest
+from fhir_gateway.flows.review.staying import ask_no_more
 from fhir_gateway.identity.evidence import evidence_of
 
 
@@ -110,7 +111,10 @@ def write_down(move: Move, request: UnlinkRequest, right: str, tools: LoadTools)
     if request.undoing:
         number = request.undoing
         reviews.take_back(number)
-        reviews.answer(number, ReviewAnswer(ReviewState.UNDONE, request.user, request.note, right, move.run.id, now))
+        undone = ReviewAnswer(ReviewState.UNDONE, request.user, request.note, right, move.run.id, now)
+        reviews.answer(number, undone)
+        if not move.others:  # nobody is left who could be the other one
+            ask_no_more(move.wrong, right, undone, tools.ledger)
     number = reviews.ask(
         move.run,
         [],

@@ -4,14 +4,12 @@ Whoever comes second is asked about. If an operator says that the two are two pe
 nothing tells, and their doses stand with the first. An answer leaves them there, or moves them as `review unlink` does.
 """
 
-from collections.abc import Iterable, Sequence
-from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from collections.abc import Container, Iterable, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
 
 from fhir_gateway.bundling.parting import said_by
-from fhir_gateway.domain.errors import UsageError
 from fhir_gateway.domain.identity import Grade, PersonAction, PersonDecision
 from fhir_gateway.domain.outcomes import Outcome
 from fhir_gateway.domain.records import Dose, Resource
@@ -20,26 +18,21 @@ from fhir_gateway.domain.runs import (
     ReviewAnswer,
     ReviewItem,
     ReviewKind,
-    ReviewState,
-    Run,
     RunKind,
-    RunState,
     Settlement,
     SpooledRecord,
-    Verdict,
 )
 from fhir_gateway.flows.load.standing import doses_now
 from fhir_gateway.flows.load.tools import LoadTools
 from fhir_gateway.flows.review.asking import candidate_ids
-from fhir_gateway.flows.review.parting_plan import PATIENT, SourceRow, UnlinkRequest, as_said, sources_of
-from fhir_gateway.flows.review.unlinking import fingerprint_of, unlink
+from fhir_gateway.flows.review.parting_plan import PATIENT, SourceRow, as_said, sources_of
 from fhir_gateway.identity.clustering import fits_as_well
 from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.evidence import PersonEvidence, evidence_of
 from fhir_gateway.identity.parameters import MatchingPolicy
 from fhir_gateway.ports import Ledger
 
-_CODE = "loaded-for-the-first"
+WHOSE = "loaded-for-the-first"
 _TEXT = "it is loaded for one of two people whom it fits about equally well, of whom an operator said that they are two"
 _SUGGESTION = (
     "link it to whose it is: where it stands, or the other, to whom its doses are moved then; create moves them to"
@@ -59,14 +52,19 @@ class LoadedRow:
 
 
 def rows_that_fit_as_well(
-    asked: Sequence[PersonEvidence], patient: Resource, policy: MatchingPolicy, ledger: Ledger
+    asked: Sequence[PersonEvidence],
+    patient: Resource,
+    policy: MatchingPolicy,
+    ledger: Ledger,
+    *,
+    going: Container[str] = (),
 ) -> list[LoadedRow]:
     """Return the rows loaded for a Patient that fit who is asked about as well, by their wording.
 
     Only where something of the Patient contradicts who is `asked` about, so that these may be two people. What an
-    operator said is the Patient's own is left out.
+    operator said is the Patient's own is left out, as are the rows that are `going` (their keys).
     """
-    known = ledger.keys.of_patient(str(patient["id"]))
+    known = {key: entry for key, entry in ledger.keys.of_patient(str(patient["id"])).items() if key not in going}
     told = {key: evidence_of(said_by(patient, entry.supplied.get(PATIENT, {})).patient) for key, entry in known.items()}
     contradicting = [one for one in told.values() if _contradicts(one, asked, policy)]
     whole = evidence_of(patient)
@@ -109,6 +107,13 @@ class Staying:
     doses: dict[str, Resource]
 
 
+def ask_no_more(one: str, other: str, answer: ReviewAnswer, ledger: Ledger) -> None:
+    """Take back what is asked whose rows are, this one's or the other's."""
+    for item in ledger.reviews.open_items((WHOSE,)):
+        if item.decision and set(item.decision.candidates) == {one, other}:
+            ledger.reviews.answer(item.id, answer)
+
+
 async def staying(
     item: ReviewItem, asked: Sequence[PersonEvidence], patient_id: str, tools: LoadTools
 ) -> list[Staying]:
@@ -116,13 +121,18 @@ async def staying(
 
     `patient_id` is who she is.
     """
-    found = []
-    for other in candidate_ids(item, tools.ledger) if item.kind is ReviewKind.PERSON else ():
-        patient = await tools.reader.read("Patient", other) if other != patient_id else None
-        rows = rows_that_fit_as_well(asked, patient, tools.matching, tools.ledger) if patient else []
-        if rows:
-            found.append(Staying(rows, await doses_now({i for row in rows for i in row.known.doses.values()}, tools)))
-    return found
+    others = candidate_ids(item, tools.ledger) if item.kind is ReviewKind.PERSON else ()
+    return [one for other in others if other != patient_id for one in await staying_with(other, asked, tools)]
+
+
+async def staying_with(
+    patient_id: str, asked: Sequence[PersonEvidence], tools: LoadTools, *, going: Container[str] = ()
+) -> list[Staying]:
+    """Return the rows of a Patient that fit somebody else (`asked`) as well, but for those that are `going` (their keys)."""
+    patient = await tools.reader.read("Patient", patient_id)
+    rows = rows_that_fit_as_well(asked, patient, tools.matching, tools.ledger, going=going) if patient else []
+    doses = {i for row in rows for i in row.known.doses.values()}
+    return [Staying(rows, await doses_now(doses, tools))] if rows else []
 
 
 def ask_whose(found: Iterable[Staying], patient_id: str, *, user: str, tools: LoadTools) -> None:
@@ -156,7 +166,7 @@ def ask_whose(found: Iterable[Staying], patient_id: str, *, user: str, tools: Lo
             for number, row in enumerate(one.rows, start=1)
         ]
         settled = [
-            Settlement(r.number, Outcome.REVIEW, _CODE, _TEXT, _SUGGESTION, wrong, grade=Grade.PROBABLE)
+            Settlement(r.number, Outcome.REVIEW, WHOSE, _TEXT, _SUGGESTION, wrong, grade=Grade.PROBABLE)
             for r in records
         ]
         ledger.spool.add(run, list(zip(records, settled, strict=True)))
@@ -165,7 +175,7 @@ def ask_whose(found: Iterable[Staying], patient_id: str, *, user: str, tools: Lo
                 (person,),
                 PersonAction.REVIEW,
                 Grade.PROBABLE,
-                _CODE,
+                WHOSE,
                 _TEXT,
                 _SUGGESTION,
                 candidates=(wrong, patient_id),
@@ -174,7 +184,7 @@ def ask_whose(found: Iterable[Staying], patient_id: str, *, user: str, tools: Lo
                 run,
                 list(of_person),
                 kind=ReviewKind.LOADED,
-                code=_CODE,
+                code=WHOSE,
                 text=_TEXT,
                 suggestion=_SUGGESTION,
                 opened=now,
@@ -187,67 +197,5 @@ def ask_whose(found: Iterable[Staying], patient_id: str, *, user: str, tools: Lo
 def whose_is_asked(number: int, ledger: Ledger) -> list[ReviewItem]:
     """Return the questions that wait about rows that fit whom a question was answered to be about."""
     item = ledger.reviews.get(number)
-    waiting = ledger.reviews.open_items((_CODE,)) if item and item.patient_id else ()
+    waiting = ledger.reviews.open_items((WHOSE,)) if item and item.patient_id else ()
     return [one for one in waiting if item and one.decision and item.patient_id in one.decision.candidates]
-
-
-async def say_whose(  # noqa: PLR0913 - an answer is what it says
-    item: ReviewItem, state: ReviewState, patient_id: str, *, user: str, note: str, tools: LoadTools
-) -> Run:
-    """Answer whose rows are that are loaded: they stay, or their doses go to Patient `patient_id` ("": to somebody new).
-
-    Whatever is sent is journaled by the unlinking: the same answer after an interruption goes on with it.
-    """
-    ledger = tools.ledger
-    records = ledger.spool.parked_numbers(ledger.reviews.records(item.id))
-    keys = {record.key for record in records}
-    rows = tuple((record.file, record.row) for record in records)
-    request = UnlinkRequest(item.run, rows, patient_id, user, note, only=True)
-    _refuse_another_answer(item, keys, request, ledger)
-    if {known.patient_id for known in ledger.keys.known(keys).values()} == {patient_id}:
-        return _left(item, records, patient_id, user=user, note=note, tools=tools)
-    done = await unlink(request, tools)
-    with ledger.transaction():
-        said = ReviewAnswer(state, user, note, done.right, done.run.id, tools.clock.now())
-        ledger.reviews.answer(item.id, said)
-    return done.run
-
-
-def _refuse_another_answer(item: ReviewItem, keys: AbstractSet[str], request: UnlinkRequest, ledger: Ledger) -> None:
-    for run in ledger.runs.all():
-        cut_off = run.kind is RunKind.UNLINK and run.state is not RunState.FINISHED
-        if cut_off and run.fingerprint != fingerprint_of(request) and ledger.spool.records_with(run, keys):
-            raise UsageError(
-                f"review {item.id} was being answered otherwise when that was interrupted, and a part is on the server:"
-                f" finish that with the same command, then `review undo {item.id}`"
-            )
-
-
-def _left(  # noqa: PLR0913 - see say_whose()
-    item: ReviewItem, records: Sequence[SpooledRecord], patient_id: str, *, user: str, note: str, tools: LoadTools
-) -> Run:
-    """Write down that rows stay where they are, as a run that changed nothing."""
-    ledger, now = tools.ledger, tools.clock.now()
-    asked = ledger.runs.get(item.run)
-    with ledger.transaction():
-        run = ledger.runs.start(
-            kind=RunKind.REVIEW,
-            fingerprint=f"review:{item.id}",
-            files=asked.files if asked else (),
-            clinic="",
-            user=user,
-            started=now,
-        )
-        digests = ledger.spool.digests_of(asked, {record.person for record in records}) if asked else {}
-        people = ledger.spool.people(run, {digests[record.person]: record.patient for record in records})
-        copies = [replace(record, person=people[digests[record.person]]) for record in records]
-        settled = [Settlement(r.number, Outcome.UNCHANGED, patient_id=patient_id, grade=Grade.CERTAIN) for r in copies]
-        ledger.spool.add(run, list(zip(copies, settled, strict=True)))
-        ledger.reviews.answer(item.id, ReviewAnswer(ReviewState.LINKED, user, note, patient_id, run.id, now))
-        others = [one for one in candidate_ids(item, ledger) if one != patient_id]
-        verdicts = [Verdict(digest, patient_id, same=True) for digest in people]
-        verdicts += [Verdict(digest, other, same=False) for digest in people for other in others]
-        ledger.reviews.judge(item.id, verdicts)
-        ledger.spool.sweep(run)
-        ledger.runs.finish(run, now)
-    return ledger.runs.get(run.id) or run

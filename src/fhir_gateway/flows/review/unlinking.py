@@ -28,16 +28,20 @@ from fhir_gateway.flows.review.parting_plan import PATIENT, UnlinkRequest, check
 from fhir_gateway.flows.review.recalling import changed_since, recall_changed
 from fhir_gateway.flows.review.remembering import remember, write_down, written_by
 from fhir_gateway.flows.review.sending import send_all
+from fhir_gateway.flows.review.staying import ask_whose, staying_with
 from fhir_gateway.flows.review.unlinked_before import Unlinked, review_of, unlinked_before
+from fhir_gateway.identity.evidence import evidence_of
 
 _TRIES = 6
 _DECISIONS = 500
 _POSTING_KINDS = frozenset({RunKind.LOAD, RunKind.RETRY, RunKind.REVIEW})
 
 
-async def unlink(request: UnlinkRequest, tools: LoadTools) -> Unlinked:
+async def unlink(request: UnlinkRequest, tools: LoadTools, *, asking: bool = True) -> Unlinked:
     """Move the rows' doses to Patient `to`, or to a new person; the rows are never linked to the wrong one again.
 
+    Rows that stay may have come by what these had brought, and fit whose these are: then it is asked whose they are, but
+    with `asking` off.
     Raises UsageError for rows or a Patient that cannot be, LedgerError where a load runs, and ServerError where the
     server refuses or has gone: the same command goes on where this one stopped, and does nothing where it is done.
     """
@@ -51,12 +55,15 @@ async def unlink(request: UnlinkRequest, tools: LoadTools) -> Unlinked:
         right = await _right_patient(move, tools)
         standing = await _move_doses(move, right, tools)
         cleaned = await _clean(move, request, tools)
+        moved = [evidence_of(record.patient) for record in move.records]
+        stays = await staying_with(move.wrong, moved, tools, going=move.known) if asking else []
         with tools.ledger.transaction():
             before, changed = as_begun(move, tools), [*standing.moved, cleaned.patient]
             written = written_by(move, right, standing, changed_since(before, changed))
             remember(move, right, standing.places, written, tools)
             recall_changed(before, changed, tools)
             write_down(move, request, right, tools)
+            ask_whose(stays, right, user=request.user, tools=tools)
             tools.ledger.spool.sweep(run)
             tools.ledger.runs.finish(run, tools.clock.now())
     return Unlinked(
