@@ -121,3 +121,37 @@ def test_who_is_certainly_somebody_asked_about_already_is_no_question_more(place
     (asked,) = place.json("review", "list")
     place.run("review", "create", asked["id"])
     assert (place.json("review", "list"), doses_of_each(place)) == ([], [1, 2])
+
+
+def test_a_question_does_not_come_to_hang_on_rows_that_hang_on_it_however_often_files_come_again(place):
+    second = UNDER_RATNAS.replace("05/10/2021;BCG;1", "05/12/2021;bOPV;2").replace("081299990001", "")
+    third = UNDER_RATNAS.replace("05/10/2021;BCG;1", "05/01/2022;bOPV;3").replace("081299990001", "081288880001")
+    clinics = {"one": UNDER_RATNAS, "two": second, "three": third}
+    place.load(place.sheet(RATNA, name="first.csv"))
+    for number, clinic in enumerate((*clinics, *clinics, *reversed(clinics))):
+        place.load(place.sheet(clinics[clinic], name=f"{clinic}.csv"), "--clinic", clinic)
+        (asked,) = place.json("review", "list")
+        assert (asked["code"], asked["rows"]) == ("nik-name-disagrees", min(number + 1, 3))
+        assert asked["candidates"] == [*place.server("Patient")]
+
+
+TWINS_LABEL = "4;By. Ny. Siti Aminah 2;;L;15/03/2020;Siti Aminah;Kalimanah;081234567890;15/03/2020;HB0;;B300"
+NAMED = TWINS_LABEL.replace("By. Ny. Siti Aminah 2", "Rut Naomi").replace("15/03/2020;HB0;", "15/04/2020;BCG;1")
+NUMBERED = NAMED.replace(";;L;", ";3303011503200001;L;").replace("15/04/2020;BCG;1", "15/05/2020;bOPV;2")
+
+
+@pytest.mark.parametrize(
+    ("row", "held"),
+    [
+        (TWINS_LABEL.replace("Aminah 2", "Aminah"), True),
+        (NUMBERED.replace("Rut Naomi;3303011503200001", "Rut Naomi;"), False),
+    ],
+    ids=["a label without a number", "the very name"],
+)
+def test_a_newborn_who_may_be_the_twin_who_waits_is_not_the_named_child(place, row, held):
+    place.load(place.sheet(TWINS_LABEL, NAMED, NUMBERED, name="sheet.csv"), "--clinic", "one")
+    (asked,) = place.json("review", "list")
+    place.load(place.sheet(row, name="elsewhere.csv"), "--clinic", "other")
+    still, *more = sorted(place.json("review", "list"), key=lambda question: question["id"])
+    assert (still["id"], len(place.server("Patient"))) == (asked["id"], 1)
+    assert still["rows"] + sum(question["rows"] for question in more) == 1 + held

@@ -16,19 +16,21 @@ from fhir_gateway.domain.runs import Run
 from fhir_gateway.flows.load.blocks import LARGEST_BLOCK
 from fhir_gateway.flows.load.shared_niks import NIK_OF_MANY
 from fhir_gateway.flows.load.tools import LoadTools
-from fhir_gateway.identity.clustering import fits_as_well, joins, nameless
+from fhir_gateway.identity.clustering import fits_as_well, joins, nameless, veto_codes
 from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.decision import FITS_TWO, MAYBE_TWO
 from fhir_gateway.identity.evidence import PersonEvidence, evidence_of
 from fhir_gateway.identity.frequencies import Frequencies
 from fhir_gateway.identity.shared_niks import MANY, are_many
 from fhir_gateway.identity.unseen import may_be_unseen_twins
+from fhir_gateway.identity.vetoes import VetoCode
 
 FITS_WAITING = "fits-waiting"
 """The reason of a question about somebody who fits a person who waits in another one, and nobody else."""
 _OF_MANY = "the NIK is that of many people of different names by now, so that it tells of nobody who he is"
 _OF_MANY_SUGGESTION = "correct the number and load that; or link it to the right Patient, or create a new one"
 _weight = attrgetter("weight")
+_MAYBE_TWINS = frozenset({VetoCode.POSSIBLE_TWINS.value})
 _ASKED = frozenset({Grade.CERTAIN, Grade.PROBABLE})
 
 
@@ -89,8 +91,7 @@ class RivalsWaiting:
             if waiting.evidence in members or not (maybe_two or self._compared(waiting.evidence, patient).vetoes):
                 continue
             fitting = [self._compared(member, waiting.evidence) for member in members]
-            vetoed = any(each.vetoes for each in fitting)
-            if not vetoed and fits_as_well(max(fitting, key=_weight), best, self._tools.matching.margin):
+            if self._fits_as_well(fitting, best) or (waiting.evidence.newborn and self._may_be_twins(fitting, best)):
                 rivals.append(waiting)
         if not rivals:
             return self._held_claimed(decision, members, patient, best)
@@ -102,6 +103,15 @@ class RivalsWaiting:
             f"answer review {question} first: if the two are one person, this row goes along",
         )
         return replace(held, torn=True)
+
+    def _fits_as_well(self, fitting: Sequence[Comparison], best: Comparison) -> bool:
+        vetoed = any(each.vetoes for each in fitting)
+        return not vetoed and fits_as_well(max(fitting, key=_weight), best, self._tools.matching.margin)
+
+    def _may_be_twins(self, fitting: Sequence[Comparison], best: Comparison) -> bool:
+        """Say whether newborns without a name may be twins, or one: a number in the label of one of them tells of a second."""
+        only_labels = nameless(best) and all(veto_codes(each) == _MAYBE_TWINS for each in fitting)
+        return only_labels and max(each.weight for each in fitting) > best.weight - self._tools.matching.margin
 
     def _held_claimed(
         self,
@@ -145,10 +155,13 @@ class RivalsWaiting:
         return patient is None or not any(joins(self._compared(one, patient)) for one in unnumbered)
 
     def _asked_already(self, decision: PersonDecision, found: Sequence[tuple[_Waiting, bool]]) -> bool:
-        """Say whether the persons who wait and are certainly this one are asked about with everybody whom this one may be."""
+        """Say whether the persons who wait and are certainly this one are asked about with everybody whom this one may be.
+
+        Those who only wait for an answer about such a person name nobody.
+        """
         sure = {waiting.question for waiting, certain in found if certain}
-        items = [self._tools.ledger.reviews.get(question) for question in sure]
-        named = [{*item.decision.candidates} if item and item.decision else set() for item in items]
+        items = [item for item in map(self._tools.ledger.reviews.get, sure) if item and item.code != FITS_WAITING]
+        named = [{*item.decision.candidates} if item.decision else set() for item in items]
         mine = {*decision.candidates}
         return bool(named) and all(isinstance(one, str) for one in mine) and all(mine <= theirs for theirs in named)
 
@@ -214,7 +227,8 @@ class RivalsWaiting:
     def _people(self, questions: set[int]) -> list[_Waiting]:
         """Return who waits in questions: each wording once, but for rows that are read again in this load.
 
-        Nor does anybody count who waits for nothing but such rows.
+        Nor does anybody count who waits for nothing but such rows, or for others who do: else a question that comes again
+        would hang on those that hang on it, and none would name the Patient any more.
         """
         ledger, found, read = self._tools.ledger, [], set[str]()
         for question in sorted(questions):
@@ -226,7 +240,13 @@ class RivalsWaiting:
                     read.add(name)
                 else:
                     found.append(_Waiting(question, name, record.key, evidence_of(record.patient)))
-        return [waiting for waiting in found if not (read and self._awaits_only(waiting.question, read))]
+        while read:
+            behind = {waiting.question for waiting in found if self._awaits_only(waiting.question, read)}
+            if not behind:
+                break
+            read.update(waiting.digest for waiting in found if waiting.question in behind)
+            found = [waiting for waiting in found if waiting.question not in behind]
+        return found
 
     def _awaits_only(self, question: int, read: AbstractSet[str]) -> bool:
         item = self._tools.ledger.reviews.get(question)
