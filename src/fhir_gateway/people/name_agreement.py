@@ -12,7 +12,14 @@ from itertools import pairwise
 from rapidfuzz.distance import OSA
 
 from fhir_gateway.domain.recent import remembered
-from fhir_gateway.people.name_sounds import compared_form, lasting_letters, lasting_letters_of, sound_alike
+from fhir_gateway.people.name_sounds import (
+    LASTING,
+    compared_form,
+    heard_letters,
+    lasting_letters,
+    sound_alike,
+    spelled_alike,
+)
 from fhir_gateway.people.name_tokens import abbreviates
 from fhir_gateway.people.name_words import WEAK_WORDS
 from fhir_gateway.people.names import PersonName, tokens_of_key
@@ -148,15 +155,11 @@ def _compare_words(
 ) -> NameAgreement:
     if left == right:
         return NameAgreement(NameLevel.EXACT if exact else NameLevel.EQUIVALENT, left)
-    if (len(left) == len(right) and sorted(left) == sorted(right)) or _same_form("".join(left), "".join(right)):
+    if (len(left) == len(right) and sorted(left) == sorted(right)) or spelled_alike(left, right):
         return NameAgreement(NameLevel.EQUIVALENT, max(left, right, key=lambda words: (len(words), words)))
     alignment = _Alignment(left, right)
     alignment.match_cut_off(*cut)
     return alignment.judge()
-
-
-def _same_form(left: str, right: str) -> bool:
-    return lasting_letters_of(left) == lasting_letters_of(right) and compared_form(left) == compared_form(right)
 
 
 class _Alignment:
@@ -193,11 +196,10 @@ class _Alignment:
         for divided, joined in ((self.left, self.right), (self.right, self.left)):
             for index in range(len(divided) - 2, -1, -1):
                 if index + 1 < len(divided):
-                    both = divided[index] + divided[index + 1]
-                    letters = lasting_letters_of(both)
-                    if letters not in [lasting_letters(word) for word in joined]:
+                    both = divided[index : index + 2]
+                    if lasting_letters(both) not in [heard_letters(word) & LASTING for word in joined]:
                         continue
-                    word = compared_form(both)
+                    word = compared_form("".join(both))
                     if word in joined:
                         joined.remove(word)
                         self.shared.append(word)
@@ -206,13 +208,16 @@ class _Alignment:
     def _match_joined_nearly(self) -> None:
         """Pair "zahira kamila" with "zaharakamila": else the second word would pass for a short form, whatever the first is."""
         for divided, joined in ((self.left, self.right), (self.right, self.left)):
+            heard = [(word, heard_letters(word)) for word in joined]
             for one, other in pairwise(tuple(divided)):
-                both = compared_form(one + other)
-                word = next((word for word in joined if nearly_joined(one, other, word)), None)
+                first, second = heard_letters(one), heard_letters(other)
+                near = (w for w, letters in heard if may_shorten(first, letters) or may_shorten(second, letters))
+                word = next((word for word in near if word in joined and nearly_joined(one, other, word)), None)
                 if word is not None and one in divided and other in divided:
                     joined.remove(word)
                     divided.remove(one)
                     divided.remove(other)
+                    both = compared_form(one + other)
                     self.near.append((both, word) if divided is self.left else (word, both))
 
     def _match_near(self) -> None:
@@ -319,15 +324,15 @@ def may_be_paired(one: str, other: str) -> bool:
     return nearness(one, other) is not None or is_short_form(one, other)
 
 
-def may_be_written_alike(left: str, right: str) -> bool:
-    """Say whether two names, each written in one word, are one name in another spelling or with one or two errors."""
-    return nearly_whole(left, right) or _same_form(left, right)
-
-
 def nearly_joined(one: str, other: str, word: str) -> bool:
     """Say whether two words written as one, with an error, may be the third: zahira kamila and zaharakamila."""
     short = is_short_form(one, word) or is_short_form(other, word)
     return short and nearness(compared_form(one + other), word) is not None
+
+
+def may_shorten(letters: int, others: int) -> bool:
+    """Say whether a word of these heard letters may be a short form of one of the others: that has them all."""
+    return not letters & ~others
 
 
 _OWN_NAME_LETTERS = 4

@@ -12,12 +12,12 @@ from fhir_gateway.domain.recent import remembered
 from fhir_gateway.people.name_agreement import (
     MARK,
     may_be_paired,
-    may_be_written_alike,
+    may_shorten,
     nearly_joined,
     nearly_whole,
     without_mark,
 )
-from fhir_gateway.people.name_sounds import LASTING, compared_form, heard_letters
+from fhir_gateway.people.name_sounds import LASTING, compared_form, heard_letters, spelled_alike
 from fhir_gateway.people.name_tokens import abbreviates
 from fhir_gateway.people.name_words import ABBREVIATIONS
 from fhir_gateway.people.names import tokens_of_key
@@ -26,6 +26,7 @@ _Words = tuple[str, ...]
 _Heard = Mapping[str, int]
 """Words with the letters that are heard of them."""
 _LONG_WORD = 8
+_LETTERS_OF_TWO_ERRORS = 4
 
 
 class _Contradiction(Enum):
@@ -125,10 +126,13 @@ def _sound_near(one: str, other: str, heard: _Heard) -> bool:
 def _may_be_joined(divided: Sequence[str], joined: Sequence[str], heard: _Heard) -> bool:
     """Whether two words of the one are written as one word of the other."""
     for one, other in combinations(divided, 2):
-        letters = heard[one] | heard[other]
+        first, second = heard[one], heard[other]
         for word in joined:
-            may_be = not (letters ^ heard[word]) & LASTING or one + other in ABBREVIATIONS
-            if (may_be and compared_form(one + other) == word) or nearly_joined(one, other, word):
+            may_be = not ((first | second) ^ heard[word]) & LASTING or one + other in ABBREVIATIONS
+            if may_be and compared_form(one + other) == word:
+                return True
+            short = may_shorten(first, heard[word]) or may_shorten(second, heard[word])
+            if short and nearly_joined(one, other, word):
                 return True
     return False
 
@@ -136,10 +140,9 @@ def _may_be_joined(divided: Sequence[str], joined: Sequence[str], heard: _Heard)
 def _may_be_written_alike(left: _Words, right: _Words, heard: _Heard) -> bool:
     """Whether two names, each written in one word, may be one; most have too few letters in common."""
     differing = _letters_of_all(left, heard) ^ _letters_of_all(right, heard)
-    one, other = "".join(left), "".join(right)
-    if differing & LASTING and not (one in ABBREVIATIONS or other in ABBREVIATIONS):
-        return differing.bit_count() <= 4 and nearly_whole(one, other)
-    return may_be_written_alike(one, other)
+    if differing.bit_count() <= _LETTERS_OF_TWO_ERRORS and nearly_whole("".join(left), "".join(right)):
+        return True
+    return spelled_alike(left, right)
 
 
 def _letters_of_all(words: _Words, heard: _Heard) -> int:

@@ -6,7 +6,7 @@ yet Panji and Anjani keep their j.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from string import ascii_lowercase
 
 from fhir_gateway.domain.recent import remembered
@@ -83,19 +83,6 @@ def compared_form(word: str) -> str:
     return _DOUBLED.sub("", word)
 
 
-_LASTING = str.maketrans(dict.fromkeys("cdefhijkopqstuwxyz"))
-
-
-def lasting_letters(form: str) -> frozenset[str]:
-    """Return those letters of a word that no spelling changes."""
-    return frozenset(form.translate(_LASTING))
-
-
-def lasting_letters_of(word: str) -> frozenset[str]:
-    """Return the lasting letters of a word's compared form, without making that: forms with other ones are two."""
-    return frozenset(ABBREVIATIONS.get(word, word).translate(_LASTING))
-
-
 _BITS = {letter: 1 << ord(heard) - ord("a") for letter, heard in _FIRST_SOUNDS.items()} | {"h": 0}
 LASTING = _BITS["a"] | _BITS["b"] | _BITS["g"] | _BITS["l"] | _BITS["m"] | _BITS["n"] | _BITS["r"]
 """Of the letters that are heard (see heard_letters) those that no spelling changes."""
@@ -108,6 +95,24 @@ def heard_letters(word: str) -> int:
     for letter in word:
         letters |= _BITS[letter]
     return letters
+
+
+def lasting_letters(words: Sequence[str]) -> int:
+    """Return those letters of words written as one that no spelling changes: compared forms with other ones are two."""
+    full = ABBREVIATIONS.get("".join(words))
+    if full:
+        return heard_letters(full) & LASTING
+    letters = 0
+    for word in words:
+        letters |= heard_letters(word)
+    return letters & LASTING
+
+
+def spelled_alike(left: Sequence[str], right: Sequence[str]) -> bool:
+    """Say whether words of two names, those of each written as one, are one in another spelling."""
+    if lasting_letters(left) != lasting_letters(right):
+        return False
+    return compared_form("".join(left)) == compared_form("".join(right))
 
 
 @remembered(4096)
