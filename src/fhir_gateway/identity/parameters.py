@@ -100,12 +100,14 @@ class BirthDateWeights:
 class RivalWeights:
     """By how many bits the bar is lower where nobody else comes into question.
 
-    `nobody`, and `no_namesake` where only name and birth date agree, below `certain`; `newborn`: so far above `probable`
-    is enough for a mother's newborn and her only child of that day, and so much more (`unseen_twin`) where one of them
-    was met on the server: then a twin may be in no file yet.
+    Below `certain`: `nobody`, but `family` where name, birth date and more of a family agree than differ, and `no_namesake`
+    where only name and birth date do. `newborn`: so far above `probable` is enough for a mother's newborn and her only
+    child of that day, and so much more (`unseen_twin`) where one of them was met on the server: then a twin may be in no
+    file yet.
     """
 
     nobody: float
+    family: float
     no_namesake: float
     newborn: float
     unseen_twin: float

@@ -33,6 +33,7 @@ from fhir_gateway.identity.settling import (
     known_under_name,
     mistyped,
     moved_with_another_phone,
+    name_one_mother,
     name_two_mothers,
     one_word,
     settled_alone,
@@ -148,12 +149,12 @@ class Persons:
         """Say whether what stands between two records is settled by all that is known of `one` and `other`."""
         codes = veto_codes(self._graph.between(left, right))
         mine, theirs = self._graph.nodes[left], self._graph.nodes[right]
-        if codes <= _DOUBTS and mistyped(mine, theirs, self._graph.frequencies):
-            return bool(codes) or known_under_name(mine, theirs, one, other)
+        if codes == _DOUBTS and mistyped(mine, theirs, self._graph.frequencies):
+            return True
         if codes == _DOUBTS and self._parts_of_one(self._cluster_of[left], self._cluster_of[right]):
             return True
         if codes == _OF_MOTHERS and of_one_birth(mine, theirs):
-            return known_as(mine, theirs, one, other)
+            return known_as(mine, theirs, one, other) or name_one_mother(one, other)
         if codes <= _OF_NAMES and known_under_name(mine, theirs, one, other):
             return True
         return codes <= _OF_NAMES and (self._only_shortened(left, right) or self._only_shortened(right, left))

@@ -50,16 +50,18 @@ def settled_alone(  # noqa: PLR0913 - what is known beside the evidence is named
     said = {one.field: (one.agreement, one.weight) for one in comparison.evidence}
     caution = said.get("caution", ("", 0.0))[0]
     parameters = policy.parameters
-    if comparison.weight < policy.certain - parameters.rivals.nobody or said.get("gender", ("", 0.0))[0] == "different":
+    if comparison.weight < policy.certain - parameters.rivals.family or said.get("gender", ("", 0.0))[0] == "different":
         return False
     if not comparison.vetoes and not caution:
         return _only_one(left, right, said, parameters.household)
     if caution == "namesakes" and not comparison.vetoes:
         family = said.get("household", ("", 0.0))[1] > 0
-        nobody_else = family or in_different_lists
-        bar = policy.certain - (parameters.rivals.nobody if nobody_else else parameters.rivals.no_namesake)
+        rivals = parameters.rivals
+        bar = policy.certain - (
+            rivals.family if family else rivals.nobody if in_different_lists else rivals.no_namesake
+        )
         alone = comparison.weight >= bar and _no_namesake(left, right, comparison, policy, frequencies)
-        return alone and mistyped(left, right, frequencies) and (family or not compare_own_names(left, right).near)
+        return alone and mistyped(left, right, frequencies)
     if comparison.weight < policy.certain:
         return False
     if comparison.vetoes:
@@ -137,6 +139,12 @@ def name_two_mothers(left: PersonEvidence, right: PersonEvidence, frequencies: F
     if compare_keys_of(left.mother_keys, right.mother_keys).level not in _OTHER_MOTHER:
         return False
     return not are_couple(left.mother_keys, right.mother_keys, frequencies)
+
+
+def name_one_mother(left: PersonEvidence, right: PersonEvidence) -> bool:
+    """Say whether both name the same mother, so that neither is she."""
+    mothers = (known.mother_keys + known.parent_keys for known in (left, right))
+    return compare_keys_of(*mothers).level in LIKE_NAME
 
 
 def _same_family(said: _Said, household: HouseholdWeights) -> bool:

@@ -407,11 +407,34 @@ def test_nobody_of_its_name_and_day_is_the_mother_whom_a_newborns_row_names():
     ]
 
 
+def test_who_has_a_mother_of_that_name_is_not_the_mother_whom_a_newborns_row_names():
+    girl = {"born": "2022-12-14", "gender": "female", "phone": "+6281234567890", "village": "Kalimanah"}
+    first_days = evidence("By. Ny. Weni Andeska", **girl, mother_nik="3303125708901039")
+    bare = evidence("Edi Andeska", nik="3303125412220005", **girl)
+    named = evidence("Edi Andeska", nik="3303125412220005", **girl, mother="Weni Andeska")
+    assert members(bare, named, first_days) == [(1, 2, 3)]
+    assert (1, 2) not in members(bare, first_days)
+
+
 @pytest.mark.parametrize(("born", "joined"), [("2020-04-24", True), ("2021-04-24", False)])
 def test_under_one_number_a_shorter_name_with_another_birth_date_is_the_childs_where_no_brother_is_born_so_soon(
     born, joined
 ):
     assert (members(rizki(nik=RIZKIS_NIK), rizki(name="Rizki", nik=RIZKIS_NIK, born=born)) == [(1, 2)]) is joined
+
+
+@pytest.mark.parametrize(("phone", "joined"), [("", True), ("+6285511122233", False)])
+def test_namesakes_of_a_village_are_one_from_five_bits_on(phone, joined):
+    village = {"born": "2020-03-15", "gender": "female", "village": "Kalimanah"}
+    whole, short = evidence("Kayla Putri", phone="+6281234567890", **village), evidence("Kayla", phone=phone, **village)
+    assert (compare(whole, short).weight >= 5.0) is joined
+    assert (members(whole, short) == [(1, 2)]) is joined
+
+
+@pytest.mark.parametrize(("name", "joined"), [("Zulkarnain Abimnyu", True), ("Zulkarnain Abimanya", False)])
+def test_a_rare_name_that_only_lost_a_letter_is_one_persons_without_a_family(name, joined):
+    born = {"born": "2020-03-15", "gender": "male"}
+    assert (members(evidence("Zulkarnain Abimanyu", **born), evidence(name, **born)) == [(1, 2)]) is joined
 
 
 @pytest.mark.parametrize(("line", "joined"), [("cohort:0", True), ("", False)])
@@ -504,6 +527,7 @@ def test_short_names_that_contradict_each_other_are_settled_by_the_whole_name():
     whole, first = (evidence(name, nik="3303025503230004", **born) for name in ("Rut Widyawati", "Rut"))
     last = evidence("Widyawati", phone="+6281909073001", **born)
     assert members(whole, first, last) == [(1, 2, 3)]
+    assert members(whole, first._replace(mother_keys=(), places=()), last) == [(1, 2, 3)]
     assert (1, 2) not in members(first, last)
     assert (1, 2, 3) not in members(whole, first, evidence("Widyastuti", phone="+6281909073001", **born))
 
