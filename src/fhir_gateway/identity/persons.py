@@ -276,19 +276,18 @@ class Persons:
         around = [newborn, *(other for other in self.neighbours(newborn) if self._may_be(newborn, other))]
         if named not in around or any(self._evidence(each).birth_order > 0 for each in around):
             return False
-        others = [each for each in around if each != named and not self._evidence(each).newborn]
-        if not all(self._makes_nobody(each, named) for each in others):
+        others = (each for each in around if each != named and not self._evidence(each).newborn)
+        if not all(self._makes_nobody(each, named) for each in others) or self._twins_of(named):
             return False
         if self._has_second_newborn(newborn, {*around, *self.neighbours(named)}):
             return False
-        by_name = [node for node in named if not self._graph.nodes[node].newborn]
-        found = self._graph.repeats(newborn, by_name)
-        return not self._twins_of(named) and not found.repeated and found.contradicted <= found.agreed
+        found = self._graph.repeats(newborn, [node for node in named if not self._graph.nodes[node].newborn])
+        return not found.repeated and found.contradicted <= found.agreed
 
     def _has_second_newborn(self, newborn: Members, around: Iterable[Members]) -> bool:
-        """Say whether somebody around is another newborn of that mother and day, so that nothing tells whose a name is."""
-        others = [node for each in around for node in each if self._graph.nodes[node].newborn]
-        return any(self._are_two_newborns(one, other) for one in newborn for other in others if one != other)
+        """Say whether this and others around are two newborns of that mother and day, so that nothing tells whose a name is."""
+        newborns = {node for each in (newborn, *around) for node in each if self._graph.nodes[node].newborn}
+        return any(self._are_two_newborns(one, other) for one, other in combinations(newborns, 2))
 
     def _parts_of_one(self, one: Members, other: Members) -> bool:
         """Say whether two that may be twins are parts of one child: what a list has of the one it lacks of the other.

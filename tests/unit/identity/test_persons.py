@@ -91,6 +91,14 @@ def test_newborn_is_asked_about_where_another_newborn_is_the_second_twin():
     assert 2 in waiting(rizki(nik=RIZKIS_NIK), first, second)
 
 
+def test_newborn_is_asked_about_where_two_others_are_registered_as_two():
+    family = {"phone": "+6281234567890", "village": "Kalimanah"}
+    registered = [newborn(record=("1", number), **family) for number in ("10", "11")]
+    child = rizki(mother="Siti Aminah")
+    assert members(newborn(**family), child) == [(1, 2)]
+    assert all(not {3, 4} <= {*one} for one in members(*registered, newborn(**family), child))
+
+
 def test_newborns_of_twins_are_never_joined_with_either():
     child, twin = rizki(nik=RIZKIS_NIK), rizki(name="Agus Pambudi", nik=TWINS_NIK)
     unknown = newborn(phone="+6281234567890", village="Kalimanah")
