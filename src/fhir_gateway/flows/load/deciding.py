@@ -52,9 +52,9 @@ class _Component:
 
 
 async def decide_people(run: Run, tools: LoadTools, *, frequencies: Frequencies | None = None) -> None:
-    """Decide who everybody is, and note with the decisions that they stand: none is ever made a second time.
+    """Decide who everybody is, and note with the decisions that they stand: from then on none is made again.
 
-    The decisions of a run that was cut off here are made anew, they come out the same.
+    Those of a run that was cut off before are made anew, and come out the same.
     """
     tools.progress.phase("deciding who is who", waiting_people(run, tools))
     done = 0

@@ -1,7 +1,8 @@
 """Which questions hang on which: one answer settles the rows of all loads that wait for it.
 
-A question hangs on another one that asks about the very same people, word for word, or where somebody fits two people
-about equally well of whom the other question asks whether they are one.
+A question hangs on another one that asks about the very same people, word for word; so does that of somebody who fits
+two people about equally well of whom the other one asks whether they are one, and of who is certainly somebody who waits
+in it.
 """
 
 from collections.abc import Collection, Iterable, Mapping
