@@ -184,8 +184,8 @@ class Repeats(NamedTuple):
 
     @property
     def of_two(self) -> bool:
-        """Whether a list has so much twice that it is two people's; a single line may have been written twice."""
-        return self.half and (self.repeated >= _SEVERAL or self.again > 0)
+        """Whether a list has so much twice that it is two people's, however many others; a single line may have been written twice."""
+        return self.repeated >= _SEVERAL or (self.half and self.again > 0)
 
     @property
     def contradict(self) -> bool:
@@ -238,7 +238,7 @@ def doses_part(left: PersonEvidence, right: PersonEvidence, found: Repeats) -> b
     """
     numbered = numbered_twice(left, right)
     twice = found.half or (numbered and found.repeated > 0)
-    if not (twice or found.contradicted or found.lines or found.later) or _share(left.records, right.records):
+    if not (twice or found.of_two or found.contradicted or found.lines or found.later) or _share(left.records, right.records):
         return False
     name = compare_own_names(left, right)
     level = NameLevel.EXACT if _share(left.own_keys, right.own_keys) else name.level

@@ -117,6 +117,14 @@ def test_several_doses_of_a_list_twice_are_two_childrens() -> None:
     assert not _repeats({_BCG, _MR, _POLIO}, {_BCG, GivenDose("clinic:0", "10", "1", "2023-06-01")}).of_two
 
 
+def test_several_doses_twice_part_two_spellings_of_one_name_among_however_many_others() -> None:
+    mine = {_BCG, _MR, *(GivenDose("clinic:0", vaccine, "1", "2023-06-01") for vaccine in ("10", "89", "122", "133"))}
+    theirs = {_BCG, _MR, *(GivenDose("clinic:0", vaccine, "2", "2024-06-01") for vaccine in ("10", "89", "122", "133"))}
+    left, right = _child("Yustina Nggae"), _child("Yustina Nggai")
+    assert doses_part(left, right, _repeats(mine, theirs))
+    assert not doses_part(left, right, _repeats(mine, theirs - {_MR}))
+
+
 def test_doses_of_which_a_list_has_each_for_one_only_complement_each_other() -> None:
     assert _repeats({_BCG, _MR}, {_POLIO}).complement
     assert not _repeats({_BCG, _MR}, {_MR}).complement
