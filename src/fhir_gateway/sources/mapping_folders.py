@@ -3,9 +3,10 @@
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import NamedTuple
 
 from fhir_gateway.domain.errors import ConfigurationError, ConfigurationProblem
 from fhir_gateway.mapping.compiler import FUNCTIONS, compile_mapping
@@ -35,6 +36,14 @@ class FoundMapping:
     def cases(self) -> Path:
         """Where its cases stand; the file may be missing."""
         return self.file.with_name(CASES_FILE)
+
+
+class _ConceptMapTexts(NamedTuple):
+    """What a concept map is made of, in the order in which the files go over each other."""
+
+    name: str
+    spellings: tuple[CsvText, ...]
+    codes: tuple[CsvText, ...]
 
 
 def shipped_mappings() -> Path:
@@ -77,12 +86,10 @@ def _as_file(path: Path) -> Path | None:
 
 def load_found(found: FoundMapping, home: Path) -> CompiledMapping:
     """Compile a mapping with its concept maps; raises ConfigurationError with all faults of all files."""
-    problems: list[ConfigurationProblem] = []
-    maps = _load_concept_maps(found, home, problems)
+    maps = _concept_map_texts(found, home)
+    problems = [problem for texts in maps for problem in _parsed(texts)[1]]
     try:
-        mapping = compile_mapping(
-            read_text(found.file), str(found.file), concept_maps=maps, functions=installed_functions()
-        )
+        mapping = _compiled(read_text(found.file), str(found.file), maps)
     except ConfigurationError as error:
         raise ConfigurationError([*error.problems, *problems]) from error
     if found.listed and mapping.name != found.name:
@@ -99,6 +106,7 @@ def fingerprint(found: FoundMapping, home: Path) -> str:
     return hashlib.sha256("\x1f".join(texts).encode()).hexdigest()
 
 
+@cache
 def installed_functions() -> Mapping[str, MappingFunction]:
     """Return the built-in mapping functions and those that installed packages add."""
     functions = dict(FUNCTIONS)
@@ -129,24 +137,30 @@ def read_text(file: Path) -> str:
         raise ConfigurationError([problem]) from error
 
 
-def _load_concept_maps(found: FoundMapping, home: Path, problems: list[ConfigurationProblem]) -> dict[str, ConceptMap]:
+def _concept_map_texts(found: FoundMapping, home: Path) -> tuple[_ConceptMapTexts, ...]:
     files = _concept_map_files(found, home)
     names = sorted({file.stem for file in files if not file.stem.endswith(_CODES)})
-    maps: dict[str, ConceptMap] = {}
-    for name in names:
-        spellings = tuple(_csv(file) for file in files if file.stem == name)
-        codes = tuple(_csv(file) for file in files if file.stem == name + _CODES)
-        maps[name], faults = _parsed(name, spellings, codes)
-        problems += faults
-    return maps
+    return tuple(
+        _ConceptMapTexts(
+            name,
+            tuple(_csv(file) for file in files if file.stem == name),
+            tuple(_csv(file) for file in files if file.stem == name + _CODES),
+        )
+        for name in names
+    )
 
 
 @lru_cache(maxsize=16)
-def _parsed(
-    name: str, spellings: tuple[CsvText, ...], codes: tuple[CsvText, ...]
-) -> tuple[ConceptMap, tuple[ConfigurationProblem, ...]]:
+def _parsed(texts: _ConceptMapTexts) -> tuple[ConceptMap, tuple[ConfigurationProblem, ...]]:
     """Parse a concept map once for all mappings that see the same files."""
-    return parse_concept_map(name, spellings, codes)
+    return parse_concept_map(*texts)
+
+
+@lru_cache(maxsize=16)
+def _compiled(text: str, file: str, maps: tuple[_ConceptMapTexts, ...]) -> CompiledMapping:
+    """Compile a mapping once for all files that are read while it and its concept maps stay as they are."""
+    concept_maps = {texts.name: _parsed(texts)[0] for texts in maps}
+    return compile_mapping(text, file, concept_maps=concept_maps, functions=installed_functions())
 
 
 def _concept_map_files(found: FoundMapping, home: Path) -> list[Path]:

@@ -10,6 +10,14 @@ SHOUT = MappingFunction("shout", "the text in capitals", lambda _setup: lambda t
 CLASH = MappingFunction("date", "a built-in name", SHOUT.build)
 
 
+@pytest.fixture(autouse=True)
+def forgotten():
+    """A process learns once what is installed."""
+    mapping_folders.installed_functions.cache_clear()
+    yield
+    mapping_folders.installed_functions.cache_clear()
+
+
 def _install(monkeypatch, name):
     entry = EntryPoint(name, f"{__name__}:{name}", mapping_folders.ENTRY_POINT_GROUP)
     monkeypatch.setattr(EntryPoint, "load", lambda _entry: {"SHOUT": SHOUT, "CLASH": CLASH, "NONE": object()}[name])
