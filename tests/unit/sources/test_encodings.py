@@ -7,7 +7,7 @@ import pytest
 
 HEAD = "Nama;NIK;Vaksin\n"
 PLAIN = b"Ani;1;BCG\n"
-BLOCKS = PLAIN * 60_000
+BLOCKS = f"Ani;1;{'B' * 993}\n".encode() * 600
 """More bytes than are looked at together."""
 
 
@@ -46,9 +46,9 @@ def test_a_mapping_that_says_utf8_is_believed(opened, told, layout):
     assert told(source) == ["row-encoding", "Ani"]
 
 
-@pytest.mark.parametrize(("first", "last"), [(1, 0), (60_000, 0), (0, 60_000), (0, 0)])
+@pytest.mark.parametrize(("first", "last"), [(1, 0), (600, 0), (0, 600), (0, 0)])
 def test_json_is_utf8_whatever_its_bytes(opened, told, first, last):
-    plain = b'{"Nama":"Ani","NIK":"1"}\n'
+    plain = f'{{"Nama":"Ani","NIK":"1","Vaksin":"{"B" * 1_000}"}}\n'.encode()
     bad = b'{"Nama":"Ren\xe9e","NIK":"2"}\n'
     rows = told(opened(plain * first + bad * 3 + plain * last + '{"Nama":"Zoë","NIK":"3"}\n'.encode()))
     assert rows == ["Ani"] * first + ["row-encoding"] * 3 + ["Ani"] * last + ["Zoë"]
@@ -89,10 +89,10 @@ def test_json_files_that_were_joined_are_read_on(opened, told):
     [("utf-16", 101), ("utf-16", 700_001), ("utf-16-le", 700_000), ("utf-16-be", 700_001), ("utf-32", 700_000)],
 )
 def test_a_lost_byte_of_wide_characters_shifts_no_other_row(opened, told, codec, place):
-    content = (HEAD + "Renée;1;BCG\n" * 60_000).encode(codec)
+    content = (HEAD + f"Renée;1;{'B' * 191}\n" * 3_600).encode(codec)
     names = told(opened(content[:place] + content[place + 1 :]))
     assert set(names) == {"Renée", "row-encoding"}
-    assert (len(names), names.count("row-encoding")) in {(60_000, 1), (59_999, 1)}
+    assert (len(names), names.count("row-encoding")) in {(3_600, 1), (3_599, 1)}
 
 
 def test_a_byte_order_may_be_given_with_its_mark(opened, told):

@@ -249,8 +249,8 @@ def test_memory_does_not_grow_with_the_persons(tmp_path):
         tracemalloc.stop()
         return most
 
-    peak(100)
-    assert peak(1600) < 2 * peak(800)
+    peak(50)
+    assert peak(800) < 1.1 * peak(100)
 
 
 def test_a_folder_without_truth_is_named(tmp_path):
