@@ -5,6 +5,7 @@ this is what the commands are forked from: it imports the gateway once, then tak
 """
 
 import atexit
+import gc
 import json
 import os
 import re
@@ -54,6 +55,8 @@ def _take_orders():
 
     for module in iter_modules(cli.__path__):
         import_module(f"{cli.__name__}.{module.name}")
+    _prepare()
+    gc.freeze()  # else a collection in a forked process copies all that was imported
     for line in sys.stdin:
         child = os.fork()
         if child == 0:
@@ -61,6 +64,20 @@ def _take_orders():
         _, status = os.waitpid(child, 0)
         sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
         sys.stdout.flush()
+
+
+def _prepare():
+    """Compile mappings and schemas, which every command would do for itself, before any is forked."""
+    from fhir_gateway.fhir.validation import are_valid, is_valid  # noqa: PLC0415 - see above
+    from fhir_gateway.sources.mapping_folders import find_mappings, load_found  # noqa: PLC0415
+
+    nowhere = Path(os.devnull)
+    for found in find_mappings(nowhere):
+        load_found(found, nowhere)
+    for resource_type in ("Patient", "Immunization"):
+        resource = {"resourceType": resource_type}
+        are_valid(resource_type, [resource])
+        is_valid(resource)
 
 
 def _obey(*, home, fatal, arguments, output):
@@ -75,7 +92,9 @@ def _obey(*, home, fatal, arguments, output):
     moments = _counted(fatal)
     code = run(arguments)
     sys.stderr.write(f"moments {moments()}\n")
-    sys.exit(code)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # taking down what was imported takes as long as the command
 
 
 def _counted(fatal):
