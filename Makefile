@@ -2,8 +2,12 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+TESTS := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
-.PHONY: demo test browser check format lock clean bench-identity estimate-parameters bench-convert bench-memory bench-load bench-merge bench-find
+# Many processes import the same modules, also where the environment asks Python to keep none compiled.
+export PYTHONDONTWRITEBYTECODE :=
+
+.PHONY: demo test test-all browser check format lock clean bench-identity estimate-parameters bench-convert bench-memory bench-load bench-merge bench-find
 
 $(READY): requirements/dev.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] <= (3, 13) else "Python 3.11 to 3.13 is needed, this is " + sys.version.split()[0] + "; say make PYTHON=python3.11")'
@@ -16,7 +20,11 @@ demo: $(READY)
 	$(BIN)/fhir-gateway demo
 
 test: $(READY)
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(TESTS)
+
+# With all orders, all types, thousands of cases of which `make test` tries a few.
+test-all: $(READY)
+	$(TESTS) -m ''
 
 # The console in Chromium, which has to be on the PATH; Playwright has an environment of its own.
 browser: $(READY) .venv-browser/.ready
