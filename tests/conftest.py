@@ -3,6 +3,7 @@
 A command is a process; the tests run thousands in one. What each process makes for itself, always the same, is made once.
 """
 
+import gc
 import signal
 
 from hypothesis import HealthCheck, settings
@@ -16,6 +17,15 @@ settings.register_profile(
     "steady", derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("steady")
+
+# Thousands of tests are collected, all to be kept: nothing of that is garbage.
+gc.disable()
+
+
+def pytest_collection_finish():
+    gc.freeze()
+    gc.enable()
+
 
 # A shell that starts the tests in the background has them ignore Ctrl-C, which some of them are about.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -36,7 +46,7 @@ _EVERY_LEDGER.connect().close()
 
 def _create_ledgers_engine(url, **options):
     """Create an engine that shares with all others what statements are compiled to: it is kept by dialect."""
-    engine = create_engine(url, **options)
+    engine = create_engine(url, _initialize=False, **options)
     engine.dialect = engine.pool._dialect = _EVERY_LEDGER.dialect
     engine._compiled_cache = _EVERY_LEDGER._compiled_cache
     return engine
