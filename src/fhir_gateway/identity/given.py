@@ -238,7 +238,9 @@ def doses_part(left: PersonEvidence, right: PersonEvidence, found: Repeats) -> b
     """
     numbered = numbered_twice(left, right)
     twice = found.half or (numbered and found.repeated > 0)
-    if not (twice or found.of_two or found.contradicted or found.lines or found.later) or _share(left.records, right.records):
+    if not (twice or found.of_two or found.contradicted or found.lines or found.later) or _share(
+        left.records, right.records
+    ):
         return False
     name = compare_own_names(left, right)
     level = NameLevel.EXACT if _share(left.own_keys, right.own_keys) else name.level
