@@ -5,7 +5,7 @@ nothing of one family's children. What one clinic's list says twice tells more: 
 so two of them under names that are not quite the same speak for two children.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, tzinfo
 from itertools import product
@@ -212,13 +212,12 @@ def count_repeats(left: Listed, right: Listed) -> Repeats:
     repeated = compared = again = later = between = 0
     for register in one.keys() & other.keys():
         few, many = sorted((one[register], other[register]), key=_length)
-        as_long = len(few.doses) == len(many.doses)
-        repeated += max(_repeated(few, many), _repeated(many, few) if as_long else 0)
+        repeated += _of_shorter(_repeated, few, many)
         compared += len(few.doses)
         again += _on_other_days(few, many)
-        between += _between(few, many)
+        between += _of_shorter(_between, few, many)
     for few, many in _later_files(one, other):
-        later += _repeated(few, many)
+        later += _of_shorter(_repeated, few, many)
         elsewhere = _on_other_days(few, many)
         if elsewhere:
             repeated, compared, again = repeated + elsewhere, compared + len(few.doses), again + elsewhere
@@ -354,6 +353,11 @@ def _length(listed: _InList) -> int:
     return len(listed.doses)
 
 
+def _of_shorter(count: Callable[[_InList, _InList], int], few: _InList, many: _InList) -> int:
+    """Count in the shorter of two lists what the longer one has; where both are as long, the more of both ways."""
+    return max(count(few, many), count(many, few) if _length(few) == _length(many) else 0)
+
+
 def _repeated(few: _InList, many: _InList) -> int:
     """Count the doses that stand in both, under the same number or on days that lie too near for two."""
     if few.of_vaccine.keys().isdisjoint(many.of_vaccine):
@@ -366,9 +370,11 @@ def _repeated(few: _InList, many: _InList) -> int:
 
 
 def _across(one: Mapping[str, _InList], other: Mapping[str, _InList]) -> tuple[int, int]:
-    """Count the doses of which two lists tell about the same day, and those of which they tell days further apart."""
-    agreed: set[tuple[str, str]] = set()
-    contradicted: set[tuple[str, str]] = set()
+    """Count the doses of which two lists tell about the same day, and those of which they tell days further apart.
+
+    What the one has in two lines and the other in one is one dose.
+    """
+    agreed, contradicted = _Both(set(), set()), _Both(set(), set())
     for mine, theirs in ((one[here], other[there]) for here in one for there in other if here != there):
         for vaccine in mine.of_vaccine.keys() & theirs.of_vaccine.keys():
             for (number, day), (their_number, their_day) in product(
@@ -376,5 +382,19 @@ def _across(one: Mapping[str, _InList], other: Mapping[str, _InList]) -> tuple[i
             ):
                 days = abs(day - their_day)
                 if number == their_number if number and their_number else days < _TWO_WEEKS:
-                    (contradicted if days >= _COPIED_WRONGLY else agreed).add((vaccine, number))
-    return len(agreed), len(contradicted)
+                    found = contradicted if days >= _COPIED_WRONGLY else agreed
+                    found.mine.add((vaccine, number))
+                    found.theirs.add((vaccine, their_number))
+    return agreed.fewer, contradicted.fewer
+
+
+class _Both(NamedTuple):
+    """Doses that both have, by vaccine and number as either tells them."""
+
+    mine: set[tuple[str, str]]
+    theirs: set[tuple[str, str]]
+
+    @property
+    def fewer(self) -> int:
+        """How many they are for the one of whom fewer are told."""
+        return min(len(self.mine), len(self.theirs))

@@ -5,6 +5,8 @@ from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fhir_gateway.domain import systems
 from fhir_gateway.domain.identity import ComparedPair, PersonAction
@@ -51,10 +53,24 @@ def _repeats(left: Iterable[GivenDose], right: Iterable[GivenDose], *, lines: bo
     return count_repeats(Listed(frozenset(left), line), Listed(frozenset(right), line))
 
 
-def _decided(given: dict[int, frozenset[GivenDose]]) -> list[tuple[tuple[int, ...], PersonAction]]:
+_SOME_DOSE = st.builds(
+    GivenDose,
+    st.sampled_from(["clinic:0", "clinic:0#1", "hospital:0"]),
+    st.sampled_from(["02", "19"]),
+    st.sampled_from(["", "1", "2", "3"]),
+    st.sampled_from(["2023-02-01", "2023-02-04", "2023-02-12", "2023-04-01", "2023-06-01"]),
+)
+
+
+@given(st.frozensets(_SOME_DOSE, max_size=5), st.frozensets(_SOME_DOSE, max_size=5))
+def test_which_of_two_is_named_first_changes_no_count(left: frozenset[GivenDose], right: frozenset[GivenDose]) -> None:
+    assert count_repeats(Listed(left), Listed(right)) == count_repeats(Listed(right), Listed(left))
+
+
+def _decided(doses_of: dict[int, frozenset[GivenDose]]) -> list[tuple[tuple[int, ...], PersonAction]]:
     people = {1: _child("Muslimah Azzahra", "3303125501230001"), 2: _child("Mushlimah Azzahra")}
     pairs = [ComparedPair(1, 2, compare(people[1], people[2]))]
-    said = {number: Listed(doses) for number, doses in given.items()}
+    said = {number: Listed(doses) for number, doses in doses_of.items()}
     return [(each.members, each.action) for each in decide(people, {}, pairs, listed=said)]
 
 
