@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import repeat
 from typing import Any
 
@@ -101,6 +101,10 @@ class CompiledMapping:
     def forget(self) -> None:
         """Forget the rows that were converted lately; for who has read a file and goes on to other work."""
         self.memory.forget()
+
+    def anew(self) -> "CompiledMapping":
+        """Return the same mapping with nothing remembered: rows of one environment are nothing to another."""
+        return replace(self, memory=_Memory())
 
     @property
     def wide(self) -> bool:

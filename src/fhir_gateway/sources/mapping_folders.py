@@ -89,7 +89,7 @@ def load_found(found: FoundMapping, home: Path) -> CompiledMapping:
     maps = _concept_map_texts(found, home)
     problems = [problem for texts in maps for problem in _parsed(texts)[1]]
     try:
-        mapping = _compiled(read_text(found.file), str(found.file), maps)
+        mapping = _compiled(read_text(found.file), str(found.file), maps).anew()
     except ConfigurationError as error:
         raise ConfigurationError([*error.problems, *problems]) from error
     if found.listed and mapping.name != found.name:
@@ -158,7 +158,7 @@ def _parsed(texts: _ConceptMapTexts) -> tuple[ConceptMap, tuple[ConfigurationPro
 
 @lru_cache(maxsize=16)
 def _compiled(text: str, file: str, maps: tuple[_ConceptMapTexts, ...]) -> CompiledMapping:
-    """Compile a mapping once for all files that are read while it and its concept maps stay as they are."""
+    """Compile a mapping once while it and its concept maps stay as they are; who uses it takes it anew."""
     concept_maps = {texts.name: _parsed(texts)[0] for texts in maps}
     return compile_mapping(text, file, concept_maps=concept_maps, functions=installed_functions())
 

@@ -333,6 +333,14 @@ def test_rows_that_are_converted_together_become_what_each_becomes_alone(puskesm
     assert fresh.convert_all(records, CONTEXT) == [puskesmas.convert(record, CONTEXT) for record in records]
 
 
+def test_a_mapping_that_is_loaded_again_remembers_nobody_whom_it_converted_before(tmp_path):
+    one, other = (load_found(SHIPPED["puskesmas"], tmp_path) for _ in range(2))
+    one.convert(SourceRecord(SourceRef("sheet.csv", 1), ROW), CONTEXT)
+
+    assert one.memory is not other.memory
+    assert other.memory.context is None
+
+
 def test_rows_of_several_clinics_that_are_converted_together_keep_their_order(asik, tmp_path):
     child = {"Nama Anak": "Laras", "Tanggal Lahir Anak": "2024-02-09", "Nama Orang Tua": "Dewi"}
     places = ("Puskesmas A", "Puskesmas B", "Puskesmas A", "", "PUSKESMAS  B")
