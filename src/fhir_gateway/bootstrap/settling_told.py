@@ -36,7 +36,7 @@ class PairsSettled:
             if not isinstance(person, int):
                 continue
             for patient_id in dict.fromkeys((self._patient_of(other), self.became(other))):
-                if said := self._ledger.reviews.judged(self._digest(person), patient_id):
+                if said := self._ledger.verdicts.judged(self._digest(person), patient_id):
                     same, review = said
                     item = self._ledger.reviews.get(review)
                     return (
@@ -126,11 +126,11 @@ class PairsSettled:
         """Return who an operator last said that a person is, else whom the decision says; "" while there is none."""
         if isinstance(node, str):
             return node
-        digest, reviews = self._digest(node), self._ledger.reviews
+        digest, verdicts = self._digest(node), self._ledger.verdicts
         said = [
             (found[1], verdict.patient_id)
-            for verdict in reviews.verdicts([digest])
-            if verdict.same and (found := reviews.judged(digest, verdict.patient_id))
+            for verdict in verdicts.of([digest])
+            if verdict.same and (found := verdicts.judged(digest, verdict.patient_id))
         ]
         return max(said)[1] if said else self._patient_of(node)
 

@@ -126,9 +126,8 @@ class ServerCandidates:
                 for patient in given[question]:
                     master = masters[patient["id"]]
                     found[number][master["id"]] = master
-                    if (
-                        patient["id"] != master["id"]
-                    ):  # somebody else's merge may leave there what it told of the person
+                    # Somebody else's merge may leave with the replaced one what it told of the person.
+                    if patient["id"] != master["id"]:
                         found[number][patient["id"]] = _naming(master, patient)
         return given
 

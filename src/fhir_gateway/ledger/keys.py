@@ -22,7 +22,7 @@ from fhir_gateway.domain.runs import (
 from fhir_gateway.ledger import codec, tables
 from fhir_gateway.ledger.chunks import chunks
 from fhir_gateway.ledger.merges.journal import Merges
-from fhir_gateway.ledger.runs.reviews import Reviews
+from fhir_gateway.ledger.runs.verdicts import Verdicts
 
 
 class Keys:
@@ -263,7 +263,7 @@ class Keys:
         named = set(patient_ids)
         into = Merges(self._connection).survivors(named)
         members = sorted({*named, *into})
-        decided = Reviews(self._connection).unlinked(members) | Merges(self._connection).kept_apart(members)
+        decided = Verdicts(self._connection).unlinked(members) | Merges(self._connection).kept_apart(members)
         apart = decided | {frozenset(into.get(one, one) for one in pair) for pair in decided}
         return {pair for pair in apart if len(pair) == 2 and pair <= named}
 

@@ -26,6 +26,7 @@ from fhir_gateway.ledger.runs.answered import AnswerChanges
 from fhir_gateway.ledger.runs.changed import RunChanges
 from fhir_gateway.ledger.runs.reviews import Reviews
 from fhir_gateway.ledger.runs.runs import Runs
+from fhir_gateway.ledger.runs.verdicts import Verdicts
 from fhir_gateway.ledger.spool.spool import Spool
 
 _LONGEST_WORDS = 400
@@ -50,6 +51,7 @@ class Ledger:
         self.spool = Spool(self._connection, self._engine)
         self.keys = Keys(self._connection)
         self.reviews = Reviews(self._connection)
+        self.verdicts = Verdicts(self._connection)
         self.merges = Merges(self._connection)
         self.access = AccessKeys(self._connection)
         self.merge_jobs = MergeJobs(self._connection)

@@ -51,7 +51,7 @@ def decided_people(run: Run, decided: Ledger, tools: LoadTools) -> dict[int, Dec
     while chunk := list(islice(records, _CHUNK)):
         known = decided.keys.known([record.key for record in chunk])
         digests = tools.ledger.spool.digests_of(run, {record.person for record in chunk})
-        judged = {verdict.digest for verdict in decided.reviews.verdicts(digests.values())}
+        judged = {verdict.digest for verdict in decided.verdicts.of(digests.values())}
         for record in chunk:
             entry = known.get(record.key)
             if (

@@ -149,7 +149,7 @@ def _verdicts(
     `owned` are (person, Patient that earlier runs loaded her words to), `masters` those whom others' merges replaced.
     """
     numbers = {name: number for number, name in tools.ledger.spool.digests_of(run, people).items()}
-    said = tools.ledger.reviews.verdicts(numbers)
+    said = tools.ledger.verdicts.of(numbers)
     merged = tools.ledger.keys.survivors({one.patient_id for one in said}) if said else {}
     into = masters | {replaced: masters.get(now, now) for replaced, now in merged.items()}
     one_by_now: dict[str, set[str]] = {}

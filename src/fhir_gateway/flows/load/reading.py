@@ -105,7 +105,7 @@ def _convert(
     chunk: Sequence[SourceRecord | UnreadableRow], entry: LoadInput, tools: LoadTools, *, file: int, first: int
 ) -> list[_Row]:
     restored = list(niks_restored(chunk, tools.ledger))
-    nobodys = tools.ledger.reviews.nobodys_niks()
+    nobodys = tools.ledger.verdicts.nobodys_niks()
     rows = []
     for number, record, read in zip(count(first), restored, converted(restored, entry.convert), strict=False):
         numeric = record.numeric if isinstance(record, SourceRecord) else frozenset()
@@ -137,7 +137,7 @@ def _spool(run: Run, rows: Sequence[_Row], tools: LoadTools, *, export: _Export)
     known = ledger.keys.known(record.key for record in read if record.key)
     records = kept_apart(read, known, ledger)
     known |= ledger.keys.known({record.key for record in records} - {record.key for record in read})
-    refused = ledger.reviews.rejections(record.key for record in records if record.key)
+    refused = ledger.verdicts.rejections(record.key for record in records if record.key)
     spooled: list[tuple[SpooledRecord, Settlement | None]] = []
     unmapped: list[UnmappedValue] = []
     niks: list[tuple[str, str, str]] = []

@@ -26,10 +26,10 @@ def kept_apart(records: Sequence[SpooledRecord], known: Mapping[str, KnownKey], 
         for record in records
         if record.key in known and known[record.key].content != record.content
     }
-    denied = [one for one in ledger.reviews.verdicts(set(persons.values()), of_answers=True) if not one.same]
+    denied = [one for one in ledger.verdicts.of(set(persons.values()), of_answers=True) if not one.same]
     if not denied:
         return list(records)
-    said = [one for one in ledger.reviews.verdicts({one.digest for one in denied}) if one.same]
+    said = [one for one in ledger.verdicts.of({one.digest for one in denied}) if one.same]
     into = ledger.keys.survivors({one.patient_id for one in (*denied, *said)})
     others, hers = _patients(denied, into), _patients(said, into)
 

@@ -142,7 +142,7 @@ async def _decided_anew(
             run = _started(item, user=user, tools=tools)
             if item.kind is ReviewKind.NIK:
                 niks = niks_of_all([record.patient for record in records])
-                tools.ledger.reviews.give_up_niks(item.id, niks)
+                tools.ledger.verdicts.give_up_niks(item.id, niks)
                 records = [_without(niks, record) for record in records]
             respool(run, records, tools)
             tools.ledger.runs.reach(run, RunState.DECIDING)
@@ -188,7 +188,7 @@ async def reject(number: int, *, user: str, reason: str, tools: LoadTools) -> in
         records = tools.ledger.spool.parked_numbers(tools.ledger.reviews.records(item.id))
         said = ReviewAnswer(ReviewState.REJECTED, user, reason, "", 0, tools.clock.now())
         with tools.ledger.transaction():
-            tools.ledger.reviews.reject(item.id, records, reason)
+            tools.ledger.verdicts.reject(item.id, records, reason)
             tools.ledger.reviews.answer(item.id, said)
         return len(records)
 
@@ -271,7 +271,7 @@ async def _answered(
     with tools.ledger.transaction():
         ask_whose(stays, patient_id, user=said.user, tools=tools)
         tools.ledger.reviews.answer(item.id, replace(said, patient_id=patient_id, run=run.id))
-        tools.ledger.reviews.judge(item.id, _verdicts(item, run, patient_id, tools, others=others.values()))
+        tools.ledger.verdicts.judge(item.id, _verdicts(item, run, patient_id, tools, others=others.values()))
         tools.ledger.spool.release(run, others)
         tools.ledger.spool.sweep(run)
         tools.ledger.runs.finish(run, tools.clock.now())

@@ -46,7 +46,7 @@ async def take_back_dose(  # noqa: PLR0913 - the answer, and who takes it back
                 back = [replace(key, patient_id=to, content="") for key in known.values()]
                 tools.ledger.keys.learn(run, back if to else forgotten)
             recall_changed(before.values(), after.values(), tools)
-            tools.ledger.reviews.take_back(item.id)
+            tools.ledger.verdicts.take_back(item.id)
             now = tools.clock.now()
             said = ReviewAnswer(ReviewState.UNDONE, user, note, item.patient_id, 0, now, written=tuple(told))
             tools.ledger.reviews.answer(item.id, said)

@@ -106,11 +106,11 @@ def _digests(move: Move, tools: LoadTools) -> tuple[set[str], set[str]]:
 
 def write_down(move: Move, request: UnlinkRequest, right: str, tools: LoadTools) -> None:
     """Keep who decided so and why, and what it means for later loads."""
-    reviews, now = tools.ledger.reviews, tools.clock.now()
+    reviews, verdicts, now = tools.ledger.reviews, tools.ledger.verdicts, tools.clock.now()
     mine, theirs = _digests(move, tools)
     if request.undoing:
         number = request.undoing
-        reviews.take_back(number)
+        verdicts.take_back(number)
         undone = ReviewAnswer(ReviewState.UNDONE, request.user, request.note, right, move.run.id, now)
         reviews.answer(number, undone)
         if not move.others:  # nobody is left who could be the other one
@@ -131,7 +131,7 @@ def write_down(move: Move, request: UnlinkRequest, right: str, tools: LoadTools)
     apart += [Verdict(digest, right, same=True) for digest in sorted(mine - theirs)]
     if mine <= theirs:  # nothing that the rows say tells whose they are
         apart += two_of_the_same_words(number, right, [move.wrong])
-    reviews.judge(number, apart)
+    verdicts.judge(number, apart)
 
 
 def two_of_the_same_words(review: int, patient_id: str, others: Iterable[str]) -> list[Verdict]:

@@ -73,7 +73,7 @@ def rows_that_fit_as_well(
     if not fitting:
         return []
     words = {key: said[-1] for key, said in ledger.keys.wordings(fitting).items() if said}
-    own = {verdict.digest for verdict in ledger.reviews.verdicts(set(words.values())) if verdict.same}
+    own = {verdict.digest for verdict in ledger.verdicts.of(set(words.values())) if verdict.same}
     sources = sources_of({key: known[key] for key in fitting}, ledger)
     rows = [
         LoadedRow(key, known[key], words[key], as_said(patient, known[key], sources[key]), sources[key])

@@ -45,7 +45,7 @@ async def undo(
         raise UsageError(f"there is no review {number}; `fhir-gateway review list` shows those that wait")
     if item.state is ReviewState.REJECTED:
         with tools.ledger.transaction():
-            tools.ledger.reviews.take_back(number)
+            tools.ledger.verdicts.take_back(number)
             tools.ledger.reviews.answer(number, ReviewAnswer(ReviewState.UNDONE, user, note, "", 0, tools.clock.now()))
             tools.ledger.reviews.reopen(number)
         return None
@@ -75,7 +75,7 @@ async def undo(
 
 def _number_counts_again(number: int, *, user: str, note: str, tools: LoadTools) -> NumberTakenBack:
     with tools.ledger.load_lock(f"taking back the answer to review {number}"), tools.ledger.transaction():
-        tools.ledger.reviews.take_back(number)
+        tools.ledger.verdicts.take_back(number)
         tools.ledger.reviews.answer(number, ReviewAnswer(ReviewState.UNDONE, user, note, "", 0, tools.clock.now()))
     return NumberTakenBack(number)
 
@@ -90,7 +90,7 @@ async def _asked_again(  # noqa: PLR0913 - see undo()
     open_still = moved is not None and moved.state is ReviewState.UNLINKED
     done = await undo(moved.id, to="", user=user, note=note, tools=tools) if moved and open_still else None
     with tools.ledger.transaction():
-        tools.ledger.reviews.take_back(item.id)
+        tools.ledger.verdicts.take_back(item.id)
         said = ReviewAnswer(ReviewState.UNDONE, user, note, "", answer.run, tools.clock.now())
         tools.ledger.reviews.answer(item.id, said)
         tools.ledger.reviews.reopen(item.id)

@@ -81,7 +81,7 @@ def _left(  # noqa: PLR0913 - see say_whose()
         others = [one for one in candidate_ids(item, ledger) if one != patient_id]
         verdicts = [Verdict(digest, patient_id, same=True) for digest in people]
         verdicts += [Verdict(digest, other, same=False) for digest in people for other in others]
-        ledger.reviews.judge(item.id, verdicts)
+        ledger.verdicts.judge(item.id, verdicts)
         ledger.spool.sweep(run)
         ledger.runs.finish(run, now)
     return ledger.runs.get(run.id) or run
