@@ -1,5 +1,7 @@
 """Rows that went to the first of two whom they fit: whose they are is asked once an operator says that these are two."""
 
+import csv
+
 import pytest
 from tests.flows.conftest import RATNA, RATNA_POLIO
 from tests.flows.test_rows_that_fit_two import BARE, MOVED, OTHER_NUMBER, doses_of_each
@@ -43,6 +45,31 @@ def test_an_answer_that_they_are_two_asks_whose_each_row_is_and_tells_so(place, 
         ("loaded", 1, set(place.server("Patient")))
     ] * 2
     assert all(f"review {one['id']} asks whose" in out for one in two)
+
+
+def test_a_question_whose_a_row_is_shows_how_it_fits_each_of_the_two(place, two):
+    question = two[0]
+    first, second = question["candidates"]
+    told = place.json("review", "show", question["id"])["evidence"]
+    (row,) = place.json("review", "show", question["id"])["rows_in"]
+    compared = [line for line in told if line.startswith("compared with")]
+    assert compared == [
+        f"compared with Patient/{first}, by those of its rows that contradict who is asked about:",
+        f"compared with Patient/{second}, by the rows that an operator said are another person's:",
+    ]
+    assert sum("in sum; from 10 on" in line for line in told) == 2
+    assert not any("of today" in line for line in told)
+    assert place.json("runs", "show", row["run"], "--row", row["row"])["evidence"] == told
+    assert "the same name\n" in place.run("review", "show", question["id"])[1]
+    place.run("review", "export", "sheet.csv")
+    with (place.home / "sheet.csv").open(encoding="utf-8-sig", newline="") as sheet:
+        lines = list(csv.DictReader(sheet))
+    assert {
+        (line["patient"], line["evidence"].splitlines()[0]) for line in lines if line["review"] == str(question["id"])
+    } == {
+        (first, compared[0]),
+        (second, compared[1]),
+    }
 
 
 def test_each_row_stays_or_its_dose_goes_to_the_other(place, two):

@@ -12,6 +12,7 @@ from fhir_gateway.cli.printing import console, print_json, print_table, print_te
 from fhir_gateway.cli.progress import ProgressDisplay
 from fhir_gateway.cli.summary import print_summary, print_summary_json
 from fhir_gateway.domain.errors import UsageError
+from fhir_gateway.domain.identity import PersonDecision
 from fhir_gateway.domain.outcomes import Outcome
 from fhir_gateway.domain.runs import Run, Settlement
 from fhir_gateway.identity.parameters import MatchingPolicy
@@ -95,7 +96,8 @@ def _show_row(ledger: Ledger, run: Run, file: int | None, row: int, *, policy: M
         raise UsageError(f"run {run.id} has no row {row}" + (f" in file {file}" if file else ""))
     person, key, settlement = record
     stored = ledger.spool.decision_of(run, person)
-    told = bootstrap.explained(ledger, run, stored.decision, policy, asked=person) if stored else ()
+    decision = stored.decision if stored else _asked_with(ledger, run, settlement)
+    told = bootstrap.explained(ledger, run, decision, policy, asked=person) if decision else ()
     since = [without_niks(line) for line in bootstrap.told_since(ledger, run, key, settlement)] if settlement else []
     if as_json:
         print_json(
@@ -122,6 +124,13 @@ def _show_row(ledger: Ledger, run: Run, file: int | None, row: int, *, policy: M
         print_text(f"  since then: {line}")
     for line in told:
         print_text(f"  {line}")
+
+
+def _asked_with(ledger: Ledger, run: Run, settled: Settlement | None) -> PersonDecision | None:
+    """Return the decision of the question that a row hangs on, where its run only asked and decided nobody else."""
+    number = ledger.reviews.of_record(run, settled.number) if settled else None
+    item = ledger.reviews.get(number) if number else None
+    return item.decision if item else None
 
 
 def _print_settlement(row: int, settled: Settlement) -> None:

@@ -52,7 +52,7 @@ class ComparedPair:
     """A comparison and the two that were compared.
 
     `left_with` and `right_with` are whose evidence was taken together with theirs, as they were one person by then; empty
-    where the two were compared by themselves.
+    where the two were compared by themselves. `by` tells in words what of the right one was compared, "" for all of it.
     """
 
     left: Node
@@ -60,6 +60,7 @@ class ComparedPair:
     comparison: Comparison
     left_with: tuple[Node, ...] = ()
     right_with: tuple[Node, ...] = ()
+    by: str = ""
 
     @property
     def of_persons(self) -> bool:

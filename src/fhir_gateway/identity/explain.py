@@ -158,7 +158,7 @@ def _who(pair: ComparedPair, decision: PersonDecision, rows: RowsOf, *, as_alone
         return f"{how}: {mine} against {_together(right, pair.right_with, rows)}{both}"
     if left and len(decision.members) > 1:
         return f"compared by themselves: {left} with {right}{both}"
-    return f"compared with {right}"
+    return f"compared with {right}" + (f", {pair.by}" if pair.by else "")
 
 
 def _named(node: Node, rows: RowsOf) -> str:

@@ -47,7 +47,7 @@ class ToldPairs:
             key = frozenset((edge.node, edge.other)), any(alike)
             if key not in chosen and len(chosen) < _MOST:
                 told = with_doses(self._graph, edge.node, edge.other, edge.comparison)
-                chosen[key] = ComparedPair(edge.node, edge.other, told, *alike)
+                chosen[key] = ComparedPair(edge.node, edge.other, told, left_with=alike[0], right_with=alike[1])
 
         for edge, mine, theirs in first:
             choose(edge, mine, theirs)

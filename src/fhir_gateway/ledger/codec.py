@@ -85,6 +85,7 @@ def _pair(body: dict[str, Any]) -> ComparedPair:
         comparison=_comparison(body["comparison"]),
         left_with=tuple(body.get("left_with", ())),  # not kept at first
         right_with=tuple(body.get("right_with", ())),
+        by=body.get("by", ""),
     )
 
 

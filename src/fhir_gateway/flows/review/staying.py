@@ -10,7 +10,7 @@ from itertools import groupby
 from operator import attrgetter
 
 from fhir_gateway.bundling.parting import said_by
-from fhir_gateway.domain.identity import Grade, PersonAction, PersonDecision
+from fhir_gateway.domain.identity import ComparedPair, Comparison, Grade, PersonAction, PersonDecision
 from fhir_gateway.domain.outcomes import Outcome
 from fhir_gateway.domain.records import Dose, Resource
 from fhir_gateway.domain.runs import (
@@ -40,6 +40,20 @@ _SUGGESTION = (
 )
 
 
+_BY_ITS_ROWS = "by those of its rows that contradict who is asked about"
+_BY_ALL = "by all that it says, which this row may have told it"
+_BY_ASKED = "by the rows that an operator said are another person's"
+
+
+@dataclass(frozen=True, slots=True)
+class FitsBoth:
+    """What shows that a row may be another's: its comparison with its Patient (`by` what of that), and with who is asked about."""
+
+    own: Comparison
+    by: str
+    asked: Comparison
+
+
 @dataclass(frozen=True, slots=True)
 class LoadedRow:
     """A row that is loaded for a Patient; what it says of the person, with the digest of that, and where it was read last."""
@@ -49,6 +63,7 @@ class LoadedRow:
     wording: str
     patient: Resource
     source: SourceRow
+    fits: FitsBoth
 
 
 def rows_that_fit_as_well(
@@ -69,15 +84,20 @@ def rows_that_fit_as_well(
     contradicting = [one for one in told.values() if _contradicts(one, asked, policy)]
     whole = evidence_of(patient)
     others = contradicting or ([whole] if _contradicts(whole, asked, policy) else [])
-    fitting = [key for key in sorted(told) if others and _fits_as_well(told[key], asked, others, policy)]
+    by = _BY_ITS_ROWS if contradicting else _BY_ALL
+    fitting = {
+        key: FitsBoth(fits[0], by, fits[1])
+        for key in sorted(told)
+        if others and (fits := _fits_as_well(told[key], asked, others, policy))
+    }
     if not fitting:
         return []
     words = {key: said[-1] for key, said in ledger.keys.wordings(fitting).items() if said}
     own = {verdict.digest for verdict in ledger.verdicts.of(set(words.values())) if verdict.same}
     sources = sources_of({key: known[key] for key in fitting}, ledger)
     rows = [
-        LoadedRow(key, known[key], words[key], as_said(patient, known[key], sources[key]), sources[key])
-        for key in fitting
+        LoadedRow(key, known[key], words[key], as_said(patient, known[key], sources[key]), sources[key], fits)
+        for key, fits in fitting.items()
         if key in sources and words.get(key, "") not in {"", *own}
     ]
     return sorted(rows, key=attrgetter("wording", "key"))
@@ -89,14 +109,18 @@ def _contradicts(one: PersonEvidence, asked: Sequence[PersonEvidence], policy: M
 
 def _fits_as_well(
     one: PersonEvidence, asked: Sequence[PersonEvidence], others: Sequence[PersonEvidence], policy: MatchingPolicy
-) -> bool:
-    """Whether a row contradicts nobody who is asked about, and fits one of them about as well as the rest of its Patient."""
+) -> tuple[Comparison, Comparison] | None:
+    """Return how a row fits the rest of its Patient and one of those asked about, where that is about as well.
+
+    None where it does not, or contradicts one of those asked about.
+    """
     to_asked = [compare(one, other, policy=policy) for other in asked]
     if any(each.vetoes for each in to_asked):
-        return False
+        return None
     weight = attrgetter("weight")
-    best = max((compare(one, other, policy=policy) for other in others), key=weight)
-    return fits_as_well(max(to_asked, key=weight), best, policy.margin)
+    own = max((compare(one, other, policy=policy) for other in others), key=weight)
+    best = max(to_asked, key=weight)
+    return (own, best) if fits_as_well(best, own, policy.margin) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +173,7 @@ def ask_whose(found: Iterable[Staying], patient_id: str, *, user: str, tools: Lo
             user=user,
             started=now,
         )
+        ledger.runs.decide_by(run, tools.matching.thresholds())
         people = ledger.spool.people(run, {row.wording: row.patient for row in one.rows})
         records = [
             SpooledRecord(
@@ -170,7 +195,9 @@ def ask_whose(found: Iterable[Staying], patient_id: str, *, user: str, tools: Lo
             for r in records
         ]
         ledger.spool.add(run, list(zip(records, settled, strict=True)))
+        fits = {people[row.wording]: row.fits for row in reversed(one.rows)}
         for person, of_person in groupby(records, key=attrgetter("person")):
+            both = fits[person]
             decision = PersonDecision(
                 (person,),
                 PersonAction.REVIEW,
@@ -179,6 +206,10 @@ def ask_whose(found: Iterable[Staying], patient_id: str, *, user: str, tools: Lo
                 _TEXT,
                 _SUGGESTION,
                 candidates=(wrong, patient_id),
+                pairs=(
+                    ComparedPair(person, wrong, both.own, by=both.by),
+                    ComparedPair(person, patient_id, both.asked, by=_BY_ASKED),
+                ),
             )
             ledger.reviews.ask(
                 run,
