@@ -17,7 +17,6 @@ from fhir_gateway.bootstrap.views import (
     PersonView,
     ReviewView,
     Summary,
-    asked_about,
     explained,
     patients_with_doses,
     review_view,
@@ -137,7 +136,9 @@ class Gateway:
 
     def reviews(self, questions: Sequence[review_road.Question]) -> list[ReviewView]:
         """Return reviews with their rows and candidates, in their order; the candidates are read together."""
-        wanted = sorted({patient_id for one in questions for patient_id in asked_about(self.ledger, one.item)})
+        wanted = sorted(
+            {patient_id for one in questions for patient_id in review_road.asked_about(one.item, self.ledger)}
+        )
         people: dict[str, PatientWithDoses] = {}
 
         async def read(tools: LoadTools) -> None:

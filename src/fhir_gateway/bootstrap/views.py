@@ -11,7 +11,7 @@ from fhir_gateway.domain.identity import PersonDecision
 from fhir_gateway.domain.outcomes import Outcome
 from fhir_gateway.domain.records import Resource, UnmappedValue
 from fhir_gateway.domain.runs import Provenance, ReviewAnswer, ReviewItem, ReviewKind, ReviewState, Run, SpooledRecord
-from fhir_gateway.flows.review import LoadedRow, Question, candidate_ids, rows_that_fit_as_well, waiting_candidates
+from fhir_gateway.flows.review import LoadedRow, Question, asked_about, rows_that_fit_as_well, waiting_candidates
 from fhir_gateway.identity.evidence import evidence_of
 from fhir_gateway.identity.explain import explain_decision
 from fhir_gateway.identity.parameters import MatchingPolicy
@@ -168,11 +168,6 @@ def _rows(numbers: Sequence[int]) -> str:
     return f"rows {', '.join(map(str, shown))}" + (f" and {rest} more" if rest > 0 else "")
 
 
-def asked_about(ledger: Ledger, item: ReviewItem) -> list[str]:
-    """Return the Patients that a review is about: its candidates, or whose dose is in doubt."""
-    return candidate_ids(item, ledger) or [item.patient_id] * bool(item.patient_id)
-
-
 async def patients_with_doses(ids: Sequence[str], reader: FhirReader) -> dict[str, PatientWithDoses]:
     """Read Patients and their Immunizations, by id; who is not there is left out."""
     doses: dict[str, list[Resource]] = {}
@@ -194,7 +189,7 @@ def review_view(
     item = question.item
     records = ledger.spool.parked_numbers(ledger.reviews.records(item.id))
     run = ledger.runs.get(item.run)
-    shown = [patient_id for patient_id in asked_about(ledger, item) if patient_id in people]
+    shown = [patient_id for patient_id in asked_about(item, ledger) if patient_id in people]
     answers = ledger.reviews.history(item.id)
     return ReviewView(
         item=item,

@@ -12,7 +12,7 @@ from fhir_gateway import bootstrap
 from fhir_gateway.bootstrap import studies
 from fhir_gateway.bootstrap.compared import compare_two
 from fhir_gateway.cli import identity_audit, identity_estimate, options
-from fhir_gateway.cli.persons import person_columns
+from fhir_gateway.cli.persons import person_columns, side_by_side
 from fhir_gateway.cli.printing import print_json, print_table, print_text
 from fhir_gateway.cli.progress import ProgressDisplay
 from fhir_gateway.domain.errors import UsageError
@@ -58,7 +58,6 @@ def compare(
     with ProgressDisplay() as progress, bootstrap.opened(environment, progress) as gateway:
         found = compare_two(gateway, a, b, mapping=mapping, clinic=clinic)
         policy = gateway.environment.matching
-    sides = [person_columns(person, reveal=reveal) for person in (found.left, found.right)]
     told = explain_comparison(found.comparison, policy=policy)
     if as_json:
         comparison = found.comparison
@@ -74,8 +73,8 @@ def compare(
         ]
         print_json(
             {
-                "a": sides[0],
-                "b": sides[1],
+                "a": person_columns(found.left, reveal=reveal),
+                "b": person_columns(found.right, reveal=reveal),
                 "match_grade": comparison.grade,
                 "weight": comparison.weight,
                 "prior": policy.prior,
@@ -89,7 +88,7 @@ def compare(
             }
         )
         return
-    print_table(("", a, b), [(name, sides[0][name], sides[1][name]) for name in sides[0]])
+    print_table(("", a, b), side_by_side([found.left, found.right], reveal=reveal))
     for line in told:
         print_text(line)
     print(_FREQUENCIES)

@@ -15,6 +15,7 @@ from fhir_gateway.domain.errors import UsageError
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.domain.runs import Provenance
 from fhir_gateway.fhir.human_names import name_text, texts
+from fhir_gateway.fhir.references import replaced_by
 from fhir_gateway.settings import EMBEDDED
 
 _DOSES = ("given on", "vaccine", "dose", "lot", "status", "id", "from")
@@ -89,7 +90,23 @@ def person_columns(patient: Resource, *, reveal: bool) -> dict[str, str]:
         "address": listed("address", lambda a: str(a.get("text", "") or " ".join(texts(a.get("line"))))),
         "mother or parent": "; ".join(dict.fromkeys(shown(name_text(c["name"])) for c in mother)),
         "last changed": str(patient.get("meta", {}).get("lastUpdated", "")),
+        **({"in use": standing} if (standing := out_of_use(patient)) else {}),
     }
+
+
+def side_by_side(people: Sequence[Resource], *, reveal: bool) -> list[tuple[str, ...]]:
+    """Return what a shared screen may show of people, line by line: what it is, and each one's."""
+    columns = [person_columns(person, reveal=reveal) for person in people]
+    names = dict.fromkeys(name for column in columns for name in column)
+    return [(name, *(column.get(name, "") for column in columns)) for name in names]
+
+
+def out_of_use(patient: Resource) -> str:
+    """Return that a Patient is out of use and who replaced it, "" of one who is in use."""
+    others = " and ".join(sorted({*replaced_by(patient)} - {""}))
+    if others:
+        return f"no, replaced by Patient {others}"
+    return "no (active: false)" if patient.get("active") is False else ""
 
 
 _LABELS = {

@@ -7,6 +7,7 @@ import typer
 
 from fhir_gateway import bootstrap
 from fhir_gateway.cli import options, review_sheets
+from fhir_gateway.cli.persons import out_of_use
 from fhir_gateway.cli.printing import print_json, print_table, print_text, without_niks
 from fhir_gateway.cli.progress import ProgressDisplay
 from fhir_gateway.cli.review_view import print_review
@@ -71,6 +72,9 @@ def show(
                 "hanging": list(view.hanging),
                 "rows_in": _rows(view.rows),
                 "loaded": {patient_id: _rows(rows) for patient_id, rows in view.loaded.items()},
+                "out_of_use": {
+                    patient_id: told for patient_id, one in view.candidates.items() if (told := out_of_use(one.patient))
+                },
                 "waiting": sorted({other.review for other in view.waiting} - {0}),
                 "evidence": list(view.evidence),
                 "answers": [

@@ -9,7 +9,7 @@ import typer
 from fhir_gateway import bootstrap
 from fhir_gateway.cli import options
 from fhir_gateway.cli.exit_codes import LEFT_OPEN
-from fhir_gateway.cli.persons import dose_words, person_columns
+from fhir_gateway.cli.persons import dose_words, out_of_use, person_columns
 from fhir_gateway.cli.printing import print_json, print_table, print_text
 from fhir_gateway.cli.progress import ProgressDisplay
 from fhir_gateway.domain.errors import SourceError
@@ -129,10 +129,15 @@ def _lines(view: bootstrap.ReviewView, version: str, *, masked: bool) -> Iterato
             **_side("patient", [candidate.patient], masked=masked),
             "patient": patient_id,
             "patient_doses": "\n".join(map(dose_words, candidate.doses)),
-            "evidence": "\n".join(view.evidence_of.get(patient_id, ())),
+            "evidence": "\n".join((*_told_of(candidate.patient), *view.evidence_of.get(patient_id, ()))),
         }
     if not view.candidates:
         yield asked
+
+
+def _told_of(patient: Resource) -> tuple[str, ...]:
+    """Return that a Patient is out of use, so that nothing can be linked to it."""
+    return (f"in use: {told}",) if (told := out_of_use(patient)) else ()
 
 
 def _side(side: str, people: Sequence[Resource], *, masked: bool) -> dict[str, str]:

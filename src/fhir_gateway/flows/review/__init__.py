@@ -1,7 +1,7 @@
 """The review road: an operator's answer posts at once, as a run of its own, and is remembered."""
 
 from fhir_gateway.flows.review.answering import create, link, reject, said_before
-from fhir_gateway.flows.review.asking import candidate_ids, waiting_candidates
+from fhir_gateway.flows.review.asking import asked_about, candidate_ids, waiting_candidates
 from fhir_gateway.flows.review.hanging import Question, hanging_on, question_of, questions
 from fhir_gateway.flows.review.parting_plan import UnlinkRequest, place_of_file
 from fhir_gateway.flows.review.sheets import (
@@ -32,6 +32,7 @@ __all__ = [
     "UnlinkRequest",
     "Unlinked",
     "apply_sheet",
+    "asked_about",
     "candidate_ids",
     "check_sheet",
     "create",

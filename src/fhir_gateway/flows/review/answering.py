@@ -29,6 +29,7 @@ from fhir_gateway.flows.load.shared_keys import with_own_key
 from fhir_gateway.flows.load.tools import LoadTools
 from fhir_gateway.flows.review.asking import candidate_ids
 from fhir_gateway.flows.review.hanging import settled_with, whom_torn_is
+from fhir_gateway.flows.review.linkable import patient_in_use, whose_dose
 from fhir_gateway.flows.review.remembering import two_of_the_same_words
 from fhir_gateway.flows.review.staying import ask_whose, staying
 from fhir_gateway.flows.review.whose import say_whose
@@ -54,11 +55,9 @@ async def _link(number: int, patient_id: str, *, user: str, note: str, tools: Lo
         raise UsageError(
             f"review {number} asks about a dose that is gone: answer with `review create` or `review reject`"
         )
-    if item.kind is ReviewKind.DOSE and patient_id != item.patient_id:
-        raise UsageError(f"review {number} asks about a dose of Patient {item.patient_id}: link it there")
-    patient = await tools.reader.read("Patient", patient_id)
-    if patient is None or patient.get("active") is False:
-        raise UsageError(f"there is no active Patient {patient_id} on the server")
+    if item.kind is ReviewKind.DOSE:
+        patient_id = await whose_dose(item, patient_id, tools)
+    patient = await patient_in_use(patient_id, tools)
     if item.kind is ReviewKind.LOADED:
         return await say_whose(item, ReviewState.LINKED, patient_id, user=user, note=note, tools=tools)
     decision = PersonDecision(

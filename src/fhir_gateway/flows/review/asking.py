@@ -46,6 +46,14 @@ def candidate_ids(item: ReviewItem, ledger: Ledger) -> list[str]:
     return list(whom_it_may_be(item, ledger).patients)
 
 
+def asked_about(item: ReviewItem, ledger: Ledger) -> list[str]:
+    """Return the Patients that a question is about: its candidates, or whose dose is in doubt, after merges."""
+    if found := candidate_ids(item, ledger):
+        return found
+    into = ledger.keys.survivors([item.patient_id]) if item.patient_id else {}
+    return [into.get(item.patient_id, item.patient_id)] if item.patient_id else []
+
+
 def waiting_candidates(item: ReviewItem, ledger: Ledger) -> list[int]:
     """Return the people of the same load whom a question's person may be, and who wait for an answer themselves."""
     run = ledger.runs.get(item.run)

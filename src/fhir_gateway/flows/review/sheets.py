@@ -9,7 +9,7 @@ from fhir_gateway.domain.errors import ServerError, TransientServerError, UsageE
 from fhir_gateway.domain.runs import ReviewItem, ReviewState
 from fhir_gateway.flows.load.tools import LoadTools
 from fhir_gateway.flows.review.answering import begun, create, link, reject, said_before
-from fhir_gateway.flows.review.asking import candidate_ids
+from fhir_gateway.flows.review.asking import asked_about
 from fhir_gateway.ports import Ledger
 
 _MOST_PROBLEMS = 50
@@ -169,7 +169,7 @@ def _proposed(patient_id: str, item: ReviewItem, ledger: Ledger) -> bool:
     if item.state is not ReviewState.OPEN or patient_id == item.patient_id:
         return True
     asked = item.decision.candidates if item.decision else ()
-    return patient_id in asked or patient_id in candidate_ids(item, ledger)
+    return patient_id in asked or patient_id in asked_about(item, ledger)
 
 
 async def apply_sheet(decisions: Sequence[SheetDecision], *, user: str, tools: LoadTools) -> AsyncIterator[AppliedLine]:

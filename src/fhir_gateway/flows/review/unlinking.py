@@ -23,6 +23,7 @@ from fhir_gateway.flows.load.posting import wordings
 from fhir_gateway.flows.load.standing import doses_now
 from fhir_gateway.flows.load.tools import LoadTools
 from fhir_gateway.flows.review.dose_moving import MovedDose, dose_identifiers, is_copy, made_by_gateway, plan_moves
+from fhir_gateway.flows.review.linkable import patient_in_use
 from fhir_gateway.flows.review.moves import Move, Standing, as_begun, journaled
 from fhir_gateway.flows.review.parting_plan import PATIENT, UnlinkRequest, check_target, journal, moving
 from fhir_gateway.flows.review.recalling import changed_since, recall_changed
@@ -93,9 +94,7 @@ async def _begin(request: UnlinkRequest, fingerprint: str, tools: LoadTools) -> 
     check_target(request, found, patient)
     _check_nothing_is_half_posted(found.wrong, tools)
     if request.to:
-        right = await tools.reader.read("Patient", request.to)
-        if right is None or right.get("active") is False:
-            raise UsageError(f"there is no active Patient {request.to} on the server")
+        await patient_in_use(request.to, tools)
     ids = sorted({i for entry in found.known.values() for i in entry.doses.values()})
     return journal(request, found, patient, await doses_now(ids, tools), fingerprint, tools)
 
