@@ -61,3 +61,18 @@ def test_nothing_is_asked_of_rows_that_say_nothing_against_the_others(place):
     place.load(place.sheet(RATNA))
     place.load(place.sheet(RATNA_POLIO.replace("Bukateja", "Bukateja Lor"), name="second.csv"))
     assert place.json("review", "unlink", 2, 1)["asked"] == []
+
+
+def test_nothing_is_taught_of_their_words_while_it_is_asked_whose_they_are(place, drawn):
+    first = drawn["candidates"][0]
+    place.run("review", "undo", drawn["id"])
+    (question,) = place.json("review", "list")
+    settled = [line for line in place.json("review", "show", question["id"])["evidence"] if "settled:" in line]
+    assert settled == [f"  settled: nothing yet: an operator is asked (review {question['id']})"] * 2
+    further = DRAWN.replace("15/05/2020;MR;1;P200", "15/09/2020;MR;2;M200")
+    assert place.load(place.sheet(further, name="fourth.csv"))["review"] == 1
+    (asked,) = [one for one in place.json("review", "list") if one["id"] != question["id"]]
+    assert set(asked["candidates"]) == set(question["candidates"])
+    (other,) = set(question["candidates"]) - {first}
+    assert [place.run("review", "link", one["id"], other)[0] for one in (question, asked)] == [0, 0]
+    assert doses_of_each(place) == [1, 3]

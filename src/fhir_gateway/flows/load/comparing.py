@@ -182,14 +182,17 @@ def _own_patients(
 ) -> dict[int, set[str]]:
     """Return person → Patients that earlier runs loaded the same keys to, or the same words of the same source.
 
-    Once an operator took two people of the same words apart, their keys tell whose rows those are that were loaded before.
+    Words tell nothing while an operator is asked whose the rows are that say them. Once she took two people of the same
+    words apart, their keys tell whose rows those are that were loaded before.
     """
     known = tools.ledger.keys.known({key for own in keys.values() for key in own})
     recognised = tools.ledger.keys.recognise({name for _, name, _ in people})
+    in_question = tools.ledger.reviews.words_asked_about() if recognised else ()
     found: dict[int, set[str]] = {}
     for number, name, _ in people:
         own = keys.get(number, ())
-        mine, alike = {known[key].patient_id for key in own if key in known}, set(recognised.get(name, ()))
+        mine = {known[key].patient_id for key in own if key in known}
+        alike = set(recognised.get(name, ())) if name not in in_question else set()
         if not alike <= mine and all(key in known for key in own):
             apart = tools.ledger.keys.kept_apart(mine | alike)
             alike = {other for other in alike if not any(frozenset((one, other)) in apart for one in mine)}

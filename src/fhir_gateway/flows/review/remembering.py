@@ -105,7 +105,7 @@ def _digests(move: Move, tools: LoadTools) -> tuple[set[str], set[str]]:
 
 
 def write_down(move: Move, request: UnlinkRequest, right: str, tools: LoadTools) -> None:
-    """Keep who decided so and why, and what it means for later loads."""
+    """Keep who decided so and why, and what it means for later loads: nothing of rows of which it is still asked whose they are."""
     reviews, verdicts, now = tools.ledger.reviews, tools.ledger.verdicts, tools.clock.now()
     mine, theirs = _digests(move, tools)
     if request.undoing:
@@ -127,7 +127,8 @@ def write_down(move: Move, request: UnlinkRequest, right: str, tools: LoadTools)
     )
     reviews.answer(number, ReviewAnswer(ReviewState.UNLINKED, request.user, request.note, right, move.run.id, now))
     apart = [Verdict(digest, move.wrong, same=False) for digest in sorted(mine - theirs)]
-    apart += [Verdict(digest, right, same=False) for digest in sorted(theirs - mine)]
+    open_still = reviews.words_asked_about()
+    apart += [Verdict(digest, right, same=False) for digest in sorted(theirs - mine - open_still)]
     apart += [Verdict(digest, right, same=True) for digest in sorted(mine - theirs)]
     if mine <= theirs:  # nothing that the rows say tells whose they are
         apart += two_of_the_same_words(number, right, [move.wrong])

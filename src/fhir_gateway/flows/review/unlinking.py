@@ -63,8 +63,8 @@ async def unlink(request: UnlinkRequest, tools: LoadTools, *, asking: bool = Tru
             written = written_by(move, right, standing, changed_since(before, changed))
             remember(move, right, standing.places, written, tools)
             recall_changed(before, changed, tools)
-            write_down(move, request, right, tools)
             ask_whose(stays, right, user=request.user, tools=tools)
+            write_down(move, request, right, tools)
             tools.ledger.spool.sweep(run)
             tools.ledger.runs.finish(run, tools.clock.now())
     return Unlinked(

@@ -141,18 +141,26 @@ class Reviews:
 
     def people_waiting(self) -> dict[int, set[str]]:
         """Return open question about people → digests of these, as they are worded."""
+        found: dict[int, set[str]] = {}
+        for question, digest in self._words_of_open(ReviewKind.PERSON):
+            found.setdefault(question, set()).add(digest)
+        return found
+
+    def words_asked_about(self) -> set[str]:
+        """Return what rows say, by its digests, that are loaded and of which it is asked whose they are."""
+        return {digest for _, digest in self._words_of_open(ReviewKind.LOADED)}
+
+    def _words_of_open(self, kind: ReviewKind) -> Iterator[tuple[int, str]]:
+        """Yield (question, digest of what a row that hangs on it says of the person) of open questions of a kind."""
         items, hanging, records, persons = tables.reviews, tables.review_records, tables.records, tables.persons
         statement = (
             select(items.c.id, persons.c.digest)
             .join_from(items, hanging, hanging.c.review == items.c.id)
             .join(records, (records.c.run == hanging.c.run) & (records.c.number == hanging.c.number))
             .join(persons, (persons.c.run == records.c.run) & (persons.c.number == records.c.person))
-            .where(items.c.state == ReviewState.OPEN, items.c.kind == ReviewKind.PERSON)
+            .where(items.c.state == ReviewState.OPEN, items.c.kind == kind)
         )
-        found: dict[int, set[str]] = {}
-        for question, digest in self._connection.execute(statement):
-            found.setdefault(question, set()).add(digest)
-        return found
+        yield from ((question, digest) for question, digest in self._connection.execute(statement))
 
     def _became(self, run: int, people: Iterable[int]) -> Iterator[tuple[int, str]]:
         """Yield (person of a run, Patient that it became)."""
