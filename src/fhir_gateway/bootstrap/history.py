@@ -273,7 +273,7 @@ def _caveats(check: HistoryCheck, sizes: Sequence[int], *, own_key: bool) -> tup
         written = _UNSIGNED.format(unsigned) if unsigned > 1 else ""  # one alone tells of the checkpoint itself
         return (_WITHOUT_CHECKPOINT + written, *caveats)
     if max(sizes) < size:
-        words = f"the given checkpoint vouches for {max(sizes)} entries, nothing kept elsewhere for the {size - max(sizes)} after it"
+        words = f"the given checkpoint vouches for {max(sizes)} {'entry' if max(sizes) == 1 else 'entries'}, nothing kept elsewhere for the {size - max(sizes)} after it"
         return (words, *caveats)
     return caveats
 

@@ -94,7 +94,7 @@ def estimate(  # noqa: PLR0913 - what is asked of a study, each of its own kind
     request = LoadRequest(inputs, clinic, limit=limit, dry_run=True)
     persons = _persons(inputs, truth) if truth else None
     how = "whose person is known" if truth else "by EM"
-    source = f"rows of {len(inputs)} files {how}, random pairs of seed {seed}"
+    source = f"rows of {len(inputs)} file{'s' * (len(inputs) != 1)} {how}, random pairs of seed {seed}"
     with scratch_ledger() as ledger:
 
         async def study(tools: LoadTools) -> EstimationStudy:

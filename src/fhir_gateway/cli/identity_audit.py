@@ -13,7 +13,7 @@ from fhir_gateway import bootstrap
 from fhir_gateway.bootstrap import studies
 from fhir_gateway.cli import options
 from fhir_gateway.cli.persons import person_columns
-from fhir_gateway.cli.printing import print_json, print_table
+from fhir_gateway.cli.printing import counted, print_json, print_table
 from fhir_gateway.cli.progress import ProgressDisplay
 from fhir_gateway.domain import systems
 from fhir_gateway.domain.errors import UsageError
@@ -80,7 +80,7 @@ def draw(
         write_table(_SHEET, rows, sheet, choices={"judgement": JUDGEMENTS})
     write_table(_KEY, [_sealed(pair, certain) for pair in pairs], out / KEY_FILE)
     linked = sum(pair.linked for pair in pairs)
-    print(f"{len(pairs)} pairs, {linked} of them linked: give {sheets[0]} and {sheets[1]} to two")
+    print(f"{counted(len(pairs), 'pair')}, {linked} of them linked: give {sheets[0]} and {sheets[1]} to two")
     print(f"judges, and keep {out / KEY_FILE} to yourself; then: fhir-gateway identity audit score SHEET1 SHEET2")
 
 
@@ -122,7 +122,7 @@ def score(
         )
         return
     kappa = "says nothing, as both have one word for all" if math.isnan(result.kappa) else f"{result.kappa:.2f}"
-    judged = f"{result.judged} of {len(sealed)} pairs judged by both, {result.disputed} of them disputed"
+    judged = f"{result.judged} of {counted(len(sealed), 'pair')} judged by both, {result.disputed} of them disputed"
     print(f"{judged}; Cohen's kappa {kappa}")
     print(f"precision of automatic links   {_words(result.precision)}")
     print(f"recall among compared pairs    {_words(result.recall)}")

@@ -11,6 +11,7 @@ import typer
 from fhir_gateway import bootstrap
 from fhir_gateway.cli import options
 from fhir_gateway.cli.exit_codes import LEFT_OPEN
+from fhir_gateway.cli.printing import counted
 from fhir_gateway.cli.progress import ProgressDisplay
 from fhir_gateway.cli.summary import print_summary, print_summary_json
 from fhir_gateway.domain.errors import InterruptedRunError, ReportError, UsageError
@@ -149,7 +150,7 @@ def _how_it_was_read(sources: Sequence[Source], limit: int, read: int, *, report
             yield f"{source.path.name} was read as {source.encoding.upper()}."
     if limit and read == limit:
         without = "; rows behind them stand in the report without a status" if reported else ""
-        yield f"Only the first {limit:,} row{'s' * (limit != 1)} were read (--limit){without}."
+        yield f"Only the first {counted(limit, 'row')} {'was' if limit == 1 else 'were'} read (--limit){without}."
 
 
 def report_targets(report: Path | None, files: Sequence[Path]) -> list[Path]:

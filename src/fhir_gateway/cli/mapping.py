@@ -16,7 +16,7 @@ from rich.text import Text
 from fhir_gateway.bootstrap.inputs import open_inputs
 from fhir_gateway.cli import options
 from fhir_gateway.cli.exit_codes import LEFT_OPEN
-from fhir_gateway.cli.printing import console, print_json, print_table, print_text
+from fhir_gateway.cli.printing import console, counted, print_json, print_table, print_text
 from fhir_gateway.domain.errors import ConfigurationError, ConfigurationProblem, UsageError
 from fhir_gateway.domain.records import Converted, Rejected, SourceRecord, UnreadableRow
 from fhir_gateway.flows.load.tools import Converter
@@ -216,7 +216,7 @@ def _print_results(results: list[tuple[FoundMapping, CaseResult]], without: list
                 print(f"    {difference}")
     for name in without:
         print(f"{name}: has no cases")
-    print(f"{len(results)} cases, {failed} failed")
+    print(f"{counted(len(results), 'case')}, {failed} failed")
 
 
 def _outcome(record: SourceRecord | UnreadableRow, convert: Converter) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from fhir_gateway.cli.exit_codes import LEFT_OPEN
 from fhir_gateway.cli.merge_files import write_private
 from fhir_gateway.cli.merge_niks import is_nik, masked_niks, read_niks
 from fhir_gateway.cli.merge_words import tell, tell_unfinished
-from fhir_gateway.cli.printing import print_json, print_table
+from fhir_gateway.cli.printing import counted, print_json, print_table
 from fhir_gateway.cli.progress import ProgressDisplay
 from fhir_gateway.domain.errors import UsageError
 from fhir_gateway.domain.merges import ChangeKind, GroupPlan, MergePlan
@@ -135,7 +135,7 @@ def planned_words(groups: Sequence[GroupPlan], out: Path) -> str:
     else:
         does = "refuses them for their CONFLICTs" if several else "refuses it for its CONFLICT"
     way_out = "; where it is one person all the same, say --accept-conflicts" if blocked else ""
-    return f"{_groups(len(groups))} planned; `fhir-gateway merge apply {out}` {does}{way_out}"
+    return f"{counted(len(groups), 'group')} planned; `fhir-gateway merge apply {out}` {does}{way_out}"
 
 
 def _what_to_do(group: GroupPlan, outcome: GroupOutcome, environment: str) -> str:
@@ -145,10 +145,6 @@ def _what_to_do(group: GroupPlan, outcome: GroupOutcome, environment: str) -> st
     people = "NIK" if group.group.nik else " ".join(group.group.patient_ids)
     which = " (the NIK stands in the plan)" if group.group.nik else ""
     return f"plan it anew and look again: `fhir-gateway merge plan {people} --out PLAN --env {environment}`{which}"
-
-
-def _groups(number: int) -> str:
-    return "1 group" if number == 1 else f"{number} groups"
 
 
 def _read(path: Path, environment: str) -> MergePlan:
@@ -181,7 +177,8 @@ def _print_group(group: GroupPlan) -> None:
     ]
     if group.unsearched:
         words = (
-            f"{len(group.unsearched)} elements that may refer to a Patient (PLAN names them); --scan reads everything"
+            f"{counted(len(group.unsearched), 'element')} that may refer to a Patient (PLAN names them);"
+            " --scan reads everything"
         )
         rows.append(("not searched", words))
     print_table(("", ""), rows, title=f"{whose}: {len(group.group.patient_ids)} Patients become one")
@@ -259,5 +256,7 @@ def _proof(outcome: GroupOutcome) -> str:
     if outcome.merge.remaining:
         return ", ".join(outcome.merge.remaining)
     return (
-        f"nothing, as far as searches reach ({len(outcome.unsearched)} elements)" if outcome.unsearched else "nothing"
+        f"nothing, as far as searches reach ({counted(len(outcome.unsearched), 'element')})"
+        if outcome.unsearched
+        else "nothing"
     )

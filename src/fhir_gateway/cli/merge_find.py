@@ -12,7 +12,7 @@ from fhir_gateway.bootstrap import finding
 from fhir_gateway.cli import options
 from fhir_gateway.cli.merge_niks import masked_niks, read_niks
 from fhir_gateway.cli.merge_words import tell
-from fhir_gateway.cli.printing import print_json, print_table, print_text
+from fhir_gateway.cli.printing import counted, print_json, print_table, print_text
 from fhir_gateway.cli.progress import ProgressDisplay
 from fhir_gateway.domain.errors import UsageError
 from fhir_gateway.domain.finding import Finding, Found
@@ -100,7 +100,7 @@ def _print(found: Finding, policy: MatchingPolicy, *, explain: bool, limit: int)
         print_text(f"… and {len(found.found) - len(shown)} more: --limit 0 shows all, --out writes them")
     counts = Counter(one.kind.value for one in found.found)
     told = ", ".join(f"{count} {kind}" for kind, count in counts.items()) or "no duplicates"
-    print_text(f"{found.read:,} active Patients looked at: {told}")
+    print_text(f"{counted(found.read, 'active Patient')} looked at: {told}")
 
 
 def _print_group(one: Found, policy: MatchingPolicy) -> None:

@@ -8,7 +8,7 @@ import typer
 
 from fhir_gateway import bootstrap
 from fhir_gateway.cli import options
-from fhir_gateway.cli.printing import print_json, print_text
+from fhir_gateway.cli.printing import counted, print_json, print_text
 from fhir_gateway.flows import merge as merge_road
 from fhir_gateway.settings import EMBEDDED
 
@@ -42,4 +42,4 @@ def part_patients(
     if as_json:
         print_json({"patients": ids, "pairs": pairs})
     else:
-        print_text(f"{len(ids)} Patients are different people from now on ({pairs} pairs)")
+        print_text(f"{len(ids)} Patients are different people from now on ({counted(pairs, 'pair')})")

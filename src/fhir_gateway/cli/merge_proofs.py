@@ -16,7 +16,7 @@ from fhir_gateway.cli.exit_codes import COULD_NOT_FINISH, LEFT_OPEN
 from fhir_gateway.cli.merge_files import write_private
 from fhir_gateway.cli.merge_history import Merge, Nik, Patient
 from fhir_gateway.cli.merge_words import tell
-from fhir_gateway.cli.printing import print_json, print_text
+from fhir_gateway.cli.printing import counted, print_json, print_text
 from fhir_gateway.domain.errors import UsageError
 from fhir_gateway.domain.history import Erasure
 from fhir_gateway.reports.targets import check_writable
@@ -50,14 +50,16 @@ def verify(
     if as_json:
         print_json({"passed": found.passed, **_verification(found)})
     else:
-        print(f"{found.entries} entries of {found.merges} merges, root {found.root}")
-        print(f"{found.checkpoints} own checkpoints, the newest vouches for {found.signed} entries")
+        print(f"{counted(found.entries, 'entry', 'entries')} of {counted(found.merges, 'merge')}, root {found.root}")
+        print(
+            f"{counted(found.checkpoints, 'own checkpoint')}, the newest vouches for {counted(found.signed, 'entry', 'entries')}"
+        )
         for merge in found.erased:
             print(f"merge {merge}: erased as the law asks for; its hashes stand")
         for fault in found.faults:
             print_text(f"FAULT {fault}")
         if found.fault_count > len(found.faults):
-            print(f"… and {found.fault_count - len(found.faults)} faults more")
+            print(f"… and {counted(found.fault_count - len(found.faults), 'more fault')}")
         for caveat in found.caveats:
             print_text(f"not known: {caveat}")
         print("the history is unaltered, as far as is known" if found.passed else "the history WAS ALTERED")
@@ -153,7 +155,7 @@ def erase(
 
 def _would_be_erased(what: Erasure) -> Iterator[str]:
     yield f"this erases the personal data of merges {', '.join(map(str, what.merges)) or 'none'} for good,"
-    yield f"of {len(what.entries)} decisions to part and of {len(what.jobs)} lines of merge jobs"
+    yield f"of {counted(len(what.entries), 'decision')} to part and of {counted(len(what.jobs), 'line')} of merge jobs"
     yield "what loads, reviews and registries' pulls keep of the person is not touched: see docs/audit.md"
     if what.applied:
         yield f"merges {', '.join(map(str, what.applied))} stand, and cannot be undone afterwards"

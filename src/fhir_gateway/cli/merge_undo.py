@@ -15,7 +15,7 @@ from fhir_gateway.cli import options
 from fhir_gateway.cli.exit_codes import LEFT_OPEN
 from fhir_gateway.cli.merge_files import write_private
 from fhir_gateway.cli.merge_words import tell, tell_unfinished
-from fhir_gateway.cli.printing import masked, print_json, print_table
+from fhir_gateway.cli.printing import counted, masked, print_json, print_table
 from fhir_gateway.cli.progress import ProgressDisplay
 from fhir_gateway.domain.errors import UsageError
 from fhir_gateway.domain.history import MergeFilter
@@ -151,9 +151,9 @@ def _print(outcome: UndoOutcome, *, preview: bool, reveal: bool, as_json: bool) 
         print_table(("resource", "element", "before the merge", "now"), rows, title="changed again since the merge")
         print("nothing was written: decide with --keep-now, --restore or --decisions FILE")
     elif preview:
-        print(f"undoing merge {outcome.merge.id} would put back {outcome.restored} resources")
+        print(f"undoing merge {outcome.merge.id} would put back {counted(outcome.restored, 'resource')}")
     else:
-        print(f"merge {outcome.merge.id} is {outcome.merge.state}: {outcome.restored} resources put back")
+        print(f"merge {outcome.merge.id} is {outcome.merge.state}: {counted(outcome.restored, 'resource')} put back")
     for one in outcome.kept:
         print(f"  stays as it is now: {one.resource} {one.path}")
     for line in told_of_rows(outcome):

@@ -74,6 +74,11 @@ def console() -> Console:
     return Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 160)
 
 
+def counted(number: int, what: str, several: str = "") -> str:
+    """Return a number of things in words: `1 row`, `2 rows`; `several` where the plural has more than an s."""
+    return f"{number:,} {what if number == 1 else several or f'{what}s'}"
+
+
 def without_niks(text: str) -> str:
     """Return a message with all but the ends of what may be NIKs covered: a word in the wrong place is told again."""
     return _NIK.sub(lambda found: _covered(found[0]), text)

@@ -8,7 +8,7 @@ import typer
 from fhir_gateway import bootstrap
 from fhir_gateway.cli import options, review_sheets
 from fhir_gateway.cli.persons import out_of_use
-from fhir_gateway.cli.printing import print_json, print_table, print_text, without_niks
+from fhir_gateway.cli.printing import counted, print_json, print_table, print_text, without_niks
 from fhir_gateway.cli.progress import ProgressDisplay
 from fhir_gateway.cli.review_view import print_review
 from fhir_gateway.cli.summary import print_summary, print_summary_json
@@ -144,7 +144,7 @@ def reject(
     elif done and again:
         print_text(_said_already(done))
     else:
-        print(f"review {number}: {rows} row{'s' * (rows != 1)} rejected")
+        print(f"review {number}: {counted(rows, 'row')} rejected")
 
 
 @app.command()
@@ -242,7 +242,7 @@ def _print_dose_taken_back(done: DoseTakenBack, *, as_json: bool) -> None:
         changed = {"moved": done.doses, "to": done.to} if done.to else {"marked": done.doses}
         print_json({"review": done.review, "state": "undone", **changed})
         return
-    doses = "1 dose is" if done.doses == 1 else f"{done.doses} doses are"
+    doses = f"{counted(done.doses, 'dose')} {'is' if done.doses == 1 else 'are'}"
     what = f"back with Patient {done.to}" if done.to else "marked entered-in-error"
     print(f"review {done.review} is taken back: {doses} {what}; the next load of the file asks again")
 
@@ -270,8 +270,9 @@ def _print_unlinked(done: Unlinked, *, asked: Sequence[ReviewItem], as_json: boo
             }
         )
         return
-    rows, doses = (f"{n} {name}{'s' * (n != 1)}" for n, name in ((done.rows, "row"), (done.doses, "dose")))
-    moved = f"{rows} with {doses} went from Patient {done.wrong} to {done.right}"
+    moved = (
+        f"{counted(done.rows, 'row')} with {counted(done.doses, 'dose')} went from Patient {done.wrong} to {done.right}"
+    )
     if done.before:
         when = done.run.finished or done.run.started
         print(f"nothing to do: {moved} already, in run {done.run.id} by {done.run.user} on {when:%Y-%m-%d %H:%M}")

@@ -10,7 +10,7 @@ from fhir_gateway import bootstrap
 from fhir_gateway.cli import options
 from fhir_gateway.cli.exit_codes import LEFT_OPEN
 from fhir_gateway.cli.persons import dose_words, out_of_use, person_columns
-from fhir_gateway.cli.printing import print_json, print_table, print_text
+from fhir_gateway.cli.printing import counted, print_json, print_table, print_text
 from fhir_gateway.cli.progress import ProgressDisplay
 from fhir_gateway.domain.errors import SourceError
 from fhir_gateway.domain.records import Layout, Resource, UnreadableRow
@@ -80,7 +80,7 @@ def export_sheet(
         sheet,
         choices={"decision": tuple(Choice)},
     )
-    print(f"{len(views)} questions on {len(lines)} lines: {sheet}")
+    print(f"{counted(len(views), 'question')} on {counted(len(lines), 'line')}: {sheet}")
 
 
 @app.command("import")
@@ -183,7 +183,7 @@ def _print_results(results: Sequence[AppliedLine], left: Sequence[SheetLine], *,
     counts = {result: sum(line.result is result for line in results) for result in LineResult}
     print(", ".join(f"{count} {result}" for result, count in counts.items() if count) or "no decision on the sheet")
     if undecided:
-        print("1 question was left undecided" if undecided == 1 else f"{undecided} questions were left undecided")
+        print(f"{counted(undecided, 'question')} {'was' if undecided == 1 else 'were'} left undecided")
     if half_filled:
         rows = ", ".join(map(str, half_filled))
         print_text(f"row {rows}: reason or decided_by is filled in, but decision is empty: nothing was done")

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 
 from fhir_gateway.bootstrap import Summary
-from fhir_gateway.cli.printing import print_json, print_table, print_text
+from fhir_gateway.cli.printing import counted, print_json, print_table, print_text
 from fhir_gateway.domain.outcomes import Outcome, invariant
 from fhir_gateway.domain.records import UnmappedValue
 
@@ -37,7 +37,9 @@ def print_summary(summary: Summary, *, next_steps: Sequence[str] = ()) -> None:
             ("rows", "reason", ""), [(f"{count:,}", code, summary.texts.get(code, "")) for code, count in shown]
         )
         if len(summary.reasons) > _MOST_REASONS:
-            print_text(f"… and {len(summary.reasons) - _MOST_REASONS} other reasons, see the report or `runs show`")
+            print_text(
+                f"… and {counted(len(summary.reasons) - _MOST_REASONS, 'other reason')}, see the report or `runs show`"
+            )
         print()
     _print_unmapped(summary.unmapped)
     for step in next_steps:
@@ -59,7 +61,7 @@ def _print_unmapped(unmapped: Sequence[tuple[UnmappedValue, int]]) -> None:
         print_text(f"Not in the concept map {concept_map}; complete these lines and put them into your own")
         print_text(f"(mappings/concept_maps/{concept_map}.csv in the working folder, merged over the shipped one):")
         for value, count in values[:_MOST_UNMAPPED]:
-            print(f"  {value.line}    # {count:,} row{'s' * (count != 1)}")
+            print(f"  {value.line}    # {counted(count, 'row')}")
         if len(values) > _MOST_UNMAPPED:
             print(f"  … and {len(values) - _MOST_UNMAPPED} more, all of them with --json")
         print()

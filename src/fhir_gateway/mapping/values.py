@@ -134,7 +134,7 @@ def _check_columns(step: "_Step", columns: tuple[str, ...], place: Place, faults
         faults.add(place, f"the function {function.name} reads {function.columns} columns")
     entries = step.options.get(function.for_each_column)
     if entries is not None and len(entries) != len(columns):
-        words = f"the function {function.name} has {len(entries)} {function.for_each_column} for {len(columns)} columns"
+        words = f"the function {function.name} has {len(entries)} {function.for_each_column} for {len(columns)} column{'s' * (len(columns) != 1)}"
         faults.add(place, words, "one for each column, in their order")
 
 

@@ -191,7 +191,7 @@ def _unusable(text: str) -> Problem | None:
 def _too_few(found: int, width: int) -> Problem:
     return Problem(
         "row-too-few-cells",
-        f"the row has {found} cells, the header {width}",
+        f"the row has {found} cell{'s' * (found != 1)}, the header {width}",
         "complete the row; a line break inside a cell needs quotation marks around the cell",
     )
 
@@ -199,6 +199,6 @@ def _too_few(found: int, width: int) -> Problem:
 def _too_many(found: int, width: int) -> Problem:
     return Problem(
         "row-too-many-cells",
-        f"the row has {found} cells, the header {width}",
+        f"the row has {found} cell{'s' * (found != 1)}, the header {width}",
         "put a cell that holds the delimiter in quotation marks",
     )

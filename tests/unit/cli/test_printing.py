@@ -2,7 +2,7 @@ import io
 
 import pytest
 
-from fhir_gateway.cli.printing import print_table, print_text
+from fhir_gateway.cli.printing import counted, print_table, print_text
 
 
 class _Terminal(io.StringIO):
@@ -57,3 +57,11 @@ def test_no_number_is_cut_off_in_a_narrow_terminal(monkeypatch):
     print_table(columns, [[1234, "2026-01-15 10:00", "sheet.csv", 987654, 1, 2, 3, 4, 5]])
     shown = screen.getvalue()
     assert [text for text in ("1234", "987654", *columns) if text not in shown] == []
+
+
+@pytest.mark.parametrize(
+    ("number", "told"), [(0, "0 entries"), (1, "1 entry"), (2, "2 entries"), (12345, "12,345 entries")]
+)
+def test_a_number_of_things_is_told_in_the_singular_of_one(number, told):
+    assert counted(number, "entry", "entries") == told
+    assert counted(number, "row") == told.replace("entries", "rows").replace("entry", "row")
