@@ -12,7 +12,7 @@ from fhir_gateway import bootstrap
 from fhir_gateway.bootstrap import studies
 from fhir_gateway.bootstrap.compared import compare_two
 from fhir_gateway.cli import identity_audit, identity_estimate, options
-from fhir_gateway.cli.persons import person_columns, side_by_side
+from fhir_gateway.cli.persons import side_by_side
 from fhir_gateway.cli.printing import print_json, print_table, print_text
 from fhir_gateway.cli.progress import ProgressDisplay
 from fhir_gateway.domain.errors import UsageError
@@ -53,11 +53,12 @@ def compare(
     """Compare two people (rows of files, parked rows of runs, Patients on the server): side by side, and the evidence.
 
     How common names are is told by the shipped frequencies; a load counts those of its own rows beside them, so that its
-    sums differ by that. Names and numbers are covered unless --reveal is given.
+    sums differ by that. Names, numbers and birth dates are covered unless --reveal is given.
     """
     with ProgressDisplay() as progress, bootstrap.opened(environment, progress) as gateway:
         found = compare_two(gateway, a, b, mapping=mapping, clinic=clinic)
         policy = gateway.environment.matching
+    sides = side_by_side([found.left, found.right], reveal=reveal)
     told = explain_comparison(found.comparison, policy=policy)
     if as_json:
         comparison = found.comparison
@@ -73,8 +74,8 @@ def compare(
         ]
         print_json(
             {
-                "a": person_columns(found.left, reveal=reveal),
-                "b": person_columns(found.right, reveal=reveal),
+                "a": {name: left for name, left, _ in sides},
+                "b": {name: right for name, _, right in sides},
                 "match_grade": comparison.grade,
                 "weight": comparison.weight,
                 "prior": policy.prior,
@@ -88,7 +89,7 @@ def compare(
             }
         )
         return
-    print_table(("", a, b), side_by_side([found.left, found.right], reveal=reveal))
+    print_table(("", a, b), sides)
     for line in told:
         print_text(line)
     print(_FREQUENCIES)

@@ -21,6 +21,7 @@ from fhir_gateway.domain.errors import UsageError
 from fhir_gateway.domain.history import MergeFilter
 from fhir_gateway.domain.merges import Merge, MergeState, UndoConflict
 from fhir_gateway.fhir import json_text
+from fhir_gateway.fhir.outcomes import shorten
 from fhir_gateway.fhir.references import parse_literal
 from fhir_gateway.flows.merge import UndoDecisions, UndoOutcome
 from fhir_gateway.ledger.store import Ledger
@@ -167,7 +168,9 @@ def _print(outcome: UndoOutcome, *, preview: bool, reveal: bool, as_json: bool) 
 
 def _shown(value: Any, *, reveal: bool) -> str:
     text = value if isinstance(value, str) else "" if value is None else orjson.dumps(value, default=str).decode()
-    return text if reveal or parse_literal(text) else masked(text)  # where a reference leads is what is to be decided
+    return shorten(
+        text if reveal or parse_literal(text) else masked(text)
+    )  # where a reference leads is what is to be decided
 
 
 def _as_json(outcome: UndoOutcome) -> dict[str, Any]:

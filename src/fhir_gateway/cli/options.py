@@ -59,7 +59,9 @@ FileOfRun = Annotated[
         "--file", metavar="N", min=1, max=MOST, help="Which of the run's files; to be said where it read several."
     ),
 ]
-Reveal = Annotated[bool, typer.Option("--reveal", help="Show names and numbers in full (not on a shared screen).")]
+Reveal = Annotated[
+    bool, typer.Option("--reveal", help="Show names, numbers and birth dates in full (not on a shared screen).")
+]
 
 
 User = Annotated[

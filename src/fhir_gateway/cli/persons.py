@@ -1,6 +1,6 @@
 """`person show`: one Patient with its doses, where each came from, and what it was called before."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
 from urllib.parse import unquote
 
@@ -8,17 +8,20 @@ import typer
 
 from fhir_gateway import bootstrap
 from fhir_gateway.cli import options
-from fhir_gateway.cli.printing import console, masked, print_json, print_table, print_text, without_niks
+from fhir_gateway.cli.printing import console, masked, masked_date, print_json, print_table, print_text, without_niks
 from fhir_gateway.cli.progress import ProgressDisplay
 from fhir_gateway.domain import systems
 from fhir_gateway.domain.errors import UsageError
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.domain.runs import Provenance
 from fhir_gateway.fhir.human_names import name_text, texts
+from fhir_gateway.fhir.outcomes import shorten
 from fhir_gateway.fhir.references import replaced_by
 from fhir_gateway.settings import EMBEDDED
 
 _DOSES = ("given on", "vaccine", "dose", "lot", "status", "id", "from")
+_MOST_VALUES = 20
+"""So many names, numbers or addresses of one Patient are shown: another system's server may hold any number."""
 _WIDE = 110
 """Columns of a terminal that hold a dose's vaccine beside its id."""
 
@@ -34,7 +37,7 @@ def show(
 ) -> None:
     """Show a person: doses, which row of which file each came from, decisions, earlier names and numbers.
 
-    Names and numbers are covered unless --reveal is given; --json, for programs, holds them in full.
+    Names, numbers and birth dates are covered unless --reveal is given; --json, for programs, holds them in full.
     """
     with ProgressDisplay() as progress, bootstrap.opened(environment, progress) as gateway:
         view = gateway.person(patient)
@@ -68,37 +71,60 @@ def print_person(view: bootstrap.PersonView, *, reveal: bool, decisions: bool = 
 
 
 def person_columns(patient: Resource, *, reveal: bool) -> dict[str, str]:
-    """Return what a shared screen may show of a Patient, in full with `reveal`."""
+    """Return what a shared screen may show of a Patient, in full with `reveal`; what is too long to be read is cut off."""
 
     def shown(text: str) -> str:
-        return text if reveal else masked(text)
+        return shorten(text if reveal else masked(text))
 
     def listed(name: str, text: Any) -> str:
-        return "; ".join(_aged(element, shown(text(element))) for element in patient.get(name, []) if text(element))
+        return _joined(_aged(element, shown(text(element))) for element in patient.get(name, []) if text(element))
 
+    born = str(patient.get("birthDate", ""))
     mother = [c for c in patient.get("contact", []) if c.get("name")]
     return {
         "name": listed("name", name_text),
-        "born": str(patient.get("birthDate", "")),
-        "gender": str(patient.get("gender", "")),
-        "identifiers": "; ".join(
+        "born": shorten(born if reveal else masked_date(born)),
+        "gender": shorten(str(patient.get("gender", ""))),
+        "identifiers": _joined(
             _aged(element, f"{_identifier_label(element)} {shown(str(element['value']))}".strip())
             for element in sorted(patient.get("identifier", []), key=_identifier_rank)
             if element.get("value")
         ),
         "phone": listed("telecom", lambda t: str(t.get("value", ""))),
         "address": listed("address", lambda a: str(a.get("text", "") or " ".join(texts(a.get("line"))))),
-        "mother or parent": "; ".join(dict.fromkeys(shown(name_text(c["name"])) for c in mother)),
-        "last changed": str(patient.get("meta", {}).get("lastUpdated", "")),
+        "mother or parent": _joined(dict.fromkeys(shown(name_text(c["name"])) for c in mother)),
+        "last changed": shorten(str(patient.get("meta", {}).get("lastUpdated", ""))),
         **({"in use": standing} if (standing := out_of_use(patient)) else {}),
     }
+
+
+def _joined(values: Iterable[str]) -> str:
+    """Return values one after the other; of a great many the first ones."""
+    every = list(values)
+    more = [f"… and {len(every) - _MOST_VALUES} more"] if len(every) > _MOST_VALUES else []
+    return "; ".join([*every[:_MOST_VALUES], *more])
 
 
 def side_by_side(people: Sequence[Resource], *, reveal: bool) -> list[tuple[str, ...]]:
     """Return what a shared screen may show of people, line by line: what it is, and each one's."""
     columns = [person_columns(person, reveal=reveal) for person in people]
     names = dict.fromkeys(name for column in columns for name in column)
+    if not reveal:
+        born = [str(person.get("birthDate", "")) for person in people]
+        for column, date in zip(columns, born, strict=True):
+            column["born"] += _how_another(date, next(filter(None, born), ""))
     return [(name, *(column.get(name, "") for column in columns)) for name in names]
+
+
+def _how_another(date: str, first: str) -> str:
+    """Return how what is covered of a birth date differs from the first one that is shown, "" where it does not."""
+    parts, others = date.split("-"), first.split("-")
+    if parts[1:] == others[1:] or len(parts) != 3 or len(others) != 3:
+        return ""
+    if parts == [others[0], others[2], others[1]]:
+        return " (day and month exchanged)"
+    differing = [what for what, one, other in zip(("month", "day"), parts[1:], others[1:], strict=True) if one != other]
+    return f" (another {' and '.join(differing)})"
 
 
 def out_of_use(patient: Resource) -> str:
@@ -124,8 +150,8 @@ def _identifier_label(identifier: Resource) -> str:
     if system == systems.PERSON:
         return "gateway's own"
     if system.startswith(_MEDICAL_RECORD):
-        return f"record number of {without_niks(unquote(system.removeprefix(_MEDICAL_RECORD)))}"
-    return _LABELS.get(system) or without_niks(system.rstrip("/").rpartition("/")[2])
+        return f"record number of {shorten(without_niks(unquote(system.removeprefix(_MEDICAL_RECORD))))}"
+    return _LABELS.get(system) or shorten(without_niks(system.rstrip("/").rpartition("/")[2]))
 
 
 def _identifier_rank(identifier: Resource) -> int:
@@ -174,9 +200,9 @@ def _dose_parts(dose: Resource) -> tuple[str, str, str, str]:
     vaccine = dose.get("vaccineCode", {}).get("text") or next((c.get("display", c.get("code")) for c in codings), "")
     return (
         str(dose.get("occurrenceDateTime", ""))[:16].replace("T", " "),
-        str(vaccine),
-        str(protocol.get("doseNumberPositiveInt", protocol.get("doseNumberString", ""))),
-        str(dose.get("lotNumber", "")),
+        shorten(str(vaccine)),
+        shorten(str(protocol.get("doseNumberPositiveInt", protocol.get("doseNumberString", "")))),
+        shorten(str(dose.get("lotNumber", ""))),
     )
 
 

@@ -16,6 +16,7 @@ from rich.table import Table
 from fhir_gateway.domain.outcomes import Outcome
 
 _NIK = re.compile(r"(?<![0-9])[0-9]{16}(?![0-9])")
+_DATE = re.compile(r"[0-9]{4}(?:-[0-9]{2}){0,2}")
 _NEVER_BROKEN = ("id", "dose", "run", "row", "rows", "read", "since", *Outcome)
 
 
@@ -87,6 +88,11 @@ def without_niks(text: str) -> str:
 def masked(text: str) -> str:
     """Return the text with all but its first and its last characters covered, word by word."""
     return " ".join(_covered(word) for word in text.split())
+
+
+def masked_date(text: str) -> str:
+    """Return a date with all but its year covered."""
+    return text[:4] + "-••" * text.count("-") if _DATE.fullmatch(text) else masked(text)
 
 
 def _number(value: Any) -> orjson.Fragment:

@@ -62,7 +62,7 @@ _SETTLED = frozenset({LineResult.APPLIED, LineResult.ALREADY})
 def export_sheet(
     sheet: Annotated[Path, typer.Argument(metavar="SHEET", help="Where to write: SHEET.xlsx or .csv.")],
     environment: options.Environment = EMBEDDED,
-    masked: Annotated[bool, typer.Option("--masked", help="Cover names and numbers.")] = False,
+    masked: Annotated[bool, typer.Option("--masked", help="Cover names, numbers and birth dates.")] = False,
 ) -> None:
     """Write what waits for a decision to a sheet, to be decided there and read again with `review import`.
 

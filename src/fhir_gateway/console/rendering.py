@@ -15,6 +15,7 @@ from fhir_gateway.domain.access import Role
 from fhir_gateway.domain.merges import GroupRule
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.fhir.human_names import name_text, texts
+from fhir_gateway.fhir.outcomes import shorten
 
 POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
@@ -98,10 +99,10 @@ def json_text(value: Any) -> str:
 def told_person(patient: Resource) -> dict[str, str]:
     """Return what tells a Patient from others, in words; "" for what it does not say."""
     return {
-        "name": "; ".join(map(name_text, _listed(patient, "name"))),
-        "born": str(patient.get("birthDate", "")),
-        "gender": str(patient.get("gender", "")),
-        "address": "; ".join(map(_address, _listed(patient, "address"))),
+        "name": shorten("; ".join(map(name_text, _listed(patient, "name")))),
+        "born": shorten(str(patient.get("birthDate", ""))),
+        "gender": shorten(str(patient.get("gender", ""))),
+        "address": shorten("; ".join(map(_address, _listed(patient, "address")))),
     }
 
 
@@ -119,3 +120,4 @@ pages.filters["moment"] = moment
 pages.filters["json_text"] = json_text
 pages.filters["why"] = why
 pages.filters["masked"] = masked
+pages.filters["shorten"] = shorten
