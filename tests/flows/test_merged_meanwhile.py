@@ -54,11 +54,15 @@ class Server:
 
     def replace(self, replaced, survivor):
         """Merge two Patients as another one would: references first, then the mark, then what came meanwhile."""
+        self.repoint(replaced, survivor)
+        self.mark(replaced, survivor)
+        self.repoint(replaced, survivor)
+
+    def mark(self, replaced, survivor):
+        """Say that a Patient was replaced, and leave what refers to it where it is."""
         patient = self.get(f"/Patient/{replaced}")
         link = {"other": {"reference": f"Patient/{survivor}"}, "type": "replaced-by"}
-        self.repoint(replaced, survivor)
         self.put({**patient, "active": False, "link": [link]})
-        self.repoint(replaced, survivor)
 
     def repoint(self, replaced, survivor):
         for dose in self.all("Immunization"):
@@ -233,3 +237,38 @@ def test_a_merge_by_the_command_at_the_moment_of_posting_leaves_no_dose_behind(p
     assert (merged, code, counts(summary)) == (0, 0, {"loaded": 2})
     bayu = known.person("3303021107190002")
     assert known.owners() == {survivor, bayu}
+
+
+def test_a_dose_of_an_unchanged_row_that_was_left_with_a_replaced_patient_goes_on_once(place, known):
+    person = known.person()
+    known.mark(person, "other")
+    _, told, _ = place.run("load", place.home / "sheet.csv", "--env", "region", "--json", "--dry-run")
+    assert (counts(json.loads(told)), known.owners()) == ({"unchanged": 1}, {person})
+    code, summary = load(place, place.home / "sheet.csv")
+    assert (code, counts(summary), summary["reasons"]) == (0, {"unchanged": 1}, {"dose-followed": 1})
+    assert known.owners() == {"other"}
+    versions = {dose["meta"]["versionId"] for dose in known.all("Immunization")}
+    _, again = load(place, place.home / "sheet.csv")
+    assert (counts(again), again["reasons"]) == ({"unchanged": 1}, {})
+    assert {dose["meta"]["versionId"] for dose in known.all("Immunization")} == versions
+
+
+def test_a_dose_that_somebody_changes_just_then_goes_on_with_the_next_load(place, region, known):
+    person = known.person()
+    known.mark(person, "other")
+    (dose,) = known.all("Immunization")
+    region(before=once(posts_doses, lambda: known.put({**dose, "lotNumber": "B101"})))
+    code, summary = load(place, place.home / "sheet.csv")
+    assert (code, counts(summary), known.owners()) == (0, {"unchanged": 1}, {person})
+    load(place, place.home / "sheet.csv")
+    assert known.owners() == {"other"}
+    assert [each["lotNumber"] for each in known.all("Immunization")] == ["B101"]
+
+
+def test_a_dose_that_came_back_to_whom_the_gateway_merged_itself_is_left_to_that_merge(place, known):
+    place.run("merge", "plan", known.person(), "other", "--env", "region", "--out", "plan.json")
+    (merge,) = place.json("merge", "apply", "plan.json", "--env", "region")["merges"]
+    survivor, (replaced,) = merge["survivor"], merge["replaced"]
+    known.repoint(survivor, replaced)
+    _, summary = load(place, place.home / "sheet.csv")
+    assert (counts(summary), summary["reasons"], known.owners()) == ({"unchanged": 1}, {}, {replaced})
