@@ -87,13 +87,15 @@ def decide(  # noqa: PLR0913 - what is known beside the evidence is named
     confirmed: frozenset[frozenset[Node]] = frozenset(),
     listed: Mapping[Node, Listed] | None = None,
     received: Received | None = None,
+    witnesses: frozenset[int] = frozenset(),
 ) -> tuple[PersonDecision, ...]:
     """Decide one connected component; every number of `people` is a member of exactly one decision.
 
     `pairs` are the comparisons that blocking brought; what else is needed is compared here. `forbidden` are pairs that
     an operator said are two people, `confirmed` those that are one. `frequencies` are those that the pairs were
     compared with; None stands for the shipped ones. `listed` is what clinics' lists say of them:
-    a birth date with which their doses cannot be counts for nothing. `received` tells how many received a lot.
+    a birth date with which their doses cannot be counts for nothing. `received` tells how many received a lot. Because of
+    `witnesses` nobody is asked about: they are decided last.
     """
     if len(people) == 1 and not patients:
         return (_new_person(tuple(people), Grade.CERTAINLY_NOT, _NEW, ()),)
@@ -116,7 +118,7 @@ def decide(  # noqa: PLR0913 - what is known beside the evidence is named
         listed=listed,
         received=received,
     )
-    return _Decisions(graph).all()
+    return _Decisions(graph, witnesses).all()
 
 
 def _without_birth_date(
@@ -136,8 +138,9 @@ def _without_birth_date(
 class _Decisions:
     """Decides the clusters of a graph one after another: those with Patients, the others by rank, the torn last."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, witnesses: frozenset[int]) -> None:
         self._graph = graph
+        self._witnesses = witnesses
         self._asked: dict[frozenset[Node], ComparedPair] = {}
         self._torn = {node: edges for node in graph.nodes if (edges := torn_between(graph, node))}
         parts = cluster(graph, frozenset(self._torn), rivalled_by_name(graph))
@@ -167,6 +170,7 @@ class _Decisions:
         people = [node for node in members if isinstance(node, int)]
         known = [self._graph.nodes[node] for node in people]
         return (
+            self._witnesses.issuperset(people),
             members in self._between,
             len(people) == len(members),
             -self._graph.rows(people),

@@ -278,6 +278,22 @@ def test_a_key_with_two_contents_is_a_conflict(ledger):
     assert ledger.spool.conflicts(run) == ["k2"]
 
 
+def test_who_only_waits_is_told_from_who_has_an_open_record(ledger):
+    run, why = started(ledger), {"why"}
+    with ledger.transaction():
+        numbers = ledger.spool.people(run, {f"d{n}": {**PATIENT, "id": str(n)} for n in (1, 2, 3)})
+        ledger.spool.add(run, [(record(n, key=f"k{n}", person=n if n < 4 else 1), None) for n in (1, 2, 3, 4)])
+        settled = [Settlement(1, Outcome.REVIEW, "why"), Settlement(2, Outcome.REVIEW, "why")]
+        ledger.spool.settle(run, [*settled, Settlement(3, Outcome.REVIEW, "other")])
+    assert sorted(numbers.values()) == [1, 2, 3]
+    assert ledger.spool.only_waiting(run, why) == {2}
+    assert list(ledger.spool.open_numbers(run)) == [1]
+    assert list(ledger.spool.open_numbers(run, waiting=why)) == [1, 2]
+    assert [number for number, _, _ in ledger.spool.open_people(run, waiting=why)] == [1, 2]
+    assert ledger.spool.keys_of(run, [1, 2, 3], waiting=why) == {1: ["k1", "k4"], 2: ["k2"]}
+    assert [found.number for found in ledger.spool.records_of(run, [1, 2, 3], waiting=why)] == [1, 2, 4]
+
+
 def test_what_is_known_of_a_key_comes_back(ledger):
     run = started(ledger)
     known = KnownKey("k1", "p1", "c1", {"HB0": "i1"}, {"patient": {"name": ("d1", "d2")}}, NOW, ("c0",), LISTED)

@@ -10,6 +10,7 @@ from fhir_gateway.domain.records import Resource, person_identifier
 from fhir_gateway.domain.runs import Run
 from fhir_gateway.fhir.references import replaced_by
 from fhir_gateway.flows.load.blocks import LARGEST_BLOCK, block_numbers
+from fhir_gateway.flows.load.reading import WITNESSES
 from fhir_gateway.flows.load.shared_niks import count_niks, park_people_under_one_nik
 from fhir_gateway.flows.load.tools import LoadTools
 from fhir_gateway.identity.blocking import probe_of
@@ -78,8 +79,8 @@ class _Evidence:
 
 
 def waiting_people(run: Run, tools: LoadTools) -> int:
-    """Return how many people have a record that is not settled yet."""
-    return sum(1 for _ in tools.ledger.spool.open_numbers(run))
+    """Return of how many people it has to be told who they are."""
+    return sum(1 for _ in tools.ledger.spool.open_numbers(run, waiting=WITNESSES))
 
 
 def _share_of_pairs(key: int) -> float:
@@ -90,7 +91,7 @@ def _share_of_pairs(key: int) -> float:
 async def _block(run: Run, tools: LoadTools) -> Frequencies:
     """Write everybody's blocking keys, and let those wait whose NIK is many people's; return how common names and phones are."""
     tools.progress.phase("grouping people", waiting_people(run, tools))
-    people = tools.ledger.spool.open_people(run)
+    people = tools.ledger.spool.open_people(run, waiting=WITNESSES)
     count, niks = FrequencyCount(), NikCount()
     done = 0
     while chunk := list(islice(people, _WINDOW)):
@@ -122,7 +123,7 @@ async def look_up(run: Run, tools: LoadTools, *, frequencies: Frequencies | None
         done += len(people)
         tools.progress.advance(done)
 
-    people = tools.ledger.spool.open_people(run)
+    people = tools.ledger.spool.open_people(run, waiting=WITNESSES)
     async with asyncio.TaskGroup() as tasks:
         for chunk in _chunks(people):
             async with waiting:  # no more windows in memory than in flight
@@ -135,7 +136,7 @@ async def look_up(run: Run, tools: LoadTools, *, frequencies: Frequencies | None
 async def _look_up_window(
     run: Run, people: Sequence[_Person], tools: LoadTools, *, frequencies: Frequencies | None
 ) -> None:
-    keys = tools.ledger.spool.keys_of(run, [number for number, _, _ in people])
+    keys = tools.ledger.spool.keys_of(run, [number for number, _, _ in people], waiting=WITNESSES)
     own = _own_patients(people, keys, tools)
     evidence = {number: evidence_of(patient) for number, _, patient in people}
     blocks = {number: block_numbers(evidence[number]) for number in evidence}

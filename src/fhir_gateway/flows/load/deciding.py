@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import combinations, islice
 
 from fhir_gateway.domain.identity import ComparedPair, Grade, Node, PersonAction, PersonDecision
@@ -12,6 +13,7 @@ from fhir_gateway.fhir.references import replaced_by
 from fhir_gateway.flows.load.comparing import OWN, evidence_of_found, waiting_people
 from fhir_gateway.flows.load.components import components
 from fhir_gateway.flows.load.listed import LoadedLots, listed_before, listed_by
+from fhir_gateway.flows.load.reading import WITNESSES
 from fhir_gateway.flows.load.rivals_waiting import RivalsWaiting
 from fhir_gateway.flows.load.tools import LoadTools
 from fhir_gateway.identity.comparison import compare
@@ -21,6 +23,7 @@ from fhir_gateway.identity.frequencies import Frequencies, default_frequencies
 from fhir_gateway.identity.given import Listed
 from fhir_gateway.identity.vetoes import VetoCode
 from fhir_gateway.identity.weighing import weigh_household
+from fhir_gateway.identity.witnesses import heeding
 
 SAME_WORDS = "same-words"
 """The reason of a question whose answer is one row's alone: the next one of the same words may be the other person's."""
@@ -49,6 +52,8 @@ class _Component:
     """The pairs of Patients, of these or others, that operators hold for two people."""
     masters: Mapping[str, str]
     """Replaced Patient, of these or others → who stands for it."""
+    witnesses: frozenset[int]
+    """The people of whom nothing is to be decided, as their rows wait; see heeding()."""
 
 
 async def decide_people(run: Run, tools: LoadTools, *, frequencies: Frequencies | None = None) -> None:
@@ -74,11 +79,13 @@ def each_decision(
 ) -> Iterator[list[PersonDecision]]:
     """Yield the decisions on a compared run's people, some components at a time; they are kept nowhere."""
     lots, rivals = LoadedLots(run, tools), RivalsWaiting(run, tools, frequencies)
-    groups = components(tools.ledger.spool.open_numbers(run), tools.ledger.spool.links(run))
+    witnesses = tools.ledger.spool.only_waiting(run, WITNESSES)
+    groups = components(tools.ledger.spool.open_numbers(run, waiting=WITNESSES), tools.ledger.spool.links(run))
     while window := list(islice(groups, _WINDOW)):
         yield [
             _held_by_rivals(decision, component, rivals)
-            for component in _components(run, window, tools, frequencies)
+            for component in _components(run, window, tools, frequencies, witnesses)
+            if not witnesses.issuperset(component.people)
             for decision in _decided(run, component, tools, frequencies, lots)
         ]
 
@@ -95,7 +102,11 @@ def _held_by_rivals(decision: PersonDecision, component: _Component, rivals: Riv
 
 
 def _components(
-    run: Run, window: Sequence[Sequence[int]], tools: LoadTools, frequencies: Frequencies | None
+    run: Run,
+    window: Sequence[Sequence[int]],
+    tools: LoadTools,
+    frequencies: Frequencies | None,
+    witnesses: frozenset[int],
 ) -> Iterator[_Component]:
     spool, counted = tools.ledger.spool, frequencies or default_frequencies()
     everybody = [number for group in window for number in group]
@@ -138,6 +149,7 @@ def _components(
             verdicts=said,
             apart=apart,
             masters=masters,
+            witnesses=witnesses.intersection(group),
         )
 
 
@@ -185,7 +197,11 @@ def _doses_may_tell(pair: ComparedPair, listed: Container[Node]) -> bool:
 
 
 def _decided(
-    run: Run, component: _Component, tools: LoadTools, frequencies: Frequencies | None, lots: LoadedLots
+    run: Run,
+    component: _Component,
+    tools: LoadTools,
+    frequencies: Frequencies | None,
+    lots: LoadedLots,
 ) -> list[PersonDecision]:
     nodes: dict[Node, PersonEvidence] = dict(component.people.items())
     nodes.update(component.patients.items())
@@ -202,10 +218,9 @@ def _decided(
     }
     confirmed = {pair for pair in confirmed - forbidden if pair.isdisjoint(component.inactive)}
     asked = any(_doses_may_tell(pair, component.listed) for pair in pairs)
-    decisions = decide(
-        component.people,
-        component.patients,
-        pairs,
+    decide_component = partial(
+        decide,
+        patients=component.patients,
         policy=tools.matching,
         frequencies=frequencies,
         forbidden=frozenset(forbidden),
@@ -213,6 +228,11 @@ def _decided(
         listed=listed_by(run, component.people, tools) | dict(component.listed.items()) if asked else {},
         received=lots.received,
     )
+    decisions = decide_component(component.people, pairs=pairs, witnesses=component.witnesses)
+    if component.witnesses:
+        others = {number: said for number, said in component.people.items() if number not in component.witnesses}
+        told = [pair for pair in pairs if component.witnesses.isdisjoint((pair.left, pair.right))]
+        decisions = heeding(decisions, decide_component(others, pairs=told), component.witnesses)
     awake = [_not_instead(decision, component, forbidden, tools, frequencies) for decision in decisions]
     held = [_of_two(_held_to_its_own(decision, component.own), component) for decision in awake]
     return [_with_replaced(_to_the_living(decision, component.replaced), component.masters) for decision in held]

@@ -5,6 +5,7 @@ from hashlib import blake2b
 
 from fhir_gateway.domain.identity import Node
 from fhir_gateway.domain.runs import KnownKey, ListedRow, Run, RunKind, SpooledRecord
+from fhir_gateway.flows.load.reading import WITNESSES
 from fhir_gateway.flows.load.tools import LoadTools
 from fhir_gateway.identity.given import Listed, Vial, listed, listed_again, listed_row, source_of
 from fhir_gateway.identity.lots import LotCount, Received
@@ -16,8 +17,9 @@ _BEFORE = "#run"
 
 
 def listed_by(run: Run, people: Iterable[int], tools: LoadTools) -> dict[Node, Listed]:
-    """Return what the run's records tell of these people's doses."""
-    records = ((record.person, record) for record in tools.ledger.spool.records_of(run, people))
+    """Return what the run's records tell of these people's doses, also of those whose rows contradict each other."""
+    found = tools.ledger.spool.records_of(run, people, waiting=WITNESSES)
+    records = ((record.person, record) for record in found)
     return dict.fromkeys(people, Listed()) | _said(run, records, tools)
 
 

@@ -24,6 +24,8 @@ from fhir_gateway.flows.load.tools import LoadInput, LoadRequest, LoadTools
 from fhir_gateway.flows.load.validating import converted, forget_valid
 from fhir_gateway.identity.shared_niks import without_nik
 
+WITNESSES = frozenset({"key-conflict"})
+"""The reasons for which rows wait that tell who others of the same load are: their people are as good as anybody's."""
 CHUNK = 250
 """Doses, and rows at most, in one transaction of the ledger."""
 

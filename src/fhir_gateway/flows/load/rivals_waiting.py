@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 from fhir_gateway.bundling.digests import digest
 from fhir_gateway.domain.identity import Comparison, Grade, PersonAction, PersonDecision
-from fhir_gateway.domain.runs import Run
+from fhir_gateway.domain.runs import ReviewKind, Run
 from fhir_gateway.flows.load.blocks import LARGEST_BLOCK
 from fhir_gateway.flows.load.shared_niks import NIK_OF_MANY
 from fhir_gateway.flows.load.tools import LoadTools
-from fhir_gateway.identity.clustering import fits_as_well, joins, nameless, veto_codes
+from fhir_gateway.identity.clustering import fits, fits_as_well, joins, nameless, veto_codes
 from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.decision import FITS_TWO, MAYBE_TWO
 from fhir_gateway.identity.evidence import PersonEvidence, evidence_of
@@ -31,6 +31,7 @@ _OF_MANY = "the NIK is that of many people of different names by now, so that it
 _OF_MANY_SUGGESTION = "correct the number and load that; or link it to the right Patient, or create a new one"
 _weight = attrgetter("weight")
 _MAYBE_TWINS = frozenset({VetoCode.POSSIBLE_TWINS.value})
+_TWINS = _MAYBE_TWINS | {VetoCode.TWINS.value}
 _ASKED = frozenset({Grade.CERTAIN, Grade.PROBABLE})
 
 
@@ -51,7 +52,7 @@ class RivalsWaiting:
         self._tools = tools
         self._frequencies = frequencies
         self._naming: Mapping[str, Sequence[int]] | None = None
-        self._meeting: Mapping[int, set[int]] | None = None
+        self._meeting: dict[ReviewKind, Mapping[int, set[int]]] = {}
         self._maybe_two: dict[int, bool] = {}
 
     def held(
@@ -88,10 +89,12 @@ class RivalsWaiting:
         rivals: list[_Waiting] = []
         for waiting in self._people(self._questions_about(decision)):
             maybe_two = self._is_maybe_two(waiting.question, decision.patient_id)
-            if waiting.evidence in members or not (maybe_two or self._compared(waiting.evidence, patient).vetoes):
+            apart = self._compared(waiting.evidence, patient)
+            if waiting.evidence in members or not (maybe_two or apart.vetoes):
                 continue
             fitting = [self._compared(member, waiting.evidence) for member in members]
-            if self._fits_as_well(fitting, best) or (waiting.evidence.newborn and self._may_be_twins(fitting, best)):
+            twins = waiting.evidence.newborn or bool(veto_codes(apart) & _TWINS)
+            if self._fits_as_well(fitting, best) or (twins and self._may_be_either(fitting, best, waiting)):
                 rivals.append(waiting)
         if not rivals:
             return self._held_claimed(decision, members, patient, best)
@@ -100,7 +103,9 @@ class RivalsWaiting:
             _naming(decision, rivals),
             FITS_TWO,
             f"it fits two people about equally well: this Patient, and who waits in review {question}",
-            f"answer review {question} first: if the two are one person, this row goes along",
+            f"answer review {question} first: if the two are one person, this row goes along"
+            if self._is_about_persons(question)
+            else f"settle review {question} first; then link this row to the right one of the two, or create a new one",
         )
         return replace(held, torn=True)
 
@@ -108,9 +113,16 @@ class RivalsWaiting:
         vetoed = any(each.vetoes for each in fitting)
         return not vetoed and fits_as_well(max(fitting, key=_weight), best, self._tools.matching.margin)
 
-    def _may_be_twins(self, fitting: Sequence[Comparison], best: Comparison) -> bool:
-        """Say whether newborns without a name may be twins, or one: a number in the label of one of them tells of a second."""
-        only_labels = nameless(best) and all(veto_codes(each) == _MAYBE_TWINS for each in fitting)
+    def _may_be_either(self, fitting: Sequence[Comparison], best: Comparison, waiting: _Waiting) -> bool:
+        """Say whether newborns without a name may be the Patient's twin who waits, whose family is the same.
+
+        Where that one has no name either, a number in the label of one of them tells of a second.
+        """
+        if not nameless(best):
+            return False
+        if not waiting.evidence.newborn:
+            return all(map(fits, fitting))
+        only_labels = all(veto_codes(each) == _MAYBE_TWINS for each in fitting)
         return only_labels and max(each.weight for each in fitting) > best.weight - self._tools.matching.margin
 
     def _held_claimed(
@@ -203,6 +215,10 @@ class RivalsWaiting:
     def _compared(self, one: PersonEvidence, other: PersonEvidence) -> Comparison:
         return compare(one, other, policy=self._tools.matching, frequencies=self._frequencies)
 
+    def _is_about_persons(self, question: int) -> bool:
+        item = self._tools.ledger.reviews.get(question)
+        return item is not None and item.kind is ReviewKind.PERSON
+
     def _is_maybe_two(self, question: int, patient_id: str) -> bool:
         """Say whether it asks about two, this Patient one, whom doses or other rows part: their own comparison does not show that."""
         if question not in self._maybe_two:
@@ -216,13 +232,18 @@ class RivalsWaiting:
         return self._naming.get(patient_id, ())
 
     def _questions_about(self, decision: PersonDecision) -> set[int]:
-        return {*self._named_by(decision.patient_id), *self._questions_met(decision)}
+        """Return the questions about people who may be the Patient or these.
 
-    def _questions_met(self, decision: PersonDecision) -> set[int]:
-        """Return the questions about people who share a blocking key with one of these."""
-        if self._meeting is None:
-            self._meeting = self._tools.ledger.reviews.meeting(self._run, largest_block=LARGEST_BLOCK)
-        return set().union(*(self._meeting.get(member, ()) for member in decision.members))
+        So may those whose rows contradict each other: who they are nobody asks, but whom else these rows fit they tell.
+        """
+        met = (self._questions_met(decision, kind) for kind in (ReviewKind.PERSON, ReviewKind.KEY))
+        return set(self._named_by(decision.patient_id)).union(*met)
+
+    def _questions_met(self, decision: PersonDecision, kind: ReviewKind = ReviewKind.PERSON) -> set[int]:
+        """Return the questions of a kind about people who share a blocking key with one of these."""
+        if kind not in self._meeting:
+            self._meeting[kind] = self._tools.ledger.reviews.meeting(self._run, kind, largest_block=LARGEST_BLOCK)
+        return set().union(*(self._meeting[kind].get(member, ()) for member in decision.members))
 
     def _people(self, questions: set[int]) -> list[_Waiting]:
         """Return who waits in questions: each wording once, but for rows that are read again in this load.

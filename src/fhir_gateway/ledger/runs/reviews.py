@@ -110,8 +110,8 @@ class Reviews:
                 found.setdefault(patient_id, []).extend(questions[person])
         return found
 
-    def meeting(self, run: Run, *, largest_block: int) -> dict[int, set[int]]:
-        """Return person of a run → open questions of other runs about people with whom she shares a blocking key.
+    def meeting(self, run: Run, kind: ReviewKind, *, largest_block: int) -> dict[int, set[int]]:
+        """Return person of a run → open questions of a kind, of other runs, about people with whom she shares a blocking key.
 
         A key that makes more than `largest_block` pairs says nothing.
         """
@@ -120,7 +120,7 @@ class Reviews:
             select(records.c.run, records.c.person, items.c.id)
             .join_from(items, hanging, hanging.c.review == items.c.id)
             .join(records, (records.c.run == hanging.c.run) & (records.c.number == hanging.c.number))
-            .where(items.c.state == ReviewState.OPEN, items.c.kind == ReviewKind.PERSON, records.c.run != run.id)
+            .where(items.c.state == ReviewState.OPEN, items.c.kind == kind, records.c.run != run.id)
         )
         asked = {(other, person): question for other, person, question in self._connection.execute(statement)}
         theirs, mine = tables.blocks.alias(), tables.blocks.alias()

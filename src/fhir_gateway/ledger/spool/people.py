@@ -1,15 +1,16 @@
 """A run's people on disk: who they are, whom they share a blocking key with, and what comparing them showed."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from sqlalchemy import Connection, Engine, and_, delete, func, insert, select
 
+from fhir_gateway.domain.outcomes import Outcome
 from fhir_gateway.domain.records import Resource
 from fhir_gateway.domain.runs import Run
 from fhir_gateway.ledger import codec, tables
 from fhir_gateway.ledger.chunks import CHUNK, chunks
 from fhir_gateway.ledger.database import second_connection
-from fhir_gateway.ledger.spool.rows import edges_statement, read_edge
+from fhir_gateway.ledger.spool.rows import edges_statement, is_open, read_edge
 
 
 class SpooledPeople:
@@ -60,15 +61,15 @@ class SpooledPeople:
         for chunk in chunks(people):
             self._connection.execute(delete(table).where(table.c.run == run.id, table.c.person.in_(chunk)))
 
-    def open_people(self, run: Run) -> Iterator[tuple[int, str, Resource]]:
-        """Yield (number, digest, Patient) of every person who has an unsettled record, by number."""
+    def open_people(self, run: Run, *, waiting: Collection[str] = ()) -> Iterator[tuple[int, str, Resource]]:
+        """Yield (number, digest, Patient) of every person who has an unsettled record, or one that waits for these reasons, by number."""
         table, records = tables.persons, tables.records
         last = 0
-        waiting = select(records.c.person).where(
-            records.c.run == run.id, records.c.person == table.c.number, records.c.outcome.is_(None)
+        undecided = select(records.c.person).where(
+            records.c.run == run.id, records.c.person == table.c.number, is_open(waiting)
         )
         statement = select(table.c.number, table.c.digest, table.c.payload).where(
-            table.c.run == run.id, waiting.exists()
+            table.c.run == run.id, undecided.exists()
         )
         while rows := self._connection.execute(
             statement.where(table.c.number > last).order_by(table.c.number).limit(CHUNK)
@@ -77,15 +78,26 @@ class SpooledPeople:
                 yield number, digest, codec.unpack(payload)
             last = rows[-1][0]
 
-    def open_numbers(self, run: Run) -> Iterator[int]:
-        """Yield the number of every person who has an unsettled record, the smallest first."""
+    def open_numbers(self, run: Run, *, waiting: Collection[str] = ()) -> Iterator[int]:
+        """Yield the number of every person who has an unsettled record, or one that waits for these reasons, the smallest first."""
         records = tables.records
         last = 0
-        waiting = select(records.c.person).where(records.c.run == run.id, records.c.outcome.is_(None))
-        page = waiting.distinct().order_by(records.c.person).limit(CHUNK)
+        undecided = select(records.c.person).where(records.c.run == run.id, is_open(waiting))
+        page = undecided.distinct().order_by(records.c.person).limit(CHUNK)
         while numbers := self._connection.execute(page.where(records.c.person > last)).scalars().all():
             yield from numbers
             last = numbers[-1]
+
+    def only_waiting(self, run: Run, reasons: Collection[str]) -> frozenset[int]:
+        """Return the numbers of the people who have no unsettled record, but one that waits for one of these reasons."""
+        records, others = tables.records, tables.records.alias()
+        still_open = select(others.c.number).where(
+            others.c.run == run.id, others.c.person == records.c.person, others.c.outcome.is_(None)
+        )
+        waiting = select(records.c.person).where(
+            records.c.run == run.id, records.c.outcome == Outcome.REVIEW, records.c.code.in_(reasons)
+        )
+        return frozenset(self._connection.execute(waiting.where(~still_open.exists())).scalars())
 
     def patients_of(self, run: Run, numbers: Iterable[int]) -> dict[int, Resource]:
         """Return number → Patient of spooled people; who has been settled is no longer kept."""

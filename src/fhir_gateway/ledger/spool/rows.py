@@ -1,10 +1,10 @@
 """How the spool's records, settlements, edges and decisions stand in the ledger's rows."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Select, and_, select
+from sqlalchemy import ColumnElement, Select, and_, or_, select
 from sqlalchemy.engine import Row
 
 from fhir_gateway.domain.identity import Grade
@@ -20,6 +20,15 @@ def with_patient(run: Run | None = None) -> Select[Any]:
     joined = and_(persons.c.run == records.c.run, persons.c.number == records.c.person)
     statement = select(records, persons.c.payload.label("patient")).join(persons, joined)
     return statement.where(records.c.run == run.id) if run else statement
+
+
+def is_open(waiting: Collection[str] = ()) -> ColumnElement[bool]:
+    """Return what tells of records that they have no outcome yet, or wait for one of these reasons."""
+    records = tables.records
+    unsettled = records.c.outcome.is_(None)
+    return (
+        or_(unsettled, and_(records.c.outcome == Outcome.REVIEW, records.c.code.in_(waiting))) if waiting else unsettled
+    )
 
 
 def record_row(run: Run, record: SpooledRecord, settlement: Settlement | None) -> dict[str, Any]:

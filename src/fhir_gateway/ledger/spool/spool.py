@@ -1,6 +1,6 @@
 """The spool: a run's records, people, comparisons and decisions on disk, so that memory stays flat."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import Select, and_, bindparam, distinct, func, insert, or_, select, update
@@ -12,7 +12,14 @@ from fhir_gateway.ledger import codec, tables
 from fhir_gateway.ledger.chunks import CHUNK, chunks
 from fhir_gateway.ledger.spool.decisions import SpooledDecisions
 from fhir_gateway.ledger.spool.people import SpooledPeople
-from fhir_gateway.ledger.spool.rows import read_records, read_settlement, record_row, settlement_row, with_patient
+from fhir_gateway.ledger.spool.rows import (
+    is_open,
+    read_records,
+    read_settlement,
+    record_row,
+    settlement_row,
+    with_patient,
+)
 
 _WITH_RESOURCES = 100
 """Records that are read together with their resources: a wide row has a dozen doses."""
@@ -69,24 +76,24 @@ class Spool(SpooledPeople, SpooledDecisions):
             found += zip((row.patient_id for row in rows), read_records(rows), strict=True)
         return found
 
-    def keys_of(self, run: Run, people: Iterable[int]) -> dict[int, list[str]]:
-        """Return person → keys of their unsettled records."""
+    def keys_of(self, run: Run, people: Iterable[int], *, waiting: Collection[str] = ()) -> dict[int, list[str]]:
+        """Return person → keys of their unsettled records, and of those that wait for these reasons."""
         records = tables.records
         found: dict[int, list[str]] = {}
         for chunk in chunks(people):
             statement = select(records.c.person, records.c.key).where(
-                records.c.run == run.id, records.c.person.in_(chunk), records.c.outcome.is_(None)
+                records.c.run == run.id, records.c.person.in_(chunk), is_open(waiting)
             )
             for person, key in self._connection.execute(statement):
                 found.setdefault(person, []).append(key)
         return found
 
-    def records_of(self, run: Run, people: Iterable[int]) -> list[SpooledRecord]:
-        """Return the unsettled records of spooled people, by number."""
+    def records_of(self, run: Run, people: Iterable[int], *, waiting: Collection[str] = ()) -> list[SpooledRecord]:
+        """Return the unsettled records of spooled people, and those that wait for these reasons, by number."""
         records = tables.records
         found: list[SpooledRecord] = []
         for chunk in chunks(people):
-            statement = with_patient(run).where(records.c.person.in_(chunk), records.c.outcome.is_(None))
+            statement = with_patient(run).where(records.c.person.in_(chunk), is_open(waiting))
             found.extend(read_records(self._connection.execute(statement)))
         return sorted(found, key=lambda record: record.number)
 
