@@ -53,6 +53,9 @@ def test_whose_a_further_row_is_is_asked_each_time(apart):
     assert apart.load(apart.sheet(NEXT, name="elsewhere.csv"), "--clinic", "other")["review"] == 1
     item = next(one for one in apart.json("review", "list") if one["code"] == "same-words")
     assert set(item["candidates"]) == set(of.values())
+    told = apart.json("review", "show", item["id"])["evidence"]
+    assert {f"compared with Patient/{one}:" for one in of.values()} <= set(told)
+    assert sum("in sum; from 10 on" in line for line in told) == 2
     apart.json("review", "link", item["id"], of["P200"])
     assert owners(apart)["M100"] == of["P200"]
     once_more = NEXT.replace("15/09/2020", "15/12/2020").replace("M100", "M200")

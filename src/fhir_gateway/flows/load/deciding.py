@@ -234,7 +234,7 @@ def _decided(
         told = [pair for pair in pairs if component.witnesses.isdisjoint((pair.left, pair.right))]
         decisions = heeding(decisions, decide_component(others, pairs=told), component.witnesses)
     awake = [_not_instead(decision, component, forbidden, tools, frequencies) for decision in decisions]
-    held = [_of_two(_held_to_its_own(decision, component.own), component) for decision in awake]
+    held = [_of_two(_held_to_its_own(one, component.own), component, tools, frequencies) for one in awake]
     return [_with_replaced(_to_the_living(decision, component.replaced), component.masters) for decision in held]
 
 
@@ -290,7 +290,9 @@ def _held_to_its_own(decision: PersonDecision, own: Mapping[int, frozenset[str]]
     )
 
 
-def _of_two(decision: PersonDecision, component: _Component) -> PersonDecision:
+def _of_two(
+    decision: PersonDecision, component: _Component, tools: LoadTools, frequencies: Frequencies | None
+) -> PersonDecision:
     """Return the decision, or a review where these rows may be either of two people with the same words.
 
     An operator took them apart, and only she can tell whose a further row is.
@@ -300,6 +302,8 @@ def _of_two(decision: PersonDecision, component: _Component) -> PersonDecision:
         frozenset(p) in component.apart for p in combinations(own, 2)
     ):
         return decision
+    fitting = {patient_id: component.patients[patient_id] for patient_id in own if patient_id in component.patients}
+    pairs = _compared(decision.members, fitting, component, tools, frequencies)
     return replace(
         decision,
         action=PersonAction.REVIEW,
@@ -309,9 +313,28 @@ def _of_two(decision: PersonDecision, component: _Component) -> PersonDecision:
         suggestion="link it to the right one of the two; corrected rows of both are loaded from a file for each",
         patient_id="",
         candidates=tuple(dict.fromkeys((*own, *decision.candidates))),
-        pairs=tuple(pair for pair in decision.pairs if pair.right not in own),
+        pairs=(*pairs, *(pair for pair in decision.pairs if pair.right not in own)),
         proposals=(),
     )
+
+
+def _compared(
+    members: Sequence[int],
+    patients: Mapping[str, PersonEvidence],
+    component: _Component,
+    tools: LoadTools,
+    frequencies: Frequencies | None,
+) -> list[ComparedPair]:
+    """Compare people with Patients by their evidence, whatever is known of them beside it."""
+    return [
+        ComparedPair(
+            number,
+            patient_id,
+            compare(component.people[number], evidence, policy=tools.matching, frequencies=frequencies),
+        )
+        for number in members
+        for patient_id, evidence in sorted(patients.items())
+    ]
 
 
 def _not_instead(
@@ -324,21 +347,14 @@ def _not_instead(
     """Return the decision, or a review where a new person would be created beside an inactive Patient who fits."""
     if decision.action is not PersonAction.CREATE or not component.inactive:
         return decision
-    pairs = [
-        ComparedPair(
-            number,
-            patient_id,
-            compare(component.people[number], evidence, policy=tools.matching, frequencies=frequencies),
-        )
-        for number in decision.members
-        for patient_id, evidence in sorted(component.inactive.items())
-        if frozenset((number, patient_id)) not in forbidden
-    ]
     fitting = [
         pair
-        for pair in pairs
-        if pair.comparison.grade in {Grade.CERTAIN, Grade.PROBABLE}
-        or pair.right in component.own.get(int(pair.left), ())
+        for pair in _compared(decision.members, component.inactive, component, tools, frequencies)
+        if frozenset((pair.left, pair.right)) not in forbidden
+        and (
+            pair.comparison.grade in {Grade.CERTAIN, Grade.PROBABLE}
+            or pair.right in component.own.get(int(pair.left), ())
+        )
     ]
     if not fitting:
         return decision
