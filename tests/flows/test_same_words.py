@@ -107,6 +107,7 @@ def test_a_row_that_is_corrected_to_the_words_of_those_from_whom_it_was_taken_ap
     assert owners(place) == of
     (item,) = place.json("review", "list")
     own = done["to"] if corrected[1] == POLIO else done["from"]
+    assert (item["candidates"][0], set(item["candidates"])) == (own, {done["to"], done["from"]})
     place.json("review", "link", item["id"], own)
     assert (owners(place), len(place.content()[1])) == (of, 2)
     lots = [row.replace("B100", "B111") for row in corrected]

@@ -277,6 +277,7 @@ def _held_to_its_own(decision: PersonDecision, own: Mapping[int, frozenset[str]]
     before = frozenset[str]().union(*(own.get(member, frozenset()) for member in decision.members))
     if not before or decision.action is PersonAction.REVIEW or decision.patient_id in before:
         return decision
+    whom_now = (decision.patient_id,) if decision.patient_id else ()
     return replace(
         decision,
         action=PersonAction.REVIEW,
@@ -286,7 +287,7 @@ def _held_to_its_own(decision: PersonDecision, own: Mapping[int, frozenset[str]]
         " name, create a new person; if it was of the wrong person before, move its dose with `review unlink` (--only,"
         " --to) and load again",
         patient_id="",
-        candidates=tuple(dict.fromkeys((*sorted(before), *decision.candidates))),
+        candidates=tuple(dict.fromkeys((*sorted(before), *whom_now, *decision.candidates))),
     )
 
 
