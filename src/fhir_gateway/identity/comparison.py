@@ -31,7 +31,7 @@ from fhir_gateway.identity.vetoes import (
     find_vetoes,
     too_near_for_two_births,
 )
-from fhir_gateway.identity.weighing import piece, weigh_household, weigh_name, weigh_same_birth_date
+from fhir_gateway.identity.weighing import piece, weigh_household, weigh_name, weigh_record, weigh_same_birth_date
 from fhir_gateway.people.name_agreement import NameLevel
 
 DEFAULT_POLICY = MatchingPolicy()
@@ -70,9 +70,10 @@ def compare(
     policy = policy or DEFAULT_POLICY
     frequencies = frequencies or default_frequencies()
     weighed = _weigh(left, right, find_levels(left, right, policy.parameters, frequencies), policy, frequencies)
-    evidence = [piece(*each) for each in weighed.pieces]
-    if _nik_stands_for_birth_date(weighed.levels):
-        evidence = [piece(*each, _BIRTH_IN_NIK) if each[0] == "birth_date" else piece(*each) for each in weighed.pieces]
+    why = {"birth_date": _BIRTH_IN_NIK} if _nik_stands_for_birth_date(weighed.levels) else {}
+    if sharing := weighed.levels.sharing_record:
+        why["record_number"] = f"several people's: {sharing} birth dates stand under it"
+    evidence = [piece(*each, why.get(each[0], "")) for each in weighed.pieces]
     if weighed.levels.household.parts:
         evidence.append(weighed.levels.household.evidence)
     vetoes = find_vetoes(left, right, weighed.levels, policy.parameters, frequencies)
@@ -98,16 +99,22 @@ def weight_if_possible(
     return round(weighed.weight, 2)
 
 
-def same_record(left: PersonEvidence, right: PersonEvidence) -> bool | None:
-    """Whether one clinic gave both the same record number; None where no clinic numbered both."""
+def compare_records(left: PersonEvidence, right: PersonEvidence, frequencies: Frequencies) -> tuple[bool | None, int]:
+    """Say whether one clinic gave both the same record number of their own; None where no clinic gave both one.
+
+    Beside that, how many births stand under the number in common where it is several people's, which tells the less.
+    """
     if not (left.records and right.records):
-        return None
-    if any(record in right.records for record in left.records):
-        return True
+        return None, 0
+    records, others = frequencies.own_records(left), frequencies.own_records(right)
+    common = [record for record in records if record in others]
+    if common:
+        people = min([frequencies.people_with_record(record) for record in common])
+        return (None, people) if people else (True, 0)
     if left.newborn != right.newborn:
-        return None  # a child that gets its own name is often registered anew
-    clinics = {clinic for clinic, _ in left.records}
-    return False if any(clinic in clinics for clinic, _ in right.records) else None
+        return None, 0  # a child that gets its own name is often registered anew
+    clinics = {clinic for clinic, _ in records}
+    return (False if any(clinic in clinics for clinic, _ in others) else None), 0
 
 
 def find_levels(
@@ -120,7 +127,7 @@ def find_levels(
         compare_birth_dates(left, right),
         same_gender(left, right),
         weigh_household(left, right, parameters, frequencies),
-        same_record(left, right),
+        *compare_records(left, right, frequencies),
         same_person(left, right),
     )
 
@@ -155,6 +162,8 @@ def _weigh(
     if levels.same_record is not None:
         agreement = "agree" if levels.same_record else "different"
         pieces.append(("record_number", agreement, weights["record_number." + agreement]))
+    elif levels.sharing_record:
+        pieces.append(("record_number", "shared", round(weigh_record(levels.sharing_record, parameters), 2)))
     if levels.birth_date is not BirthDateLevel.UNKNOWN:
         bits = _birth_date_weight(left, right, levels, parameters, frequencies)
         pieces.append(("birth_date", _PLAIN[levels.birth_date], bits))

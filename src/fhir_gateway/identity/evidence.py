@@ -204,7 +204,9 @@ class _Numbers:
         if system in _NIKS:
             self._add_nik(value, old=identifier.get("use") == "old")
         elif system.startswith(_MRN):
-            self.records = _with(self.records, (system[len(_MRN) :], value.upper().lstrip("0")))
+            number = value.upper().lstrip("0")
+            if any(map(str.isalnum, number)):  # "-" and "0000" stand where there is none
+                self.records = _with(self.records, (system[len(_MRN) :], number))
         elif system == systems.NIK_IBU:
             self._add_parents(value)
         elif system == systems.PERSON:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from importlib import resources
+from itertools import chain
 from typing import Protocol
 
 from fhir_gateway.domain.recent import remembered
@@ -26,6 +27,8 @@ _COUNTED_TOGETHER = 50_000
 """So many values are counted at once: only their distinct ones are in memory as more than eight bytes."""
 _PARTS_OF_WORDS = 4
 _DAY_BITS = 20
+_HASH_LOST = 4
+"""Bits of a hash that have no room beside a day in a number of 64."""
 _MORE_BIRTHS = 12
 """So many birth dates are not those of one parent's children, be some of them mistyped."""
 _YEARS = 5
@@ -41,18 +44,22 @@ class Counts(Protocol):
 
 
 class HashedCounts:
-    """Counts of words of which only a hash is known."""
+    """Counts of words of which only a hash is known, be it without its last `lost` bits."""
 
-    def __init__(self, counts: Mapping[int, int]) -> None:
+    def __init__(self, counts: Mapping[int, int], *, lost: int = 0) -> None:
         self._counts = counts
+        self._lost = lost
 
     def get(self, word: str, default: int, /) -> int:
         """Return the word's count, `default` where there is none."""
-        return self._counts.get(_hashed(word), default)
+        return self._counts.get(_hashed(word) >> self._lost, default)
 
 
 class Frequencies:
-    """How common words of names, birth years and phones are. `information` is in bits: -log2 of the share of people."""
+    """How common words of names and places, birth years, phones and record numbers are.
+
+    `information` is in bits: -log2 of the share of people.
+    """
 
     def __init__(  # noqa: PLR0913 - what was counted is named
         self,
@@ -65,6 +72,8 @@ class Frequencies:
         women: Counts | None = None,
         men: Counts | None = None,
         crowds: frozenset[int] = frozenset(),
+        places: Counts | None = None,
+        records: Counts | None = None,
         counting: CountingWeights | None = None,
     ) -> None:
         """Build from how many of `people` carry a word (compared form) or a phone; `shares` replace the shipped ones.
@@ -72,7 +81,9 @@ class Frequencies:
         `years` are how many were born in a year.
 
         `women` and `men` are how many of either sex carry a word. `crowds` are hashed NIKs that stand as the parent's of more
-        births than anybody has. `counting` is how much counts say beside what is shipped.
+        births than anybody has. `places` are how many live where a word stands in the place's name; "" counts all whose place
+        is known. `records` are how many births stand under a clinic's number ("clinic:number") that is several people's.
+        `counting` is how much counts say beside what is shipped.
         """
         self._counting = counting or default_parameters().counting
         self._women: Counts = women or {}
@@ -82,6 +93,8 @@ class Frequencies:
         self._phones = phones or {}
         self._years = years or {}
         self._crowds = crowds
+        self._places = places
+        self._records = records
         self._people = people
         self._shares, self._unlisted = (shares, 0.0005) if shares is not None else _shipped()
         self._information: dict[str, float] = {}
@@ -133,12 +146,38 @@ class Frequencies:
         return known
 
     def without_crowds(self, person: PersonEvidence) -> PersonEvidence:
-        """Return a person's evidence without what stands as the parent's NIK but is a clinic's or an officer's own."""
-        if not self._crowds or not person.parent_niks:
-            return person
-        return person._replace(
-            parent_niks=tuple(nik for nik in person.parent_niks if _hashed_nik(nik) not in self._crowds)
-        )
+        """Return a person's evidence without a parent's NIK and record numbers that are nobody's.
+
+        The one is a clinic's or an officer's own, with the others a column was filled down.
+        """
+        if self._crowds and person.parent_niks:
+            niks = tuple(nik for nik in person.parent_niks if _hashed_nik(nik) not in self._crowds)
+            person = person._replace(parent_niks=niks)
+        if self._records is not None and person.records:
+            person = person._replace(records=self.own_records(person))
+        return person
+
+    def own_records(self, person: PersonEvidence) -> tuple[tuple[str, str], ...]:
+        """Return a person's record numbers without those of more births than any family has, with which a column was filled."""
+        if self._records is None:
+            return person.records
+        return tuple(one for one in person.records if self.people_with_record(one) < _MORE_BIRTHS)
+
+    def people_with_record(self, record: tuple[str, str]) -> int:
+        """Return how many births stand under a clinic's record number, 0 where it is one person's."""
+        return 0 if self._records is None else self._records.get(":".join(record), 0)
+
+    def share_in_place(self, place: str, expected: float) -> tuple[float, float]:
+        """Return the share of people who live in a place, beside that of those at hand; `expected` is that of any place.
+
+        They live where all of its words stand in the name: at most as many as where the rarest one does. Few people known
+        change little. What nobody was counted of is as expected.
+        """
+        if self._places is None:
+            return expected, expected
+        here, people = min([self._places.get(word, 0) for word in place.split()]), self._places.get("", 0)
+        others = self._counting.place_people
+        return (expected * others + here) / (others + people), here / (people or 1)
 
     def people_with_phone(self, phone: str) -> int:
         """Return how many counted people carry a phone number."""
@@ -146,12 +185,14 @@ class Frequencies:
 
 
 class FrequencyCount:
-    """Counts words and phones over people, one after another; eight bytes a phone, words as many as differ."""
+    """Counts words, places and numbers over people, one after another; eight bytes a number, words as many as differ."""
 
     def __init__(self) -> None:
         self._words = {sex: Tally() for sex in ("female", "male", "")}
+        self._places = Tally()
         self._phones = array("Q")
         self._parents = array("Q")
+        self._records = array("Q")
         self._years: Counter[int] = Counter()
         self._people = 0
 
@@ -164,52 +205,57 @@ class FrequencyCount:
         self._people += len(people)
         self._years.update([person.birth_date.year for person in people])
         words: dict[str, list[str]] = {sex: [] for sex in self._words}
+        places: list[str] = []
         for person in people:
+            if person.places:
+                places += {"", *chain.from_iterable(map(str.split, person.places))}
             words[person.gender] += {word for name in person.names if name.key for word in name.tokens}
-            if person.phones or person.parent_niks:
+            if person.phones or person.parent_niks or person.records:
                 born = person.birth_date
                 day = (born.year * 372 + born.month * 31 + born.day) % (1 << _DAY_BITS)
                 # 13 digits have 44 bits
                 self._phones.extend([int(phone) << _DAY_BITS | day for phone in person.phones])
                 self._parents.extend([_hashed_nik(nik) << _DAY_BITS | day for nik in person.parent_niks])
-        for sex, found in words.items():
+                self._records.extend([_hashed_record(record) << _DAY_BITS | day for record in person.records])
+        for tally, found in ((self._places, places), *((self._words[sex], words[sex]) for sex in words)):
             hashes = {word: _hashed(word) for word in set(found)}
-            self._words[sex].extend([hashes[word] for word in found])
+            tally.extend([hashes[word] for word in found])
 
     def extend(self, other: "FrequencyCount") -> None:
         """Add what another count has counted."""
-        words, phones, parents, years, people = other.parts()
+        words, places, (phones, parents, records), years, people = other.parts()
         for sex, tally in self._words.items():
             tally.add(words[sex])
+        self._places.add(places)
         self._phones.extend(phones)
         self._parents.extend(parents)
+        self._records.extend(records)
         self._years.update(years)
         self._people += people
 
-    def parts(self) -> "tuple[Mapping[str, Tally], array[int], array[int], Counter[int], int]":
-        """Return the words by the sex of their bearers, phones and parents' NIKs with days, birth years, and how many people."""
-        return self._words, self._phones, self._parents, self._years, self._people
+    def parts(self) -> "tuple[Mapping[str, Tally], Tally, tuple[array[int], ...], Counter[int], int]":
+        """Return what was counted: words by the sex of their bearers, places, numbers with days, birth years, how many people.
+
+        The numbers are phones, parents' NIKs and record numbers.
+        """
+        numbers = (self._phones, self._parents, self._records)
+        return self._words, self._places, numbers, self._years, self._people
 
     def result(self, counting: CountingWeights | None = None) -> Frequencies:
         """Return what was counted; only what several share is kept. `counting`: see Frequencies."""
         counting = counting or default_parameters().counting
         least = counting.established_people
-        phones: dict[str, int] = {}
-        for part in _parts(self._phones):
-            counted = Counter(value >> _DAY_BITS for value in set(part))
-            phones.update((str(phone), count) for phone, count in counted.items() if count > least)
-        crowds: set[int] = set()
-        for part in _parts(self._parents):
-            counted = Counter(value >> _DAY_BITS for value in set(part))
-            crowds.update(nik for nik, births in counted.items() if births >= _MORE_BIRTHS)
+        shared = {record: births for record, births in _births(self._records) if births >= least}
         return Frequencies(
             _counted([*self._words.values()], least),
             people=self._people,
-            phones=phones,
+            phones={str(phone): births for phone, births in _births(self._phones) if births > least},
             years=self._years,
             women=_counted([self._words["female"]], least),
             men=_counted([self._words["male"]], least),
-            crowds=frozenset(crowds),
+            crowds=frozenset(nik for nik, births in _births(self._parents) if births >= _MORE_BIRTHS),
+            places=_counted([self._places], least),
+            records=HashedCounts(shared, lost=_HASH_LOST) if shared else None,
             counting=counting,
         )
 
@@ -235,14 +281,20 @@ def _hashed(word: str) -> int:
 
 def _hashed_nik(nik: str) -> int:
     """Return a hash of 44 bits of the digits that a spreadsheet keeps."""
-    return _hashed(nik[:15]) >> 4
+    return _hashed(nik[:15]) >> _HASH_LOST
 
 
-def _parts(phones: "array[int]") -> Iterator[Iterator[int]]:
-    """Yield the phones with their days part by part; those of one phone are in one part."""
-    parts = len(phones) // _COUNTED_TOGETHER + 1
+def _hashed_record(record: tuple[str, str]) -> int:
+    """Return a hash of 44 bits of a clinic and its record number."""
+    return _hashed(":".join(record)) >> _HASH_LOST
+
+
+def _births(numbers: "array[int]") -> Iterator[tuple[int, int]]:
+    """Yield each number with how many days it was noted with; part by part, those of one number in one part."""
+    parts = len(numbers) // _COUNTED_TOGETHER + 1
     for part in range(parts):
-        yield (value for value in phones if (value >> _DAY_BITS) % parts == part)
+        noted = {value for value in numbers if (value >> _DAY_BITS) % parts == part}
+        yield from Counter(value >> _DAY_BITS for value in noted).items()
 
 
 def count_frequencies(people: Iterable[PersonEvidence]) -> Frequencies:

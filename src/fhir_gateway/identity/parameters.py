@@ -62,8 +62,8 @@ class HouseholdWeights:
 
 
 @dataclass(frozen=True, slots=True)
-class PhoneWeights:
-    """What a number weighs less that more than `crowd_people` have: `per_root_of_more` bits, down to `least`."""
+class CrowdWeights:
+    """What a number weighs less that more than `crowd_people` (births) have: `per_root_of_more` bits, down to `least`."""
 
     crowd_people: float
     per_root_of_more: float
@@ -117,7 +117,7 @@ class RivalWeights:
 class CountingWeights:
     """How much counts of the records at hand say beside the shipped frequencies, in people.
 
-    The shipped shares weigh as much as `shipped_people`. A word or phone that fewer than `established_people` carry is not
+    The shipped shares weigh as much as `shipped_people`, that of any village as `place_people`. A word or phone that fewer than `established_people` carry is not
     kept, one that `common_people` carry is a name. A word is one sex's that `clear_share` of its bearers has; the shipped
     lists count as `sex_word_people` and `sex_ending_people`, and at least `sex_least_people` must be known.
     """
@@ -129,6 +129,7 @@ class CountingWeights:
     sex_word_people: float
     sex_ending_people: float
     sex_least_people: float
+    place_people: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +140,8 @@ class MatchingParameters:
     weights: Mapping[str, float]
     names: NameWeights
     household: HouseholdWeights
-    phones: PhoneWeights
+    phones: CrowdWeights
+    records: CrowdWeights
     lots: LotWeights
     birth_dates: BirthDateWeights
     rivals: RivalWeights
@@ -150,7 +152,8 @@ class MatchingParameters:
 _GROUPS: Mapping[str, type] = {
     "names": NameWeights,
     "household": HouseholdWeights,
-    "phones": PhoneWeights,
+    "phones": CrowdWeights,
+    "records": CrowdWeights,
     "lots": LotWeights,
     "birth_dates": BirthDateWeights,
     "rivals": RivalWeights,

@@ -18,12 +18,12 @@ from fhir_gateway.identity.comparators import (
     compare_own_names,
     months_apart,
 )
-from fhir_gateway.identity.comparison import same_gender, same_person, same_record, weight_if_possible
+from fhir_gateway.identity.comparison import compare_records, same_gender, same_person, weight_if_possible
 from fhir_gateway.identity.evidence import PersonEvidence
 from fhir_gateway.identity.frequencies import Frequencies, default_frequencies
 from fhir_gateway.identity.parameters import MatchingParameters, MatchingPolicy
 from fhir_gateway.identity.vetoes import LIKE_NAME, OTHER_NAME, SAME_DAY, SAME_NAME, Levels
-from fhir_gateway.identity.weighing import Household, weigh_household, weigh_name, weigh_same_birth_date
+from fhir_gateway.identity.weighing import Household, weigh_household, weigh_name, weigh_record, weigh_same_birth_date
 from fhir_gateway.people.name_agreement import WORDS_MISSING, NameAgreement, NameLevel
 from fhir_gateway.people.name_contradiction import surely_contradict
 
@@ -70,6 +70,8 @@ class Screen:
         self._name = {level: _most_of_name(level, parameters) for level in NameLevel}
         self._gender = {True: weights["gender.agree"], False: weights["gender.different"], None: 0.0}
         self._record = {True: weights["record_number.agree"], False: weights["record_number.different"], None: 0.0}
+        if frequencies is None:
+            self._record[False] = 0.0  # the one number may be nobody's
         self._household = max(0.0, parameters.household.most)
         self._family = max(0.0, min(parameters.household.family, parameters.household.most))
         self._least = {
@@ -97,7 +99,7 @@ class Screen:
             found.birth_date or compare_birth_dates(left, right),
             same_gender(left, right),
             found.household or weigh_household(left, right, self._parameters, frequencies),
-            same_record(left, right),
+            *compare_records(left, right, frequencies),
             same_person(left, right),
         )
         return weight_if_possible(left, right, levels, policy=self._policy, frequencies=frequencies)
@@ -123,8 +125,10 @@ class Screen:
             weight += self._most_of_birth_date(left, right, born, damaged=damaged)
         else:
             weight += self._birth_date[born]
-        record = same_record(left, right)
+        record, sharing = compare_records(left, right, self._frequencies or default_frequencies())
         weight += self._gender[same_gender(left, right)] + self._record[record]
+        if sharing:
+            weight += weigh_record(sharing, self._parameters)
         under_any_name, under_near_ones, under_other_ones = self._least[nik, born, record is True]
         if weight < under_any_name:
             return None

@@ -59,7 +59,10 @@ OTHER_NAME = frozenset({NameLevel.DIFFERENT, NameLevel.PARTIAL})
 
 
 class Levels(NamedTuple):
-    """The agreement levels of two people's comparison, and what the household weighs."""
+    """The agreement levels of two people's comparison, and what the household weighs.
+
+    `sharing_record` is how many births stand under a record number in common that is several people's, 0 where none is.
+    """
 
     nik: NikLevel
     name: NameAgreement
@@ -67,6 +70,7 @@ class Levels(NamedTuple):
     same_gender: bool | None
     household: Household
     same_record: bool | None
+    sharing_record: int
     own: bool
 
 
@@ -245,12 +249,12 @@ def _twins(
         label = known_twin and levels.nik is not NikLevel.AGREE and order is None and _no_name_but_mothers(left, right)
         return VetoCode.POSSIBLE_TWINS if label else None
     labelled = has_label(left) or has_label(right)
-    if levels.household.weight < family:
+    if levels.household.usual < family:
         if levels.nik is NikLevel.AGREE:
-            twins_number = levels.household.weight <= 0 and _a_sound_apart(levels.name, frequencies)
+            twins_number = levels.household.usual <= 0 and _a_sound_apart(levels.name, frequencies)
             return VetoCode.POSSIBLE_TWINS if twins_number else None
         one_or_twins = bool(levels.name.near) and levels.name.level not in OTHER_NAME
-        alike = one_or_twins and levels.household.weight > 0
+        alike = one_or_twins and levels.household.usual > 0
         return VetoCode.POSSIBLE_TWINS if alike and _name_in_doubt(levels, frequencies, labelled=labelled) else None
     return _twins_by_name(left, right, levels, frequencies, order=order)
 

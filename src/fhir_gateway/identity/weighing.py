@@ -11,7 +11,7 @@ from fhir_gateway.domain.recent import remembered
 from fhir_gateway.identity.comparators import compare_keys_of, compare_own_names
 from fhir_gateway.identity.evidence import PersonEvidence
 from fhir_gateway.identity.frequencies import Frequencies
-from fhir_gateway.identity.parameters import MatchingParameters
+from fhir_gateway.identity.parameters import CrowdWeights, MatchingParameters
 from fhir_gateway.people.name_agreement import NameAgreement, NameLevel
 from fhir_gateway.people.name_words import MOTHER_OF
 from fhir_gateway.people.names import tokens_of_key
@@ -46,6 +46,7 @@ _WORDS: Mapping[str, str] = {
     "gender.different": "different sex",
     "record_number.agree": "the same medical record number at the same clinic",
     "record_number.different": "different medical record numbers at the same clinic",
+    "record_number.shared": "the same medical record number at the same clinic",
     "own_identifier.agree": "the gateway's own identifier",
     "household.agree": "the same household",
     "household.mixed": "some of the household agrees, some differs",
@@ -123,12 +124,15 @@ def weigh_same_birth_date(
 class Household(NamedTuple):
     """What the household weighs, and what its parts weigh each; none where nothing of it can be compared.
 
-    `other_mother` says that the mothers' names differ, and that no number tells that it is one family.
+    `other_mother` says that the mothers' names differ, and that no number tells that it is one family. `usual` is what it
+    would weigh were its village no commoner than any: twins are looked for by that. `told` says how common the village is.
     """
 
     weight: float
     parts: list[tuple[str, float]]
     other_mother: bool = False
+    usual: float = 0.0
+    told: str = ""
 
     @property
     def mixed(self) -> bool:
@@ -158,6 +162,7 @@ class Household(NamedTuple):
         other = [_PARTS[name] for name, weight in self.parts if weight <= 0]
         said = [f"{', '.join(same)} agree"] if same else []
         said += [f"{', '.join(other)} differ"] if other else []
+        said += [self.told] if self.told else []
         agreement = "mixed" if self.mixed else "agree" if same else "different"
         return piece("household", agreement, self.weight, "; ".join(said))
 
@@ -177,13 +182,15 @@ def weigh_household(
     most = parameters.household.most
     if other_mother and not may_be_couple(left.mother_keys, right.mother_keys, frequencies):
         most = parameters.household.two_mothers
-    return Household(round(min(most, total), 2), parts, other_mother)
+    lost, told = _lost_by_common_place(left, right, parameters, frequencies)
+    weight, usual = (round(min(most, bits), 2) for bits in (total - lost, total))
+    return Household(weight, parts, other_mother, usual, told)
 
 
 def household_parts(
     left: PersonEvidence, right: PersonEvidence, parameters: MatchingParameters, frequencies: Frequencies
 ) -> list[tuple[str, float]]:
-    """Return what the household's parts weigh each, of those that both records tell."""
+    """Return what the household's parts weigh each, of those that both records tell; the village as if it were like any."""
     weights = parameters.weights
     parts: list[tuple[str, float]] = []
     if left.parent_niks and right.parent_niks:
@@ -209,21 +216,61 @@ def household_parts(
 
 def weigh_phone(people: int, parameters: MatchingParameters) -> float:
     """Return what a number in common weighs that so many people have."""
-    phones = parameters.phones
-    more = math.sqrt(max(0.0, people - phones.crowd_people))
-    return max(phones.least, parameters.weights["phone.agree"] - phones.per_root_of_more * more)
+    return _weigh_number(parameters.weights["phone.agree"], people, parameters.phones)
+
+
+def weigh_record(people: int, parameters: MatchingParameters) -> float:
+    """Return what a clinic's record number in common weighs under which so many births stand."""
+    return _weigh_number(parameters.weights["record_number.agree"], people, parameters.records)
+
+
+def _weigh_number(weight: float, people: int, crowd: CrowdWeights) -> float:
+    more = math.sqrt(max(0.0, people - crowd.crowd_people))
+    return max(crowd.least, weight - crowd.per_root_of_more * more)
+
+
+def same_place(left: tuple[str, ...], right: tuple[str, ...]) -> bool | None:
+    """Say whether one of the places is the same; None where a code stands against words only, or one may be mistyped."""
+    found = _common_places(left, right)
+    return None if found is None else bool(found)
 
 
 @remembered(2048)
-def same_place(left: tuple[str, ...], right: tuple[str, ...]) -> bool | None:
-    """Say whether one of the places is the same; None where a code stands against words only, or one may be mistyped."""
+def _common_places(left: tuple[str, ...], right: tuple[str, ...]) -> tuple[str, ...] | None:
+    """Return the places that are the same, each in its shorter form; None where that is not known (see same_place)."""
     comparable = [
-        (set(one.split()), set(other.split())) for one in left for other in right if one.isdigit() == other.isdigit()
+        sorted((one, other), key=lambda place: (len(set(place.split())), place))
+        for one in left
+        for other in right
+        if one.isdigit() == other.isdigit()
     ]
-    if any(one <= other or other <= one for one, other in comparable):
-        return True
-    mistyped = any(_nearly_within(*sorted(pair, key=len)) for pair in comparable)
-    return None if mistyped or not comparable else False
+    words = [(set(fewer.split()), set(more.split())) for fewer, more in comparable]
+    same = tuple(pair[0] for pair, (fewer, more) in zip(comparable, words, strict=True) if fewer <= more)
+    if same:
+        return same
+    return None if not words or any(_nearly_within(fewer, more) for fewer, more in words) else ()
+
+
+_TOLD_FROM = 0.5
+"""Bits that a village tells less than any for an operator to be told why."""
+
+
+def _lost_by_common_place(
+    left: PersonEvidence, right: PersonEvidence, parameters: MatchingParameters, frequencies: Frequencies
+) -> tuple[float, str]:
+    """Return how much less the village in common tells than any does, in bits, and why; all of it where everybody lives there.
+
+    A rare one tells no more: it is often another way of writing a common one.
+    """
+    places = _common_places(left.places, right.places)
+    if not places:
+        return 0.0, ""
+    of_any = parameters.probabilities["place.agree"]
+    least = of_any.u or 1.0
+    share, told = min([frequencies.share_in_place(place, least) for place in places])
+    lost = parameters.weights["place.agree"] - max(0.0, math.log2(of_any.m / max(least, share)))
+    words = f"{told:.0%} of the records at hand that name a village name this one".replace("%", " %", 1)
+    return lost, words if lost >= _TOLD_FROM else ""
 
 
 def _nearly_within(fewer: set[str], more: set[str]) -> bool:

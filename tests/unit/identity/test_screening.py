@@ -19,7 +19,12 @@ from fhir_gateway.identity.screening import Screen
 GRADES = tuple(Grade)
 """Best first."""
 KNOWN = Frequencies(
-    {"riski": 40, "pratama": 700}, people=4000, phones={"81210001001": 30}, years={2020: 3900, 1985: 10}
+    {"riski": 40, "pratama": 700},
+    people=4000,
+    phones={"81210001001": 30},
+    years={2020: 3900, 1985: 10},
+    places={"bukateja": 2500, "bojong": 3, "": 4000},
+    records={"1:7": 5, "1:8": 40},
 )
 
 
@@ -83,9 +88,9 @@ def people(draw):
     )
     return known._replace(
         phones=draw(st.sampled_from(((), ("81210001001",)))),
-        places=draw(st.sampled_from(((), ("bukateja",), ("bukatja",)))),
+        places=draw(st.sampled_from(((), ("bukateja",), ("bukatja",), ("krajan bojong",)))),
         families=draw(st.sampled_from(((), ("3303011201100001",)))),
-        records=draw(st.sampled_from(((), (), (("1", "77"),)))),
+        records=draw(st.sampled_from(((), (), (("1", "77"),), (("1", "7"),), (("1", "8"),)))),
         persons=draw(st.sampled_from(((), (), (), ("g1",)))),
         deceased=draw(st.sampled_from(("", "", "2019-01-01"))),
     )
