@@ -29,7 +29,7 @@ app.command()(identity_estimate.estimate)
 
 _STEPS = (-4.0, -2.0, 2.0, 4.0)
 _FREQUENCIES = (
-    "(How common names are: the shipped frequencies. A load counts its own rows beside them, its sums differ by that.)"
+    "(How common names and villages are: the shipped frequencies. A load counts its own rows, too: its sums differ.)"
 )
 _Two = Annotated[
     str,
@@ -52,7 +52,7 @@ def compare(
 ) -> None:
     """Compare two people (rows of files, parked rows of runs, Patients on the server): side by side, and the evidence.
 
-    How common names are is told by the shipped frequencies; a load counts those of its own rows beside them, so that its
+    How common names and villages are is told by the shipped frequencies; a load counts its own rows beside them, so that its
     sums differ by that. Names, numbers and birth dates are covered unless --reveal is given.
     """
     with ProgressDisplay() as progress, bootstrap.opened(environment, progress) as gateway:
