@@ -12,6 +12,18 @@ from fhir_gateway.domain.identity import ComparedPair, Comparison, Evidence, Gra
 from fhir_gateway.identity.comparators import birth_date_fits_nik, numbered_as_twins
 from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.evidence import PersonEvidence
+from fhir_gateway.identity.fitting import (
+    CONFIRMED,
+    fits,
+    fits_as_well,
+    joins,
+    nameless,
+    names_contradict,
+    numbers_differ,
+    same_name,
+    veto_codes,
+    without_family,
+)
 from fhir_gateway.identity.frequencies import Frequencies, default_frequencies
 from fhir_gateway.identity.given import (
     Listed,
@@ -33,10 +45,8 @@ from fhir_gateway.identity.lots import (
 from fhir_gateway.identity.parameters import MatchingPolicy
 from fhir_gateway.identity.settling import of_one_child
 from fhir_gateway.identity.unseen import may_be_unseen_twins
-from fhir_gateway.identity.vetoes import ONE_BIRTH, SAME_NAME, VETOES, VetoCode
+from fhir_gateway.identity.vetoes import VETOES, VetoCode
 
-CONFIRMED = 1000.0
-"""The weight of a confirmed pair: above all that evidence can weigh."""
 _CONFIRMATION = Comparison((), (), CONFIRMED, Grade.CERTAIN)
 _REFUSAL = Comparison((), (VETOES[VetoCode.DECIDED],), -CONFIRMED, Grade.CERTAINLY_NOT)
 
@@ -141,7 +151,7 @@ class Graph:
             return True
         if self.listed_twice(one, other):
             return True
-        return comparison.grade is Grade.CERTAINLY_NOT and _names_contradict(comparison)
+        return comparison.grade is Grade.CERTAINLY_NOT and names_contradict(comparison)
 
     def _numbers_of_one(self, one: Node, other: Node, comparison: Comparison) -> bool:
         """Say whether two NIKs that differ are known to be one person's: some Patient carries both."""
@@ -262,48 +272,6 @@ class Graph:
         return sorted(edges, key=lambda edge: (-edge.comparison.weight, self.rank(edge.node), self.rank(edge.other)))
 
 
-def joins(comparison: Comparison) -> bool:
-    """Say whether a comparison alone makes two one person."""
-    return comparison.grade is Grade.CERTAIN and not comparison.vetoes
-
-
-def numbers_differ(comparison: Comparison) -> bool:
-    """Say whether two have NIKs that differ, be it that one was mistyped."""
-    return VetoCode.NIK_DIFFERENT.value in veto_codes(comparison)
-
-
-def nameless(comparison: Comparison) -> bool:
-    """Say whether nothing but family and birth date joins two, as with newborns: a twin would agree as well."""
-    said = {(one.field, one.agreement) for one in comparison.evidence}
-    if comparison.weight >= CONFIRMED or ("nik", "agree") in said or ("record_number", "agree") in said:
-        return False
-    return not any(field in {"name", "own_identifier"} for field, _ in said)
-
-
-def fits(comparison: Comparison) -> bool:
-    """Say whether two may be one person, with nothing that forbids it."""
-    return comparison.grade in {Grade.CERTAIN, Grade.PROBABLE} and not comparison.vetoes
-
-
-def may_be_one(comparison: Comparison) -> bool:
-    """Say whether an operator is asked about two for what agrees, and not only as their mother cannot have borne both."""
-    return comparison.grade in {Grade.CERTAIN, Grade.PROBABLE} and ONE_BIRTH not in comparison.evidence
-
-
-def without_family(comparison: Comparison) -> float:
-    """Return the weight without the household's, which tells nothing between twins: both have the same one."""
-    return comparison.weight - sum(one.weight for one in comparison.evidence if one.field == "household")
-
-
-def _names_contradict(comparison: Comparison) -> bool:
-    return any(one.field == "name" and one.agreement in {"different", "partial"} for one in comparison.evidence)
-
-
-def same_name(comparison: Comparison) -> bool:
-    """Say whether two have the same name, be it spelled otherwise."""
-    return any(one.field == "name" and one.agreement in SAME_NAME for one in comparison.evidence)
-
-
 def torn_between(graph: Graph, person: Node) -> tuple[Edge, ...]:
     """Return the edges to the people whom a person fits about equally well, () where one leads clearly.
 
@@ -334,13 +302,6 @@ def torn_between(graph: Graph, person: Node) -> tuple[Edge, ...]:
     )
 
 
-def fits_as_well(other: Comparison, best: Comparison, margin: float) -> bool:
-    """Say whether one fits another person about as well as the best; a name that is the best one's alone tells."""
-    if not fits(other) or best.weight >= CONFIRMED or other.weight <= best.weight - margin:
-        return False
-    return same_name(other) or not same_name(best)
-
-
 def cluster(graph: Graph, torn: frozenset[Node], rivalled: Collection[frozenset[Node]]) -> list[frozenset[Node]]:
     """Return clusters of nodes; the torn stand alone, and no rivalled pair joins two. Confirmed pairs are joined whatever the evidence says."""
     clusters: dict[Node, set[Node]] = {node: {node} for node in graph.nodes}
@@ -368,7 +329,9 @@ def _fits_rival(graph: Graph, edge: Edge, own: Collection[Node], others: Collect
     least = edge.comparison.weight - graph.policy.margin
     for one in own:
         for third in takewhile(lambda each: each.comparison.weight > least, graph.edges(one)):
-            if third.other in own or third.other in others or not _fits_as_well(third, edge, graph):
+            if third.other in own or third.other in others:
+                continue
+            if not fits_as_well(third.comparison, edge.comparison, graph.policy.margin):
                 continue
             if any(
                 numbers_differ(graph.between(third.other, node)) and not graph.hardly_another(third.other, node)
@@ -378,15 +341,6 @@ def _fits_rival(graph: Graph, edge: Edge, own: Collection[Node], others: Collect
     return False
 
 
-def _fits_as_well(third: Edge, edge: Edge, graph: Graph) -> bool:
-    return fits_as_well(third.comparison, edge.comparison, graph.policy.margin)
-
-
 def _conflicting(graph: Graph, one: Iterable[Node], other: Iterable[Node]) -> bool:
     others = tuple(other)
     return any(graph.conflict(left, right) for left in one for right in others)
-
-
-def veto_codes(comparison: Comparison) -> frozenset[str]:
-    """Return the codes of a comparison's vetoes."""
-    return frozenset(veto.code for veto in comparison.vetoes)

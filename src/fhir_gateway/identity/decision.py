@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 from fhir_gateway.domain.identity import ComparedPair, Comparison, Evidence, Grade, Node, PersonAction, PersonDecision
-from fhir_gateway.identity.clustering import Edge, Graph, cluster, joins, torn_between, veto_codes
+from fhir_gateway.identity.clustering import Edge, Graph, cluster, torn_between
 from fhir_gateway.identity.comparators import birth_date_fits_nik
 from fhir_gateway.identity.comparison import DEFAULT_POLICY, compare
 from fhir_gateway.identity.evidence import UNKNOWN_BIRTH_DATE, PersonEvidence
+from fhir_gateway.identity.fitting import joins, veto_codes
 from fhir_gateway.identity.frequencies import Frequencies
 from fhir_gateway.identity.given import Listed, of_a_small_child
 from fhir_gateway.identity.lots import LOT, Received

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from fhir_gateway.domain.identity import ComparedPair, Comparison, Grade, Node, PersonAction, PersonDecision
-from fhir_gateway.identity.clustering import CONFIRMED
 from fhir_gateway.identity.comparison import DEFAULT_POLICY
+from fhir_gateway.identity.fitting import CONFIRMED
 from fhir_gateway.identity.lots import LOT
 from fhir_gateway.identity.parameters import MatchingPolicy
 from fhir_gateway.identity.settled import OTHER_BIRTH, of_other_birth, settled_words

@@ -5,16 +5,16 @@ written twice: an operator is asked. By itself it would be joined with rows of t
 """
 
 from fhir_gateway.domain.identity import Comparison, Node
-from fhir_gateway.identity.clustering import Edge, Graph, fits, joins, same_name
+from fhir_gateway.identity.clustering import Edge, Graph
+from fhir_gateway.identity.fitting import OWN_NUMBERS, fits, joins, same_name
 
 _LACKING = frozenset({("name", "subset"), ("name", "initials"), ("name", "weak")})
-_NUMBERS = frozenset({("nik", "agree"), ("record_number", "agree"), ("own_identifier", "agree")})
 
 
 def lack_a_word(comparison: Comparison) -> bool:
     """Say whether of two who agree by no number of their own the name of the one lacks words of the other's."""
     said = {(one.field, one.agreement) for one in comparison.evidence}
-    return _NUMBERS.isdisjoint(said) and not _LACKING.isdisjoint(said)
+    return OWN_NUMBERS.isdisjoint(said) and not _LACKING.isdisjoint(said)
 
 
 def rivalled_by_name(graph: Graph) -> frozenset[frozenset[Node]]:

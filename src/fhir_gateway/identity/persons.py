@@ -9,9 +9,11 @@ from collections.abc import Iterable, Sequence
 from itertools import combinations
 
 from fhir_gateway.domain.identity import Comparison, Grade, Node
-from fhir_gateway.identity.clustering import (
-    Edge,
-    Graph,
+from fhir_gateway.identity.clustering import Edge, Graph
+from fhir_gateway.identity.combining import combine
+from fhir_gateway.identity.comparators import compare_keys_of, compare_own_names, no_number_in_common, numbered_as_twins
+from fhir_gateway.identity.evidence import PersonEvidence
+from fhir_gateway.identity.fitting import (
     fits,
     joins,
     may_be_one,
@@ -21,9 +23,6 @@ from fhir_gateway.identity.clustering import (
     veto_codes,
     without_family,
 )
-from fhir_gateway.identity.combining import combine
-from fhir_gateway.identity.comparators import compare_keys_of, compare_own_names, no_number_in_common, numbered_as_twins
-from fhir_gateway.identity.evidence import PersonEvidence
 from fhir_gateway.identity.given import doses_part
 from fhir_gateway.identity.named_rivals import lack_a_word
 from fhir_gateway.identity.settling import (

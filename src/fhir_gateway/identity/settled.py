@@ -3,7 +3,7 @@
 from enum import StrEnum
 
 from fhir_gateway.domain.identity import ComparedPair, Comparison, Grade, Node, PersonAction, PersonDecision
-from fhir_gateway.identity.clustering import CONFIRMED, fits, joins
+from fhir_gateway.identity.fitting import CONFIRMED, fits, joins
 from fhir_gateway.identity.parameters import MatchingPolicy
 from fhir_gateway.identity.told_by_doses import DOSES
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from fhir_gateway.domain.merges import DuplicateGroup
-from fhir_gateway.identity.clustering import may_be_one
 from fhir_gateway.identity.evidence import PersonEvidence
+from fhir_gateway.identity.fitting import may_be_one
 from fhir_gateway.identity.frequencies import Frequencies
 from fhir_gateway.identity.parameters import MatchingPolicy
 from fhir_gateway.identity.settling import settled_alone

@@ -14,8 +14,8 @@ from fhir_gateway.domain.identity import (
     PersonDecision,
     Veto,
 )
-from fhir_gateway.identity.clustering import CONFIRMED
 from fhir_gateway.identity.comparison import DEFAULT_POLICY
+from fhir_gateway.identity.fitting import CONFIRMED
 from fhir_gateway.identity.settled import settled_words
 from fhir_gateway.identity.told_by_doses import DOSES
 

@@ -16,10 +16,10 @@ from fhir_gateway.domain.runs import ReviewKind, Run
 from fhir_gateway.flows.load.blocks import LARGEST_BLOCK
 from fhir_gateway.flows.load.shared_niks import NIK_OF_MANY
 from fhir_gateway.flows.load.tools import LoadTools
-from fhir_gateway.identity.clustering import fits, fits_as_well, joins, nameless, veto_codes
 from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.decision import FITS_TWO, MAYBE_TWO
 from fhir_gateway.identity.evidence import PersonEvidence, evidence_of
+from fhir_gateway.identity.fitting import fits, fits_as_well, joins, nameless, veto_codes
 from fhir_gateway.identity.frequencies import Frequencies
 from fhir_gateway.identity.shared_niks import MANY, are_many
 from fhir_gateway.identity.unseen import may_be_unseen_twins

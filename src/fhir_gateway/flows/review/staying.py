@@ -26,9 +26,9 @@ from fhir_gateway.flows.load.standing import doses_now
 from fhir_gateway.flows.load.tools import LoadTools
 from fhir_gateway.flows.review.asking import candidate_ids
 from fhir_gateway.flows.review.parting_plan import PATIENT, SourceRow, as_said, sources_of
-from fhir_gateway.identity.clustering import fits_as_well
 from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.evidence import PersonEvidence, evidence_of
+from fhir_gateway.identity.fitting import fits_as_well
 from fhir_gateway.identity.parameters import MatchingPolicy
 from fhir_gateway.ports import Ledger
 
