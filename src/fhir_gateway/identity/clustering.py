@@ -322,13 +322,12 @@ def cluster(graph: Graph, torn: frozenset[Node], rivalled: Collection[frozenset[
 
 
 def _fits_rival(graph: Graph, edge: Edge, own: Collection[Node], others: Collection[Node]) -> bool:
-    """Say whether one of `own` fits somebody with another NIK than the `others`, about as well as an edge joins the two.
+    """Say whether one of `own` fits somebody with another NIK than the `others`, about as well as an edge joins the two, or by name.
 
     Then what all rows of each tell together decides, see Persons: by a single row the first would be as good as the second.
     """
-    least = edge.comparison.weight - graph.policy.margin
     for one in own:
-        for third in takewhile(lambda each: each.comparison.weight > least, graph.edges(one)):
+        for third in takewhile(lambda each: each.comparison.weight >= graph.policy.possible, graph.edges(one)):
             if third.other in own or third.other in others:
                 continue
             if not fits_as_well(third.comparison, edge.comparison, graph.policy.margin):

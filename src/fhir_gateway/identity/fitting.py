@@ -7,6 +7,7 @@ CONFIRMED = 1000.0
 """The weight of a confirmed pair: above all that evidence can weigh."""
 OWN_NUMBERS = frozenset({("nik", "agree"), ("record_number", "agree"), ("own_identifier", "agree")})
 """Evidence that two have a number of their own in common."""
+_EXACT_NAME = ("name", "exact")
 
 
 def veto_codes(comparison: Comparison) -> frozenset[str]:
@@ -58,7 +59,20 @@ def same_name(comparison: Comparison) -> bool:
 
 
 def fits_as_well(other: Comparison, best: Comparison, margin: float) -> bool:
-    """Say whether one fits another person about as well as the best; a name that is the best one's alone tells."""
-    if not fits(other) or best.weight >= CONFIRMED or other.weight <= best.weight - margin:
+    """Say whether one fits another person about as well as the best; a name that is only the best one's, or the other's, tells."""
+    if not fits(other) or best.weight >= CONFIRMED:
         return False
-    return same_name(other) or not same_name(best)
+    if has_the_very_name(other, best):
+        return True
+    return other.weight > best.weight - margin and (same_name(other) or not same_name(best))
+
+
+def has_the_very_name(other: Comparison, best: Comparison) -> bool:
+    """Say whether one has the very name of another person and not the best one's, and no number in common with that.
+
+    Of twins the family that agrees more tells nothing, and the name may differ by what sounds alike or is left out.
+    """
+    said = {(one.field, one.agreement) for one in best.evidence}
+    if not OWN_NUMBERS.isdisjoint(said) or not any(field == "name" for field, _ in said - {_EXACT_NAME}):
+        return False
+    return any((one.field, one.agreement) == _EXACT_NAME for one in other.evidence)

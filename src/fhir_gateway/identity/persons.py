@@ -15,6 +15,7 @@ from fhir_gateway.identity.comparators import compare_keys_of, compare_own_names
 from fhir_gateway.identity.evidence import PersonEvidence
 from fhir_gateway.identity.fitting import (
     fits,
+    has_the_very_name,
     joins,
     may_be_one,
     nameless,
@@ -384,11 +385,11 @@ class Persons:
         return same == [True, False]
 
     def _fits_as_well(self, one: Members, third: Members, other: Members) -> bool:
-        """Say whether `one` fits `third` about as well as `other`; between twins their common family tells nothing."""
+        """Say whether `one` fits `third` about as well as `other`, or by its very name; between twins their family tells nothing."""
         comparison, best, margin = self.compared(one, third), self.compared(one, other), self._graph.policy.margin
         if not fits(comparison):
             return False
-        if comparison.weight > best.weight - margin:
+        if comparison.weight > best.weight - margin or has_the_very_name(comparison, best):
             return True
         twins = numbered_as_twins(self._evidence(other), self._evidence(third))
         return twins and without_family(comparison) > without_family(best) - margin

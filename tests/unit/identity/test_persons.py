@@ -598,3 +598,14 @@ def test_who_fits_one_row_well_enough_to_ask_is_asked_about_where_the_other_rows
     assert compare(combine(rows), listed_otherwise).grade is Grade.POSSIBLE
     assert waiting(*rows, listed_otherwise) == [4]
     assert not waiting(*rows[1:], listed_otherwise)
+
+
+@pytest.mark.parametrize("twin", ["Osiel Baskara", "Oziel B."], ids=["sounds-alike", "initial"])
+def test_a_row_of_ones_very_name_is_not_joined_with_the_twin_whose_family_agrees_more(twin):
+    born = {"born": "2020-03-15", "gender": "male"}
+    family = {"mother": "Siti Aminah", "phone": "+6281234567890", "village": "Kalimanah", **born}
+    other, child = evidence(twin, nik="34" + TWINS_NIK[2:], **family), evidence("Oziel Baskara", nik=RIZKIS_NIK, **born)
+    row = evidence("Oziel Baskara", **family)
+    assert compare(row, other).weight > compare(row, child).weight
+    assert not any({1, 3} <= {*each} for each in members(other, child, row))
+    assert members(other, row) == [(1, 2)]
