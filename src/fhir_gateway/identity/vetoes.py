@@ -90,12 +90,10 @@ def find_vetoes(
     twins = _twins(left, right, levels, parameters.household.family, frequencies)
     if twins:
         codes.append(twins)
-    apart = years_apart(left, right)
-    mother = _is_mother(left, right) or _is_mother(right, left)
     parents = levels.nik is not NikLevel.AGREE and _is_parents(left, right)
-    if mother or (parents and (apart >= GENERATION_YEARS or not apart)):
+    if parents or _is_mother(left, right) or _is_mother(right, left):
         codes.append(VetoCode.PARENT)
-    if apart >= GENERATION_YEARS and _of_two_days(levels):
+    if years_apart(left, right) >= GENERATION_YEARS and _of_two_days(levels):
         codes.append(VetoCode.GENERATION)
     if _born_after_death(left, right) or _born_after_death(right, left):
         codes.append(VetoCode.TIMELINE)
