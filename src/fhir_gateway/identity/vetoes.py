@@ -203,7 +203,7 @@ def _unsupported(levels: Levels, supporting: float) -> Evidence | None:
         return _NAMESAKES  # a village is many families', a phone some
     # A school has many of 1 January, and some of nearly one name: of these the village tells too little.
     common_day = levels.birth_date is BirthDateLevel.DEFAULT_DAY and levels.name.level is not NameLevel.EXACT
-    enough = supporting if levels.household.parents_differ or levels.household.mixed or common_day else 0.0
+    enough = supporting if levels.household.mixed or common_day else 0.0
     return None if levels.household.weight > enough else _NAMESAKES
 
 
