@@ -217,8 +217,6 @@ def known_under_name(left: PersonEvidence, right: PersonEvidence, one: PersonEvi
         return True
     for record, person in ((left, other), (right, one)):
         level = compare_own_names(record, person).level
-        if level in SAME_NAME:
-            return True
         if level in _AGREEING and not other_sex and compare_niks(record, person) is NikLevel.AGREE:
             return True
         if level is NameLevel.UNKNOWN and record.newborn and record.gender == person.gender:
