@@ -9,6 +9,7 @@ from fhir_gateway.domain.records import Resource
 from fhir_gateway.flows.load.blocks import LARGEST_BLOCK, block_numbers
 from fhir_gateway.flows.load.comparing import LEAST
 from fhir_gateway.flows.load.components import components
+from fhir_gateway.identity.combining import with_orders_of_birth
 from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.decision import decide
 from fhir_gateway.identity.evidence import PersonEvidence, evidence_of
@@ -39,7 +40,7 @@ def decide_all(patients: Iterable[Resource], listed: Sequence[Listed], policy: M
         of_person[left].append((left, int(right)))
     decisions: list[PersonDecision] = []
     for group in components(range(1, len(evidence) + 1), edges):
-        people = {number: evidence[number - 1] for number in group}
+        people = with_orders_of_birth({number: evidence[number - 1] for number in group})
         known = {number: listed[number - 1] for number in group} if len(group) > 1 else {}
         pairs = [
             ComparedPair(left, right, compare(people[left], people[right], policy=policy, frequencies=frequencies))

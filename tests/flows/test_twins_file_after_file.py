@@ -113,3 +113,24 @@ def test_one_answer_settles_the_questions_of_all_loads_about_the_very_same_child
         2,
     ]
     assert f"as review {first}: twins" in str(place.json("review", "show", second))
+
+
+HEADER = (
+    "no_rawat,no_rkm_medis,nm_pasien,no_ktp,jk,tgl_lahir,nm_ibu,alamat,no_tlp,tgl_perawatan,jam,kode_brng,nama_brng,"
+    "no_batch,aturan_pakai"
+)
+LABEL = "000043,BY. NY. LASTRI HANDAYANI II,,P,2020-03-12,LASTRI HANDAYANI,DESA BUKATEJA,081210001001,2020-03-12"
+TWIN = LABEL.replace("BY. NY. LASTRI HANDAYANI II", "AN. DYNARA KHAIRUNNISA").replace(
+    "1001,2020-03-12", "1001,2020-06-12"
+)
+
+
+def test_hospital_that_numbered_a_twin_goes_on_under_the_twins_name(place):
+    place.load(place.sheet(RATNA.replace("Ratna Dewanti", "Dinara Khairunnisa")))
+    before = place.content()
+    path = place.home / "hospital.csv"
+    visits = (f"2020/1,{LABEL},07:00:00,B1,VAKSIN HEPATITIS B,H1,", f"2020/2,{TWIN},08:00:00,B4,VAKSIN PENTABIO,P1,")
+    path.write_text("\n".join((HEADER, *visits)) + "\n")
+    place.run("load", path, "--clinic", "rs")
+    assert place.content() == before
+    assert {item["code"] for item in place.json("review", "list")} == {"possible-twins"}

@@ -5,7 +5,7 @@ together. What cannot be two things at once (birth date, sex, order of birth) is
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from fhir_gateway.identity.comparators import birth_date_fits_nik
@@ -41,6 +41,24 @@ def combine(records: Sequence[PersonEvidence]) -> PersonEvidence:
         deceased=min((record.deceased for record in records if record.deceased), default=""),
         masked=any(record.masked for record in records),
     )
+
+
+def with_orders_of_birth(people: Mapping[int, PersonEvidence]) -> dict[int, PersonEvidence]:
+    """Return people's evidence, each under a record number that a labelled twin's row has ("By. Ny. Siti II") as that twin's.
+
+    A hospital goes on with the number under the child's name, and leaves the label away. Of two labels the number tells none.
+    """
+    orders: dict[tuple[str, str], set[int]] = {}
+    for known in people.values():
+        for record in known.records if known.birth_order > 0 else ():
+            orders.setdefault(record, set()).add(known.birth_order)
+    if not orders:
+        return dict(people)
+    found = {}
+    for number, known in people.items():
+        said = set().union(*(orders.get(record, ()) for record in known.records))
+        found[number] = known._replace(birth_order=min(said)) if known.birth_order < 0 and len(said) == 1 else known
+    return found
 
 
 def _union(values: Iterable[tuple[Any, ...]]) -> tuple[Any, ...]:

@@ -243,9 +243,11 @@ def _twins(
     if order is False:
         return VetoCode.TWINS
     if levels.name.level in SAME_NAME:
-        known_twin = levels.same_gender is False or max(left.birth_order, right.birth_order) > 0
-        label = known_twin and levels.nik is not NikLevel.AGREE and order is None and _no_name_but_mothers(left, right)
-        return VetoCode.POSSIBLE_TWINS if label else None
+        labelled_twin = max(left.birth_order, right.birth_order) > 0
+        spelled = labelled_twin and levels.name.level is not NameLevel.EXACT and not levels.same_record
+        label = (labelled_twin or levels.same_gender is False) and _no_name_but_mothers(left, right)
+        in_doubt = (spelled or label) and levels.nik is not NikLevel.AGREE and order is None
+        return VetoCode.POSSIBLE_TWINS if in_doubt else None
     labelled = has_label(left) or has_label(right)
     if levels.household.usual < family:
         if levels.nik is NikLevel.AGREE:

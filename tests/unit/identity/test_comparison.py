@@ -364,3 +364,19 @@ def test_a_villages_name_that_is_mistyped_speaks_neither_for_nor_against():
         for village in ("Kalimanah", "Kalimnah", "Bukateja")
     ]
     assert ["village" in words for words in households] == [True, False, True]
+
+
+def test_known_twin_under_a_name_in_another_spelling_may_be_the_other_twin():
+    twin, in_doubt = rizki(order=2), (VETOES[VetoCode.POSSIBLE_TWINS],)
+    assert compare(twin, rizki(name="Rizqi Pratama")).vetoes == in_doubt
+    assert compare(rizki(name="Rizqi Pratama"), twin).vetoes == in_doubt
+    assert compare(rizki(), rizki(name="Rizqi Pratama")).vetoes == ()
+
+
+def test_own_name_number_folder_or_order_of_birth_tells_which_twin_it_is():
+    spelled = {"name": "Rizqi Pratama"}
+    folder = {"record": ("rs-a", "000123")}
+    assert compare(rizki(order=2), rizki()).vetoes == ()
+    assert compare(rizki(order=2, nik=RIZKIS_NIK), rizki(nik=RIZKIS_NIK, **spelled)).vetoes == ()
+    assert compare(rizki(order=2, **folder), rizki(**folder, **spelled)).vetoes == ()
+    assert compare(rizki(order=2), rizki(order=2, **spelled)).vetoes == ()

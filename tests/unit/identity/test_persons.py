@@ -4,7 +4,7 @@ import pytest
 from tests.fakes.invented_people import RIZKIS_NIK, TWINS_NIK, evidence, rizki
 
 from fhir_gateway.domain.identity import ComparedPair, Grade, PersonAction
-from fhir_gateway.identity.combining import combine
+from fhir_gateway.identity.combining import combine, with_orders_of_birth
 from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.decision import decide
 from fhir_gateway.identity.given import GivenDose, Listed, count_repeats, doses_part
@@ -58,6 +58,15 @@ def test_combined_birth_date_is_that_of_most_records():
 def test_combining_does_not_depend_on_the_order():
     records = [rizki(nik=RIZKIS_NIK), rizki(name="Riski", gender=""), rizki(mother="", born="2020-03-16")]
     assert len({combine(order) for order in permutations(records)}) == 1
+
+
+def test_record_number_of_a_labelled_twin_tells_the_order_of_birth():
+    folder, other = {"record": ("rs-a", "000123")}, {"record": ("rs-a", "000124")}
+    people = [newborn(order=2, **folder), rizki(**folder), rizki(**other), rizki(order=1, **folder), rizki()]
+    told = with_orders_of_birth(dict(enumerate(people)))
+    assert [known.birth_order for known in told.values()] == [2, -1, -1, 1, -1]
+    told = with_orders_of_birth(dict(enumerate(people[:3])))
+    assert [known.birth_order for known in told.values()] == [2, 2, -1]
 
 
 def test_record_that_fits_no_row_for_certain_fits_the_person():

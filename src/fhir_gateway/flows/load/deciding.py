@@ -16,6 +16,7 @@ from fhir_gateway.flows.load.listed import LoadedLots, listed_before, listed_by
 from fhir_gateway.flows.load.reading import WITNESSES
 from fhir_gateway.flows.load.rivals_waiting import RivalsWaiting
 from fhir_gateway.flows.load.tools import LoadTools
+from fhir_gateway.identity.combining import with_orders_of_birth
 from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.decision import decide
 from fhir_gateway.identity.evidence import PersonEvidence, evidence_of
@@ -136,7 +137,9 @@ def _components(
             str(other): counted.without_crowds(found[str(other)]) for _, other, _ in own_edges if isinstance(other, str)
         }
         yield _Component(
-            people={number: counted.without_crowds(evidence_of(patients[number])) for number in group},
+            people=with_orders_of_birth(
+                {number: counted.without_crowds(evidence_of(patients[number])) for number in group}
+            ),
             patients={patient_id: one for patient_id, one in near.items() if patient_id not in asleep},
             edges=[*dict.fromkeys((person, other) for person, other, _ in own_edges if other not in asleep)],
             own={
