@@ -70,6 +70,13 @@ def test_disputed_pairs_count_nowhere():
     assert (score.judged, score.disputed, score.precision.size) == (3, 2, pytest.approx(1))
 
 
+def test_a_stratum_that_is_hard_to_judge_counts_whole():
+    pairs = {n: sealed(linked=True, represents=10) for n in range(4)}
+    pairs |= {n: sealed(linked=True, represents=5, stratum="possible-twins") for n in range(4, 12)}
+    words = dict.fromkeys(range(4), "same") | dict.fromkeys(range(4, 10), "unsure") | {10: "different", 11: "same"}
+    assert score_audit(pairs, words, words).precision.estimate == pytest.approx(1 - 20 / 80)
+
+
 def test_a_threshold_rises_above_the_strongest_wrong_link():
     pairs = {
         1: sealed(linked=True, weight=11.0),

@@ -75,21 +75,32 @@ def score_audit(sealed: Mapping[int, SealedPair], first: Mapping[int, str], seco
     """Score two judges' words (see JUDGEMENTS) on the pairs that both have judged."""
     both = {number: (first[number], second[number]) for number in sorted(sealed.keys() & first.keys() & second.keys())}
     agreed = {n: one == SAME for n, (one, other) in both.items() if one == other and one != UNSURE}
+    weights = _weights(sealed, agreed)
     links = {n: same for n, same in agreed.items() if sealed[n].linked}
     apart = {n: same for n, same in agreed.items() if not sealed[n].linked}
-    precision = weighted([(same, sealed[n].represents) for n, same in links.items()])
-    missed = weighted([(same, sealed[n].represents) for n, same in apart.items()])
+    precision = weighted([(same, weights[n]) for n, same in links.items()])
+    missed = weighted([(same, weights[n]) for n, same in apart.items()])
     return AuditScore(
         judged=len(both),
         disputed=len(both) - len(agreed),
         kappa=kappa(both.values()),
         precision=precision,
         recall=_recall(sealed, precision, missed),
-        strata=_scores(sealed, agreed, lambda pair: pair.stratum),
-        clinics=_scores(sealed, agreed, lambda pair: pair.clinic),
+        strata=_scores(sealed, agreed, weights, lambda pair: pair.stratum),
+        clinics=_scores(sealed, agreed, weights, lambda pair: pair.clinic),
         rises=_rises(sealed, links),
         joined_otherwise=_joined_otherwise(sealed, links),
     )
+
+
+def _weights(sealed: Mapping[int, SealedPair], agreed: Mapping[int, bool]) -> dict[int, float]:
+    """Return for how many pairs of the whole each agreed one stands.
+
+    What the others of its stratum stood for falls to those that are left: a stratum that is hard to judge counts whole.
+    """
+    drawn, left = (Counter((sealed[n].stratum, sealed[n].linked) for n in pairs) for pairs in (sealed, agreed))
+    kinds = {n: (sealed[n].stratum, sealed[n].linked) for n in agreed}
+    return {n: sealed[n].represents * drawn[kind] / left[kind] for n, kind in kinds.items()}
 
 
 def _recall(sealed: Mapping[int, SealedPair], precision: Proportion, missed: Proportion) -> Proportion:
@@ -112,13 +123,16 @@ def _recall(sealed: Mapping[int, SealedPair], precision: Proportion, missed: Pro
 
 
 def _scores(
-    sealed: Mapping[int, SealedPair], agreed: Mapping[int, bool], name_of: Callable[[SealedPair], str]
+    sealed: Mapping[int, SealedPair],
+    agreed: Mapping[int, bool],
+    weights: Mapping[int, float],
+    name_of: Callable[[SealedPair], str],
 ) -> list[StratumScore]:
     scores = []
     for name in sorted({name_of(pair) for pair in sealed.values()}):
         own = {number: same for number, same in agreed.items() if name_of(sealed[number]) == name}
-        links = [(same, sealed[n].represents) for n, same in own.items() if sealed[n].linked]
-        apart = [(not same, sealed[n].represents) for n, same in own.items() if not sealed[n].linked]
+        links = [(same, weights[n]) for n, same in own.items() if sealed[n].linked]
+        apart = [(not same, weights[n]) for n, same in own.items() if not sealed[n].linked]
         scores.append(StratumScore(name, weighted(links), weighted(apart)))
     return scores
 
