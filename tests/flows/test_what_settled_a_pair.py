@@ -77,6 +77,22 @@ def test_a_link_that_was_taken_apart_is_told(place):
     assert line.startswith("settled: two people, as wati decided on 20")
 
 
+def test_an_answer_of_before_is_not_told_of_two_rows_that_came_later(place):
+    ratna, mistyped = RATNA, RATNA.replace("3303015203200003", "3303015203200008")
+    place.load(place.sheet(ratna, name="jan.csv"), place.sheet(mistyped.replace("BCG", "bOPV"), name="feb.csv"))
+    (item,) = place.json("review", "list")
+    place.json("review", "link", item["id"], item["candidates"][0], "--user", "rina")
+    later = mistyped.replace("BCG", "IPV")
+    place.load(place.sheet(later, later.replace("IPV", "MR").replace("081210001001", ""), name="mar.csv"))
+    run = place.json("runs", "list")[0]["run"]
+    pairs = "\n".join(_told(place, run, "--row", 1)).split("compared by themselves: ")[1:]
+    settled = {
+        pair.split(" with ")[1].split()[0]: pair.split("settled: ")[1].strip() for pair in pairs if "this row" in pair
+    }
+    assert settled["Patient/" + item["candidates"][0] + ":"].startswith("one person, as rina decided on 20")
+    assert settled["row"].startswith("one person, by the threshold: ")
+
+
 def _merge(place):
     """Merge the Patients and return which one stays."""
     plan = place.home / "plan.json"

@@ -1,6 +1,7 @@
 """Who or what settled the pairs of a decision, with what was answered, taken apart, merged or undone since."""
 
 from collections.abc import Iterable
+from functools import cache
 
 from fhir_gateway.domain.history import MergeFilter, MergeRecord
 from fhir_gateway.domain.identity import ComparedPair, Node, PersonDecision
@@ -22,6 +23,11 @@ class PairsSettled:
         self._run = run
         self._decision = decision
         self._policy = policy
+        self._patient_of = cache(self._decided_patient)
+        self._digest = cache(self._digest_of)
+        self._question = cache(self._asked_question)
+        self.became = cache(self._last_said)
+        """Who an operator last said that a person is, else whom the decision says; "" while there is none."""
 
     def __call__(self, pair: ComparedPair) -> str:
         """Return it in words."""
@@ -39,6 +45,8 @@ class PairsSettled:
                 if said := self._ledger.verdicts.judged(self._digest(person), patient_id):
                     same, review = said
                     item = self._ledger.reviews.get(review)
+                    if same and isinstance(other, int) and item and item.decided and item.decided < self._run.started:
+                        continue  # said of a Patient, before anybody could know a row of this run
                     return (
                         f"{'one person' if same else 'two people'}{_by(item) if item else ', as an operator decided'}"
                     )
@@ -66,7 +74,7 @@ class PairsSettled:
         """Return who a Patient is today, after merges."""
         return self._ledger.merges.survivors([patient_id]).get(patient_id, patient_id)
 
-    def _digest(self, person: int) -> str:
+    def _digest_of(self, person: int) -> str:
         return self._ledger.spool.digests_of(self._run, [person]).get(person, "")
 
     def _asked(self, pair: ComparedPair) -> str:
@@ -108,7 +116,7 @@ class PairsSettled:
         candidates = item.decision.candidates if item.decision else ()
         return node in candidates or (self._patient_of(node) or node) in candidates
 
-    def _question(self, person: int) -> ReviewItem | None:
+    def _asked_question(self, person: int) -> ReviewItem | None:
         """Return the question that a person's rows hang on."""
         for file, row in self._ledger.runs.rows_of(self._run, person):
             found = self._ledger.spool.record_at(self._run, file=file, row=row)
@@ -116,14 +124,13 @@ class PairsSettled:
                 return self._ledger.reviews.get(number)
         return None
 
-    def _patient_of(self, node: Node) -> str:
+    def _decided_patient(self, node: Node) -> str:
         if isinstance(node, str):
             return node
         stored = self._ledger.spool.decision_of(self._run, node)
         return stored.decision.patient_id if stored else ""
 
-    def became(self, node: Node) -> str:
-        """Return who an operator last said that a person is, else whom the decision says; "" while there is none."""
+    def _last_said(self, node: Node) -> str:
         if isinstance(node, str):
             return node
         digest, verdicts = self._digest(node), self._ledger.verdicts

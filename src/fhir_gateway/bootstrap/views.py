@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from itertools import groupby
 from operator import itemgetter
 
@@ -128,37 +129,47 @@ def explained(
 
     `asked` is the person whose row is shown (0: none), who is named as this row.
     """
-    policy = of_its_time(policy, run)
-
-    def rows(person: int) -> str:
-        found: dict[int, list[int]] = {}
-        for file, row in ledger.runs.rows_of(run, person) if run else ():
-            found.setdefault(file, []).append(row)
-        names = [file.name for file in run.files] if run else []
-        told = " and ".join(f"{_rows(n)} of {names[file]}" for file, n in found.items() if file < len(names))
-        several = sum(map(len, found.values())) > 1
-        what = "this row and others that say the same of the person" if several else "this row"
-        return f"{what} ({told})" if told and person == asked else told
-
-    settled = PairsSettled(ledger, run, decision, policy) if run else None
-    told = explain_decision(decision, policy=policy, rows=rows, settled=settled)
-    return (*told, THRESHOLDS_OF_TODAY) if decision.pairs and not (run and run.thresholds) else told
+    return _Telling(ledger, run, decision, policy, asked).of(decision)
 
 
-def _explained_each(
-    ledger: Ledger, run: Run | None, decision: PersonDecision, policy: MatchingPolicy, patient_ids: Iterable[str]
-) -> dict[str, tuple[str, ...]]:
-    """Return Patient → the comparisons with it in words, by what the people of the run became; all where none is with it."""
-    settled = PairsSettled(ledger, run, decision, policy) if run else None
-    became = (
-        {node: settled.survivor(settled.became(node)) for node in {p.right for p in decision.pairs}} if settled else {}
-    )
-    head = len(explained(ledger, run, replace(decision, pairs=()), policy))
-    found = {}
-    for patient_id in patient_ids:
-        pairs = tuple(pair for pair in decision.pairs if patient_id in {pair.right, became.get(pair.right)})
-        found[patient_id] = explained(ledger, run, replace(decision, pairs=pairs or decision.pairs), policy)[head:]
-    return found
+class _Telling:
+    """Tells a run's decision in words, or some of its pairs, and looks up only once who they are and what became of them."""
+
+    def __init__(
+        self, ledger: Ledger, run: Run | None, decision: PersonDecision, policy: MatchingPolicy, asked: int = 0
+    ) -> None:
+        self._policy = of_its_time(policy, run)
+        self._rows = cache(partial(_rows_of_person, ledger, run, asked))
+        self._of_today = not (run and run.thresholds)
+        self._whose = PairsSettled(ledger, run, decision, self._policy) if run else None
+        self._settled = cache(self._whose) if self._whose else None
+
+    def of(self, decision: PersonDecision) -> tuple[str, ...]:
+        """Return the decision, of which some pairs may have been left out."""
+        told = explain_decision(decision, policy=self._policy, rows=self._rows, settled=self._settled)
+        return (*told, THRESHOLDS_OF_TODAY) if decision.pairs and self._of_today else told
+
+    def each(self, decision: PersonDecision, patient_ids: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """Return Patient → the comparisons with it, by what the people of the run became; all where none is with it."""
+        whose = self._whose
+        became = {p.right: whose.survivor(whose.became(p.right)) for p in decision.pairs} if whose else {}
+        head = len(self.of(replace(decision, pairs=())))
+        found = {}
+        for patient_id in patient_ids:
+            pairs = tuple(pair for pair in decision.pairs if patient_id in {pair.right, became.get(pair.right)})
+            found[patient_id] = self.of(replace(decision, pairs=pairs or decision.pairs))[head:]
+        return found
+
+
+def _rows_of_person(ledger: Ledger, run: Run | None, asked: int, person: int) -> str:
+    found: dict[int, list[int]] = {}
+    for file, row in ledger.runs.rows_of(run, person) if run else ():
+        found.setdefault(file, []).append(row)
+    names = [file.name for file in run.files] if run else []
+    told = " and ".join(f"{_rows(n)} of {names[file]}" for file, n in found.items() if file < len(names))
+    several = sum(map(len, found.values())) > 1
+    what = "this row and others that say the same of the person" if several else "this row"
+    return f"{what} ({told})" if told and person == asked else told
 
 
 def _rows(numbers: Sequence[int]) -> str:
@@ -191,6 +202,7 @@ def review_view(
     run = ledger.runs.get(item.run)
     shown = [patient_id for patient_id in asked_about(item, ledger) if patient_id in people]
     answers = ledger.reviews.history(item.id)
+    telling = _Telling(ledger, run, item.decision, policy) if item.decision else None
     return ReviewView(
         item=item,
         rows=[row for number in (item.id, *question.hanging) for row in _rows_of(ledger, number)],
@@ -199,10 +211,10 @@ def review_view(
         waiting=_waiting(ledger, item, run) if run else (),
         answers=answers,
         answered={one.run: _read_by(ledger, one.run) for one in answers if one.run},
-        evidence=explained(ledger, run, item.decision, policy) if item.decision else (),
+        evidence=telling.of(item.decision) if telling and item.decision else (),
         hanging=question.hanging,
         loaded=_loaded(ledger, item, records, {one: people[one].patient for one in shown}, policy),
-        evidence_of=_explained_each(ledger, run, item.decision, policy, shown) if item.decision else {},
+        evidence_of=telling.each(item.decision, shown) if telling and item.decision else {},
     )
 
 

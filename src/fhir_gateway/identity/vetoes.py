@@ -230,7 +230,9 @@ _OTHER_FAMILY = Evidence(
 )
 _NO_BIRTH_DATE = Evidence("caution", "birth-date-unconfirmed", 0.0, "no birth date confirms it")
 _NOTHING_EXACT = Evidence("caution", "nothing-exact", 0.0, "neither name nor birth date agrees exactly")
-_NAMESAKES = Evidence("caution", "namesakes", 0.0, "nothing beyond name and birth date agrees: they may be namesakes")
+_NAMESAKES = Evidence(
+    "caution", "namesakes", 0.0, "too little agrees beyond name and birth date: they may be namesakes"
+)
 
 
 def _twins(
