@@ -55,6 +55,24 @@ def test_what_a_replaced_patient_alone_tells_is_known_and_its_doses_are_not_doub
     assert sorted(dose["occurrenceDateTime"] for dose in doses.values()) == ["2020-04-15", "2020-05-15"]
 
 
+def test_a_dose_whose_reference_names_a_version_of_the_patient_is_known(place):
+    place.load(place.sheet(RATNA))
+    (patient,) = place.content()[0].values()
+    theirs = {
+        "resourceType": "Immunization",
+        "id": "theirs",
+        "status": "completed",
+        "vaccineCode": {"coding": [{"system": "http://hl7.org/fhir/sid/cvx", "code": "178"}]},
+        "patient": {"reference": f"Patient/{patient['id']}/_history/1"},
+        "occurrenceDateTime": "2020-05-15",
+    }
+    put(place, theirs)
+    assert counts(place.load(place.sheet(RATNA_POLIO, name="next.csv"))) == {"loaded": 1}
+    doses = place.content()[1]
+    assert (len(doses), "theirs" in doses) == (2, True)
+    assert "2020-05-15" in place.run("person", "show", patient["id"])[1]
+
+
 def test_who_is_said_to_be_replaced_and_is_not_keeps_the_own_doses(place):
     place.load(place.sheet(RATNA, BAYU.replace("20/08/2019;BCG;1;B100", "15/05/2020;bOPV;1;P200")))
     bayu, ratna = sorted(place.content()[0].values(), key=lambda one: one["birthDate"])

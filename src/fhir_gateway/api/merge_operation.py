@@ -13,6 +13,7 @@ from fhir_gateway.api.security import Environment, Operator
 from fhir_gateway.bootstrap.told_merges import told_of_rows
 from fhir_gateway.domain.merges import ChangeKind, GroupPlan
 from fhir_gateway.domain.records import Resource
+from fhir_gateway.fhir.references import id_referred_to
 from fhir_gateway.flows.merge.applying import ApplyRequest, GroupOutcome
 from fhir_gateway.serving.environments import ServedEnvironment
 
@@ -105,7 +106,7 @@ def _merge_number(environment: ServedEnvironment, found: dict[str, list[Any]]) -
             raise RequestRefusedError(404, "there is no merge of this number in this environment")
         return numbers[0]
     reference = found.get("target-patient", [None])[0]
-    target = str(reference.get("reference", "")).removeprefix("Patient/") if isinstance(reference, dict) else ""
+    target = id_referred_to(reference, "Patient")
     merges = [merge for merge in environment.ledger.merges.by_patient([target]) if merge.survivor == target]
     if not merges:
         raise RequestRefusedError(404, "no merge with this target-patient: name merge or target-patient")

@@ -10,6 +10,7 @@ from fhir_gateway.bundling.digests import digest
 from fhir_gateway.domain.errors import ServerError, UsageError
 from fhir_gateway.domain.identity import ComparedPair, Comparison, Node
 from fhir_gateway.domain.records import Converted, Dose, Rejected, Resource, SourceRecord, UnreadableRow
+from fhir_gateway.fhir.references import id_referred_to
 from fhir_gateway.flows.load import LoadInput, LoadTools
 from fhir_gateway.identity.clustering import Graph
 from fhir_gateway.identity.comparison import compare
@@ -95,7 +96,7 @@ def _on_server_of(gateway: Gateway, vial: Vial) -> int | None:
         async for one in tools.reader.search("Immunization", wanted):
             said = listed(vial.register, [Dose("", one)], (), zone=gateway.environment.zone)
             if vial in said.vials:
-                people.add(str(one.get("patient", {}).get("reference", "")))
+                people.add(id_referred_to(one.get("patient"), "Patient"))
         return len(people)
 
     try:

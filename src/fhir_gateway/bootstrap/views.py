@@ -12,6 +12,7 @@ from fhir_gateway.domain.identity import PersonDecision
 from fhir_gateway.domain.outcomes import Outcome
 from fhir_gateway.domain.records import Resource, UnmappedValue
 from fhir_gateway.domain.runs import Provenance, ReviewAnswer, ReviewItem, ReviewKind, ReviewState, Run, SpooledRecord
+from fhir_gateway.fhir.references import id_referred_to
 from fhir_gateway.flows.review import LoadedRow, Question, asked_about, rows_that_fit_as_well, waiting_candidates
 from fhir_gateway.identity.evidence import evidence_of
 from fhir_gateway.identity.explain import explain_decision
@@ -183,7 +184,7 @@ async def patients_with_doses(ids: Sequence[str], reader: FhirReader) -> dict[st
     """Read Patients and their Immunizations, by id; who is not there is left out."""
     doses: dict[str, list[Resource]] = {}
     async for dose in reader.search("Immunization", {"patient": ids}):
-        doses.setdefault(str(dose.get("patient", {}).get("reference", "")).rpartition("/")[2], []).append(dose)
+        doses.setdefault(id_referred_to(dose.get("patient"), "Patient"), []).append(dose)
     found = {}
     patients = await asyncio.gather(*(reader.read("Patient", patient_id) for patient_id in ids))
     for patient_id, patient in zip(ids, patients, strict=True):

@@ -8,6 +8,7 @@ from typing import Any
 from fhir_gateway.domain import systems
 from fhir_gateway.domain.identity import Probe
 from fhir_gateway.domain.records import Resource
+from fhir_gateway.people.nik import NikStatus, read_nik
 
 _COUNTRY = "62"
 _SHORTEST_NAME = 4
@@ -59,8 +60,19 @@ def questions_of(probe: Probe, kind: Kind, *, by_gender: bool, by_birth_date: bo
 
 
 def own_identifiers(probe: Probe) -> frozenset[str]:
-    """Return the identifiers (`system|value`) by which nobody but the person is found; a parent's finds the siblings."""
-    return frozenset(f"{system}|{value}" for system, value in probe.identifiers if system != systems.NIK_IBU)
+    """Return the identifiers (`system|value`) by which nobody but the person is found.
+
+    A parent's NIK finds the siblings, and one that may have lost its last digit finds whoever lost it alike.
+    """
+    return frozenset(
+        f"{system}|{value}"
+        for system, value in probe.identifiers
+        if system != systems.NIK_IBU and not (system == systems.NIK and _may_be_cut(value))
+    )
+
+
+def _may_be_cut(value: str) -> bool:
+    return read_nik(value).status is NikStatus.TRUNCATED
 
 
 def _parents_niks(probe: Probe) -> Iterator[str]:

@@ -68,7 +68,10 @@ def parse_literal(reference: str) -> Literal | None:
 def id_referred_to(reference: Any, resource_type: str) -> str:
     """Return the id that a Reference element leads to on a server, "" where it leads to no `resource_type`."""
     text = reference.get("reference") if isinstance(reference, dict) else None
-    found = parse_literal(text) if isinstance(text, str) else None
+    if not isinstance(text, str):
+        return ""
+    # A URL's path alone is no FHIR, but says as much.
+    found = parse_literal(f"http://here{text}" if text.startswith("/") else text)
     return found.id if found and found.resource_type == resource_type else ""
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -24,6 +23,7 @@ from fhir_gateway.fhir_server.verdicts import Verdict, judge
 
 ATTEMPTS_FOR_A_BUNDLE = 4  # then halved: what keeps failing may be one entry's fault
 _MINIMAL = {"Prefer": "return=minimal"}
+_RESPONSES = frozenset({"batch-response", "transaction-response"})
 _NO_BUNDLES_HERE = frozenset({301, 302, 303, 404, 405, 501})
 
 Said = EntryAnswer | EntryOutcome
@@ -78,14 +78,14 @@ class Dispatcher:
         content = json_text.dump(build_bundle(way.bundle_type, entries))
         attempts = MOST_ATTEMPTS if len(entries) == 1 else ATTEMPTS_FOR_A_BUNDLE
         try:
-            answer = await self._post(content, count=len(entries), attempts=attempts, repeat=way.repeat)
+            answer = await self._post(content, attempts=attempts, repeat=way.repeat)
         except ServerError as error:
             return await self._failed(error, entries, way)
         if answer is None:
             return [await self._alone(entry, way) for entry in entries]
         return await self._read(answer, entries, way)
 
-    async def _post(self, content: bytes, *, count: int, attempts: int, repeat: bool) -> Answer | None:
+    async def _post(self, content: bytes, *, attempts: int, repeat: bool) -> Answer | None:
         """Post a bundle to the base URL, else to the base URL with a slash; None where neither takes bundles."""
         while self._targets:
             request = Request(
@@ -95,7 +95,7 @@ class Dispatcher:
                 headers=self._headers,
                 attempts=attempts,
                 repeat=repeat,
-                fits=partial(_answers_all, count=count),
+                fits=_has_answers,
                 name="a bundle",
             )
             tried = self._targets[0]
@@ -160,7 +160,7 @@ class Dispatcher:
             answers = parse_answers(answer.body) or ()
             if len(answers) == len(entries):
                 return list(answers)
-            self.send_singly()  # an answer too many: nobody knows whose each is
+            self.send_singly()  # some too many or too few: nobody knows whose each is
             return list(map(in_doubt, entries))
         if way.bundle_type == "transaction" and way.to_batch:
             return await self.dispatch(entries, replace(way, bundle_type="batch", to_batch=False))
@@ -211,7 +211,6 @@ class Dispatcher:
         )
 
 
-def _answers_all(body: Any, *, count: int) -> bool:
-    """Say whether this answers that many entries at least; else nobody knows what became of them."""
-    answers = parse_answers(body)
-    return answers is not None and len(answers) >= count
+def _has_answers(body: Any) -> bool:
+    """Say whether this answers any entry, or says that it answers none; any other Bundle is none to ours."""
+    return bool(parse_answers(body)) or (parse_answers(body) == () and body.get("type") in _RESPONSES)

@@ -3,6 +3,7 @@
 from collections.abc import Container, Mapping, Sequence
 
 from fhir_gateway.domain.records import Resource
+from fhir_gateway.fhir.references import id_referred_to
 from fhir_gateway.people.nik import is_masked
 
 
@@ -70,10 +71,5 @@ def _has_birth_date(resource: Resource, values: Sequence[str]) -> bool:
 
 
 def _patient_id(resource: Resource) -> str | None:
-    for element in ("patient", "subject", "beneficiary"):
-        reference = resource.get(element)
-        if isinstance(reference, dict) and isinstance(reference.get("reference"), str):
-            path = reference["reference"].split("/_history/")[0]
-            before, _, resource_id = path.rpartition("/")
-            return resource_id if before == "Patient" or before.endswith("/Patient") else None
-    return None
+    ids = (id_referred_to(resource.get(element), "Patient") for element in ("patient", "subject", "beneficiary"))
+    return next(filter(None, ids), None)

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from fhir_gateway.domain.errors import PermanentServerError
 from fhir_gateway.domain.records import Resource
+from fhir_gateway.fhir.references import id_referred_to
 from fhir_gateway.fhir_server.capabilities import Capabilities
 from fhir_gateway.fhir_server.matching import carries
 from fhir_gateway.fhir_server.pages import Page
@@ -123,13 +124,13 @@ async def prove_lists(reader: Prober, parameter: str) -> bool | None:
 def _value_of(resource: Resource, parameter: str) -> str:
     """Return what this resource would be found by, "" where it carries nothing of the kind."""
     identifier, name, telecom = (_first(resource, element) for element in ("identifier", "name", "telecom"))
-    patient = resource.get("patient")
+    patient_id = id_referred_to(resource.get("patient"), "Patient")
     given = name.get("given")
     value = {
         "_id": resource.get("id"),
         "birthdate": resource.get("birthDate"),
         "gender": resource.get("gender"),
-        "patient": patient.get("reference") if isinstance(patient, dict) else None,
+        "patient": f"Patient/{patient_id}" if patient_id else None,
         "identifier": f"{identifier.get('system')}|{identifier.get('value')}" if identifier.get("system") else None,
         "phone": telecom.get("value"),
         "telecom": telecom.get("value"),

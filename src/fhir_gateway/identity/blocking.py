@@ -111,9 +111,11 @@ def probe_of(number: int, evidence: PersonEvidence) -> Probe:
     """Return where a spooled person's candidates may be found on a server.
 
     The person's own NIKs, earlier ones and the gateway's own identifier first, then record numbers and the parent's NIK.
+    One that ends in 0 may be whole, or stand on the server as it was cut: it is looked for as it was written.
     """
     identifiers = [(systems.PERSON, person) for person in evidence.persons]
     identifiers += [(systems.NIK, nik) for nik in evidence.niks + evidence.old_niks]
+    identifiers += [(systems.NIK, f"{trusted}0") for trusted in evidence.damaged_niks if len(trusted) == 15]
     identifiers += [(systems.medical_record(clinic), number) for clinic, number in evidence.records]
     identifiers += [(systems.NIK_IBU, nik) for nik in evidence.parent_niks if len(nik) == 16]
     return Probe(

@@ -141,7 +141,7 @@ class Ledger:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 holder = os.read(descriptor, _LONGEST_WORDS).decode(errors="replace").strip()
-                raise _PlaceTakenError(refusal.format(holder=holder)) from None
+                raise _PlaceTakenError(refusal.format(holder=holder or "it has just begun")) from None
             tell(what)
             yield tell
         finally:

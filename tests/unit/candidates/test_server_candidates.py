@@ -243,6 +243,12 @@ async def test_siblings_and_the_mother_do_not_end_the_search_for_a_child():
     assert set((await find(store, Probe(7, **CHILD)))[7]) == {"p1", "p2", "p5"}
 
 
+async def test_a_nik_that_may_have_lost_its_last_digit_does_not_end_the_search():
+    store = FakeFhirStore(carrying(1, NIK, "3303121503200010", birthDate="1990-01-01"), patient(5))
+    probe = Probe(7, (), ((NIK, "3303121503200010"),), ("2020-01-05",), "female")
+    assert set((await find(store, probe))[7]) == {"p1", "p5"}
+
+
 async def test_whom_the_ledger_knows_to_be_near_does_not_end_the_search():
     store = FakeFhirStore(patient(1), patient(5))
     probe = Probe(7, ("p1",), ((NIK, "other"),), ("2020-01-05",), "female")

@@ -1,7 +1,13 @@
 import pytest
 from tests.fakes.fhir_samples import sample_immunization, sample_patient
 
-from fhir_gateway.fhir.references import iterate_references, parse_literal, patient_paths, reference_targets
+from fhir_gateway.fhir.references import (
+    id_referred_to,
+    iterate_references,
+    parse_literal,
+    patient_paths,
+    reference_targets,
+)
 
 
 def found_in(resource):
@@ -33,6 +39,23 @@ def test_references_in_contained_resources_and_identifiers_are_found():
     assert ("contained.patient", "Patient/9") in found_in(patient)
     assert ("identifier.assigner", "Organization/1") in found_in(patient)
     assert ("identifier.assigner.identifier.assigner", "") in found_in(patient)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("Patient/1", "1"),
+        ("Patient/1/_history/2", "1"),
+        ("https://fhir.test/r4/Patient/1/_history/2", "1"),
+        ("/r4/Patient/1", "1"),
+        ("Group/1", ""),
+        ("#1", ""),
+        ("urn:uuid:5d8f1d5e-7f0f-4c57-9d1b-6a8d3a0c2b11", ""),
+        (None, ""),
+    ],
+)
+def test_whom_a_reference_leads_to(text, found):
+    assert id_referred_to({"reference": text}, "Patient") == found
 
 
 def test_a_found_reference_is_the_resources_own():

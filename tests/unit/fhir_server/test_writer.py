@@ -506,7 +506,10 @@ async def test_where_single_requests_are_forbidden_too_the_run_ends():
         await send(ScriptedServer(lambda _: answer(403)), [create(n) for n in range(5)])
 
 
-async def test_an_answer_too_many_leaves_nobody_knowing_whose_each_is():
+@pytest.mark.parametrize(
+    ("count", "said_of"), [(3, lambda told: [told[0], *told]), (3, lambda told: told[1:]), (1, lambda _: [])]
+)
+async def test_other_answers_than_entries_leave_nobody_knowing_whose_each_is(count, said_of):
     fhir = FakeFhir()
 
     def handle(request):
@@ -514,11 +517,13 @@ async def test_an_answer_too_many_leaves_nobody_knowing_whose_each_is():
         if b'"request"' not in request.content:
             return said
         bundle = orjson.loads(said.content)
-        return answer(body=bundle | {"entry": [bundle["entry"][0], *bundle["entry"]]})
+        return answer(body=bundle | {"type": "batch-response", "entry": said_of(bundle["entry"])})
 
-    outcomes = await send(ScriptedServer(handle), [create(n) for n in range(3)])
-    assert kinds(outcomes) == ["existed"] * 3
-    assert [one.resource_id for one in outcomes] == [fhir.kept[f"v{n}"] for n in range(3)]
+    server = ScriptedServer(handle)
+    outcomes = await send(server, [create(n) for n in range(count)])
+    assert kinds(outcomes) == ["existed"] * count
+    assert [one.resource_id for one in outcomes] == [fhir.kept[f"v{n}"] for n in range(count)]
+    assert sum(b'"request"' in request.content for request in server.requests) == 1
 
 
 @pytest.mark.parametrize(("there", "kind"), [(True, "existed"), (False, "refused")])

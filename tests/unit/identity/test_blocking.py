@@ -70,5 +70,10 @@ def test_probe_holds_what_a_server_can_be_searched_for():
     assert (probe.gender, probe.phones) == ("male", ("81234567890",))
 
 
+def test_a_nik_that_ends_in_0_is_searched_as_it_was_written():
+    assert probe_of(7, rizki(nik="3303121503200010")).identifiers == ((systems.NIK, "3303121503200010"),)
+    assert probe_of(7, rizki(nik="3.3031215E+15")).identifiers == ()
+
+
 def test_newborn_is_searched_under_the_mothers_name():
     assert probe_of(1, evidence("By. Ny. Siti Aminah")).names == ("aminah", "siti")

@@ -154,6 +154,11 @@ def test_a_second_load_is_told_which_one_runs(ledger, url):
         other.load_lock("load of b").__enter__()
 
 
+def test_a_second_load_beside_one_that_has_not_told_its_name_yet_is_told_so(ledger, url):
+    with ledger.load_lock(""), Ledger(url) as other, pytest.raises(LedgerError, match="just begun"):
+        other.load_lock("load of b").__enter__()
+
+
 def test_the_lock_is_free_again_after_a_load(ledger, url):
     with ledger.load_lock("first"):
         pass

@@ -175,7 +175,7 @@ async def _existing_doses(
     unseen = tools.ledger.keys.doses_of(ids) - doses.keys()
     found: dict[str, list[Resource]] = {}
     for dose in (doses | await doses_now(unseen.union(changed), tools, alone=True)).values():
-        patient_id = str(dose.get("patient", {}).get("reference", "")).rpartition("/")[2]
+        patient_id = id_referred_to(dose.get("patient"), "Patient")
         found.setdefault(stands_for.get(patient_id, patient_id), []).append(dose)
     return found
 

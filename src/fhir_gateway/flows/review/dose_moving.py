@@ -12,6 +12,7 @@ from fhir_gateway.bundling.parting import Supplied, dose_of_its_own, without_dos
 from fhir_gateway.domain import systems
 from fhir_gateway.domain.posting import BundleEntry
 from fhir_gateway.domain.records import Resource, dose_identifier
+from fhir_gateway.fhir.references import id_referred_to
 from fhir_gateway.identity.doses import DoseSameness, same_dose
 
 _WRONG = "entered-in-error"
@@ -117,7 +118,7 @@ def _part(  # noqa: PLR0913 - a dose, whose it becomes, and what stands there
 
 def _move(resource: Resource, given: Sequence[Resource], right: str, zone: tzinfo, entries: list[BundleEntry]) -> str:
     own = str(resource["id"])
-    if str(resource.get("patient", {}).get("reference", "")).rpartition("/")[2] == right:
+    if id_referred_to(resource.get("patient"), "Patient") == right:
         return own
     valid = {**resource, "status": "completed"} if resource.get("status") == _WRONG else resource
     twin = _twin(given, valid, zone)
