@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from fhir_gateway.bundling.absences import without_absences
 from fhir_gateway.bundling.digests import digest, supplied
 from fhir_gateway.domain import systems
 from fhir_gateway.domain.records import Resource
@@ -59,7 +60,7 @@ def corrected(current: Resource, before: Mapping[str, Sequence[str]], new: Resou
                 result.pop(name, None)
     if result.get("status") == "completed":
         result.pop("statusReason", None)
-    return None if result == current else result
+    return None if result == current else without_absences(result)
 
 
 def lacking(standing: Resource, other: Resource) -> Resource:
@@ -122,7 +123,7 @@ def improved(existing: Resource, better: Resource) -> Resource | None:
     missing = [i for i in better.get("identifier", []) if (i.get("system"), i.get("value")) not in present]
     if missing:
         result["identifier"] = [*result.get("identifier", []), *missing]
-    return None if result == existing else result
+    return None if result == existing else without_absences(result)
 
 
 def _is_untouched(current: Resource, name: str, before: Mapping[str, Sequence[str]]) -> bool:

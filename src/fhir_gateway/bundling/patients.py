@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from fhir_gateway.bundling.absences import without_absences
 from fhir_gateway.bundling.digests import digest, supplied
 from fhir_gateway.domain import systems
 from fhir_gateway.domain.records import Resource
@@ -61,7 +62,7 @@ def enriched(current: Resource, addition: Resource) -> Resource | None:
     _add_missing(result, "telecom", addition.get("telecom", []), key=_telecom_key)
     _add_missing(result, "contact", addition.get("contact", []), key=_contact_key)
     _add_addresses(result, addition.get("address", []))
-    return None if result == current else result
+    return None if result == current else without_absences(result)
 
 
 def corrected(current: Resource, before: Mapping[str, Sequence[str]], new: Resource) -> Resource | None:
@@ -78,7 +79,7 @@ def corrected(current: Resource, before: Mapping[str, Sequence[str]], new: Resou
             result[name] = new[name]
     for name in _LISTS:
         _correct_list(result, name, before.get(name, ()), new.get(name, []))
-    return None if result == current else result
+    return None if result == current else without_absences(result)
 
 
 def recreated(current: Resource, new: Resource) -> Resource | None:
