@@ -360,10 +360,7 @@ def _is_mother(one: PersonEvidence, newborn: PersonEvidence) -> bool:
     same_years = bool(one.birth_date.year and newborn.birth_date.year) and years_apart(one, newborn) < GENERATION_YEARS
     if same_years and (one.gender == "male" or one.mother_keys or one.parent_keys or one.parent_niks):
         return False
-    if compare_keys_of(one.own_keys, newborn.mother_keys).level not in _LIKE_OR_NEAR:
-        return False
-    named_parents = one.mother_keys + one.parent_keys
-    return not named_parents or compare_keys_of(named_parents, newborn.mother_keys).level not in LIKE_NAME
+    return compare_keys_of(one.own_keys, newborn.mother_keys).level in _LIKE_OR_NEAR
 
 
 def _is_parents(left: PersonEvidence, right: PersonEvidence) -> bool:
