@@ -1,5 +1,6 @@
 """Cells of a workbook as text: dates in ISO form, numbers without exponent, each as its spreadsheet means it."""
 
+import re
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -32,8 +33,16 @@ class Cell:
 @lru_cache(maxsize=8192)
 def text_cell(text: str) -> Cell:
     """Return a text as a cell; sheets repeat their dates, places and words."""
-    return Cell(as_typed(text))
+    return Cell(as_typed(_ESCAPE.sub(_escaped, text) if "_x" in text else text))
 
+
+def _escaped(found: re.Match[str]) -> str:
+    """Return the character that `_x000D_` stands for (ECMA-376, ST_Xstring), a blank for one that is no part of a text."""
+    character = chr(int(found[1], 16))
+    return character if character.isprintable() else " "
+
+
+_ESCAPE = re.compile("_x([0-9A-Fa-f]{4})_")
 
 EMPTY = Cell("")
 _FROM_1900_TO_1904 = 1462

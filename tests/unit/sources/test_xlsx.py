@@ -55,6 +55,20 @@ def test_cells_become_text_as_their_spreadsheet_means_them(opened, first):
     assert record.numeric == {"NIK", "i", "f", "g"}
 
 
+@pytest.mark.parametrize(
+    ("stored", "text"),
+    [
+        ("Ani_x000D_\nSari", "Ani \nSari"),
+        ("Ani_x0020_Sari", "Ani Sari"),
+        ("_x005F_x000D_", "_x000D_"),
+        ("A_xD83D_", "A "),
+        ("A_x00_", "A_x00_"),
+    ],
+)
+def test_escaped_characters_are_what_they_stand_for(opened, first, stored, text):
+    assert first(opened(_bytes(_book(HEAD, [stored, "1", "A"])))).cells["Nama"] == text
+
+
 def test_serial_beyond_all_dates_stays_a_number(opened, first):
     book = _book(HEAD, ["Ani", "1", 99999999999])
     book.active["C2"].number_format = "yyyy-mm-dd"
