@@ -117,9 +117,16 @@ class Frequencies:
         share = (expected + self._years.get(year, 0)) / (self._counting.shipped_people + self._people)
         return -math.log2(_YEARS * share)
 
-    def established(self, word: str) -> bool:
-        """Say whether a word is known as a common name."""
-        return word in self._shares or self._words.get(word, 0) >= self._counting.common_people
+    def are_two_names(self, one: str, other: str) -> bool:
+        """Say whether of two words that nearly agree both are known as common names, and neither may be a typing error of the other.
+
+        Where many carry a name its errors recur: a word is a name of its own if it is not rare beside the other one, too.
+        """
+        return self._established(one, other) and self._established(other, one)
+
+    def _established(self, word: str, beside: str) -> bool:
+        least = max(self._counting.common_people, self._counting.recurring_error * self._words.get(beside, 0))
+        return word in self._shares or self._words.get(word, 0) >= least
 
     def sex_of(self, words: Iterable[str]) -> str:
         """Return whose name these words (compared forms) are: "female", "male", or "" where that is not clear."""

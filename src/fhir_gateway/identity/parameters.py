@@ -117,14 +117,17 @@ class RivalWeights:
 class CountingWeights:
     """How much counts of the records at hand say beside the shipped frequencies, in people.
 
-    The shipped shares weigh as much as `shipped_people`, that of any village as `place_people`. A word or phone that fewer than `established_people` carry is not
-    kept, one that `common_people` carry is a name. A word is one sex's that `clear_share` of its bearers has; the shipped
-    lists count as `sex_word_people` and `sex_ending_people`, and at least `sex_least_people` must be known.
+    The shipped shares weigh as much as `shipped_people`, that of any village as `place_people`. A word or phone that fewer
+    than `established_people` carry is not kept. One that `common_people` carry is a name; but not beside a name of which it is
+    less than the share `recurring_error`, for that one's typing errors recur. A word is one sex's that `clear_share` of its
+    bearers has; the shipped lists count as `sex_word_people` and `sex_ending_people`, and at least `sex_least_people` must
+    be known.
     """
 
     shipped_people: float
     established_people: float
     common_people: float
+    recurring_error: float
     clear_share: float
     sex_word_people: float
     sex_ending_people: float

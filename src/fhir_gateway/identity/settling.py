@@ -190,7 +190,7 @@ def mistyped(left: PersonEvidence, right: PersonEvidence, frequencies: Frequenci
 
 def one_word(one: str, other: str, frequencies: Frequencies) -> bool:
     """Whether two words that nearly agree are one, mistyped or misheard, and not two names."""
-    if frequencies.established(one) and frequencies.established(other):
+    if frequencies.are_two_names(one, other):
         return False
     return is_slip(one, other) or (one[0] == other[0] and same_sound(one, other))
 

@@ -344,7 +344,7 @@ def _same_word(one: str, other: str, frequencies: Frequencies) -> bool:
     if same_sound(one, other):
         return True
     exchanged = len(one) >= _LONG_WORD and OSA.distance(one, other) == 1 and sorted(one) == sorted(other)
-    return exchanged and not (frequencies.established(one) and frequencies.established(other))
+    return exchanged and not frequencies.are_two_names(one, other)
 
 
 _LONG_WORD = 5

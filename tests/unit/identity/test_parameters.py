@@ -105,6 +105,26 @@ def test_counted_people_outweigh_the_shipped_shares():
     assert counted.information("bolanor") < 3
 
 
+@pytest.mark.parametrize(
+    ("carry", "are_two"),
+    [
+        ({"zabran": 2000, "sabran": 99}, False),
+        ({"zabran": 2000, "sabran": 100}, True),
+        ({"zabran": 300, "sabran": 19}, False),
+        ({"zabran": 300, "sabran": 20}, True),
+        ({"sabran": 20}, False),
+    ],
+)
+def test_an_error_that_recurs_where_many_carry_a_name_is_no_name_of_its_own(carry, are_two):
+    frequencies = Frequencies(carry, people=40_000)
+    assert frequencies.are_two_names("zabran", "sabran") is are_two
+    assert frequencies.are_two_names("sabran", "zabran") is are_two
+
+
+def test_shipped_names_are_names_however_rare_they_are_among_the_people_at_hand():
+    assert Frequencies({"wahyu": 5000}, people=40_000).are_two_names("wahyu", "bayu")
+
+
 def test_rows_of_one_birth_date_count_once_for_a_phone():
     children = [evidence("Budi", phone="+6281234567890", born=f"2020-03-{day:02}") for day in range(1, 21)]
     assert count_frequencies(children * 3).people_with_phone("81234567890") == 20

@@ -7,6 +7,7 @@ from fhir_gateway.domain.identity import ComparedPair, Grade, PersonAction
 from fhir_gateway.identity.combining import combine, with_orders_of_birth
 from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.decision import decide
+from fhir_gateway.identity.frequencies import Frequencies
 from fhir_gateway.identity.given import GivenDose, Listed, count_repeats, doses_part
 
 BCG = GivenDose("clinic:0", "19", "1", "2020-05-01")
@@ -40,6 +41,15 @@ def waiting(*people, rows=()):
 
 def newborn(**given):
     return evidence("By. Ny. Siti Aminah", **{"born": "2020-03-15", "gender": "male", "mother": "Siti Aminah", **given})
+
+
+@pytest.mark.parametrize(("sabrans", "asked"), [(90, False), (400, True)])
+def test_a_spelling_that_recurs_among_thousands_of_one_name_is_no_twins(sabrans, asked):
+    counted = Frequencies({"zabran": 2000, "sabran": sabrans, "pratama": 4000}, people=90_000)
+    one, other = rizki(name="Zabran Pratama", nik=RIZKIS_NIK), rizki(name="Sabran Pratama")
+    pair = ComparedPair(1, 2, compare(one, other, frequencies=counted))
+    made = decide({1: one, 2: other}, {}, [pair], frequencies=counted)
+    assert any(decision.action is PersonAction.REVIEW for decision in made) is asked
 
 
 def test_combined_records_tell_what_each_tells():
