@@ -20,6 +20,8 @@ from fhir_gateway.identity.vaccines import VaccineLevel, compare_vaccines
 
 _DATE = re.compile(r"\d{4}(-\d{2}(-\d{2})?)?")
 _DAY_LENGTH = 10
+_NUMBERED = re.compile(r"(?:dos(?:is|e)|ke)?[ .:#-]*0*([1-9][0-9]?)")
+"""A number as other systems write it: "1", "Dosis 1", "dose #2", "ke-3"; never a booster's."""
 
 
 class DoseSameness(StrEnum):
@@ -119,13 +121,14 @@ def _numbers_agree(left: Resource, right: Resource) -> bool:
 
 
 def dose_number(immunization: Resource) -> str:
-    """Return a dose's number in its series as it was written, lower-case; "" where it is not known."""
+    """Return a dose's number in its series, without words that only say so; else as written, lower-case; "" if unknown."""
     protocols = immunization.get("protocolApplied")
     first: Any = protocols[0] if isinstance(protocols, list) and protocols else None
     if not isinstance(first, dict):
         return ""
     number = first.get("doseNumberPositiveInt", first.get("doseNumberString", ""))
-    return str(number).strip().lower()
+    written = str(number).strip().lower()
+    return numbered[1] if (numbered := _NUMBERED.fullmatch(written)) else written
 
 
 def _lots_agree(left: Resource, right: Resource) -> bool:

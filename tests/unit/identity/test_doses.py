@@ -27,6 +27,10 @@ def dose(cvx="198", given="2024-05-02", number=None, lot=None, **other):
     [
         (dose(), dose(), SAME),
         (dose(), dose(given="2024-05-03"), DIFFERENT),
+        (dose(number=1), dose(number="Dosis 1"), SAME),
+        (dose(number=1), dose(number="dose #01"), SAME),
+        (dose(number=2), dose(number="Dosis 1"), DIFFERENT),
+        (dose(number=1), dose(number="Booster 1"), DIFFERENT),
         (dose(), dose(given="2024-05-01T17:30:00+00:00"), SAME),
         (dose(), dose(given="2024-05-02T17:30:00+00:00"), DIFFERENT),
         (dose(), dose(given="2024-05"), DOUBTFUL),
