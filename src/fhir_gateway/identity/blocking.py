@@ -32,6 +32,18 @@ def blocking_keys(evidence: PersonEvidence) -> tuple[str, ...]:
     return tuple(keys)
 
 
+def earlier_keys(evidence: PersonEvidence) -> tuple[str, ...]:
+    """Return the keys that blocking_keys() has told once and tells no more: a ledger of then knows people under them.
+
+    They were of the mother's and an own name in four years of birth, under which mostly strangers met.
+    """
+    mothers = _sounds_of(evidence.mother_keys + evidence.parent_keys)
+    if not (mothers and evidence.birth_date.year):
+        return ()
+    years = evidence.birth_date.year // 4
+    return tuple(f"f:{mothers[0]}:{sound}:{years}" for sound in _own_sounds(evidence)[:2])
+
+
 def nik_key(nik: str) -> str:
     """Return the key of a NIK, which is that of its leading digits, too, where a spreadsheet has rounded it."""
     return f"n:{nik[:15]}"
@@ -77,9 +89,14 @@ def _day_in_any_order(born: BirthDate) -> str:
 
 def _name_and_family_keys(evidence: PersonEvidence, sounds: tuple[str, ...], mothers: tuple[str, ...]) -> list[str]:
     keys = [f"p:{phone}:{sound}" for phone in evidence.phones for sound in sounds]
-    if mothers:
-        years = evidence.birth_date.year // 4 if evidence.birth_date.year else ""
-        keys += [f"f:{mothers[0]}:{sound}:{years}" for sound in sounds[:2]]
+    if mothers and sounds:
+        # A day, month or year that is written otherwise leaves the year, or the day of the year, as it is; under a whole
+        # name so few meet that the years about are let in.
+        born = evidence.birth_date
+        dates = [str(born.year or ""), f"{born.month}-{born.day}"] if born.whole else [str(born.year or "")]
+        keys += [f"f:{mothers[0]}:{sound}:{date}" for sound in sounds[:2] for date in dates]
+        if born.year:
+            keys.append(f"f:{mothers[0]}:{':'.join(sorted(sounds[:2]))}:{born.year // 4}")
     return keys
 
 

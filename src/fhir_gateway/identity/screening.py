@@ -39,7 +39,7 @@ _ROUNDING = 0.02
 class _Compared(NamedTuple):
     """What the screen compared of two; None where it had no need to."""
 
-    nik: NikLevel | None = None
+    nik: NikLevel
     birth_date: BirthDateLevel | None = None
     name: NameAgreement | None = None
     household: Household | None = None
@@ -83,18 +83,16 @@ class Screen:
 
     def passes(self, left: PersonEvidence, right: PersonEvidence) -> bool:
         """Say whether a comparison is worth while; False is certain: it would be graded lower than asked for."""
-        return self._compared(left, right) is not None or self._of_one_birth(left, right)
+        return self._compared(left, right) is not None
 
     def weight(self, left: PersonEvidence, right: PersonEvidence) -> float | None:
         """Return the weight that compare() tells, None where it grades CERTAINLY_NOT; what is compared for the screen is so once."""
         found = self._compared(left, right)
         if found is None:
-            if not self._of_one_birth(left, right):
-                return None
-            found = _Compared()
+            return None
         frequencies = self._frequencies or default_frequencies()
         levels = Levels(
-            found.nik or compare_niks(left, right),
+            found.nik,
             found.name or compare_own_names(left, right),
             found.birth_date or compare_birth_dates(left, right),
             same_gender(left, right),
@@ -104,17 +102,8 @@ class Screen:
         )
         return weight_if_possible(left, right, levels, policy=self._policy, frequencies=frequencies)
 
-    def _of_one_birth(self, left: PersonEvidence, right: PersonEvidence) -> bool:
-        """Whether two may be asked about whatever they weigh, as their mother cannot have borne both (see too_near_for_two_births)."""
-        if months_apart(left, right) > _MONTHS_OF_ONE_BIRTH or {left.gender, right.gender} == _BOTH_SEXES:
-            return False
-        if not (left.newborn or right.newborn) and not _of_one_name(left, right):
-            return False
-        frequencies, family = self._frequencies, self._parameters.household.whole_family
-        return frequencies is None or weigh_household(left, right, self._parameters, frequencies).weight >= family
-
     def _compared(self, left: PersonEvidence, right: PersonEvidence) -> "_Compared | None":
-        """Return what was compared of two who may weigh enough, None where they cannot."""
+        """Return what was compared of two who may weigh enough or be of one birth, None of all others."""
         nik = compare_niks(left, right)
         if nik is NikLevel.AGREE or same_person(left, right):
             return _Compared(nik)
@@ -131,15 +120,16 @@ class Screen:
             weight += weigh_record(sharing, self._parameters)
         under_any_name, under_near_ones, under_other_ones = self._least[nik, born, record is True]
         if weight < under_any_name:
-            return None
+            return self._of_one_birth(left, right, _Compared(nik, born))
         if weight < under_other_ones and _contradict(left, right, as_typed=weight >= under_near_ones):
-            return None
+            return None  # nor are they of one birth
         name = compare_own_names(left, right)
+        compared = _Compared(nik, born, name)
         needed = self._needed_with(nik, born, name.level, same_number=record is True)
         most = self._most_of_household(born, name.level)
         if weight + self._name[name.level] + most < needed:
-            return None
-        return self._reaching(left, right, _Compared(nik, born, name), name, bits=(weight, most, needed))
+            return self._of_one_birth(left, right, compared)
+        return self._reaching(left, right, compared, name, bits=(weight, most, needed))
 
     def _reaching(
         self,
@@ -150,7 +140,7 @@ class Screen:
         *,
         bits: tuple[float, float, float],
     ) -> "_Compared | None":
-        """Return what was compared where name and household add what is missing; bits: all else, at most of the household, what is needed."""
+        """Go on with names that are compared; bits: all else, at most of the household, what is needed."""
         frequencies = self._frequencies
         if frequencies is None:
             return compared
@@ -159,10 +149,35 @@ class Screen:
             weight += weigh_name(name, self._parameters, frequencies)
         if weight >= needed:
             return compared
-        if weight + most < needed:
+        if weight + most >= needed:
+            household = weigh_household(left, right, self._parameters, frequencies)
+            compared = compared._replace(household=household)
+            if weight + min(most, household.weight) >= needed:
+                return compared
+        return self._of_one_birth(left, right, compared)
+
+    def _of_one_birth(self, left: PersonEvidence, right: PersonEvidence, compared: "_Compared") -> "_Compared | None":
+        """Return what was compared of two whose mother cannot have borne both, and who may be asked about whatever they weigh.
+
+        See too_near_for_two_births().
+        """
+        if months_apart(left, right) > _MONTHS_OF_ONE_BIRTH or {left.gender, right.gender} == _BOTH_SEXES:
             return None
-        household = weigh_household(left, right, self._parameters, frequencies)
-        return compared._replace(household=household) if weight + min(most, household.weight) >= needed else None
+        if not (left.newborn or right.newborn):
+            name = compared.name
+            if name is None:
+                if _contradict(left, right, as_typed=False):  # most strangers' names do, which is told sooner
+                    return None
+                name = compare_own_names(left, right)
+                compared = compared._replace(name=name)
+            if name.level not in SAME_NAME:
+                return None
+        frequencies = self._frequencies
+        if frequencies is None:
+            return compared
+        household = compared.household or weigh_household(left, right, self._parameters, frequencies)
+        enough = household.weight >= self._parameters.household.whole_family
+        return compared._replace(household=household) if enough else None
 
     def _most_of_birth_date(
         self, left: PersonEvidence, right: PersonEvidence, born: BirthDateLevel, *, damaged: bool
@@ -198,11 +213,6 @@ class Screen:
         asked = name in LIKE_NAME or ((nik is NikLevel.TYPO or copied) and name in {NameLevel.NEAR, NameLevel.WEAK})
         asked = asked or (name is NameLevel.UNKNOWN and born in SAME_DAY)  # a newborn's, perhaps
         return self._otherwise_certain[nik] if asked else math.inf
-
-
-def _of_one_name(left: PersonEvidence, right: PersonEvidence) -> bool:
-    """Whether names are the same, in whatever spelling; most strangers' contradict, which is told sooner."""
-    return not _contradict(left, right, as_typed=False) and compare_own_names(left, right).level in SAME_NAME
 
 
 def _contradict(left: PersonEvidence, right: PersonEvidence, *, as_typed: bool) -> bool:

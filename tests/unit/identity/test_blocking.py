@@ -2,7 +2,7 @@ import pytest
 from tests.fakes.invented_people import RIZKIS_NIK, evidence, rizki
 
 from fhir_gateway.domain import systems
-from fhir_gateway.identity.blocking import blocking_keys, probe_of
+from fhir_gateway.identity.blocking import blocking_keys, earlier_keys, probe_of
 
 MOTHERS_NIK = "3303124502950001"
 BARE = {"phone": "", "village": "", "mother": ""}
@@ -19,6 +19,8 @@ BARE = {"phone": "", "village": "", "mother": ""}
         rizki(born="2019-03-15", **BARE),
         rizki(born="2020", phone=""),
         rizki(name="Rezky", born="2020-05-05"),
+        rizki(name="Rezky", born="2008-03-15", phone="", village=""),
+        rizki(born="2021-07-28", phone="", village=""),
         rizki(name="By. Ny. Siti Aminah", **BARE),
         rizki(name="", **BARE, nik="3303121503200000"),
     ],
@@ -46,6 +48,17 @@ def test_newborn_and_mother_share_a_nik_key_so_that_a_veto_can_part_them():
 def test_no_key_is_a_name_a_date_or_a_place_alone():
     strangers = evidence("Rizki Pratama", born="2011-07-01", village="Kalimanah")
     assert not set(blocking_keys(rizki())) & set(blocking_keys(strangers))
+
+
+def test_a_word_and_the_mothers_name_are_of_many_where_year_and_day_differ():
+    strangers = evidence("Rizki Hidayat", born="2021-07-28", mother="Siti Aminah")
+    assert not set(blocking_keys(rizki())) & set(blocking_keys(strangers))
+
+
+def test_keys_of_before_stay_as_ledgers_hold_them():
+    assert set(earlier_keys(rizki())) == {"f:amn:frtm:505", "f:amn:rsk:505"}
+    assert not set(earlier_keys(rizki())) & set(blocking_keys(rizki()))
+    assert earlier_keys(rizki(mother="")) == earlier_keys(rizki(born="")) == ()
 
 
 def test_record_numbers_meet_within_their_clinic_only():

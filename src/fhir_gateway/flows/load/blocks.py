@@ -4,7 +4,7 @@ import struct
 from collections.abc import Sequence
 from hashlib import blake2b
 
-from fhir_gateway.identity.blocking import blocking_keys, nik_key
+from fhir_gateway.identity.blocking import blocking_keys, earlier_keys, nik_key
 from fhir_gateway.identity.evidence import PersonEvidence
 
 LARGEST_BLOCK = 300
@@ -14,6 +14,11 @@ LARGEST_BLOCK = 300
 def block_numbers(evidence: PersonEvidence) -> tuple[int, ...]:
     """Return a person's blocking keys as signed 64-bit numbers."""
     return _numbers(blocking_keys(evidence))
+
+
+def known_block_numbers(evidence: PersonEvidence) -> tuple[int, ...]:
+    """Return the numbers under which a ledger may know a person, those of earlier versions included: it cannot tell whose they were."""
+    return _numbers(blocking_keys(evidence) + earlier_keys(evidence))
 
 
 def nik_blocks(evidence: PersonEvidence) -> tuple[int, ...]:

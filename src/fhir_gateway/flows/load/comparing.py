@@ -9,7 +9,7 @@ from fhir_gateway.domain.identity import Grade, Probe
 from fhir_gateway.domain.records import Resource, person_identifier
 from fhir_gateway.domain.runs import Run
 from fhir_gateway.fhir.references import replaced_by
-from fhir_gateway.flows.load.blocks import LARGEST_BLOCK, block_numbers
+from fhir_gateway.flows.load.blocks import LARGEST_BLOCK, block_numbers, known_block_numbers
 from fhir_gateway.flows.load.reading import WITNESSES
 from fhir_gateway.flows.load.shared_niks import count_niks, park_people_under_one_nik
 from fhir_gateway.flows.load.tools import LoadTools
@@ -139,7 +139,7 @@ async def _look_up_window(
     keys = tools.ledger.spool.keys_of(run, [number for number, _, _ in people], waiting=WITNESSES)
     own = _own_patients(people, keys, tools)
     evidence = {number: evidence_of(patient) for number, _, patient in people}
-    blocks = {number: block_numbers(evidence[number]) for number in evidence}
+    blocks = {number: known_block_numbers(evidence[number]) for number in evidence}
     located = tools.ledger.keys.located(
         {block for numbers in blocks.values() for block in numbers}, largest_block=LARGEST_BLOCK
     )

@@ -17,7 +17,7 @@ from fhir_gateway.domain.runs import (
     Verdict,
     WrittenResource,
 )
-from fhir_gateway.flows.load.blocks import block_numbers
+from fhir_gateway.flows.load.blocks import block_numbers, known_block_numbers
 from fhir_gateway.flows.load.tools import LoadTools
 from fhir_gateway.flows.review.moves import Move, Standing
 from fhir_gateway.flows.review.parting_plan import PATIENT, UnlinkRequest
@@ -50,12 +50,13 @@ def remember(
     ledger.spool.settle(move.run, settlements)
     ledger.spool.close(move.run, [move.decision.number])
     mine, theirs = _digests(move, tools)
-    blocks = {number for record in move.records for number in block_numbers(evidence_of(record.patient))}
+    evidence = [evidence_of(record.patient) for record in move.records]
+    known = {number for each in evidence for number in known_block_numbers(each)}
     merged = ledger.keys.survivors([move.wrong])
     for wrong in (move.wrong, *(one for one, now in merged.items() if now == move.wrong)):
-        ledger.keys.estrange(wrong, mine - theirs, blocks if not move.others else ())
+        ledger.keys.estrange(wrong, mine - theirs, known if not move.others else ())
     ledger.keys.acquaint((digest, right) for digest in mine)
-    ledger.keys.locate((block, right) for block in blocks)
+    ledger.keys.locate((block, right) for each in evidence for block in block_numbers(each))
 
 
 def _learned(known: KnownKey, record: SpooledRecord, right: str, standing: Mapping[tuple[str, str], str]) -> KnownKey:
