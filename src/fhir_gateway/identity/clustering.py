@@ -27,8 +27,6 @@ from fhir_gateway.identity.fitting import (
 from fhir_gateway.identity.frequencies import Frequencies, default_frequencies
 from fhir_gateway.identity.given import (
     Listed,
-    Repeats,
-    doses_part,
     fit_no_birth_date,
     in_different_lists,
     may_fit_no_birth_date,
@@ -43,6 +41,7 @@ from fhir_gateway.identity.lots import (
     weigh_lots,
 )
 from fhir_gateway.identity.parameters import MatchingPolicy
+from fhir_gateway.identity.repeats import Repeats, doses_part
 from fhir_gateway.identity.settling import of_one_child
 from fhir_gateway.identity.unseen import may_be_unseen_twins
 from fhir_gateway.identity.vetoes import VETOES, VetoCode

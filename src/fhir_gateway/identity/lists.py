@@ -5,7 +5,8 @@ from functools import reduce
 from operator import or_
 
 from fhir_gateway.domain.identity import Node
-from fhir_gateway.identity.given import Listed, Repeats, count_repeats
+from fhir_gateway.identity.given import Listed
+from fhir_gateway.identity.repeats import Repeats, count_repeats
 
 _NOTHING = Listed()
 

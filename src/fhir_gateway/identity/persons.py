@@ -24,8 +24,8 @@ from fhir_gateway.identity.fitting import (
     veto_codes,
     without_family,
 )
-from fhir_gateway.identity.given import doses_part
 from fhir_gateway.identity.named_rivals import lack_a_word
+from fhir_gateway.identity.repeats import doses_part
 from fhir_gateway.identity.settling import (
     has_one_birthday,
     has_whole_family,

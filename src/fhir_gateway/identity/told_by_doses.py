@@ -5,8 +5,8 @@ from dataclasses import replace
 from fhir_gateway.domain.identity import Comparison, Evidence, Node
 from fhir_gateway.identity.clustering import Graph
 from fhir_gateway.identity.fitting import CONFIRMED
-from fhir_gateway.identity.given import Repeats
 from fhir_gateway.identity.lots import LOT
+from fhir_gateway.identity.repeats import Repeats
 
 DOSES = "doses"
 """The field of evidence from doses that forbids rather than weighs."""

@@ -1,6 +1,6 @@
 """What doses and the sexes of parents' names tell of who is who."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from zoneinfo import ZoneInfo
 
@@ -18,12 +18,10 @@ from fhir_gateway.identity.frequencies import Frequencies
 from fhir_gateway.identity.given import (
     GivenDose,
     Listed,
-    Repeats,
-    count_repeats,
-    doses_part,
     in_different_lists,
     listed,
 )
+from fhir_gateway.identity.repeats import Repeats, count_repeats, doses_part
 from fhir_gateway.identity.weighing import are_couple, may_be_couple
 from fhir_gateway.people.names import read_name
 
@@ -320,6 +318,39 @@ def test_one_source_in_two_files_tells_of_two_people_on_other_days_only() -> Non
     assert count_repeats(
         Listed(january), Listed(frozenset({replace(one, register="other#0") for one in later}))
     ) == Repeats(contradicted=1)
+
+
+def test_later_states_of_one_register_say_the_same_once() -> None:
+    """However many files tell it, it is one dose of two, on two days."""
+
+    def in_files(days: Mapping[str, str], files: int) -> Listed:
+        course = {
+            GivenDose(f"sheet#{file}", "133", number, day) for number, day in days.items() for file in range(files)
+        }
+        return Listed(frozenset(course))
+
+    one, other = {"1": "2023-04-01", "2": "2023-06-01"}, {"1": "2023-04-20", "3": "2023-08-01"}
+    once = count_repeats(in_files(one, 1), in_files(other, 1))
+    assert (once.repeated, once.compared, once.again) == (1, 2, 1)
+
+    thrice = count_repeats(in_files(one, 3), in_files(other, 3))
+    assert (thrice.repeated, thrice.compared, thrice.again, thrice.later) == (1, 2, 1, 1)
+
+
+def test_two_courses_in_each_state_of_a_register_are_two_peoples() -> None:
+    """What other files have on the same day says nothing, and does not make it less."""
+    days = {"1": "2023-04-01", "2": "2023-06-01", "3": "2023-08-01"}
+    states = range(3)
+    left = {GivenDose(f"sheet#{file}", "133", number, day) for number, day in days.items() for file in states}
+    right = {replace(dose, day=f"{dose.day[:-1]}9") for dose in left if dose.number != "3"} | {
+        replace(dose, day="2023-08-02") for dose in left if dose.number == "3"
+    }
+
+    found = count_repeats(Listed(frozenset(left)), Listed(frozenset(right)))
+
+    assert found.half
+    assert found.again == 2
+    assert doses_part(_child("Fahri Pratama"), _child("Fahri Pratama"), found)
 
 
 def test_a_sheets_files_are_no_different_lists() -> None:

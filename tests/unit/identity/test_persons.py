@@ -8,7 +8,8 @@ from fhir_gateway.identity.combining import combine, with_orders_of_birth
 from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.decision import decide
 from fhir_gateway.identity.frequencies import Frequencies
-from fhir_gateway.identity.given import GivenDose, Listed, count_repeats, doses_part
+from fhir_gateway.identity.given import GivenDose, Listed
+from fhir_gateway.identity.repeats import count_repeats, doses_part
 
 BCG = GivenDose("clinic:0", "19", "1", "2020-05-01")
 POLIO = GivenDose("clinic:0", "198", "2", "2020-07-01")
