@@ -1,27 +1,25 @@
 """The third leg: every component of people is decided and the decisions, with their intents, go to the ledger."""
 
 import asyncio
-from collections.abc import Collection, Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import combinations, islice
 
 from fhir_gateway.domain.identity import ComparedPair, Grade, Node, PersonAction, PersonDecision
 from fhir_gateway.domain.records import person_identifier
-from fhir_gateway.domain.runs import Run, RunKind, RunState, Verdict, as_of_now
-from fhir_gateway.fhir.references import replaced_by
-from fhir_gateway.flows.load.comparing import OWN, evidence_of_found, waiting_people
+from fhir_gateway.domain.runs import Run, RunKind, RunState
+from fhir_gateway.flows.load.comparing import waiting_people
 from fhir_gateway.flows.load.components import components
-from fhir_gateway.flows.load.listed import LoadedLots, listed_before, listed_by
+from fhir_gateway.flows.load.gathering import Component, gathered
+from fhir_gateway.flows.load.listed import LoadedLots, listed_by
 from fhir_gateway.flows.load.reading import WITNESSES
 from fhir_gateway.flows.load.rivals_waiting import RivalsWaiting
 from fhir_gateway.flows.load.tools import LoadTools
-from fhir_gateway.identity.combining import with_orders_of_birth
 from fhir_gateway.identity.comparison import compare
 from fhir_gateway.identity.decision import decide
-from fhir_gateway.identity.evidence import PersonEvidence, evidence_of
+from fhir_gateway.identity.evidence import PersonEvidence
 from fhir_gateway.identity.frequencies import Frequencies, default_frequencies
-from fhir_gateway.identity.given import Listed
 from fhir_gateway.identity.vetoes import VetoCode
 from fhir_gateway.identity.weighing import weigh_household
 from fhir_gateway.identity.witnesses import heeding
@@ -33,28 +31,6 @@ _SAME_TO_THE_LETTER = frozenset({("nik", "agree"), ("name", "exact"), ("birth_da
 _WINDOW = 300
 _LARGEST_FULLY_COMPARED = 40
 """Members of a component up to which everybody is compared with everybody, so that no veto is overlooked."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Component:
-    people: Mapping[int, PersonEvidence]
-    patients: Mapping[str, PersonEvidence]
-    edges: Sequence[tuple[int, Node]]
-    own: Mapping[int, frozenset[str]]
-    replaced: frozenset[str]
-    """Patients that say they were replaced, but whose chain leads to nobody: nothing may be linked to them."""
-    listed: Mapping[Node, Listed]
-    """What this load's unchanged rows and those of earlier loads tell of Patients' doses."""
-    inactive: Mapping[str, PersonEvidence]
-    """Patients out of use that name nobody in their place: whoever fits one of them is no new person without asking."""
-    verdicts: Sequence[tuple[int, str, bool]]
-    """What operators said: (person, Patient, whether they are one)."""
-    apart: Collection[frozenset[str]]
-    """The pairs of Patients, of these or others, that operators hold for two people."""
-    masters: Mapping[str, str]
-    """Replaced Patient, of these or others → who stands for it."""
-    witnesses: frozenset[int]
-    """The people of whom nothing is to be decided, as their rows wait; see heeding()."""
 
 
 async def decide_people(run: Run, tools: LoadTools, *, frequencies: Frequencies | None = None) -> None:
@@ -85,13 +61,13 @@ def each_decision(
     while window := list(islice(groups, _WINDOW)):
         yield [
             _held_by_rivals(decision, component, rivals)
-            for component in _components(run, window, tools, frequencies, witnesses)
+            for component in gathered(run, window, tools, frequencies, witnesses)
             if not witnesses.issuperset(component.people)
             for decision in _decided(run, component, tools, frequencies, lots)
         ]
 
 
-def _held_by_rivals(decision: PersonDecision, component: _Component, rivals: RivalsWaiting) -> PersonDecision:
+def _held_by_rivals(decision: PersonDecision, component: Component, rivals: RivalsWaiting) -> PersonDecision:
     """Return the decision, or a review as RivalsWaiting says; what was loaded so before, or an operator said, stands."""
     said = {(person, patient_id) for person, patient_id, same in component.verdicts if same}
     known = any(
@@ -100,87 +76,6 @@ def _held_by_rivals(decision: PersonDecision, component: _Component, rivals: Riv
     )
     asked = decision.action is PersonAction.REVIEW and any(component.own.get(member) for member in decision.members)
     return decision if known or asked else rivals.held(decision, component.people, component.patients)
-
-
-def _components(
-    run: Run,
-    window: Sequence[Sequence[int]],
-    tools: LoadTools,
-    frequencies: Frequencies | None,
-    witnesses: frozenset[int],
-) -> Iterator[_Component]:
-    spool, counted = tools.ledger.spool, frequencies or default_frequencies()
-    everybody = [number for group in window for number in group]
-    patients = spool.patients_of(run, everybody)
-    met = spool.edges_of(run, everybody)
-    on_server = {str(other) for _, other, _ in met if isinstance(other, str)}
-    stored = spool.candidates(run, on_server)
-    found, masters = evidence_of_found(stored)
-    edges: dict[int, list[tuple[int, Node, float]]] = {}
-    for person, other, weight in met:
-        edges.setdefault(person, []).append((person, masters.get(str(other), other), weight))
-    replaced = frozenset(one for one in stored.keys() - masters.keys() if [*replaced_by(stored[one])])
-    inactive = {one for one in found if stored[one].get("active") is False} - replaced
-    owned = {(person, other) for person, other, weight in met if weight == OWN}
-    verdicts = _verdicts(run, everybody, tools, owned=owned, masters=masters)
-    known_doses = listed_before(run, on_server, tools)
-    for one in masters.keys() & known_doses.keys():
-        known_doses[masters[one]] = known_doses.get(masters[one], Listed()) | known_doses[one]
-    apart = tools.ledger.keys.kept_apart(on_server) if len(on_server) > 1 else set()
-    for group in window:
-        own_edges = [edge for number in group for edge in edges.get(number, ())]
-        said = [one for number in group for one in verdicts.get(number, ())]
-        asleep = inactive - {
-            patient_id for _, patient_id, same in said if same
-        }  # an operator chose the others as they are
-        near = {
-            str(other): counted.without_crowds(found[str(other)]) for _, other, _ in own_edges if isinstance(other, str)
-        }
-        yield _Component(
-            people=with_orders_of_birth(
-                {number: counted.without_crowds(evidence_of(patients[number])) for number in group}
-            ),
-            patients={patient_id: one for patient_id, one in near.items() if patient_id not in asleep},
-            edges=[*dict.fromkeys((person, other) for person, other, _ in own_edges if other not in asleep)],
-            own={
-                number: frozenset(str(other) for _, other, weight in edges.get(number, ()) if weight == OWN)
-                for number in group
-            },
-            replaced=replaced,
-            listed={patient_id: known_doses[patient_id] for patient_id in near if patient_id in known_doses},
-            inactive={patient_id: one for patient_id, one in near.items() if patient_id in asleep},
-            verdicts=said,
-            apart=apart,
-            masters=masters,
-            witnesses=witnesses.intersection(group),
-        )
-
-
-def _verdicts(
-    run: Run, people: Sequence[int], tools: LoadTools, *, owned: Container[tuple[int, Node]], masters: dict[str, str]
-) -> dict[int, list[tuple[int, str, bool]]]:
-    """Return person → (person, Patient, whether she is that) of what operators said.
-
-    `owned` are (person, Patient that earlier runs loaded her words to), `masters` those whom others' merges replaced.
-    """
-    numbers = {name: number for number, name in tools.ledger.spool.digests_of(run, people).items()}
-    said = tools.ledger.verdicts.of(numbers)
-    merged = tools.ledger.keys.survivors({one.patient_id for one in said}) if said else {}
-    into = masters | {replaced: masters.get(now, now) for replaced, now in merged.items()}
-    one_by_now: dict[str, set[str]] = {}
-    for replaced, now in into.items():
-        one_by_now.setdefault(now, {now}).add(replaced)
-
-    def overtaken(verdict: Verdict) -> bool:
-        """Whether she was said not to be somebody who was merged since with the Patient whose words these are."""
-        others = one_by_now.get(into.get(verdict.patient_id, verdict.patient_id), set()) - {verdict.patient_id}
-        return not verdict.same and any((numbers[verdict.digest], other) in owned for other in others)
-
-    found: dict[int, list[tuple[int, str, bool]]] = {}
-    for verdict in as_of_now((one for one in said if not overtaken(one)), into):
-        number = numbers[verdict.digest]
-        found.setdefault(number, []).append((number, verdict.patient_id, verdict.same))
-    return found
 
 
 def _doses_may_tell(pair: ComparedPair, listed: Container[Node]) -> bool:
@@ -201,7 +96,7 @@ def _doses_may_tell(pair: ComparedPair, listed: Container[Node]) -> bool:
 
 def _decided(
     run: Run,
-    component: _Component,
+    component: Component,
     tools: LoadTools,
     frequencies: Frequencies | None,
     lots: LoadedLots,
@@ -241,7 +136,7 @@ def _decided(
     return [_with_replaced(_to_the_living(decision, component.replaced), component.masters) for decision in held]
 
 
-def _to_compare(component: _Component) -> Iterator[tuple[Node, Node]]:
+def _to_compare(component: Component) -> Iterator[tuple[Node, Node]]:
     if len(component.people) + len(component.patients) > _LARGEST_FULLY_COMPARED:
         yield from component.edges
         return
@@ -267,7 +162,7 @@ def _is_another(
     return household.parents_differ or household.weight < round(parameters.weights["phone.different"], 2)
 
 
-def _judged(component: _Component) -> tuple[set[frozenset[Node]], set[frozenset[Node]]]:
+def _judged(component: Component) -> tuple[set[frozenset[Node]], set[frozenset[Node]]]:
     confirmed: set[frozenset[Node]] = set()
     forbidden = {frozenset[Node](pair) for pair in component.apart if pair <= component.patients.keys()}
     for person, patient_id, same in component.verdicts:
@@ -295,7 +190,7 @@ def _held_to_its_own(decision: PersonDecision, own: Mapping[int, frozenset[str]]
 
 
 def _of_two(
-    decision: PersonDecision, component: _Component, tools: LoadTools, frequencies: Frequencies | None
+    decision: PersonDecision, component: Component, tools: LoadTools, frequencies: Frequencies | None
 ) -> PersonDecision:
     """Return the decision, or a review where these rows may be either of two people with the same words.
 
@@ -325,7 +220,7 @@ def _of_two(
 def _compared(
     members: Sequence[int],
     patients: Mapping[str, PersonEvidence],
-    component: _Component,
+    component: Component,
     tools: LoadTools,
     frequencies: Frequencies | None,
 ) -> list[ComparedPair]:
@@ -343,7 +238,7 @@ def _compared(
 
 def _not_instead(
     decision: PersonDecision,
-    component: _Component,
+    component: Component,
     forbidden: set[frozenset[Node]],
     tools: LoadTools,
     frequencies: Frequencies | None,
