@@ -103,7 +103,8 @@ def _number(value: Any) -> orjson.Fragment:
 
 def _covered(word: str) -> str:
     if word.isdigit():
-        return word[:2] + "•" * max(0, len(word) - 4) + word[-2:] if len(word) > 4 else "•" * len(word)
+        seen = min(2, len(word) // 5)  # at either end: of a short number two digits would be most of it
+        return word[:seen] + "•" * (len(word) - 2 * seen) + word[len(word) - seen :]
     return word[:1] + "•" * (len(word) - 1)
 
 

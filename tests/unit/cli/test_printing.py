@@ -2,7 +2,7 @@ import io
 
 import pytest
 
-from fhir_gateway.cli.printing import counted, print_table, print_text
+from fhir_gateway.cli.printing import counted, masked, print_table, print_text
 
 
 class _Terminal(io.StringIO):
@@ -65,3 +65,17 @@ def test_no_number_is_cut_off_in_a_narrow_terminal(monkeypatch):
 def test_a_number_of_things_is_told_in_the_singular_of_one(number, told):
     assert counted(number, "entry", "entries") == told
     assert counted(number, "row") == told.replace("entries", "rows").replace("entry", "row")
+
+
+@pytest.mark.parametrize(
+    ("text", "covered"),
+    [
+        ("3303015203200003", "33••••••••••••03"),
+        ("081234567890", "08••••••••90"),
+        ("001204", "0••••4"),
+        ("1204", "••••"),
+        ("Siti Aminah", "S••• A•••••"),
+    ],
+)
+def test_of_a_number_less_than_half_is_shown(text: str, covered: str) -> None:
+    assert masked(text) == covered
