@@ -1,5 +1,6 @@
 """`person show`: one Patient with its doses, where each came from, and what it was called before."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
 from urllib.parse import unquote
@@ -186,8 +187,13 @@ def _dose_row(dose: Resource, view: bootstrap.PersonView) -> dict[str, str]:
     return dict(zip(_DOSES, cells, strict=True))
 
 
-def dose_words(dose: Resource) -> str:
-    """Return a dose in one line: when, what, which, and its lot; whether it was not given or entered in error."""
+def doses_in_words(doses: Iterable[Resource]) -> str:
+    """Return doses a line each, by date: when, what, which, its lot; what is told several times stands once, with how often."""
+    told = Counter(map(_dose_words, doses))
+    return "\n".join(words + (f" ({times} times)" if times > 1 else "") for words, times in sorted(told.items()))
+
+
+def _dose_words(dose: Resource) -> str:
     given, vaccine, number, lot = _dose_parts(dose)
     parts = (given, vaccine, number and f"dose {number}", lot and f"lot {lot}")
     status = str(dose.get("status", ""))

@@ -9,7 +9,7 @@ import typer
 from fhir_gateway import bootstrap
 from fhir_gateway.cli import options
 from fhir_gateway.cli.exit_codes import LEFT_OPEN
-from fhir_gateway.cli.persons import dose_words, out_of_use, person_columns
+from fhir_gateway.cli.persons import doses_in_words, out_of_use, person_columns
 from fhir_gateway.cli.printing import counted, print_json, print_table, print_text
 from fhir_gateway.cli.progress import ProgressDisplay
 from fhir_gateway.domain.errors import SourceError
@@ -119,7 +119,7 @@ def _lines(view: bootstrap.ReviewView, version: str, *, masked: bool) -> Iterato
         "rows": str(item.rows),
         "where": "; ".join(f"{row.file}:{row.row}" for row in view.rows),
         "question": f"{item.text}; {item.suggestion}" if item.suggestion else item.text,
-        "row_doses": "\n".join(dose_words(dose) for one in view.people for dose in one.doses),
+        "row_doses": doses_in_words(dose for one in view.people for dose in one.doses),
         "version": version,
         **_side("row", [one.patient for one in view.people], masked=masked),
     }
@@ -128,7 +128,7 @@ def _lines(view: bootstrap.ReviewView, version: str, *, masked: bool) -> Iterato
             **asked,
             **_side("patient", [candidate.patient], masked=masked),
             "patient": patient_id,
-            "patient_doses": "\n".join(map(dose_words, candidate.doses)),
+            "patient_doses": doses_in_words(candidate.doses),
             "evidence": "\n".join((*_told_of(candidate.patient), *view.evidence_of.get(patient_id, ()))),
         }
     if not view.candidates:

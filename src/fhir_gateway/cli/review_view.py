@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from fhir_gateway import bootstrap
-from fhir_gateway.cli.persons import dose_words, side_by_side
+from fhir_gateway.cli.persons import doses_in_words, side_by_side
 from fhir_gateway.cli.printing import print_table, print_text, without_niks
 from fhir_gateway.domain.runs import ReviewState
 
@@ -69,5 +69,5 @@ def _print_sides(view: bootstrap.ReviewView, *, reveal: bool) -> None:
         for one in other.people
     ]
     lines = side_by_side([one.patient for _, one in sides], reveal=reveal)
-    doses = ("doses", *("\n".join(map(dose_words, one.doses)) for _, one in sides))
+    doses = ("doses", *(doses_in_words(one.doses) for _, one in sides))
     print_table(("", *(head for head, _ in sides)), [*lines, doses])

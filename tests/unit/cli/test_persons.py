@@ -2,7 +2,7 @@
 
 import pytest
 
-from fhir_gateway.cli.persons import dose_words, person_columns, side_by_side
+from fhir_gateway.cli.persons import doses_in_words, person_columns, side_by_side
 
 REPLACED = {"active": False, "link": [{"other": {"reference": "Patient/b"}, "type": "replaced-by"}]}
 
@@ -64,4 +64,11 @@ def test_what_is_too_long_to_be_read_is_cut_off(reveal):
     columns = person_columns(patient, reveal=reveal)
     assert all(len(text) < 1_000 for text in columns.values())
     assert columns["phone"].endswith("; … and 4980 more")
-    assert len(dose_words({"lotNumber": "l" * 9_000, "vaccineCode": {"text": "v" * 9_000}})) < 1_000
+    assert len(doses_in_words([{"lotNumber": "l" * 9_000, "vaccineCode": {"text": "v" * 9_000}}])) < 1_000
+
+
+def test_a_dose_that_is_told_several_times_stands_once() -> None:
+    bcg = {"occurrenceDateTime": "2023-04-01", "vaccineCode": {"text": "BCG"}, "status": "completed"}
+    polio = {"occurrenceDateTime": "2023-03-02", "vaccineCode": {"text": "POLIO"}, "status": "not-done"}
+
+    assert doses_in_words([bcg, polio, bcg]) == "2023-03-02 POLIO not-done\n2023-04-01 BCG (2 times)"
