@@ -168,9 +168,8 @@ def _print(outcome: UndoOutcome, *, preview: bool, reveal: bool, as_json: bool) 
 
 def _shown(value: Any, *, reveal: bool) -> str:
     text = value if isinstance(value, str) else "" if value is None else orjson.dumps(value, default=str).decode()
-    return shorten(
-        text if reveal or parse_literal(text) else masked(text)
-    )  # where a reference leads is what is to be decided
+    covered = not (reveal or parse_literal(text))  # where a reference leads is what is to be decided
+    return shorten(masked(text) if covered else text)
 
 
 def _as_json(outcome: UndoOutcome) -> dict[str, Any]:

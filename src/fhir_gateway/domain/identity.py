@@ -1,7 +1,7 @@
 """What identity says of people: comparisons, decisions, and where to look for candidates."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from fhir_gateway.domain.records import Resource
@@ -104,6 +104,27 @@ class PersonDecision:
     waiting_keys: tuple[str, ...] = ()
     torn: bool = False
     replaced: tuple[str, ...] = ()
+
+    def asked(
+        self,
+        *,
+        reason: str,
+        text: str,
+        suggestion: str,
+        candidates: Iterable[Node],
+        grade: Grade = Grade.PROBABLE,
+    ) -> "PersonDecision":
+        """Return the question that is asked in its place; each of `candidates` is named once."""
+        return replace(
+            self,
+            action=PersonAction.REVIEW,
+            grade=grade,
+            reason=reason,
+            text=text,
+            suggestion=suggestion,
+            patient_id="",
+            candidates=tuple(dict.fromkeys(candidates)),
+        )
 
 
 @dataclass(frozen=True, slots=True)

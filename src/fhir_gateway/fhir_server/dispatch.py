@@ -213,4 +213,5 @@ class Dispatcher:
 
 def _has_answers(body: Any) -> bool:
     """Say whether this answers any entry, or says that it answers none; any other Bundle is none to ours."""
-    return bool(parse_answers(body)) or (parse_answers(body) == () and body.get("type") in _RESPONSES)
+    answers = parse_answers(body)
+    return bool(answers) or (answers == () and body.get("type") in _RESPONSES)

@@ -7,7 +7,7 @@ nobody asked about as a witness may be the same person.
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
-from fhir_gateway.domain.identity import Grade, PersonAction, PersonDecision
+from fhir_gateway.domain.identity import PersonAction, PersonDecision
 from fhir_gateway.identity.decision import FITS_TWO
 
 _TWO_PATIENTS = "by its own rows it fits one Patient, and with rows that wait another one"
@@ -51,14 +51,7 @@ def _of_both(decision: PersonDecision, without: PersonDecision) -> PersonDecisio
         return without
     if not decision.patient_id:  # a witness is the same person, and cannot be the Patient
         return decision
-    return replace(
-        without,
-        action=PersonAction.REVIEW,
-        grade=Grade.PROBABLE,
-        reason=FITS_TWO,
-        text=_TWO_PATIENTS,
-        suggestion=_SUGGESTION,
-        patient_id="",
-        candidates=(decision.patient_id, without.patient_id),
-        proposals=(),
+    both = decision.patient_id, without.patient_id
+    return replace(without, proposals=()).asked(
+        reason=FITS_TWO, text=_TWO_PATIENTS, suggestion=_SUGGESTION, candidates=both
     )

@@ -176,16 +176,14 @@ def _held_to_its_own(decision: PersonDecision, own: Mapping[int, frozenset[str]]
     if not before or decision.action is PersonAction.REVIEW or decision.patient_id in before:
         return decision
     whom_now = (decision.patient_id,) if decision.patient_id else ()
-    return replace(
-        decision,
-        action=PersonAction.REVIEW,
+    return decision.asked(
         reason="correction-other-person",
         text="the row was loaded before for a person whom it no longer matches",
         suggestion="link it to the Patient it was loaded for if the correction is right; if it is somebody else of that"
         " name, create a new person; if it was of the wrong person before, move its dose with `review unlink` (--only,"
         " --to) and load again",
-        patient_id="",
-        candidates=tuple(dict.fromkeys((*sorted(before), *whom_now, *decision.candidates))),
+        candidates=(*sorted(before), *whom_now, *decision.candidates),
+        grade=decision.grade,
     )
 
 
@@ -203,17 +201,12 @@ def _of_two(
         return decision
     fitting = {patient_id: component.patients[patient_id] for patient_id in own if patient_id in component.patients}
     pairs = _compared(decision.members, fitting, component, tools, frequencies)
-    return replace(
-        decision,
-        action=PersonAction.REVIEW,
-        grade=Grade.PROBABLE,
+    others = (pair for pair in decision.pairs if pair.right not in own)
+    return replace(decision, pairs=(*pairs, *others), proposals=()).asked(
         reason=SAME_WORDS,
         text="an operator took two people apart whose rows say the same to the letter, and it may be either",
         suggestion="link it to the right one of the two; corrected rows of both are loaded from a file for each",
-        patient_id="",
-        candidates=tuple(dict.fromkeys((*own, *decision.candidates))),
-        pairs=(*pairs, *(pair for pair in decision.pairs if pair.right not in own)),
-        proposals=(),
+        candidates=(*own, *decision.candidates),
     )
 
 
@@ -258,15 +251,11 @@ def _not_instead(
     if not fitting:
         return decision
     fitting.sort(key=lambda pair: -pair.comparison.weight)
-    return replace(
-        decision,
-        action=PersonAction.REVIEW,
-        grade=Grade.PROBABLE,
+    return replace(decision, pairs=(*fitting, *decision.pairs)).asked(
         reason="inactive-patient",
         text="the Patient who fits is inactive on the server and names nobody who replaced it",
         suggestion="find out why it is inactive: make it active again and link it, or create a new person",
-        candidates=tuple(dict.fromkeys(pair.right for pair in fitting)),
-        pairs=(*fitting, *decision.pairs),
+        candidates=(pair.right for pair in fitting),
     )
 
 
@@ -274,14 +263,12 @@ def _to_the_living(decision: PersonDecision, replaced: frozenset[str]) -> Person
     """Return the decision, or a review where it links to a Patient that was replaced by nobody who can be found."""
     if decision.action is not PersonAction.LINK or decision.patient_id not in replaced:
         return decision
-    return replace(
-        decision,
-        action=PersonAction.REVIEW,
+    return decision.asked(
         reason="replaced-by-nobody",
         text="the Patient who fits says that it was replaced, but the chain of replacements leads to no active Patient",
         suggestion="repair its replaced-by link on the server and load again, or create a new person",
-        patient_id="",
-        candidates=tuple(dict.fromkeys((decision.patient_id, *decision.candidates))),
+        candidates=(decision.patient_id, *decision.candidates),
+        grade=decision.grade,
     )
 
 

@@ -185,14 +185,12 @@ class RivalsWaiting:
         whom = sure or [waiting for waiting, _ in fitting]
         reviews = " and ".join(map(str, sorted({one.question for one in whom})))
         then = "this row goes along" if sure else "then link it to that person, or create a new one"
-        return replace(
-            _naming(decision, whom),
-            action=PersonAction.REVIEW,
-            grade=Grade.CERTAIN if sure else Grade.PROBABLE,
+        return replace(_naming(decision, whom), torn=bool(sure)).asked(
             reason=FITS_WAITING,
             text=f"it {'is certainly' if sure else 'may be'} somebody who waits in review {reviews}",
             suggestion=f"answer review {reviews} first: {then}",
-            torn=bool(sure),
+            candidates=decision.candidates,
+            grade=Grade.CERTAIN if sure else Grade.PROBABLE,
         )
 
     def _who_may_be(self, decision: PersonDecision, members: Sequence[PersonEvidence]) -> list[tuple[_Waiting, bool]]:
@@ -277,16 +275,8 @@ class RivalsWaiting:
 
 def _held_link(decision: PersonDecision, reason: str, text: str, suggestion: str) -> PersonDecision:
     """Return a review in the place of a decision, with the Patient whom it would have linked as first candidate."""
-    return replace(
-        decision,
-        action=PersonAction.REVIEW,
-        grade=Grade.PROBABLE,
-        reason=reason,
-        text=text,
-        suggestion=suggestion,
-        patient_id="",
-        candidates=tuple(dict.fromkeys((*filter(None, [decision.patient_id]), *decision.candidates))),
-    )
+    candidates = *filter(None, [decision.patient_id]), *decision.candidates
+    return decision.asked(reason=reason, text=text, suggestion=suggestion, candidates=candidates)
 
 
 def _naming(decision: PersonDecision, people: Iterable[_Waiting]) -> PersonDecision:
